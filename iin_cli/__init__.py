@@ -1,0 +1,1 @@
+"""iin: an invertible translator from hidden representations to named factors."""

@@ -1,0 +1,95 @@
+"""The convolutional classifier of Table 5: the autoencoder's encoder, deterministic, and one linear layer on z (B, N)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from ..errors import DataError, UsageError
+from ..plugin_api import Backbone, DataFacts
+from .autoencoder import Encoder, check_image_size, paper_latent_dim
+from .recipes import ClassifierRecipe, classifier_steps
+
+__all__ = ["Classifier"]
+
+
+class Classifier(nn.Module, Backbone):
+    """E: images -> z, G: z -> logits of the classes.
+
+    Args:
+        image_size: S, a power of two, at least 32.
+        classes: names of the classes, at least two.
+        latent_dim: N; None: 64 up to 64², 256 above.
+        base_channels: width of the first layer; the paper's is 64.
+
+    Raises:
+        DataError: fewer than two classes.
+        UsageError: an image size or latent size that cannot be built.
+
+    >>> import torch
+    >>> model = Classifier(image_size=32, classes=("cat", "dog"), latent_dim=8, base_channels=4).eval()
+    >>> model.decode(model.encode(torch.zeros(3, 3, 32, 32))).shape
+    torch.Size([3, 2])
+    """
+
+    trainable_here: ClassVar[bool] = True
+
+    def __init__(
+        self, image_size: int, classes: tuple[str, ...], latent_dim: int | None = None, base_channels: int = 64
+    ) -> None:
+        super().__init__()
+        check_image_size(image_size)
+        if len(classes) < 2:
+            raise DataError(f"a classifier needs at least two classes, and the data has {len(classes)}")
+        self.name = "classifier"
+        self.image_size = image_size
+        self.latent_dim = paper_latent_dim(image_size, latent_dim)
+        self.classes = tuple(classes)
+        self.config: dict[str, Any] = {
+            "image_size": image_size,
+            "classes": list(classes),
+            "latent_dim": self.latent_dim,
+            "base_channels": base_channels,
+        }
+        self.train_items: int | None = None
+        self.encoder = Encoder(image_size, self.latent_dim, base_channels)
+        self.head = nn.Linear(self.latent_dim, len(classes))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """E: images (B, 3, S, S) -> z (B, N)."""
+        return self.encoder(images).float()
+
+    def decode(self, z: Tensor) -> Tensor:
+        """G: z (B, N) -> logits (B, classes)."""
+        return self.head(z)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (B, classes) of images (B, 3, S, S)."""
+        return self.decode(self.encode(images))
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Classifier:
+        """Rebuild the module of a checkpoint, its weights still to be loaded."""
+        return cls(**{**config, "classes": tuple(config["classes"])})
+
+    @classmethod
+    def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None) -> Classifier:
+        """Build an untrained classifier for the classes of `facts`.
+
+        Raises DataError for data without class labels or with a single class, UsageError for an argument (it takes none)
+        or an image size that is not a power of two from 32 up.
+        """
+        if argument is not None:
+            raise UsageError(f"classifier takes no argument, and {argument!r} was given: write --backbone classifier")
+        if facts.classes is None:
+            raise DataError(
+                "a classifier needs class labels, and the data has none: use class subfolders or labels.csv"
+            )
+        model = cls(facts.image_size, facts.classes, latent_dim)
+        model.train_items = facts.train_items
+        return model
+
+    def recipe(self, max_steps: int | None, seed: int) -> ClassifierRecipe:
+        """Return the training recipe; `max_steps` None infers the steps from the size of the data."""
+        return ClassifierRecipe(self, max_steps or classifier_steps(self.train_items), seed)

@@ -1,0 +1,165 @@
+"""The options of every command: each a type with a name, declared once."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import UsageError
+
+__all__ = [
+    "BackboneOpt",
+    "BatchOpt",
+    "ConceptOpt",
+    "DataOpt",
+    "DataRootOpt",
+    "DebugOpt",
+    "DeviceOpt",
+    "DryRunOpt",
+    "FactorOpt",
+    "JsonOpt",
+    "LatentsOpt",
+    "MaxSecondsOpt",
+    "MovedBackboneOpt",
+    "NewFileOpt",
+    "OutOpt",
+    "QuietOpt",
+    "ResumeOpt",
+    "SeedOpt",
+    "SourceOpt",
+    "SplitOpt",
+    "StepsOpt",
+    "TargetOpt",
+    "TranslatorOpt",
+    "WeightsOpt",
+    "parse_assignments",
+    "parse_seeds",
+]
+
+MOST_SEEDS = 10_000_000
+
+
+def _remember_debug(value: bool) -> bool:
+    if value:
+        os.environ["IIN_DEBUG"] = "1"
+    return value
+
+
+BackboneOpt = Annotated[
+    str,
+    typer.Option(
+        "--backbone", "-b", help="A trained backbone: checkpoint, run folder, or registered name.", metavar="CKPT|NAME"
+    ),
+]
+ConceptOpt = Annotated[
+    list[str],
+    typer.Option("--concept", "-c", help="A concept, NAME or NAME:ARGUMENT; repeat for several.", metavar="NAME[:ARG]"),
+]
+DataOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--data", "-d", help="A dataset's name or a folder of images; default: the backbone's own.", metavar="NAME|DIR"
+    ),
+]
+DataRootOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root", help="Where datasets lie; default: $IIN_DATA_ROOT, else the cache folder.", metavar="DIR"
+    ),
+]
+TranslatorOpt = Annotated[
+    Path, typer.Option("--translator", "-t", help="A translator checkpoint or the folder of its run.", metavar="CKPT")
+]
+MovedBackboneOpt = Annotated[
+    Path | None,
+    typer.Option("--backbone", "-b", help="Where the translator's backbone lies now, if it was moved.", metavar="CKPT"),
+]
+OutOpt = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", help="New or empty folder (or new file); default: a numbered folder in runs/.", metavar="PATH"
+    ),
+]
+NewFileOpt = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="New .safetensors file; default: in a numbered folder in runs/.", metavar="FILE"),
+]
+LatentsOpt = Annotated[
+    Path, typer.Option("--latents", "-l", help="A .safetensors file of latents, from any program.", metavar="FILE")
+]
+WeightsOpt = Annotated[
+    str, typer.Option("--weights", help="Of a registered backbone: default, none, or a file.", metavar="WEIGHTS")
+]
+SeedOpt = Annotated[
+    int | None, typer.Option("--seed", help="Seed of everything random; drawn and recorded when absent.", min=0)
+]
+DeviceOpt = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
+StepsOpt = Annotated[int | None, typer.Option("--steps", help="Optimisation steps; default: inferred.", min=1)]
+MaxSecondsOpt = Annotated[
+    float | None, typer.Option("--max-seconds", help="Stop training after this many seconds; default: inferred.", min=1)
+]
+BatchOpt = Annotated[int, typer.Option("--batch", help="Images per batch.", min=1)]
+JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+DebugOpt = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error.", callback=_remember_debug, is_eager=True)
+]
+DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Print the inferred plan and stop.")]
+FactorOpt = Annotated[
+    list[str], typer.Option("--factor", "-f", help="A factor of the translator; repeat for several.", metavar="NAME")
+]
+TargetOpt = Annotated[
+    list[Path] | None,
+    typer.Option("--target", help="Image or folder to start from; repeatable; default: the data's.", metavar="IMG"),
+]
+SourceOpt = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--source", help="Image or folder to take factors from; repeatable; default: the data's.", metavar="IMG"
+    ),
+]
+SplitOpt = Annotated[str, typer.Option("--split", help="Which part of the data: train, test or all.", metavar="NAME")]
+ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")]
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Turn `0-3,8` into [0, 1, 2, 3, 8]. UsageError for anything else, duplicates included.
+
+    >>> parse_seeds("0-3,8")
+    [0, 1, 2, 3, 8]
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if match is None:
+            raise UsageError(f"--seeds {text!r}: {part!r} is neither a number nor a range; write 0-9999 or 1,5,20-29")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise UsageError(f"--seeds {text!r}: the range {part.strip()} runs backwards; write {last}-{first}")
+        if last >= 2**63 or len(seeds) + last - first >= MOST_SEEDS:
+            raise UsageError(f"--seeds {text!r}: at most {MOST_SEEDS:,} seeds below 2^63")
+        seeds.extend(range(first, last + 1))
+    if len(set(seeds)) != len(seeds):
+        raise UsageError(f"--seeds {text!r} names a seed twice")
+    return seeds
+
+
+def parse_assignments(text: str | None, option: str) -> dict[str, int]:
+    """Turn `digit=13,color=17` into {"digit": 13, "color": 17}. UsageError for anything else.
+
+    >>> parse_assignments("digit=13,color=17", "--dims")
+    {'digit': 13, 'color': 17}
+    """
+    values: dict[str, int] = {}
+    for part in text.split(",") if text else []:
+        name, equals, number = part.strip().partition("=")
+        if not (name and equals and number.isdecimal() and int(number) > 0):
+            raise UsageError(f"{option} {text!r}: {part!r} is not NAME=SIZE; write digit=13,color=17")
+        if name in values:
+            raise UsageError(f"{option} {text!r} names {name} twice")
+        values[name] = int(number)
+    return values

@@ -1,0 +1,185 @@
+"""What a command says: results on stdout (a table or one JSON object), everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from ..progress import Reporter, Silent, Task
+
+__all__ = ["print_result", "reporter"]
+
+HEARTBEAT_SECONDS = 10.0
+
+
+def reporter(quiet: bool = False) -> Reporter:
+    """Return the reporter for this stderr: bars on a terminal, a plain line every ten seconds elsewhere."""
+    from ..distributed import is_main_rank
+
+    if quiet or not is_main_rank():
+        return Silent()
+    return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+def print_result(
+    result: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    as_json: bool,
+    tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = (),
+) -> None:
+    """Print a command's result on stdout, on rank 0 alone.
+
+    Args:
+        result: JSON values; the object printed with `--json`, else its scalars become lines of a table. A list has no
+            scalars: only its `tables` are shown.
+        as_json: print `result` as one JSON object (or list).
+        tables: (title, rows) shown above the scalars; each row maps column to value.
+    """
+    from ..distributed import is_main_rank
+
+    if not is_main_rank():
+        return
+    if as_json:
+        print(json.dumps(_finite(result), default=str))
+        return
+    from rich.console import Console
+
+    # A pipe has no width; results must not be cut to 80 columns there.
+    terminal = sys.stdout.isatty()
+    # Names and paths are data: [red] or :smile: in one is neither markup nor an emoji.
+    console = Console(
+        soft_wrap=not terminal, width=None if terminal else 200, highlight=False, markup=False, emoji=False
+    )
+    for title, rows in tables:
+        console.print(_table(title, rows))
+    items = result.items() if isinstance(result, Mapping) else ()
+    scalars = {key: value for key, value in items if not isinstance(value, (dict, list, tuple))}
+    width = max((len(key) for key in scalars), default=0)
+    for key, value in scalars.items():
+        console.print(f"{key.replace('_', ' '):<{width}}  {_shown(value)}")
+
+
+def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    columns = list(rows[0]) if rows else []
+    for column in columns:
+        numeric = all(isinstance(row[column], (int, float)) for row in rows)
+        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_shown(row[column]) for column in columns))
+    return table
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+    return str(value)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: a figure that could not be measured is null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _metrics(metrics: Mapping[str, float | str]) -> str:
+    return "  ".join(f"{key} {_shown(value)}" for key, value in metrics.items())
+
+
+class _LineTask:
+    def __init__(self, description: str, total: float | None, unit: str) -> None:
+        self.description, self.total, self.unit = description, total, unit
+        self.done, self.started = 0.0, time.monotonic()
+        self.spoken = self.started
+        self.metrics: dict[str, float | str] = {}
+
+    def advance(self, amount: float = 1, **metrics: float | str) -> None:
+        self.done += amount
+        self.metrics.update(metrics)
+        now = time.monotonic()
+        if now - self.spoken >= HEARTBEAT_SECONDS:
+            self.spoken = now
+            self.say(now)
+
+    def say(self, now: float) -> None:
+        elapsed = max(now - self.started, 1e-9)
+        total = f"/{self.total:g}" if self.total else ""
+        speed = f"{self.done / elapsed:.3g} {self.unit}/s"
+        _write(
+            f"{self.description}: {self.done:g}{total} {self.unit}  {elapsed:.0f} s  {speed}  {_metrics(self.metrics)}"
+        )
+
+
+class _Lines:
+    """Plain lines for logs."""
+
+    @contextmanager
+    def task(self, description: str, total: float | None, unit: str = "it") -> Iterator[Task]:
+        task = _LineTask(description, total, unit)
+        yield task
+        if time.monotonic() - task.started >= 2:
+            task.say(time.monotonic())
+
+    def note(self, text: str) -> None:
+        _write(text)
+
+    def warn(self, text: str) -> None:
+        _write(f"warning: {text}")
+
+
+class _BarTask:
+    def __init__(self, progress: Any, identity: Any) -> None:
+        self.progress, self.identity = progress, identity
+        self.metrics: dict[str, float | str] = {}
+
+    def advance(self, amount: float = 1, **metrics: float | str) -> None:
+        self.metrics.update(metrics)
+        self.progress.update(self.identity, advance=amount, metrics=_metrics(self.metrics))
+
+
+class _Bars:
+    """Bars for a person at a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+
+        self.console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+    @contextmanager
+    def task(self, description: str, total: float | None, unit: str = "it") -> Iterator[Task]:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn(unit),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}", markup=False),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            yield _BarTask(progress, progress.add_task(description, total=total, metrics=""))
+
+    def note(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def warn(self, text: str) -> None:
+        self.console.print(f"warning: {text}", style="yellow", markup=False)
+
+
+def _write(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,110 @@
+"""`labels.csv`: one row per image of a folder, its path and any number of label columns.
+
+    file,class,smiling,split
+    a/0001.jpg,dog,yes,train
+
+The first column is called file, path, image or filename; paths are relative to the folder. Every other column is a
+label; a column `split` (train or test) decides the splits instead.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ..errors import DataError
+from ..plugin_api import Labels
+
+__all__ = ["TABLE_NAME", "LabelTable", "as_labels", "read_table"]
+
+TABLE_NAME = "labels.csv"
+FILE_HEADERS = ("file", "path", "image", "filename")
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The table in the order of the files: label columns, splits if it declares them, and the digest of its bytes."""
+
+    columns: dict[str, list[str]]
+    splits: dict[str, np.ndarray] | None
+    digest: str
+
+
+def read_table(folder: Path, files: list[str]) -> LabelTable:
+    """Read `folder`/labels.csv, whose rows must name exactly `files` (relative, forward slashes).
+
+    Raises DataError naming the line or the file for: another header, a row too short or too long, an empty cell, a
+    file that is missing, named twice, or without a row, a split that is neither train nor test.
+    """
+    path = folder / TABLE_NAME
+    try:
+        raw = path.read_bytes()
+        lines = list(csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as cause:
+        raise DataError(f"{path} cannot be read as UTF-8 comma-separated text ({cause})") from cause
+    header = _header(path, lines)
+    rows = _rows(path, header, lines, set(files))
+    if missing := [file for file in files if file not in rows]:
+        raise DataError(f"{path} has no row for {missing[0]} ({len(missing)} of {len(files)} images lack one)")
+    columns = {name: [rows[file][place] for file in files] for place, name in enumerate(header) if place}
+    splits = _splits(path, files, columns.pop("split")) if "split" in columns else None
+    return LabelTable(columns, splits, hashlib.sha256(raw).hexdigest())
+
+
+def as_labels(values: list[str]) -> Labels:
+    """Number the distinct values in order: as integers where all are integers, else as text.
+
+    >>> as_labels(["10", "9", "10"])
+    Labels(values=array([1, 0, 1]), names=('9', '10'))
+    """
+    distinct = set(values)
+    integers = all(_is_integer(value) for value in distinct)
+    names = sorted(distinct, key=lambda value: (int(value) if integers else 0, value))
+    number = {name: index for index, name in enumerate(names)}
+    return Labels(np.array([number[value] for value in values], dtype=np.int64), tuple(names))
+
+
+def _header(path: Path, lines: list[list[str]]) -> list[str]:
+    header = [cell.strip() for cell in lines[0]] if lines else []
+    if not header or header[0].lower() not in FILE_HEADERS:
+        found = repr(header[0]) if header else "nothing"
+        raise DataError(f"{path}: the first column must be called file, path, image or filename, and {found} was found")
+    if "" in header or len(set(header)) < len(header):
+        raise DataError(f"{path}: every column needs a name of its own, and the header is {','.join(header)}")
+    return header
+
+
+def _rows(path: Path, header: list[str], lines: list[list[str]], files: set[str]) -> dict[str, list[str]]:
+    rows: dict[str, list[str]] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        cells = [cell.strip() for cell in line]
+        if not any(cells):
+            continue
+        if len(cells) != len(header) or "" in cells:
+            raise DataError(f"{path}, row {number}: {','.join(cells)!r} does not fill the columns {','.join(header)}")
+        file = PurePosixPath(cells[0].replace("\\", "/")).as_posix()
+        if file not in files:
+            there = "is no image that Pillow reads" if (path.parent / file).exists() else "is not in the folder"
+            raise DataError(f"{path}, row {number}: {cells[0]} {there}")
+        if file in rows:
+            raise DataError(f"{path}, row {number}: {cells[0]} has a row already")
+        rows[file] = cells
+    return rows
+
+
+def _splits(path: Path, files: list[str], values: list[str]) -> dict[str, np.ndarray]:
+    for file, value in zip(files, values, strict=True):
+        if value not in SPLITS:
+            raise DataError(f"{path}: the split of {file} is {value!r}: write train or test")
+    column = np.array(values)
+    return {split: np.flatnonzero(column == split) for split in SPLITS}
+
+
+def _is_integer(value: str) -> bool:
+    return value.removeprefix("-").isascii() and value.removeprefix("-").isdigit()

@@ -1,0 +1,79 @@
+"""The tree of errors: each class knows its exit code, each message is one line that names the mend.
+
+    IinError                 1   anything else this program refuses to do
+    ├── UsageError           2   an option, a name or a combination that cannot be used
+    │   └── PluginError      2   a plugin that is missing, broken or claimed twice
+    ├── DataError            3   images, labels or latents that are missing or unfit
+    ├── CheckpointError      4   a file that is truncated, foreign or does not fit
+    ├── DivergedError        5   training left the finite numbers
+    └── ResourceError        6   no memory or no disk left
+
+Ctrl-C exits with 130 and SIGTERM with 143; the command line turns both into one line.
+"""
+
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "DivergedError",
+    "IinError",
+    "PluginError",
+    "ResourceError",
+    "UsageError",
+    "nearest",
+]
+
+
+class IinError(Exception):
+    """Base of every error a user can mend; `exit_code` is what the shell sees."""
+
+    exit_code = 1
+
+
+class UsageError(IinError):
+    """An option, a name or a combination of them that cannot be used."""
+
+    exit_code = 2
+
+
+class PluginError(UsageError):
+    """A plugin that is missing, broken, or whose name two distributions claim."""
+
+
+class DataError(IinError):
+    """Images, labels or latents that are missing, corrupt, or too few."""
+
+    exit_code = 3
+
+
+class CheckpointError(IinError):
+    """A checkpoint that is truncated, foreign, or does not fit what it is used with."""
+
+    exit_code = 4
+
+
+class DivergedError(IinError):
+    """Training produced a value that is not finite."""
+
+    exit_code = 5
+
+
+class ResourceError(IinError):
+    """Memory or disk ran out."""
+
+    exit_code = 6
+
+
+def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return the part of a message that names the closest known names, or all of them.
+
+    >>> nearest("digt", ["digit", "color"])
+    'did you mean digit?'
+    >>> nearest("xyz", ["digit", "color"])
+    'choose from: color, digit'
+    """
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"choose from: {', '.join(sorted(known))}" if known else "there are none"

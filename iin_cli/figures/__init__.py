@@ -1,0 +1,1 @@
+"""Figures: grids of images and plots, written as PNG."""

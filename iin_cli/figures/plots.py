@@ -1,0 +1,76 @@
+"""Plots of class log-probabilities along walks, drawn without a display or any global state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from ..io.atomic import write_atomically
+
+__all__ = ["plot_walks", "save_figure"]
+
+# Beyond these many classes lines can no longer be told apart; the rest is drawn grey.
+NAMED_CLASSES = 10
+
+
+def plot_walks(
+    walks: Sequence[tuple[str, np.ndarray]], classes: Sequence[str], columns: int = 2, title: str | None = None
+) -> Figure:
+    """Draw the class log-probabilities along walks, one panel per walk; the strip below says what is predicted.
+
+    Args:
+        walks: (title, log-probabilities (steps, classes)) of each panel.
+        classes: class names.
+        columns: panels side by side.
+        title: of the whole figure.
+    """
+    columns = min(columns, len(walks))
+    rows = -(-len(walks) // columns)
+    figure = Figure(figsize=(5.2 * columns + 1.4, 2.9 * rows + 0.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
+    named = _most_probable([values for _, values in walks])
+    for panel, (name, values) in zip(axes, walks, strict=False):
+        _panel(panel, name, values, named, classes)
+    for panel in axes[len(walks) :]:
+        panel.set_axis_off()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def save_figure(path: Path, figure: Figure, dpi: int = 110) -> None:
+    """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+
+
+def _most_probable(walks: Sequence[np.ndarray]) -> list[int]:
+    highest = np.concatenate(list(walks)).max(0)
+    return sorted(np.argsort(-highest, kind="stable")[:NAMED_CLASSES].tolist())
+
+
+def _panel(panel: Axes, name: str, values: np.ndarray, named: list[int], classes: Sequence[str]) -> None:
+    steps = np.arange(len(values))
+    for index in range(values.shape[1]):
+        if index not in named:
+            panel.plot(steps, values[:, index], color="0.85", linewidth=0.8)
+    for place, index in enumerate(named):
+        panel.plot(steps, values[:, index], color=f"C{place}", label=str(classes[index]))
+    predicted = values.argmax(1)
+    colors = [f"C{named.index(index)}" if index in named else "0.85" for index in predicted]
+    # In the axes' own coordinates the strip keeps to the bottom edge whatever the range of the values.
+    heights = np.full(len(steps), 0.02)
+    panel.scatter(steps, heights, c=colors, marker="s", s=22, transform=panel.get_xaxis_transform(), clip_on=False)
+    panel.set_title(name, fontsize="medium")
+    panel.set_xlabel("step")
+    panel.set_ylabel("log p(class)")
+    panel.label_outer()
+    panel.margins(x=0.02)

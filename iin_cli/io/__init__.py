@@ -1,0 +1,1 @@
+"""Files: checkpoints, run folders, caches, and the authors' published format."""

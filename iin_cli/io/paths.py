@@ -1,0 +1,31 @@
+"""Where caches and datasets lie: what was asked for, else an environment variable, else the user's cache folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["cache_dir", "data_root"]
+
+
+def cache_dir() -> Path:
+    """Return the folder for what can be made again: `$IIN_CACHE`, else `$XDG_CACHE_HOME/iin`, else `~/.cache/iin`.
+
+    The folder is not created; a writer makes the parents of what it writes.
+    """
+    if own := os.environ.get("IIN_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "iin"
+
+
+def data_root(argument: Path | None = None) -> Path:
+    """Return the folder datasets lie in: `argument` (--data-root), else `$IIN_DATA_ROOT`, else `data` in the cache.
+
+    >>> str(data_root(Path("images")))
+    'images'
+    """
+    if argument is not None:
+        return argument.expanduser()
+    if own := os.environ.get("IIN_DATA_ROOT"):
+        return Path(own).expanduser()
+    return cache_dir() / "data"

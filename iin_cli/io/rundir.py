@@ -1,0 +1,100 @@
+"""Run folders: a new or empty `--out`, else the next numbered folder under `runs/`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from .atomic import as_write_error, write_text
+
+__all__ = ["new_file", "open_run", "recorded_seed", "write_json"]
+
+
+@contextmanager
+def open_run(out: Path | None, label: str, resume: bool = False, dry: bool = False) -> Iterator[Path | None]:
+    """Yield the folder of this run, or None for a `dry` one; a folder made here is removed if the run leaves it empty.
+
+    Args:
+        out: the user's `--out`; None makes `runs/00007-<label>`.
+        label: what the run is (`fit-translator-resnet50-roundness`).
+        resume: accept a folder that holds files.
+
+    Raises UsageError when `out` is a file, is not empty (without `resume`), or cannot be written.
+    """
+    if dry:
+        yield None
+        return
+    existed = out is not None and out.exists()
+    folder = _claim(out, resume) if out is not None else _next_numbered(Path("runs"), label)
+    try:
+        yield folder
+    except BaseException:
+        if not existed and folder.is_dir() and not any(folder.iterdir()):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def new_file(out: Path | None, label: str, default_name: str) -> Path:
+    """Return the path of a new result file: `out` itself, or `default_name` in a run folder; UsageError if taken."""
+    if out is None:
+        return _next_numbered(Path("runs"), label) / default_name
+    if out.exists():
+        raise UsageError(f"--out {out} exists already: choose another name or remove it")
+    _require_writable(out.parent)
+    return out
+
+
+def recorded_seed(folder: Path, given: int | None) -> int:
+    """Return the seed of the interrupted run in `folder`. UsageError when there is none, or `given` is another."""
+    try:
+        recorded = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["seed"]
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(f"--resume: there is no interrupted run in {folder}") from error
+    if given is not None and given != recorded:
+        raise UsageError(f"--resume: the run in {folder} has seed {recorded}, not {given}")
+    return recorded
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def _claim(out: Path, resume: bool) -> Path:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file: name a new or empty folder")
+    if out.is_dir() and any(out.iterdir()) and not resume:
+        raise UsageError(f"--out {out} is not empty: name a new folder, or --resume a run in it")
+    _require_writable(out)
+    return out
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise as_write_error(folder, error) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"cannot write into {folder}: permission denied")
+
+
+def _next_numbered(parent: Path, label: str) -> Path:
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", label).strip("-")[:80]
+    _require_writable(parent)
+    taken = [int(match[1]) for entry in parent.iterdir() if (match := re.match(r"(\d{5})-", entry.name))]
+    number = max(taken, default=-1) + 1
+    while True:
+        folder = parent / f"{number:05d}-{safe}"
+        try:
+            # mkdir is the lock: two runs started together get two numbers.
+            folder.mkdir()
+            return folder
+        except FileExistsError:
+            number += 1

@@ -1,0 +1,51 @@
+"""The state of an interrupted training run, as a checkpoint: nested dicts and lists of tensors and JSON values, no pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import checkpoint
+
+__all__ = ["read_state", "write_state"]
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Write nested dicts, lists and tuples of tensors, numbers, strings and None, whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    tree = _flatten(state, tensors)
+    checkpoint.save(path, tensors, {"kind": "training", "tree": tree})
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what `write_state` wrote; tuples come back as lists. CheckpointError for an unfit file."""
+    file = checkpoint.load(path, "training")
+    return _restore(file.metadata["tree"], file.tensors)
+
+
+def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        key = str(len(tensors))
+        # Clones, since safetensors refuses two names for one memory.
+        tensors[key] = value.detach().clone()
+        return {"t": key}
+    if isinstance(value, dict):
+        # Optimisers number their parameters: keys keep their type.
+        return {"d": [[key, _flatten(entry, tensors)] for key, entry in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return {"l": [_flatten(entry, tensors) for entry in value]}
+    return {"v": value}
+
+
+def _restore(node: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
+    ((kind, content),) = node.items()
+    if kind == "t":
+        return tensors[content]
+    if kind == "d":
+        return {key: _restore(entry, tensors) for key, entry in content}
+    if kind == "l":
+        return [_restore(entry, tensors) for entry in content]
+    return content

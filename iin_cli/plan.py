@@ -1,0 +1,167 @@
+"""Everything inferred instead of configured, as frozen dataclasses; what `--dry-run` prints and `plan.json` keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from .errors import UsageError
+
+__all__ = ["PRESETS", "Preset", "TranslatorPlan", "Wishes", "plan_translator"]
+
+Preset = Literal["auto", "paper", "compvis"]
+PRESETS: tuple[Preset, ...] = ("auto", "paper", "compvis")
+AUTO_STEPS = 2400
+# Below this width the likelihood gains more from blocks, above it from width (Table 6).
+WIDE = 256
+
+
+@dataclass(frozen=True)
+class TranslatorPlan:
+    """How a translator is built and fitted.
+
+    Attributes:
+        blocks, hidden, depth: architecture (Table 6).
+        batch_pairs: pairs per step, shared out over the concepts; without concepts twice as many single latents.
+        steps: optimisation steps at most.
+        max_seconds: wall-clock limit of the fit, None for none.
+        learning_rate, betas: Adam.
+        warmup_steps: linear rise of the learning rate.
+        decay: `cosine` to zero over the run, `linear` to zero after `decay_start` steps, or `constant`.
+        validate_every: steps between measurements of the held-out NLL.
+        patience: measurements without improvement before stopping; 0 never stops.
+        clip_norm: limit of the gradient's norm, 0 for none.
+        feature_noise: standard deviation of the noise added to z, as a fraction of each component's own.
+        sigma: correlation of pairs that share a factor.
+        autocast: run the matrix products in bfloat16; weights, likelihood and round trip stay float32.
+    """
+
+    preset: Preset
+    blocks: int
+    hidden: int
+    depth: int
+    batch_pairs: int
+    steps: int
+    max_seconds: float | None
+    learning_rate: float
+    betas: tuple[float, float]
+    warmup_steps: int
+    decay: Literal["cosine", "linear", "constant"]
+    decay_start: int
+    validate_every: int
+    patience: int
+    clip_norm: float
+    feature_noise: float
+    sigma: float
+    autocast: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        return asdict(self)
+
+    def learning_rate_at(self, step: int, fraction: float) -> float:
+        """Learning rate of step number `step`, with `fraction` in [0, 1) of the run done."""
+        from math import cos, pi
+
+        warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
+        if self.decay == "cosine":
+            return self.learning_rate * warm * 0.5 * (1 + cos(pi * min(1.0, fraction)))
+        if self.decay == "linear":
+            left = (self.steps - step) / max(1, self.steps - self.decay_start)
+            return self.learning_rate * warm * min(1.0, max(0.0, left))
+        return self.learning_rate * warm
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user said instead of leaving it to be inferred; None means infer."""
+
+    preset: Preset = "auto"
+    steps: int | None = None
+    max_seconds: float | None = None
+    batch_pairs: int | None = None
+    blocks: int | None = None
+    hidden: int | None = None
+    depth: int | None = None
+    sigma: float | None = None
+    feature_noise: float | None = None
+    learning_rate: float | None = None
+
+
+def plan_translator(dim: int, rows: int, device: str, wishes: Wishes, deterministic_latents: bool) -> TranslatorPlan:
+    """Infer how a translator of N = `dim` is fitted to `rows` latents on `device` (cpu, cuda or mps).
+
+    Raises UsageError for an unknown preset.
+    """
+    if wishes.preset not in PRESETS:
+        raise UsageError(f"--preset {wishes.preset!r}: choose from {', '.join(PRESETS)}")
+    plan = _auto(dim, rows, device) if wishes.preset == "auto" else _published(dim, wishes.preset)
+    plan = replace(plan, autocast=device in ("cpu", "cuda"), feature_noise=0.01 if deterministic_latents else 0.0)
+    said = {name: value for name, value in asdict(wishes).items() if value is not None}
+    plan = replace(plan, **said)
+    return replace(
+        plan,
+        warmup_steps=min(plan.warmup_steps, max(1, plan.steps // 10)),
+        validate_every=max(1, min(plan.validate_every, plan.steps // 4 or 1)),
+        decay_start=min(plan.decay_start, plan.steps),
+    )
+
+
+def _auto(dim: int, rows: int, device: str) -> TranslatorPlan:
+    wide = dim > WIDE
+    # A small set of latents is known by heart early; fewer steps at the same schedule cost nothing.
+    steps = AUTO_STEPS if rows >= 20_000 else max(600, AUTO_STEPS * rows // 20_000)
+    on_cpu = device == "cpu"
+    return TranslatorPlan(
+        preset="auto",
+        # A 302 M translator does not finish on a CPU: a quarter of the width is 16 times cheaper.
+        blocks=6 if wide else 12,
+        hidden=min(dim, 2048 if not on_cpu else 512) if wide else 512,
+        depth=2,
+        batch_pairs=250,
+        steps=steps if on_cpu else steps * 5,
+        max_seconds=None,
+        learning_rate=5e-4,
+        betas=(0.9, 0.99),
+        warmup_steps=100,
+        decay="cosine",
+        decay_start=0,
+        validate_every=max(50, steps // 20),
+        patience=6,
+        clip_norm=100.0,
+        feature_noise=0.0,
+        sigma=0.9,
+        autocast=False,
+    )
+
+
+def _published(dim: int, preset: Preset) -> TranslatorPlan:
+    wide = dim > WIDE
+    compvis = preset == "compvis"
+    return TranslatorPlan(
+        preset=preset,
+        blocks=6 if wide else 12,
+        hidden=2048 if wide else 512,
+        depth=2,
+        batch_pairs=25,
+        steps=120_000,
+        max_seconds=None,
+        learning_rate=1.125e-4 if compvis else 1e-4,
+        betas=(0.5, 0.9) if compvis else (0.9, 0.999),
+        warmup_steps=1,
+        decay="linear" if compvis else "constant",
+        decay_start=100_000 if compvis else 0,
+        validate_every=1000,
+        patience=0,
+        clip_norm=0.0,
+        feature_noise=0.0,
+        sigma=0.975 if compvis else 0.9,
+        autocast=False,
+    )
+
+
+def share_out(total: int, names: Sequence[str]) -> dict[str, int]:
+    """Share `total` pairs out over `names` as evenly as whole numbers allow, at least one each."""
+    base, extra = divmod(max(total, len(names)), len(names))
+    return {name: base + (index < extra) for index, name in enumerate(names)}

@@ -1,0 +1,249 @@
+"""The contracts a plugin implements: `Backbone`, `Dataset`, `ConceptProvider`, on one page.
+
+A plugin is an installed package whose `pyproject.toml` names a factory in one of three entry-point groups:
+
+    [project.entry-points."iin.backbones"]
+    mynet = "my_package:MyNet"            # a Backbone class
+    [project.entry-points."iin.datasets"]
+    faces = "my_package:open_faces"       # open_faces(data_root, argument) -> Dataset
+    [project.entry-points."iin.concepts"]
+    smile = "my_package:smile_concept"    # smile_concept(argument) -> ConceptProvider
+
+The built-ins use the same door. On the command line a name may carry an argument after a colon
+(`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None.
+Images are float (B, 3, S, S) in [-1, 1] for a backbone and uint8 (B, S, S, 3) sRGB from a dataset. N is the latent size.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from .errors import DataError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+__all__ = [
+    "Backbone",
+    "ConceptProvider",
+    "DataFacts",
+    "Dataset",
+    "Groups",
+    "Labels",
+    "Recipe",
+    "Relation",
+    "check_columns",
+    "is_path",
+    "no_argument",
+]
+
+Relation = Literal["share", "differ"]
+
+
+# ---------------------------------------------------------------------------------------------------------- datasets
+@dataclass(frozen=True)
+class Labels:
+    """One column of labels: `values` (M,) int64 says the label of every item, `names[v]` what label v is called.
+
+    `names` is None for labels that are mere identities (colour 17 of 6,000).
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...] | None = None
+
+
+class Dataset(ABC):
+    """M items, each an image with labels, and disjoint splits `train` and `test`.
+
+    Attributes:
+        name: how the user named it (`colormnist`, or the path of a folder).
+        labels: column name -> `Labels`. `class` is the column a classifier is trained on.
+        splits: `train` and `test` -> int64 indices; deterministic, disjoint, no source in both.
+        sources: (M,) int64, the underlying image of each item: two renderings of one drawing share a source.
+        fingerprint: hex digest of the content; equal fingerprints mean equal images, order and labels.
+        native_size: side in pixels of the images as stored.
+    """
+
+    name: str
+    labels: Mapping[str, Labels]
+    splits: Mapping[str, np.ndarray]
+    sources: np.ndarray
+    fingerprint: str
+    native_size: int
+
+    @abstractmethod
+    def images(self, indices: np.ndarray, size: int) -> np.ndarray:
+        """Return items `indices` (B,) as uint8 (B, size, size, 3).
+
+        Raises DataError naming the file when an image cannot be read.
+        """
+
+    def path(self, index: int) -> str:
+        """Return what to call item `index` in a message or a caption; the file's path where there is one."""
+        return f"{self.name}[{index}]"
+
+
+# ---------------------------------------------------------------------------------------------------------- concepts
+@dataclass(frozen=True)
+class Groups:
+    """Items in groups: any two items of one group make a pair of the provider's relation.
+
+    Item i is image `indices[i]` of the dataset as drawn by `provider.render(images, variants[i])`; variant 0 is the
+    image itself. All arrays are int64 of shape (M,). Groups of one item make no pair.
+    """
+
+    indices: np.ndarray
+    variants: np.ndarray
+    group_ids: np.ndarray
+
+
+class ConceptProvider(ABC):
+    """A named concept as pairs of images that share it, or that differ in nothing else.
+
+    Attributes:
+        concept: name of the factor (`digit`).
+        relation: `share`: two items of a group have the concept in common and nothing else;
+            `differ`: they have everything in common but the concept.
+        fingerprint: changes whenever `render` would draw something else; part of the latents' cache key.
+    """
+
+    concept: str
+    relation: Relation
+    fingerprint: str = "identity"
+
+    @abstractmethod
+    def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
+        """Group the items `indices` (M,) of `dataset`, deterministically in `seed`.
+
+        Raises DataError when the dataset has no such labels.
+        """
+
+    def render(self, images: np.ndarray, variant: int) -> np.ndarray:
+        """Draw variant number `variant` of `images` uint8 (B, S, S, 3); 0 returns them as they are."""
+        if variant != 0:
+            raise UsageError(f"concept {self.concept} has no variant {variant}")
+        return images
+
+
+# --------------------------------------------------------------------------------------------------------- backbones
+@dataclass(frozen=True)
+class DataFacts:
+    """What a backbone needs to know of the data it will be trained on."""
+
+    image_size: int
+    classes: tuple[str, ...] | None
+    train_items: int
+
+
+class Recipe(ABC):
+    """How a backbone is trained. The loop owns data, clock and checkpoints; the recipe owns losses and optimisers.
+
+    Attributes:
+        batch_size: images per step.
+        steps: optimisation steps of the run.
+        keep: which weights are saved: those of the `best` score, or of the `last` step where the score is no judge.
+    """
+
+    batch_size: int
+    steps: int
+    keep: ClassVar[Literal["best", "last"]] = "best"
+
+    @abstractmethod
+    def step(self, images: Tensor, labels: Tensor | None, fraction: float) -> dict[str, float]:
+        """Take one optimisation step on images (B, 3, S, S); `fraction` in [0, 1) of the run is done.
+
+        Returns what to show; every value must be finite, or the loop raises DivergedError.
+        """
+
+    @abstractmethod
+    def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
+        """Measure on held-out images (B, 3, S, S). Key `score`: lower is better, decides which step is kept."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the backbone's own weights that an exact resume needs."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+
+
+class Backbone(ABC):
+    """A network f = G∘E with z = E(x) of size N. Implementations are also `torch.nn.Module`s, so weights travel by name.
+
+    Attributes:
+        name: registered name, argument included (`timm:resnet18`).
+        latent_dim: N.
+        image_size: side S of the images it takes.
+        classes: class names when `decode` gives logits, None when it gives images.
+        config: JSON values from which `from_config` rebuilds the (untrained) module.
+    """
+
+    name: str
+    latent_dim: int
+    image_size: int
+    classes: tuple[str, ...] | None
+    config: dict[str, Any]
+    trainable_here: ClassVar[bool] = False
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Tensor:
+        """E: (B, 3, S, S) -> z (B, N); for a stochastic encoder the posterior's mean."""
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance of q(z|x), both (B, N); log-variance is None for a deterministic encoder."""
+        return self.encode(images), None
+
+    @abstractmethod
+    def decode(self, z: Tensor) -> Tensor:
+        """G: z (B, N) -> images (B, 3, S, S) in [-1, 1], or logits (B, classes)."""
+
+    @classmethod
+    @abstractmethod
+    def from_config(cls, config: dict[str, Any]) -> Backbone:
+        """Rebuild the module of a checkpoint, its weights still to be loaded."""
+
+    @classmethod
+    def pretrained(cls, argument: str | None, weights: str) -> Backbone:
+        """Build with weights from elsewhere (`weights`: default, none, or a file).
+
+        Raises UsageError for a backbone that is only ever trained here.
+        """
+        raise UsageError(
+            f"{cls.__name__.lower()} has no pretrained weights: train it with `iin train-backbone`, "
+            "then pass the folder it wrote to --backbone"
+        )
+
+    @classmethod
+    def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None) -> Backbone:
+        """Build an untrained module for `facts`; `latent_dim` None means the paper's size. UsageError if impossible."""
+        raise UsageError(f"{cls.__name__.lower()} cannot be trained here")
+
+    def recipe(self, max_steps: int | None, seed: int) -> Recipe:
+        """Return the training recipe. UsageError if there is none."""
+        raise UsageError(f"{self.name} cannot be trained here")
+
+
+def check_columns(dataset: Dataset, column: str, wanted_by: str) -> Labels:
+    """Return a label column of `dataset`, or raise DataError naming those there are."""
+    if column in dataset.labels:
+        return dataset.labels[column]
+    have = ", ".join(dataset.labels) or "none"
+    raise DataError(f"{wanted_by} needs the label {column!r}, and {dataset.name} has: {have}")
+
+
+def is_path(name: str) -> bool:
+    """Say whether a user's name is a path rather than a registered name."""
+    return "/" in name or name.startswith(".") or Path(name).exists()
+
+
+def no_argument(owner: str, argument: str | None) -> None:
+    """Raise UsageError when a name that takes no argument was given one (`owner`: `concept digit`)."""
+    if argument is not None:
+        kind, name = owner.split(" ", 1)
+        raise UsageError(f"{kind} {name} takes no argument, and was given {argument!r}: write {name}")

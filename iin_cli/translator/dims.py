@@ -1,0 +1,77 @@
+"""How many dimensions each factor gets (Eq 11): by how much of the latent's variance its pairs have in common."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+from torch import Tensor
+
+from ..errors import DataError, UsageError
+from .factors import RESIDUAL
+
+__all__ = ["Estimator", "allocate", "complete", "score"]
+
+Estimator = Literal["variance", "correlation"]
+
+
+def score(z_a: Tensor, z_b: Tensor, relation: Literal["share", "differ"], estimator: Estimator = "variance") -> float:
+    """Score s_F of a concept from its pairs z_a, z_b (P, N), in [0, 1] up to sampling noise.
+
+    `variance` is Σ_i cov(z_a,i, z_b,i) / Σ_i var(z_i); `correlation` the mean over components of their correlation,
+    components of no variance left out. Of a differ pair what is *not* common counts: one minus that.
+
+    The printed Eq 11 sums the correlations and gives the residual s = N, so that its softmax saturates and every
+    concept gets 0 dimensions; means with s = 1 for the residual keep its meaning.
+
+    Raises DataError for fewer than two pairs or latents without any variance.
+    """
+    if len(z_a) < 2:
+        raise DataError(f"{len(z_a)} pairs are too few to estimate dimensions: needs at least 2")
+    a, b = z_a.double(), z_b.double()
+    center = (a.mean(0) + b.mean(0)) / 2
+    a, b = a - center, b - center
+    covariance = (a * b).mean(0)
+    variance = (a.square().mean(0) + b.square().mean(0)) / 2
+    alive = variance > 1e-12 * variance.max()
+    if not alive.any() or variance.max() == 0:
+        raise DataError("the latents do not vary: every item has the same z")
+    if estimator == "variance":
+        common = (covariance.sum() / variance.sum()).item()
+    else:
+        common = (covariance[alive] / variance[alive]).mean().item()
+    return common if relation == "share" else 1 - common
+
+
+def allocate(scores: Mapping[str, float], dim: int) -> dict[str, int]:
+    """Share out `dim` = N dimensions by softmax of the scores, the residual's being 1 (Eq 11).
+
+    Each concept gets floor(softmax·N), at least 1; what is left over goes to the residual. Where that leaves it
+    nothing, the largest concepts give.
+
+    >>> allocate({"digit": 0.0, "color": 0.5}, 64)
+    {'digit': 11, 'color': 19, 'residual': 34}
+    """
+    if len(scores) >= dim:
+        raise UsageError(f"{len(scores)} concepts and a residual do not fit into {dim} dimensions")
+    total = math.e + sum(math.exp(value) for value in scores.values())
+    dims = {name: max(1, math.floor(math.exp(value) / total * dim)) for name, value in scores.items()}
+    while sum(dims.values()) >= dim:
+        dims[max(dims, key=lambda name: dims[name])] -= 1
+    return complete(dims, dim)
+
+
+def complete(dims: Mapping[str, int], dim: int) -> dict[str, int]:
+    """Give the residual what the concepts' `dims` leave of `dim`; a given residual must fit exactly.
+
+    Raises UsageError when they do not sum to `dim` or leave nothing for the residual.
+    """
+    concepts = {name: size for name, size in dims.items() if name != RESIDUAL}
+    rest = dim - sum(concepts.values())
+    shown = "+".join(str(size) for size in concepts.values())
+    if rest < 1:
+        raise UsageError(f"dimensions {shown} leave {rest} of {dim} for the residual, which needs at least 1")
+    if dims.get(RESIDUAL, rest) != rest:
+        raise UsageError(f"dimensions {shown}+{dims[RESIDUAL]} do not sum to the latent's {dim}")
+    return {**concepts, RESIDUAL: rest}

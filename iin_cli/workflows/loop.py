@@ -1,0 +1,210 @@
+"""The optimisation loop: heartbeat, validation, best weights, stop, exact resume; what is trained is none of its business."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+
+from ..errors import DivergedError
+from ..io.training_state import read_state, write_state
+from ..progress import Reporter, Silent
+
+__all__ = ["LoopResult", "Schedule", "Trainable", "optimise", "quiet_threads"]
+
+SAVE_EVERY_SECONDS = 60.0
+
+
+class Trainable(Protocol):
+    """What the loop drives."""
+
+    def step(self, step: int, fraction: float) -> dict[str, float]:
+        """Take optimisation step number `step`, `fraction` in [0, 1) of the run done; return what to show."""
+        ...
+
+    def validate(self) -> dict[str, float]:
+        """Measure on held-out data; `score`, lower is better, decides which weights are kept."""
+        ...
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The weights that the best validation keeps."""
+        ...
+
+    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Put such weights back."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything an exact resume needs, weights included."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to go on.
+
+    Attributes:
+        steps: at most.
+        max_seconds: wall clock at most, None for no limit; the run's fraction follows whichever limit is nearer.
+        validate_every: steps between validations; the last step is always validated.
+        patience: validations without a better score before stopping, 0 for never.
+        rows_per_step: for the speed in rows/s.
+        unit: what a row is called.
+        keep: the weights of the `best` validation or of the `last` step, for losses whose score is no judge (GANs).
+    """
+
+    steps: int
+    max_seconds: float | None = None
+    validate_every: int = 100
+    patience: int = 0
+    rows_per_step: int = 1
+    unit: str = "rows"
+    keep: Literal["best", "last"] = "best"
+
+
+@dataclass
+class LoopResult:
+    """What the loop did; `seconds` and `rows_per_second` count optimisation only, not validation or saving."""
+
+    steps: int = 0
+    seconds: float = 0.0
+    training_seconds: float = 0.0
+    rows: int = 0
+    best_step: int = 0
+    best_score: float = math.inf
+    stopped: Literal["steps", "time", "held-out"] = "steps"
+    best: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def rows_per_second(self) -> float:
+        """Rows per second of optimisation."""
+        return self.rows / self.training_seconds if self.training_seconds else 0.0
+
+
+def optimise(
+    work: Trainable,
+    schedule: Schedule,
+    *,
+    state_path: Path | None = None,
+    resume: bool = False,
+    description: str = "training",
+    report: Reporter | None = None,
+) -> LoopResult:
+    """Run `work` to the end of `schedule` and leave it with its best weights.
+
+    With `state_path` the run is saved there about once a minute and removed when done; `resume` goes on from it exactly
+    (the same steps as if never interrupted, unless `max_seconds` ends it elsewhere).
+
+    Raises DivergedError as soon as a shown value or a score is not finite.
+    """
+    report = report or Silent()
+    result, best_weights = LoopResult(), work.weights()
+    if resume and state_path is not None and state_path.exists():
+        result, best_weights = _restore(work, state_path)
+    started = time.monotonic() - result.seconds
+    saved = time.monotonic()
+    with quiet_threads(), report.task(description, schedule.steps, "steps") as task:
+        task.advance(result.steps)
+        while (reason := _finished(result, schedule)) is None:
+            fraction = _fraction(result, schedule)
+            before = time.monotonic()
+            shown = work.step(result.steps, fraction)
+            _require_finite(shown, result.steps)
+            result.steps += 1
+            result.rows += schedule.rows_per_step
+            result.training_seconds += time.monotonic() - before
+            result.seconds = time.monotonic() - started
+            task.advance(1, **shown, **_speed(result, schedule))
+            if result.steps % schedule.validate_every == 0 or _finished(result, schedule) is not None:
+                held_out = work.validate()
+                _require_finite({"score": held_out["score"]}, result.steps)
+                best_weights = _judge(work, result, held_out, shown, best_weights)
+                task.advance(0, **{key: value for key, value in held_out.items() if key != "score"})
+            result.seconds = time.monotonic() - started
+            if state_path is not None and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+                _save(work, result, best_weights, state_path)
+                saved = time.monotonic()
+        result.stopped = reason
+    if schedule.keep == "best":
+        work.load_weights(best_weights)
+    else:
+        result.best_step, result.best = result.steps, {k: v for k, v in result.history[-1].items() if k in result.best}
+    if state_path is not None:
+        state_path.unlink(missing_ok=True)
+    return result
+
+
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Flush denormal floats to zero while training; they slow a CPU tenfold and mean nothing."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def _finished(result: LoopResult, schedule: Schedule) -> Literal["steps", "time", "held-out"] | None:
+    if result.steps >= schedule.steps:
+        return "steps"
+    if schedule.max_seconds is not None and result.seconds >= schedule.max_seconds and result.steps > 0:
+        return "time"
+    since_best = (result.steps - result.best_step) / schedule.validate_every
+    if schedule.patience and result.history and since_best >= schedule.patience:
+        return "held-out"
+    return None
+
+
+def _fraction(result: LoopResult, schedule: Schedule) -> float:
+    by_steps = result.steps / schedule.steps
+    by_time = result.seconds / schedule.max_seconds if schedule.max_seconds else 0.0
+    return min(max(by_steps, by_time), 1 - 1e-9)
+
+
+def _speed(result: LoopResult, schedule: Schedule) -> dict[str, float]:
+    return {f"{schedule.unit}/s": round(result.rows_per_second)}
+
+
+def _require_finite(values: dict[str, float], step: int) -> None:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise DivergedError(
+                f"training diverged at step {step}: {name} is {value}; start again with another --seed, "
+                "or look for outliers in the data"
+            )
+
+
+def _judge(
+    work: Trainable,
+    result: LoopResult,
+    held_out: dict[str, float],
+    shown: dict[str, float],
+    best_weights: dict[str, torch.Tensor],
+) -> dict[str, torch.Tensor]:
+    result.history.append({"step": result.steps, "seconds": round(result.seconds, 2), **shown, **held_out})
+    if held_out["score"] >= result.best_score:
+        return best_weights
+    result.best_score, result.best_step, result.best = held_out["score"], result.steps, held_out
+    return {name: value.detach().clone() for name, value in work.weights().items()}
+
+
+def _save(work: Trainable, result: LoopResult, best_weights: dict[str, torch.Tensor], path: Path) -> None:
+    loop = {name: getattr(result, name) for name in result.__dataclass_fields__}
+    write_state(path, {"loop": loop, "best": best_weights, "work": work.state_dict()})
+
+
+def _restore(work: Trainable, path: Path) -> tuple[LoopResult, dict[str, torch.Tensor]]:
+    state = read_state(path)
+    work.load_state_dict(state["work"])
+    return LoopResult(**state["loop"]), state["best"]

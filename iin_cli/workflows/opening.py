@@ -1,0 +1,209 @@
+"""Open what a checkpoint or a name stands for: a backbone, a translator with its backbone, the data they know."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..data import open_dataset
+from ..errors import CheckpointError, DataError, UsageError
+from ..io import checkpoint
+from ..io.paths import data_root as default_root
+from ..plugin_api import Backbone, Dataset
+from ..registry import find, names
+from ..translator.factors import Factors
+from ..translator.flow import Translator
+
+__all__ = [
+    "OpenBackbone",
+    "OpenTranslator",
+    "describe_data",
+    "module_digest",
+    "open_backbone",
+    "open_data",
+    "open_translator",
+    "versions",
+]
+
+
+@dataclass(frozen=True)
+class OpenBackbone:
+    """A backbone ready to encode: in evaluation mode, frozen, on its device.
+
+    Attributes:
+        source: absolute path of its checkpoint, or its registered name.
+        sha256: of the checkpoint file, or of the weights when it has none.
+        data: what it was trained on, `{name, root, fingerprint}`, or None.
+    """
+
+    backbone: Backbone
+    source: str
+    sha256: str
+    data: dict[str, Any] | None
+
+    @property
+    def provenance(self) -> dict[str, str]:
+        """What a translator remembers of its backbone."""
+        return {"name": self.backbone.name, "source": self.source, "sha256": self.sha256}
+
+
+@dataclass(frozen=True)
+class OpenTranslator:
+    """A translator ready to use, with its factors, its metadata and, unless it was fitted without one, its backbone."""
+
+    path: Path
+    translator: Translator
+    factors: Factors
+    metadata: dict[str, Any]
+    open_backbone: OpenBackbone | None
+    device: torch.device
+
+    @property
+    def backbone(self) -> Backbone:
+        """The backbone; UsageError when the translator was fitted to latents alone."""
+        if self.open_backbone is None:
+            raise UsageError(
+                f"{self.path} was fitted to latents without a backbone: use `iin translate`, or name one with --backbone"
+            )
+        return self.open_backbone.backbone
+
+    @property
+    def image_backbone(self) -> Backbone:
+        """The backbone, if it decodes to images; UsageError for a classifier."""
+        if self.backbone.classes is not None:
+            raise UsageError(f"{self.backbone.name} is a classifier and draws no images: use `iin walk --mode ou`")
+        return self.backbone
+
+
+def open_backbone(wanted: str, device: torch.device | str = "cpu", weights: str = "default") -> OpenBackbone:
+    """Open a checkpoint, a run folder, or the registered name of a backbone with weights of its own.
+
+    Raises CheckpointError for an unfit file, UsageError for an unknown name or one without pretrained weights.
+    """
+    path = Path(wanted).expanduser()
+    if path.exists() and wanted not in names("backbones"):
+        return _from_checkpoint(path, device)
+    if path.suffix == ".safetensors" or "/" in wanted:
+        raise CheckpointError(f"no such backbone checkpoint: {wanted}")
+    found = find("backbones", wanted)
+    backbone = _frozen(found.factory.pretrained(found.argument, weights), device)
+    return OpenBackbone(backbone, found.full_name, module_digest(backbone), None)
+
+
+def open_translator(
+    path: Path, device: torch.device | str = "cpu", backbone: Path | None = None, with_backbone: bool = True
+) -> OpenTranslator:
+    """Open a translator and, unless `with_backbone` is False, the very backbone it was fitted to.
+
+    Args:
+        path: checkpoint or run folder.
+        backbone: where the backbone lies now, if it was moved.
+
+    Raises CheckpointError when the file is unfit, or its backbone is gone or no longer the same.
+    """
+    file = checkpoint.load(path, "translator")
+    try:
+        factors = Factors.from_json(file.metadata["factors"])
+        translator = Translator(**file.metadata["config"])
+        translator.load_state_dict(file.tensors)
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{file.path} does not hold the translator its metadata describes: {error}") from error
+    if factors.dim != translator.dim:
+        raise CheckpointError(f"{file.path}: its factors sum to {factors.dim}, its latents have {translator.dim}")
+    recorded = file.metadata.get("backbone")
+    found = _recorded_backbone(file.path, recorded, backbone, device) if with_backbone else None
+    if found is not None and found.backbone.latent_dim != translator.dim:
+        raise CheckpointError(f"{found.source} has {found.backbone.latent_dim} latents, {file.path} {translator.dim}")
+    translator = translator.to(device).eval().requires_grad_(False)
+    return OpenTranslator(file.path, translator, factors, file.metadata, found, torch.device(device))
+
+
+def open_data(wanted: str | None, recorded: Mapping[str, Any] | None, data_root: Path | None) -> Dataset:
+    """Open the data the user names, else the data a checkpoint remembers (`{name, root}`).
+
+    Raises DataError when neither says which.
+    """
+    if wanted is not None:
+        root = data_root
+        # What was trained from a data root is looked for there again.
+        if root is None and recorded and not (default_root() / "").exists():
+            root = Path(recorded["root"]) if recorded.get("root") else None
+        return open_dataset(wanted, root)
+    if not recorded:
+        raise DataError("which data? name it with --data NAME|DIR")
+    root = data_root or (Path(recorded["root"]) if recorded.get("root") else None)
+    return open_dataset(recorded["name"], root)
+
+
+def describe_data(dataset: Dataset, data_root: Path | None) -> dict[str, Any]:
+    """Return what a checkpoint remembers of its data; paths are absolute, so that later runs find them anywhere."""
+    name = dataset.name
+    if name not in names("datasets") and Path(name).expanduser().exists():
+        name = str(Path(name).expanduser().resolve())
+    return {"name": name, "root": str(default_root(data_root).resolve()), "fingerprint": dataset.fingerprint}
+
+
+def module_digest(module: Any) -> str:
+    """Return the sha256 of a module's weights, names and values."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions a checkpoint remembers."""
+    return {
+        "iin": importlib.metadata.version("iin-cli"),
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+    }
+
+
+def _from_checkpoint(path: Path, device: torch.device | str) -> OpenBackbone:
+    file = checkpoint.load(path, "backbone")
+    name = file.metadata.get("name", "")
+    factory = find("backbones", name).factory
+    try:
+        backbone = factory.from_config(file.metadata["config"])
+        backbone.load_state_dict(file.tensors)
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{file.path} does not hold the {name} its metadata describes: {error}") from error
+    source = str(file.path.resolve())
+    return OpenBackbone(_frozen(backbone, device), source, checkpoint.digest(file.path), file.metadata.get("data"))
+
+
+def _recorded_backbone(
+    translator: Path, recorded: Mapping[str, Any] | None, moved: Path | None, device: torch.device | str
+) -> OpenBackbone | None:
+    if recorded is None:
+        # Nothing to compare with: the user vouches for the backbone.
+        return open_backbone(str(moved), device) if moved is not None else None
+    source = str(moved) if moved is not None else recorded["source"]
+    is_file = moved is not None or Path(source).is_absolute()
+    if is_file and not Path(source).exists():
+        raise CheckpointError(f"the backbone of {translator} is not at {source}: say where it is now with --backbone")
+    found = open_backbone(source, device)
+    if found.sha256 != recorded["sha256"]:
+        raise CheckpointError(
+            f"{source} is not the backbone {translator} was fitted to: sha256 {found.sha256[:12]}…, "
+            f"expected {recorded['sha256'][:12]}…"
+        )
+    return found
+
+
+def _frozen(backbone: Any, device: torch.device | str) -> Any:
+    if not (isinstance(backbone, nn.Module) and isinstance(backbone, Backbone)):
+        raise CheckpointError(
+            f"the backbone {type(backbone).__name__} is not a torch module with iin's Backbone contract"
+        )
+    return backbone.to(device).eval().requires_grad_(False)

@@ -1,0 +1,155 @@
+"""Latents of any network from a safetensors file: `z` (M, N), or pairs `z_a`, `z_b` (P, N) with `mask` (P, K+1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ..data.latents import Latents
+from ..errors import CheckpointError, DataError, UsageError
+from ..io import checkpoint
+from ..progress import Reporter
+from ..translator.dims import Estimator, score
+from .grouping import LatentTable, held_out_mask
+
+__all__ = ["PairFile", "held_out_pairs", "read_pairs"]
+
+PAIR_NAMES = ("z_a", "z_b", "mask")
+
+
+@dataclass(frozen=True)
+class PairFile:
+    """What the file holds: a `table` of single latents, or pairs with their `mask`, its columns in the order of `names`."""
+
+    path: Path
+    sha256: str
+    names: tuple[str, ...]
+    table: LatentTable | None
+    z_a: Tensor
+    z_b: Tensor
+    mask: Tensor
+
+    @property
+    def dim(self) -> int:
+        """N."""
+        return self.z_a.shape[1]
+
+    @property
+    def rows(self) -> int:
+        """How many latents there are."""
+        return len(self.z_a) + len(self.z_b)
+
+    def scores(self, estimator: Estimator) -> dict[str, float]:
+        """Score every concept on the pairs that share it and not everything else too (Eq 11)."""
+        scores = {}
+        for column, name in enumerate(self.names[:-1]):
+            sharing = self.mask[:, column] == 1
+            if sharing.sum() < 2:
+                raise DataError(f"{self.path} has {int(sharing.sum())} pairs that share {name}: needs at least 2")
+            scores[name] = score(self.z_a[sharing], self.z_b[sharing], "share", estimator)
+        return scores
+
+
+def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
+    """Read `path` for the factors `concepts` and the residual.
+
+    Without concepts `z` is read, and pairs are taken as single latents. Raises CheckpointError for an unfit file and
+    DataError for tensors that are missing, of the wrong shape, or not finite.
+    """
+    if len(set(concepts)) != len(concepts) or "residual" in concepts:
+        raise UsageError("--concept: names must differ, and residual is taken by what no concept explains")
+    tensors = _read(path)
+    names = (*concepts, "residual")
+    if concepts:
+        missing = [name for name in PAIR_NAMES if name not in tensors]
+        if missing:
+            raise DataError(
+                f"{path} has no {', '.join(missing)}: pairs need z_a, z_b and mask; it has {_listed(tensors)}"
+            )
+        z_a, z_b = (_checked(path, name, tensors[name]) for name in ("z_a", "z_b"))
+        if z_a.shape != z_b.shape:
+            raise DataError(f"{path}: z_a is {tuple(z_a.shape)} and z_b {tuple(z_b.shape)}; they must be alike")
+        mask = _mask(path, tensors["mask"], len(z_a), names)
+        table = None
+    else:
+        singles = [name for name in ("z", "z_a", "z_b") if name in tensors]
+        if not singles:
+            raise DataError(f"{path} has no z: it has {_listed(tensors)}")
+        z_a = torch.cat([_checked(path, name, tensors[name]) for name in (["z"] if "z" in singles else singles)])
+        z_b, mask = z_a[:0], torch.zeros(0, 1, dtype=torch.uint8)
+        table = LatentTable([Latents(z_a.numpy(), None)])
+    if len(z_a) + len(z_b) < z_a.shape[1]:
+        raise DataError(f"{path} has {len(z_a) + len(z_b)} latents, fewer than their {z_a.shape[1]} dimensions")
+    return PairFile(path, checkpoint.digest(path), names, table, z_a, z_b, mask)
+
+
+def held_out_pairs(file: PairFile, report: Reporter) -> np.ndarray:
+    """Choose the pairs held out, bool (P,), so that no latent occurs on both sides.
+
+    Pairs that share a latent are connected; whole components are held out. Where nearly all pairs are connected that
+    is impossible: then pairs are held out as they are, and said so.
+    """
+    if file.table is not None:
+        return held_out_mask(_identities(file.z_a))
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    identity = _identities(torch.cat((file.z_a, file.z_b)))
+    a, b = identity[: len(file.z_a)], identity[len(file.z_a) :]
+    size = int(identity.max()) + 1
+    _, component = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(size, size)), directed=False)
+    of_pair = component[a]
+    held_out = held_out_mask(of_pair)
+    if not 0.01 < held_out.mean() < 0.5:
+        report.warn(
+            f"{file.path}: its pairs are connected by common latents, so held-out pairs share some with the others"
+        )
+        return held_out_mask(np.arange(len(a)))
+    return held_out
+
+
+def _identities(z: Tensor) -> np.ndarray:
+    """Number the distinct rows of z (M, N): equal rows have one number; (M,)."""
+    rows = np.ascontiguousarray(z.numpy()).view([("", z.numpy().dtype)] * z.shape[1]).ravel()
+    return np.unique(rows.view(f"V{rows.itemsize}"), return_inverse=True)[1]
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if not path.is_file():
+        raise DataError(f"no such file of latents: {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            wanted = {"z", *PAIR_NAMES}
+            return {name: file.get_tensor(name) for name in file.keys() if name in wanted}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+
+
+def _checked(path: Path, name: str, value: Tensor) -> Tensor:
+    if value.ndim != 2 or value.shape[1] < 2 or not len(value):
+        raise DataError(f"{path}: {name} has shape {tuple(value.shape)}, needs (rows, N) with N of at least 2")
+    finite = torch.isfinite(value).all(1)
+    if not finite.all():
+        raise DataError(f"{path}: {name} is not finite in row {int((~finite).nonzero()[0])}")
+    return value.float()
+
+
+def _mask(path: Path, mask: Tensor, count: int, names: Sequence[str]) -> Tensor:
+    if mask.shape != (count, len(names)):
+        raise DataError(
+            f"{path}: mask has shape {tuple(mask.shape)}, needs ({count}, {len(names)}) "
+            f"with the columns {', '.join(names)}"
+        )
+    if not ((mask == 0) | (mask == 1)).all():
+        raise DataError(f"{path}: mask holds values other than 0 and 1")
+    return mask.to(torch.uint8)
+
+
+def _listed(tensors: dict[str, Tensor]) -> str:
+    return ", ".join(tensors) or "none of z, z_a, z_b, mask"

@@ -1,0 +1,243 @@
+"""Train a backbone: find → open → infer → train → save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data import open_dataset
+from ..data.latents import as_images
+from ..data.pairs import step_generator
+from ..distributed import choose_device, draw_seed
+from ..errors import DataError
+from ..io import checkpoint
+from ..io.rundir import open_run, recorded_seed, write_json
+from ..plugin_api import DataFacts, Dataset, Recipe
+from ..progress import Reporter, Silent
+from ..registry import find
+from .grouping import held_out_mask
+from .loop import LoopResult, Schedule, optimise
+from .opening import describe_data, versions
+
+__all__ = ["BackboneResult", "train_backbone"]
+
+VALIDATION_IMAGES = 512
+SMALLEST_SIDE = 32
+
+
+@dataclass(frozen=True)
+class BackboneResult:
+    """What was trained.
+
+    Attributes:
+        checkpoint: the file; None after a dry run.
+        parameters: number of weights.
+        images_per_second: through the optimiser, per second of optimisation.
+        metrics: the recipe's held-out figures at the step that was kept.
+    """
+
+    checkpoint: str | None
+    backbone: str
+    data: str
+    image_size: int
+    latent_dim: int
+    classes: int | None
+    parameters: int
+    seed: int
+    steps: int
+    batch_size: int
+    best_step: int = 0
+    seconds: float = 0.0
+    images_per_second: float = 0.0
+    metrics: dict[str, float] | None = None
+    out: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return asdict(self)
+
+
+class _BackboneTraining:
+    """Feeds a recipe: shuffled epochs that depend on the seed only, labels of column `class`."""
+
+    def __init__(
+        self, backbone: Any, recipe: Recipe, dataset: Dataset, indices: np.ndarray, seed: int, device: torch.device
+    ) -> None:
+        self.backbone, self.recipe, self.dataset, self.seed, self.device = backbone, recipe, dataset, seed, device
+        held_out = held_out_mask(dataset.sources[indices])
+        self.fit, rest = indices[~held_out], indices[held_out]
+        # A fixed random part, since neighbours of one file tend to be alike.
+        self.rest = step_generator(seed, 1, 0).permutation(rest)[:VALIDATION_IMAGES]
+        self.labels = dataset.labels["class"].values if backbone.classes is not None else None
+        self.batch_size = min(recipe.batch_size, len(self.fit))
+        self.epoch, self.order = -1, self.fit
+
+    def step(self, step: int, fraction: float) -> dict[str, float]:
+        """One step of the recipe on the batch of step `step`."""
+        images, labels = self._load(self._batch(step))
+        return self.recipe.step(images, labels, fraction)
+
+    def validate(self) -> dict[str, float]:
+        """The recipe's figures on held-out images."""
+        return self.recipe.validate(*self._load(self.rest))
+
+    def weights(self) -> Mapping[str, Tensor]:
+        """The backbone's weights."""
+        return self.backbone.state_dict()
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Put weights back."""
+        self.backbone.load_state_dict(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Backbone and recipe."""
+        return {"backbone": self.backbone.state_dict(), "recipe": self.recipe.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.backbone.load_state_dict(state["backbone"])
+        self.recipe.load_state_dict(state["recipe"])
+
+    def _batch(self, step: int) -> np.ndarray:
+        per_epoch = len(self.fit) // self.batch_size
+        epoch, place = divmod(step, per_epoch)
+        if epoch != self.epoch:
+            self.epoch, self.order = epoch, step_generator(self.seed, 0, epoch).permutation(self.fit)
+        return self.order[place * self.batch_size : (place + 1) * self.batch_size]
+
+    def _load(self, indices: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        images = as_images(self.dataset.images(indices, self.backbone.image_size)).to(self.device)
+        labels = None if self.labels is None else torch.from_numpy(self.labels[indices]).to(self.device)
+        return images, labels
+
+
+def train_backbone(
+    backbone: str,
+    data: str,
+    *,
+    data_root: Path | None = None,
+    out: Path | None = None,
+    image_size: int | None = None,
+    latent_dim: int | None = None,
+    steps: int | None = None,
+    max_seconds: float | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    dry_run: bool = False,
+    resume: bool = False,
+    report: Reporter | None = None,
+) -> BackboneResult:
+    """Train the registered `backbone` on the training split of `data` and save it.
+
+    Args:
+        image_size: side S; None takes the smallest power of two from 32 up that holds the images, 128 at most.
+        latent_dim: N; None takes the paper's.
+        steps: optimisation steps; None takes the recipe's.
+        resume: go on with the interrupted run in `out`.
+
+    Raises UsageError, DataError and DivergedError as their docstrings say.
+    """
+    report, started = report or Silent(), time.monotonic()
+    where = choose_device(device)
+    found = find("backbones", backbone)
+    dataset = open_dataset(data, data_root)
+    with open_run(out, f"train-backbone-{backbone}-{Path(data).name}", resume, dry_run) as folder:
+        if folder is not None:
+            report.note(f"run folder {folder}")
+        seed = recorded_seed(folder, seed) if resume and folder is not None else draw_seed(seed)
+        # Infer sizes and classes from the data.
+        facts = _facts(dataset, image_size)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            module: Any = found.factory.for_training(found.argument, facts, latent_dim).to(where)
+        recipe = module.recipe(steps, seed)
+        work = _BackboneTraining(module, recipe, dataset, dataset.splits["train"], seed, where)
+        summary = {
+            "backbone": module.name,
+            "data": dataset.name,
+            "image_size": facts.image_size,
+            "latent_dim": module.latent_dim,
+            "classes": len(module.classes) if module.classes else None,
+            "parameters": sum(p.numel() for p in module.parameters()),
+            "seed": seed,
+            "batch_size": work.batch_size,
+        }
+        if folder is None:
+            return BackboneResult(None, **summary, steps=recipe.steps)
+        write_json(folder / "plan.json", {**summary, "steps": recipe.steps, "max_seconds": max_seconds})
+        # Train and save.
+        loop = optimise(
+            work,
+            Schedule(
+                recipe.steps,
+                max_seconds,
+                validate_every=max(1, min(250, recipe.steps // 8 or 1)),
+                rows_per_step=work.batch_size,
+                unit="images",
+                keep=recipe.keep,
+            ),
+            state_path=folder / "training-state.safetensors",
+            resume=resume,
+            description=f"training the {module.name}",
+            report=report,
+        )
+        path = folder / "backbone.safetensors"
+        checkpoint.save(path, module.state_dict(), _metadata(module, dataset, data_root, seed, loop))
+        result = BackboneResult(
+            str(path),
+            **summary,
+            steps=loop.steps,
+            best_step=loop.best_step,
+            seconds=round(time.monotonic() - started, 2),
+            images_per_second=round(loop.rows_per_second, 1),
+            metrics=loop.best,
+            out=str(folder),
+        )
+        write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
+        return result
+
+
+def _facts(dataset: Dataset, image_size: int | None) -> DataFacts:
+    train = dataset.splits["train"]
+    if len(train) < 2:
+        raise DataError(f"{dataset.name} has {len(train)} training images: too few to train on")
+    side = image_size
+    if side is None:
+        side = SMALLEST_SIDE
+        while side < min(dataset.native_size, 128):
+            side *= 2
+    labels = dataset.labels.get("class")
+    classes = None
+    if labels is not None:
+        names = labels.names or tuple(str(value) for value in range(int(labels.values.max()) + 1))
+        classes = names
+    return DataFacts(side, classes, len(train))
+
+
+def _metadata(module: Any, dataset: Dataset, data_root: Path | None, seed: int, loop: LoopResult) -> dict[str, Any]:
+    return {
+        "kind": "backbone",
+        "name": module.name,
+        "config": module.config,
+        "latent_dim": module.latent_dim,
+        "image_size": module.image_size,
+        "classes": list(module.classes) if module.classes else None,
+        "data": describe_data(dataset, data_root),
+        "training": {
+            "seed": seed,
+            "steps": loop.steps,
+            "best_step": loop.best_step,
+            "seconds": round(loop.seconds, 2),
+            "images_per_second": round(loop.rows_per_second, 1),
+            "stopped": loop.stopped,
+            **loop.best,
+        },
+        "versions": versions(),
+    }

@@ -1,0 +1,54 @@
+"""Options that are small languages: seeds and assignments."""
+
+import pytest
+
+from iin_cli.cli.options import parse_assignments, parse_seeds
+from iin_cli.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("0", [0]), ("0-3", [0, 1, 2, 3]), ("5,1", [5, 1]), ("7-7, 9", [7, 9]), ("20-21,0-1", [20, 21, 0, 1])],
+)
+def test_seeds(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "neither a number nor a range"),
+        ("a", "neither a number nor a range"),
+        ("1,,2", "neither a number nor a range"),
+        ("-1", "neither a number nor a range"),
+        ("1.5", "neither a number nor a range"),
+        ("3-1", "runs backwards; write 1-3"),
+        ("0-3,2", "names a seed twice"),
+        ("0-999999999999", "at most 10,000,000 seeds"),
+        ("99999999999999999999", "below 2"),
+    ],
+)
+def test_seeds_that_are_none(text, words):
+    with pytest.raises(UsageError) as caught:
+        parse_seeds(text)
+    assert words in str(caught.value)
+    assert f"--seeds {text!r}" in str(caught.value)
+
+
+def test_assignments_keep_their_order():
+    assert list(parse_assignments("digit=13, color=17", "--dims").items()) == [("digit", 13), ("color", 17)]
+    assert parse_assignments(None, "--dims") == {}
+    assert parse_assignments("label:x=2", "--dims") == {"label:x": 2}
+
+
+@pytest.mark.parametrize(
+    "text", ["digit", "digit=", "=3", "digit=x", "digit=0", "digit=-1", "digit=1.5", "digit=1,", "²=²"]
+)
+def test_assignments_that_are_none(text):
+    with pytest.raises(UsageError, match="is not NAME=SIZE; write digit=13,color=17"):
+        parse_assignments(text, "--dims")
+
+
+def test_a_name_assigned_twice_is_refused():
+    with pytest.raises(UsageError, match=r"--factors .* names digit twice"):
+        parse_assignments("digit=1,digit=2", "--factors")

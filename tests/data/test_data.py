@@ -1,0 +1,38 @@
+"""open_dataset: names first, then paths."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from iin_cli.data import open_dataset
+from iin_cli.errors import DataError, UsageError
+
+
+def test_a_registered_name_opens_its_dataset():
+    assert open_dataset("digits").name == "digits"
+
+
+def test_a_path_opens_the_folder_even_beside_a_name(tmp_path, monkeypatch):
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "pictures").mkdir()
+    for folder in ("digits", "pictures"):
+        Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / folder / "a.png")
+    monkeypatch.chdir(tmp_path)
+    assert len(open_dataset("digits").sources) == 1797
+    assert len(open_dataset("./digits").sources) == 1
+    assert len(open_dataset("pictures").sources) == 1
+
+
+def test_an_unknown_name_hears_of_the_nearest_and_of_paths():
+    with pytest.raises(UsageError, match=r"did you mean .*digits.*path of a folder"):
+        open_dataset("digitz")
+
+
+def test_a_path_that_is_not_there_is_a_data_error(tmp_path):
+    with pytest.raises(DataError, match="does not exist"):
+        open_dataset(str(tmp_path / "gone"))
+
+
+def test_an_argument_nobody_takes_is_refused():
+    with pytest.raises(UsageError, match="takes no argument"):
+        open_dataset("digits:3")

@@ -1,0 +1,118 @@
+"""Checkpoints: what is saved comes back, and what is not one is refused in one line."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from iin_cli.errors import CheckpointError, ResourceError, UsageError
+from iin_cli.io import checkpoint
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "translator.safetensors"
+    checkpoint.save(path, {"a": torch.arange(6).reshape(2, 3), "b": torch.ones(4)}, {"kind": "translator", "name": "z̃"})
+    return path
+
+
+def refused(call, *arguments):
+    with pytest.raises(CheckpointError) as caught:
+        call(*arguments)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_is_saved_comes_back(file):
+    loaded = checkpoint.load(file, "translator")
+    assert loaded.path == file
+    assert loaded.kind == "translator"
+    assert loaded.metadata == {"format_version": checkpoint.FORMAT_VERSION, "kind": "translator", "name": "z̃"}
+    assert loaded.tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert loaded.tensors["b"].dtype == torch.float32
+    assert checkpoint.describe(file) == loaded.metadata
+
+
+def test_views_and_gradients_are_saved_as_values(tmp_path):
+    weight = torch.nn.Parameter(torch.arange(6.0).reshape(2, 3))
+    checkpoint.save(tmp_path / "x", {"turned": weight.T, "spread": weight[:1].expand(4, 3)}, {"kind": "x"})
+    tensors = checkpoint.load(tmp_path / "x").tensors
+    assert torch.equal(tensors["turned"], weight.detach().T)
+    assert tensors["spread"].shape == (4, 3)
+    assert not tensors["turned"].requires_grad
+
+
+def test_equal_content_gives_equal_files(tmp_path, file):
+    again = tmp_path / "again"
+    checkpoint.save(again, checkpoint.load(file).tensors, {"name": "z̃", "kind": "translator"})
+    assert again.read_bytes() == file.read_bytes()
+    assert checkpoint.digest(again) == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_a_folder_stands_for_the_file_of_that_kind(file, tmp_path):
+    assert checkpoint.locate(tmp_path, "translator") == file
+    assert checkpoint.load(tmp_path, "translator").path == file
+    assert "has no backbone.safetensors" in refused(checkpoint.load, tmp_path, "backbone")
+
+
+def test_another_kind_is_named(file):
+    assert "is a translator, expected a backbone" in refused(checkpoint.load, file, "backbone")
+
+
+@pytest.mark.parametrize("call", [checkpoint.load, checkpoint.describe])
+def test_files_that_are_none_are_refused(tmp_path, file, call):
+    assert "no such checkpoint" in refused(call, tmp_path / "nowhere")
+    whole = file.read_bytes()
+    for content in (b"", b"hello", whole[:4], whole[:40], whole[:-1], whole[: len(whole) // 2], b"\xff" * 100):
+        (tmp_path / "x").write_bytes(content)
+        assert "not a whole safetensors file" in refused(call, tmp_path / "x")
+
+
+def test_foreign_and_damaged_metadata_are_refused(tmp_path):
+    path = tmp_path / "x"
+    for metadata in (None, {"format": "pt"}):
+        save_file({"a": torch.ones(1)}, path, metadata)
+        assert "not one of iin's" in refused(checkpoint.load, path)
+    for text in ("{", "[]", "{}", '{"kind": "x"}', '{"kind": "x", "format_version": "new"}'):
+        save_file({"a": torch.ones(1)}, path, {"iin": text})
+        assert "damaged metadata" in refused(checkpoint.load, path)
+
+
+def test_a_newer_format_asks_for_an_update(tmp_path):
+    path = tmp_path / "x"
+    newer = checkpoint.FORMAT_VERSION + 1
+    save_file({"a": torch.ones(1)}, path, {"iin": json.dumps({"kind": "x", "format_version": newer})})
+    assert f"has format {newer}" in refused(checkpoint.load, path)
+
+
+def test_saving_where_nothing_can_be_saved(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UsageError, match="cannot write"):
+        checkpoint.save(tmp_path / "file" / "x", {"a": torch.ones(1)}, {"kind": "x"})
+
+    def full(*arguments, **keywords):
+        from safetensors import SafetensorError
+
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(ResourceError, match="no space left"):
+        checkpoint.save(tmp_path / "x", {"a": torch.ones(1)}, {"kind": "x"})
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_write_the_system_cuts_short_leaves_nothing(tmp_path):
+    program = (
+        "import resource, sys, torch; from pathlib import Path; from iin_cli.io import checkpoint\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: checkpoint.save(Path(sys.argv[1]), {'a': torch.zeros(10_000)}, {'kind': 'x'})\n"
+        "except Exception as error: print(type(error).__name__)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "x")], capture_output=True, text=True)
+    assert done.stdout.strip() == "UsageError", done.stderr
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,207 @@
+"""What the layout promises: imports point down, help and README agree with the commands, no heavy import too early."""
+
+import ast
+import re
+import shlex
+import statistics
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from iin_cli.cli import COMMANDS, app
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "iin_cli"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+RANKS = {
+    "errors": 0,
+    "progress": 0,
+    "plugin_api": 1,
+    **dict.fromkeys(("plan", "registry", "io", "distributed"), 2),
+    **dict.fromkeys(("translator", "backbones", "concepts", "data", "metrics", "figures"), 3),
+    "workflows": 4,
+    "cli": 5,
+    "__main__": 6,
+}
+HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "safetensors", "PIL", "scipy", "pytorch_fid")
+
+
+def dotted(path):
+    return str(path.relative_to(PACKAGE))
+
+
+@pytest.fixture(params=MODULES, ids=dotted)
+def module(request):
+    return request.param
+
+
+def room(path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return parts[0]
+
+
+def rooms_imported(path):
+    """Rooms of this package that a file imports, wherever in the file."""
+    package = ["iin_cli", *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            base = base + (node.module.split(".") if node.module else [])
+            names = [base] if len(base) > 1 else [[*base, alias.name] for alias in node.names]
+        else:
+            continue
+        yield from (name[1] for name in names if name[0] == "iin_cli" and len(name) > 1)
+
+
+def test_imports_point_down(module):
+    if module == PACKAGE / "__init__.py":
+        assert not list(rooms_imported(module))
+        return
+    here = room(module)
+    for there in rooms_imported(module):
+        assert there == here or RANKS[there] < RANKS[here], f"{dotted(module)} imports {there}"
+        # Built-ins come in by the guests' door.
+        assert there == here or there not in ("backbones", "concepts"), f"{dotted(module)} goes round the registry"
+
+
+def test_the_import_test_sees_imports():
+    seen = set(rooms_imported(PACKAGE / "workflows" / "opening.py"))
+    assert {"data", "errors", "io", "plugin_api", "registry", "translator"} <= seen
+    assert "workflows" in set(rooms_imported(PACKAGE / "cli" / "info.py"))
+
+
+def test_a_module_says_what_it_is_for_and_what_it_offers(module):
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    if module.name.startswith("_"):
+        return
+    (offered,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "__all__"
+    ]
+    defined = {name for node in tree.body for name in names_bound(node)}
+    assert offered == sorted(set(offered), key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert set(offered) <= defined
+
+
+def names_bound(node):
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, ast.AnnAssign):
+        return [node.target.id]
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [alias.asname or alias.name for alias in node.names]
+    return []
+
+
+def test_rooms_never_print_exit_or_assert(module):
+    if room(module) in ("cli", "__main__"):
+        return
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        assert not isinstance(node, ast.Assert), f"{dotted(module)}:{node.lineno} asserts"
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("print", "exit", "sys.exit", "os._exit"), f"{dotted(module)}:{node.lineno}"
+
+
+def test_files_and_functions_stay_readable():
+    lengths = {dotted(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert max(lengths.values()) <= 400, max(lengths, key=lengths.get)
+    assert statistics.median(lengths.values()) <= 200
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                assert node.end_lineno - node.lineno < 60, f"{dotted(path)}: {node.name}"
+
+
+def test_help_lists_every_command_without_heavy_imports():
+    program = (
+        "import sys; from iin_cli.cli import main; sys.argv = ['iin', '--help']\n"
+        "try: main()\n"
+        f"finally: print('loaded:', *(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stderr.split() == ["loaded:"]
+    for name in COMMANDS:
+        assert re.search(rf"^\W*{name}\s", done.stdout, re.MULTILINE), name
+
+
+def test_the_module_runs_and_agrees_with_the_changelog():
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    done = subprocess.run([sys.executable, "-m", "iin_cli", "--version"], capture_output=True, text=True)
+    assert done.stdout == f"iin {version}\n"
+    newest = re.search(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest[1] == version
+
+
+def options_of(command):
+    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+
+
+def check_line(line):
+    """A line of shell that begins with `iin`: its command exists, and so do its options."""
+    words = shlex.split(line.split(" | ")[0], comments=True)
+    commands = typer.main.get_command(app).commands
+    if len(words) == 1 or words[1].startswith("-"):
+        return
+    assert words[1] in commands, line
+    known = options_of(commands[words[1]]) | {"--help", "-h"}
+    for word in words[2:]:
+        if re.match(r"--?[a-z]", word):
+            assert word.partition("=")[0] in known, line
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_shows_examples_that_can_be_typed(name):
+    text = typer.main.get_command(app).commands[name].callback.__doc__
+    examples = [line.strip() for line in text.partition("Examples:")[2].splitlines() if line.strip().startswith("iin ")]
+    assert examples
+    for line in examples:
+        assert line.split()[1] == name
+        check_line(line)
+
+
+def test_the_readme_mentions_every_command_and_none_that_is_not_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert re.search(rf"\biin {name}\b|`{name}\b", text), name
+    blocks = re.findall(r"^```(?:sh|bash|console|shell)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    typed = [line for line in lines if line.startswith("iin ")]
+    assert typed
+    for line in typed:
+        check_line(line)
+
+
+def test_entry_points_lead_somewhere():
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    for points in groups.values():
+        for target in points.values():
+            file, name = target.split(":")
+            path = ROOT.joinpath(*file.split(".")).with_suffix(".py")
+            assert name in {node.name for node in ast.parse(path.read_text()).body if hasattr(node, "name")}, target
+
+
+def test_no_file_holds_the_address_of_a_package_registry():
+    # Written apart, so that this file does not hold them either.
+    hosts = [
+        ".".join(words) for words in (("pypi", "org"), ("files", "pythonhosted", "org"), ("conda", "anaconda", "org"))
+    ]
+    kept = [
+        path for folder in ("iin_cli", "tests", "benchmarks", "plugins", ".ci") for path in (ROOT / folder).rglob("*")
+    ]
+    kept += [path for path in ROOT.iterdir() if path.name != "uv.lock"]
+    for path in kept:
+        if path.suffix in (".py", ".toml", ".md", ".txt", ".cfg", ".yml", "") and path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            assert not [host for host in hosts if host in text], path

@@ -1,0 +1,84 @@
+"""Randomness belongs to the sample, work to the rank."""
+
+import pytest
+import torch
+
+from iin_cli.distributed import choose_device, draw_seed, is_main_rank, noise, rank, shard, world_size
+from iin_cli.errors import UsageError
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_alone_there_is_one_rank_with_all_the_work():
+    assert (rank(), world_size(), is_main_rank()) == (0, 1, True)
+    assert shard(range(5)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
+def test_ranks_share_the_work_without_gap_or_overlap(monkeypatch, ranks):
+    monkeypatch.setenv("WORLD_SIZE", str(ranks))
+    parts = []
+    for number in range(ranks):
+        monkeypatch.setenv("RANK", str(number))
+        assert is_main_rank() == (number == 0)
+        parts.append(shard(range(5)))
+    assert sorted(seed for part in parts for seed in part) == list(range(5))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_noise_depends_on_its_seed_only():
+    together = noise([3, 1, 4], 6)
+    assert together.shape == (3, 6)
+    assert together.dtype == torch.float32
+    for row, seed in enumerate([3, 1, 4]):
+        assert torch.equal(noise([seed], 6)[0], together[row])
+    assert not torch.equal(together[0], together[1])
+    assert noise([], 6).shape == (0, 6)
+
+
+def test_noise_is_the_same_everywhere_and_touches_nothing():
+    before = torch.get_rng_state()
+    first = noise([0], 4)
+    torch.manual_seed(123)
+    assert torch.equal(noise([0], 4), first)
+    torch.set_rng_state(before)
+    noise(range(3), 4)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_noise_is_standard_normal():
+    drawn = noise(range(2000), 16)
+    assert drawn.mean().item() == pytest.approx(0, abs=0.02)
+    assert drawn.std().item() == pytest.approx(1, abs=0.02)
+    # Neighbouring seeds are as strange to each other as any.
+    assert (drawn[:-1] * drawn[1:]).mean().item() == pytest.approx(0, abs=0.02)
+
+
+def test_a_seed_is_the_users_or_fresh():
+    assert draw_seed(0) == 0
+    assert draw_seed(7) == 7
+    drawn = {draw_seed(None) for _ in range(8)}
+    assert len(drawn) > 1
+    assert all(0 <= seed < 2**31 for seed in drawn)
+
+
+def test_devices_that_are_there():
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("auto").type in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.parametrize(("wanted", "words"), [("abacus", "write auto"), ("cuda:99", "has none"), ("meta", "has none")])
+def test_devices_that_are_not_there_are_refused(wanted, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        choose_device(wanted)
+    assert wanted in str(caught.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_an_explicit_gpu_is_never_replaced_by_the_cpu():
+    with pytest.raises(UsageError, match="--device cuda"):
+        choose_device("cuda")

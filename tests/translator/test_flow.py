@@ -1,0 +1,154 @@
+"""The laws of an invertible network: inverse undoes forward, log-det agrees with autograd."""
+
+import pytest
+import torch
+
+from iin_cli.errors import DataError
+from iin_cli.translator.flow import ActNorm, Coupling, ScaleShiftNet, Shuffle, Translator
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def layer(kind, dim):
+    """A layer away from its initial state, in float64."""
+    if kind == "actnorm":
+        made = ActNorm(dim)
+        made.initialize(noise(50, dim, seed=1).float() * 3 + 2)
+    elif kind == "coupling":
+        with torch.random.fork_rng(devices=[]):
+            made = Coupling(dim, hidden=7, depth=2)
+    elif kind == "shuffle":
+        made = Shuffle(torch.randperm(dim, generator=torch.Generator().manual_seed(2)))
+    else:
+        made = Translator(dim, blocks=4, hidden=8, depth=1, seed=3)
+        made.initialize(noise(100, dim, seed=1).float())
+    return made.double()
+
+
+KINDS = ["actnorm", "coupling", "shuffle", "translator"]
+
+
+@pytest.mark.parametrize("dim", [2, 3, 7, 8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_inverse_undoes_forward(kind, dim):
+    made, z = layer(kind, dim), noise(5, dim)
+    with torch.no_grad():
+        z_tilde, log_det = made(z)
+        assert z_tilde.shape == z.shape
+        assert log_det.shape == (5,)
+        torch.testing.assert_close(made.inverse(z_tilde), z)
+        torch.testing.assert_close(made(made.inverse(z))[0], z)
+
+
+@pytest.mark.parametrize("dim", [2, 5, 8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_log_det_is_that_of_the_jacobian(kind, dim):
+    made, z = layer(kind, dim), noise(3, dim)
+    log_det = made(z)[1]
+    for row in range(3):
+        jacobian = torch.autograd.functional.jacobian(lambda x: made(x[None])[0][0], z[row])
+        torch.testing.assert_close(log_det[row], torch.linalg.slogdet(jacobian).logabsdet)
+
+
+def test_every_dimension_of_a_translator_depends_on_every_other():
+    made = layer("translator", 7)
+    jacobian = torch.autograd.functional.jacobian(lambda x: made(x[None])[0][0], noise(7))
+    assert (jacobian != 0).all()
+
+
+def test_rows_do_not_touch_each_other():
+    made, z = layer("translator", 6), noise(4, 6)
+    torch.testing.assert_close(made(z)[0][2:3], made(z[2:3])[0])
+
+
+def test_a_coupling_is_equations_15_and_16():
+    made, z = layer("coupling", 5), noise(4, 5)
+    a, b = z[:, :3], z[:, 3:]
+    log_s0, t0 = made.nets[0](a)
+    b = b * log_s0.exp() + t0
+    log_s1, t1 = made.nets[1](b)
+    a = a * log_s1.exp() + t1
+    torch.testing.assert_close(made(z)[0], torch.cat([b, a], 1))
+    assert log_s0.abs().max() < 1
+
+
+def test_scale_and_shift_nets_are_two_plain_networks():
+    """One stacked network against two of `nn.Linear`, slope 0.01."""
+    stacked, x = ScaleShiftNet(3, 2, hidden=4, depth=2).double(), noise(6, 3)
+    assert len(stacked.weights) == 4
+    outputs = []
+    for net in (0, 1):
+        h = x
+        for index, (weight, bias) in enumerate(zip(stacked.weights, stacked.biases, strict=True)):
+            h = (torch.where(h > 0, h, 0.01 * h) if index else h) @ weight[net] + bias[net, 0]
+        outputs.append(h)
+    log_scale, shift = stacked(x)
+    torch.testing.assert_close(log_scale, torch.tanh(outputs[0]))
+    torch.testing.assert_close(shift, outputs[1])
+
+
+def test_actnorm_standardises_what_it_is_set_from():
+    z = noise(200, 4) * torch.tensor([1e-2, 1.0, 5.0, 100.0], dtype=torch.float64) + 7
+    made = ActNorm(4).double()
+    made.initialize(z)
+    out, log_det = made(z)
+    torch.testing.assert_close(out.mean(0), torch.zeros(4, dtype=torch.float64), atol=1e-9, rtol=0)
+    # The first is below a thousandth of the largest, so its std is floored and it stays narrow.
+    torch.testing.assert_close(out.std(0, correction=0)[1:], torch.ones(3, dtype=torch.float64))
+    assert 0 < out[:, 0].std() < 1
+    torch.testing.assert_close(
+        log_det, -z.std(0, correction=0).clamp_min(0.1).log().sum().expand(200), rtol=1e-2, atol=0.1
+    )
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_dead_dimensions_stay_finite(spread):
+    z = torch.cat([torch.full((50, 2), 3.0), spread * noise(50, 3).float()], dim=1)
+    made = Translator(5, blocks=3, hidden=8, seed=0)
+    made.initialize(z)
+    z_tilde, log_det = made(z)
+    assert z_tilde.isfinite().all()
+    assert log_det.isfinite().all()
+    assert made.inverse(z_tilde).isfinite().all()
+
+
+def test_an_initialised_translator_is_nearly_standard():
+    z = noise(2000, 16).float() @ noise(16, 16, seed=5).float() * 3 + 1
+    made = Translator(16, blocks=6, hidden=32, seed=1)
+    made.initialize(z)
+    z_tilde = made(z)[0]
+    assert z_tilde.mean().abs() < 0.3
+    assert 0.3 < z_tilde.std() < 3
+
+
+def test_a_seed_says_everything_and_leaves_the_global_generator_alone():
+    before = torch.get_rng_state()
+    first, again, other = (Translator(6, blocks=2, hidden=8, seed=seed).state_dict() for seed in (4, 4, 5))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert not torch.equal(first["layers.1.nets.0.weights.0"], other["layers.1.nets.0.weights.0"])
+    orders = [first[f"layers.{index}.order"].tolist() for index in (2, 5)]
+    assert orders[0] != orders[1]
+
+
+def test_its_config_rebuilds_it():
+    made = Translator(9, blocks=2, hidden=6, depth=3, seed=1)
+    rebuilt = Translator(**made.config)
+    rebuilt.load_state_dict(made.state_dict())
+    z = noise(3, 9).float()
+    assert torch.equal(rebuilt(z)[0], made(z)[0])
+    assert torch.equal(rebuilt.inverse(z), made.inverse(z))
+
+
+def test_paper_size_of_table_6():
+    """12 blocks, H 512, D 2 at N = 64: four networks of 32→512→512→512→32 and an actnorm in each."""
+    net = (32 * 512 + 512) + 2 * (512 * 512 + 512) + (512 * 32 + 32)
+    made = Translator(64)
+    assert sum(parameter.numel() for parameter in made.parameters()) == 12 * (4 * net + 2 * 64)
+
+
+def test_one_dimension_is_refused():
+    with pytest.raises(DataError, match="at least 2"):
+        Translator(1)

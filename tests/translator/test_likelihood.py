@@ -1,0 +1,87 @@
+"""Pair likelihood against torch.distributions with the covariance written out."""
+
+import math
+
+import pytest
+import torch
+from torch.distributions import MultivariateNormal, Normal
+
+from iin_cli.errors import UsageError
+from iin_cli.translator.factors import Factors
+from iin_cli.translator.flow import Translator
+from iin_cli.translator.likelihood import bits_per_dim, correlations, nll, pair_nll
+
+
+def noise(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+FACTORS = Factors.of(
+    {"digit": 2, "grey": 1, "residual": 3}, {"digit": 0.9, "grey": 0.5, "residual": 0.7}, {"grey": "differ"}
+)
+
+
+@pytest.mark.parametrize("mask", [(0, 0, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1)])
+def test_pairs_are_jointly_gaussian_with_that_covariance(mask):
+    a, b = noise(5, 6), noise(5, 6, seed=1)
+    log_det_a, log_det_b = noise(5, seed=2), noise(5, seed=3)
+    rho = correlations(FACTORS, mask).double()
+    covariance = torch.eye(12, dtype=torch.float64)
+    covariance[:6, 6:] = covariance[6:, :6] = torch.diag(rho)
+    joint = MultivariateNormal(torch.zeros(12, dtype=torch.float64), covariance)
+    expected = -(joint.log_prob(torch.cat([a, b], 1)) + log_det_a + log_det_b)
+    torch.testing.assert_close(pair_nll(a, log_det_a, b, log_det_b, rho), expected)
+
+
+def test_a_pair_has_no_first_and_second():
+    a, b, zero = noise(5, 6), noise(5, 6, seed=1), torch.zeros(5, dtype=torch.float64)
+    rho = correlations(FACTORS, (1, 0, 1)).double()
+    torch.testing.assert_close(pair_nll(a, zero, b, zero, rho), pair_nll(b, zero, a, zero, rho))
+
+
+def test_pairs_that_share_nothing_are_two_singles():
+    a, b, log_det = noise(5, 6), noise(5, 6, seed=1), noise(5, seed=2)
+    apart = nll(a, log_det) + nll(b, 2 * log_det)
+    torch.testing.assert_close(pair_nll(a, log_det, b, 2 * log_det, torch.zeros(6, dtype=torch.float64)), apart)
+
+
+def test_equation_12_is_a_normal_under_a_change_of_variables():
+    z_tilde, log_det = noise(4, 3), noise(4, seed=1)
+    expected = -(Normal(0.0, 1.0).log_prob(z_tilde).sum(1) + log_det)
+    torch.testing.assert_close(nll(z_tilde, log_det), expected)
+
+
+def test_a_translator_s_density_integrates_to_one():
+    """exp(−NLL) over a grid of the plane: the likelihood is one of z, not of z̃."""
+    translator = Translator(2, blocks=2, hidden=4, depth=1, seed=0).double()
+    axis = torch.linspace(-25, 25, 401, dtype=torch.float64)
+    grid = torch.cartesian_prod(axis, axis)
+    with torch.no_grad():
+        density = torch.exp(-nll(*translator(grid)))
+    assert density.sum().item() * (axis[1] - axis[0]).item() ** 2 == pytest.approx(1, abs=0.02)
+
+
+def test_masks_spread_over_dimensions():
+    assert correlations(FACTORS, FACTORS.mask("digit")).tolist() == pytest.approx([0.9, 0.9, 0, 0, 0, 0])
+    assert correlations(FACTORS, FACTORS.mask("grey")).tolist() == pytest.approx([0.9, 0.9, 0, 0.7, 0.7, 0.7])
+    rows = correlations(FACTORS, torch.tensor([[1, 0, 0], [0, 1, 0]], dtype=torch.uint8))
+    assert rows.shape == (2, 6)
+    assert rows[1].tolist() == pytest.approx([0, 0, 0.5, 0, 0, 0])
+
+
+def test_one_mask_per_pair_is_the_same_as_pair_by_pair():
+    a, b, zero = noise(2, 6), noise(2, 6, seed=1), torch.zeros(2, dtype=torch.float64)
+    masks = torch.tensor([[1, 0, 0], [1, 0, 1]])
+    together = pair_nll(a, zero, b, zero, correlations(FACTORS, masks).double())
+    for row in (0, 1):
+        rho = correlations(FACTORS, masks[row]).double()
+        torch.testing.assert_close(pair_nll(a, zero, b, zero, rho)[row], together[row])
+
+
+def test_a_mask_of_another_width_is_refused():
+    with pytest.raises(UsageError, match="2 columns for 3 factors"):
+        correlations(FACTORS, (1, 0))
+
+
+def test_bits_per_dim():
+    assert bits_per_dim(8 * math.log(2), 4) == pytest.approx(2)

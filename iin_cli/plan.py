@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from .errors import UsageError
+from .errors import UsageError, nearest
 
-__all__ = ["PRESETS", "Preset", "TranslatorPlan", "Wishes", "plan_translator"]
+__all__ = ["PRESETS", "Preset", "TranslatorPlan", "Wishes", "plan_translator", "share_out"]
 
 Preset = Literal["auto", "paper", "compvis"]
 PRESETS: tuple[Preset, ...] = ("auto", "paper", "compvis")
@@ -34,6 +35,7 @@ class TranslatorPlan:
         clip_norm: limit of the gradient's norm, 0 for none.
         feature_noise: standard deviation of the noise added to z, as a fraction of each component's own.
         sigma: correlation of pairs that share a factor.
+        sigmas: the same for concepts that have one of their own.
         autocast: run the matrix products in bfloat16; weights, likelihood and round trip stay float32.
     """
 
@@ -55,6 +57,7 @@ class TranslatorPlan:
     feature_noise: float
     sigma: float
     autocast: bool
+    sigmas: dict[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
@@ -62,11 +65,9 @@ class TranslatorPlan:
 
     def learning_rate_at(self, step: int, fraction: float) -> float:
         """Learning rate of step number `step`, with `fraction` in [0, 1) of the run done."""
-        from math import cos, pi
-
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         if self.decay == "cosine":
-            return self.learning_rate * warm * 0.5 * (1 + cos(pi * min(1.0, fraction)))
+            return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))
         if self.decay == "linear":
             left = (self.steps - step) / max(1, self.steps - self.decay_start)
             return self.learning_rate * warm * min(1.0, max(0.0, left))
@@ -75,7 +76,11 @@ class TranslatorPlan:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user said instead of leaving it to be inferred; None means infer."""
+    """What the user said instead of leaving it to be inferred; None means infer.
+
+    `sigma` is one number for all factors, or concept -> number; concepts left out keep the preset's.
+    Raises UsageError for an unknown preset or a number that is not finite.
+    """
 
     preset: Preset = "auto"
     steps: int | None = None
@@ -84,21 +89,34 @@ class Wishes:
     blocks: int | None = None
     hidden: int | None = None
     depth: int | None = None
-    sigma: float | None = None
+    sigma: float | Mapping[str, float] | None = None
     feature_noise: float | None = None
     learning_rate: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise UsageError(f"--preset {self.preset!r}: {nearest(self.preset, PRESETS)}")
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"--{item.name.replace('_', '-')} {value}: needs a finite number")
 
-def plan_translator(dim: int, rows: int, device: str, wishes: Wishes, deterministic_latents: bool) -> TranslatorPlan:
+
+def plan_translator(
+    dim: int, rows: int, device: str, wishes: Wishes, deterministic_latents: bool, bfloat16: bool = False
+) -> TranslatorPlan:
     """Infer how a translator of N = `dim` is fitted to `rows` latents on `device` (cpu, cuda or mps).
 
-    Raises UsageError for an unknown preset.
+    Args:
+        deterministic_latents: latents are points, not samples of a posterior, and so need feature noise.
+        bfloat16: `device` multiplies matrices faster in bfloat16.
     """
-    if wishes.preset not in PRESETS:
-        raise UsageError(f"--preset {wishes.preset!r}: choose from {', '.join(PRESETS)}")
+    said = {item.name: getattr(wishes, item.name) for item in fields(wishes)}
+    said = {name: value for name, value in said.items() if value is not None}
+    if isinstance(wishes.sigma, Mapping):
+        said["sigmas"] = dict(said.pop("sigma"))
     plan = _auto(dim, rows, device) if wishes.preset == "auto" else _published(dim, wishes.preset)
-    plan = replace(plan, autocast=device in ("cpu", "cuda"), feature_noise=0.01 if deterministic_latents else 0.0)
-    said = {name: value for name, value in asdict(wishes).items() if value is not None}
+    plan = replace(plan, autocast=bfloat16, feature_noise=0.01 if deterministic_latents else 0.0)
     plan = replace(plan, **said)
     return replace(
         plan,

@@ -11,7 +11,8 @@ A plugin is an installed package whose `pyproject.toml` names a factory in one o
 
 The built-ins use the same door. On the command line a name may carry an argument after a colon
 (`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None.
-Images are float (B, 3, S, S) in [-1, 1] for a backbone and uint8 (B, S, S, 3) sRGB from a dataset. N is the latent size.
+Images are float (B, 3, S, S) in [-1, 1] for a backbone and uint8 (B, S, S, 3) sRGB from a dataset.
+N is the latent size.
 """
 
 from __future__ import annotations
@@ -174,7 +175,7 @@ class Recipe(ABC):
 
 
 class Backbone(ABC):
-    """A network f = G∘E with z = E(x) of size N. Implementations are also `torch.nn.Module`s, so weights travel by name.
+    """A network f = G∘E with z = E(x) of size N. Implementations are `torch.nn.Module`s too: weights travel by name.
 
     Attributes:
         name: registered name, argument included (`timm:resnet18`).

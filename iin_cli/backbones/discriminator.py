@@ -12,18 +12,19 @@ __all__ = ["PatchDiscriminator", "discriminator_loss", "feature_similarity"]
 class PatchDiscriminator(nn.Module):
     """Says for every patch of an image whether it is real: (B, 3, S, S) -> logits (B, 1, S/8-2, S/8-2).
 
-    Three convolutions k4 of stride 2 and two of stride 1 see 70 x 70 pixels. There is no batch normalisation: it would let
-    one image's verdict depend on its neighbours, and real and reconstructed batches have different statistics.
+    Three convolutions k4 of stride 2 and two of stride 1 see 70 x 70 pixels. There is no batch normalisation: it would
+    let one image's verdict depend on its neighbours, and real and reconstructed batches differ in their statistics.
 
     Args:
         width: channels of the first layer.
+        generator: of the initial weights; None uses torch's own.
 
     >>> logits, features = PatchDiscriminator(width=4)(torch.zeros(2, 3, 32, 32))
     >>> logits.shape, len(features)
     (torch.Size([2, 1, 2, 2]), 4)
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, width: int = 64, generator: torch.Generator | None = None) -> None:
         super().__init__()
         widths = [3, width, 2 * width, 4 * width, 8 * width]
         strides = [2, 2, 2, 1]
@@ -33,7 +34,7 @@ class PatchDiscriminator(nn.Module):
         )
         self.head = nn.Conv2d(widths[-1], 1, 4, 1, 1)
         for layer in [*self.layers, self.head]:
-            nn.init.kaiming_normal_(layer.weight, 0.2)
+            nn.init.kaiming_normal_(layer.weight, 0.2, generator=generator)
             nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:

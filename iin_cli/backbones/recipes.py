@@ -1,227 +1,238 @@
-"""How the backbones are trained: losses, optimisers, schedules (the loop owns data, clock and checkpoints)."""
+"""How the autoencoder is trained: negative ELBO with a learned variance, then PatchGAN and feature similarity.
+
+The loop owns data, clock and checkpoints; a recipe owns losses, optimisers and schedules.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..plugin_api import Recipe
 from .discriminator import PatchDiscriminator, discriminator_loss, feature_similarity
 
 if TYPE_CHECKING:
     from .autoencoder import Autoencoder
-    from .classifier import Classifier
 
-__all__ = ["AutoencoderRecipe", "ClassifierRecipe", "autoencoder_steps", "classifier_steps", "training_precision"]
+__all__ = ["AutoencoderRecipe", "cosine_rate", "inferred_steps", "nelbo", "training_precision"]
+
+# A unit of the latent is active when its mean varies by more than this over the images (Burda et al. 2016).
+ACTIVE_VARIANCE = 0.01
 
 
 def training_precision(device: torch.device) -> torch.autocast:
     """Return the autocast context to train under on `device`: bfloat16 where the hardware multiplies it faster."""
     if device.type == "cpu":
-        fast = torch.ops.mkldnn._is_mkldnn_bf16_supported() and _has_bf16_instructions()
+        # Without the instructions oneDNN emulates bfloat16, which is slower than float32.
+        abilities = torch.cpu.get_capabilities()
+        fast = bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
     else:
         fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)
 
 
-def _has_bf16_instructions() -> bool:
-    # Without them oneDNN emulates bfloat16, which is slower than float32.
-    abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16") or abilities.get("bf16"))
+def cosine_rate(fraction: float, peak: float, warm_up: float = 0.02) -> float:
+    """Learning rate at `fraction` of the run: a linear rise over `warm_up`, then a cosine to 2 % of `peak`.
 
-
-def _learning_rate(fraction: float, peak: float, warm_up: float = 0.02) -> float:
-    # A short rise keeps Adam's first, noisy steps small; a cosine to 2 % of the peak settles the weights.
+    >>> round(cosine_rate(0.02, 1.0), 3), round(cosine_rate(1.0, 1.0), 3)
+    (1.0, 0.02)
+    """
     if fraction < warm_up:
-        return peak * (fraction / warm_up * 0.9 + 0.1)
+        return peak * (0.1 + 0.9 * fraction / warm_up)
     progress = (fraction - warm_up) / (1 - warm_up)
     return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def autoencoder_steps(image_size: int, train_items: int | None) -> int:
-    """Return the default number of steps for a data set of `train_items` images of side `image_size`."""
-    return 3000
+def inferred_steps(train_items: int | None, batch_size: int, epochs: float, least: int, most: int) -> int:
+    """Return `epochs` passes over `train_items` images in steps of `batch_size`, between `least` and `most`.
+
+    >>> inferred_steps(10_000, 100, epochs=3, least=200, most=1000)
+    300
+    """
+    wanted = most if train_items is None else round(epochs * train_items / batch_size)
+    return min(max(wanted, least), most)
 
 
-def classifier_steps(train_items: int | None) -> int:
-    """Return the default number of steps for a data set of `train_items` images."""
-    return 1500
+def nelbo(
+    images: Tensor, reconstruction: Tensor, mean: Tensor, log_variance: Tensor, pixel_log_variance: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Negative ELBO in nats per image as (−log p(x|z), KL(q(z|x) ‖ N(0, 1))), each the mean over the batch.
+
+    The likelihood is Gaussian with one variance v for all D pixels: ‖x − x̂‖² / 2v + ½ D log 2πv; learned, log v settles
+    at the mean squared error, and the two terms need no weight between them (Rybkin et al. 2021).
+
+    Args:
+        images, reconstruction: (B, 3, S, S).
+        mean, log_variance: (B, N) of q(z|x).
+        pixel_log_variance: log v, a scalar.
+
+    >>> zeros = torch.zeros(1, 2)
+    >>> [float(term) for term in nelbo(zeros, zeros, zeros, zeros, -torch.tensor(2 * math.pi).log())]
+    [0.0, 0.0]
+    """
+    squared = (images - reconstruction).square().flatten(1).sum(1).mean()
+    pixels = images[0].numel()
+    rec = 0.5 * (squared / pixel_log_variance.exp() + pixels * (pixel_log_variance + math.log(2 * math.pi)))
+    kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
+    return rec, kl
 
 
 class AutoencoderRecipe(Recipe):
-    """Gaussian likelihood with learned variance + KL, and later a PatchGAN with its features as similarity.
+    """Adam on the negative ELBO; from `gan_start` on also a PatchGAN and similarity in its features.
 
-    The negative ELBO in nats per image: D·(½ log 2πσ² ) + ‖x − x̂‖²/2σ² + KL(q(z|x) ‖ N(0, 1)), with log σ² learned (one
-    scalar). With σ learned the two terms balance themselves and the posterior does not collapse on dark images.
+    Both adversarial terms are weighted by the ratio of gradient norms at the decoder's last layer (VQGAN), so that they
+    change what the pixels look like without drowning the likelihood.
+
+    Attributes:
+        peak_rate: Adam's highest learning rate; beta: weight of the KL, reached after `kl_warm_up` of the run.
+        gan_start: fraction of the run before the discriminator joins.
+        gan_weight, similarity_weight: gradient norms relative to the likelihood's.
+        least_log_variance: floor of the learned log v. Below it simple images would be coded to the last grey value, in
+            every latent unit; with it 10-30 units carry what matters, and similarity brings the sharp edges.
+        tanh_floor: least slope of the decoder's tanh in the backward pass, see `step`.
     """
 
-    peak_rate = 1e-3
-    gan_start = 0.6
-    similarity_weight = 1.0
-    gan_weight = 0.5
-    beta = 1.0
+    # The negative ELBO worsens when the GAN joins, and the images improve.
+    keep: ClassVar[Literal["best", "last"]] = "last"
+    peak_rate: float = 8e-4
+    beta: float = 1.0
+    kl_warm_up: float = 0.1
+    gan_start: float = 0.65
+    gan_weight: float = 0.5
+    similarity_weight: float = 1.0
+    tanh_floor: float = 0.25
+    least_log_variance: float = -3.0
+    discriminator_rate: float = 2e-4
 
-    def __init__(self, backbone: Autoencoder, steps: int, seed: int, batch_size: int = 128) -> None:
+    def __init__(self, backbone: Autoencoder, steps: int, seed: int, batch_size: int = 64) -> None:
         self.batch_size = batch_size
         self.steps = steps
         self.backbone = backbone
-        generator = torch.Generator().manual_seed(seed)
-        self.generator = generator
-        self.log_variance = nn.Parameter(torch.tensor(-3.0))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.discriminator = PatchDiscriminator(32 if backbone.image_size <= 32 else 64)
-        self.optimizer = torch.optim.Adam(
-            [{"params": list(backbone.parameters())}, {"params": [self.log_variance]}], lr=1e-3, betas=(0.9, 0.99)
+        self.generator = torch.Generator().manual_seed(seed)
+        self.pixel_log_variance = nn.Parameter(torch.tensor(-3.0))
+        self.discriminator = PatchDiscriminator(32 if backbone.image_size <= 32 else 64, self.generator)
+        groups = [{"params": list(backbone.parameters())}, {"params": [self.pixel_log_variance]}]
+        self.optimizer = torch.optim.Adam(groups, lr=self.peak_rate, betas=(0.9, 0.99))
+        self.discriminator_optimizer = torch.optim.Adam(
+            self.discriminator.parameters(), lr=self.discriminator_rate, betas=(0.5, 0.9)
         )
-        self.discriminator_optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=2e-4, betas=(0.5, 0.9))
-
-    def _nelbo(self, images: Tensor, reconstruction: Tensor, mean: Tensor, log_variance: Tensor) -> tuple[Tensor, ...]:
-        pixels = images[0].numel()
-        squared = (images - reconstruction).square().flatten(1).sum(1).mean()
-        level = self.log_variance.to(images.device)
-        nll = 0.5 * (squared / level.exp() + pixels * (level + math.log(2 * math.pi)))
-        kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
-        return nll, kl, squared / pixels
 
     def step(self, images: Tensor, labels: Tensor | None, fraction: float) -> dict[str, float]:
-        """One step of Adam on the autoencoder and, after the warm-up, one on the discriminator."""
-        device = images.device
-        rate = _learning_rate(fraction, self.peak_rate)
-        self.optimizer.param_groups[0]["lr"] = rate
-        self.optimizer.param_groups[1]["lr"] = 10 * rate
+        """Take one step on images (B, 3, S, S); returns rec and kl (nats), log_variance and then the GAN's terms."""
+        self._schedule(fraction)
+        self._move(images.device)
         images = images.contiguous(memory_format=torch.channels_last)
+
+        # Encode, sample with noise drawn on the CPU so that the device does not matter, decode.
         self.backbone.train()
-        with training_precision(device):
+        with training_precision(images.device):
             mean, log_variance = self.backbone.posterior(images)
-            noise = torch.randn(mean.shape, generator=self.generator).to(device)
-            z = mean + noise * (0.5 * log_variance).exp()
-            reconstruction = self.backbone.decode(z).float()
-        leaf = reconstruction.detach().requires_grad_()
-        nll, kl, mse = self._nelbo(images, leaf, mean, log_variance)
-        shown = {"rec": nll.item(), "mse": mse.item(), "kl": kl.item(), "log_variance": self.log_variance.item()}
-        (gradient,) = torch.autograd.grad(nll, leaf, retain_graph=True)
+            noise = torch.randn(mean.shape, generator=self.generator).to(images.device)
+            raw = self.backbone.decoder.before_tanh(mean + noise * (0.5 * log_variance).exp())
+
+        # The losses' gradient in the image, where the discriminator need be passed only once.
+        reconstruction = raw.detach().tanh().requires_grad_()
+        rec, kl = nelbo(images, reconstruction, mean, log_variance, self.pixel_log_variance)
+        level_gradient, gradient = torch.autograd.grad(rec, [self.pixel_log_variance, reconstruction])
+        # A saturated tanh passes no gradient: without a floor dark images turn all black within ten steps, for good.
+        slope = (1 - reconstruction.detach().square()).clamp_min(self.tanh_floor)
+        shown = {"rec": rec.item(), "kl": kl.item(), "log_variance": self.pixel_log_variance.item()}
         if fraction >= self.gan_start:
-            gradient, more = self._adversary(images, reconstruction, leaf, gradient, fraction)
-            shown |= more
+            gradient, terms = self._adversary(images, raw, reconstruction, gradient, slope)
+            shown |= terms
+
+        # Back through decoder and encoder.
         self.optimizer.zero_grad(set_to_none=True)
-        (level_gradient,) = torch.autograd.grad(nll, self.log_variance)
-        self.log_variance.grad = level_gradient / images[0].numel()
-        torch.autograd.backward([reconstruction, self.beta * kl], [gradient, torch.ones_like(kl)])
-        shown["grad"] = float(nn.utils.clip_grad_norm_(self.backbone.parameters(), 1e4))
+        beta = self.beta * min(1.0, 0.02 + fraction / self.kl_warm_up)
+        torch.autograd.backward([raw, beta * kl], [gradient * slope, torch.ones_like(kl)])
+        self.pixel_log_variance.grad = level_gradient
         self.optimizer.step()
+        with torch.no_grad():
+            self.pixel_log_variance.clamp_(min=self.least_log_variance)
         return shown
 
-    def _adversary(self, images: Tensor, reconstruction: Tensor, leaf: Tensor, gradient: Tensor, fraction: float):
-        self.discriminator_optimizer.param_groups[0]["lr"] = 2e-4 * min(
-            1.0, 0.05 + (1 - fraction) / (1 - self.gan_start)
-        )
+    def _schedule(self, fraction: float) -> None:
+        rate = cosine_rate(fraction, self.peak_rate)
+        weights, level = self.optimizer.param_groups
+        # One scalar has to follow the whole error: it may move faster than a weight.
+        weights["lr"], level["lr"] = rate, 10 * rate
+        left = min(1.0, (1 - fraction) / max(1 - self.gan_start, 1e-6))
+        self.discriminator_optimizer.param_groups[0]["lr"] = self.discriminator_rate * max(left, 0.05)
+
+    def _move(self, device: torch.device) -> None:
+        if self.pixel_log_variance.device != device:
+            self.discriminator.to(device)
+            self.pixel_log_variance.data = self.pixel_log_variance.data.to(device)
+
+    def _adversary(
+        self, images: Tensor, raw: Tensor, reconstruction: Tensor, gradient: Tensor, slope: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Step the discriminator; return the image gradient with both adversarial terms added, and what to show."""
         with training_precision(images.device):
-            fake, fake_features = self.discriminator(leaf)
+            fake, fake_features = self.discriminator(reconstruction)
             real, real_features = self.discriminator(images)
-        fake, real = fake.float(), real.float()
-        similarity = feature_similarity(real_features, fake_features)
-        (g_gan,) = torch.autograd.grad(-fake.mean(), leaf, retain_graph=True)
-        (g_sim,) = torch.autograd.grad(similarity, leaf, retain_graph=True)
-        d_loss = discriminator_loss(real, fake)
+        gan, similarity = -fake.float().mean(), feature_similarity(real_features, fake_features)
+        (gan_gradient,) = torch.autograd.grad(gan, reconstruction, retain_graph=True)
+        (similarity_gradient,) = torch.autograd.grad(similarity, reconstruction, retain_graph=True)
+
+        loss = discriminator_loss(real.float(), fake.float())
         self.discriminator_optimizer.zero_grad(set_to_none=True)
-        d_loss.backward(inputs=list(self.discriminator.parameters()))
+        loss.backward(inputs=list(self.discriminator.parameters()))
         self.discriminator_optimizer.step()
-        last = self.backbone.decoder.image.weight
 
-        def norm(g):
-            return torch.autograd.grad(reconstruction, last, g, retain_graph=True)[0].norm()
+        size = self._last_layer_norm(raw, gradient * slope)
+        gan_scale = self.gan_weight * size / self._last_layer_norm(raw, gan_gradient * slope)
+        similarity_scale = self.similarity_weight * size / self._last_layer_norm(raw, similarity_gradient * slope)
+        gradient = gradient + gan_scale * gan_gradient + similarity_scale * similarity_gradient
+        terms = {"gan": gan, "similarity": similarity, "discriminator": loss, "gan_scale": gan_scale}
+        return gradient, {name: term.item() for name, term in terms.items()}
 
-        base = norm(gradient)
-        w_gan = self.gan_weight * base / norm(g_gan).clamp_min(1e-8)
-        w_sim = self.similarity_weight * base / norm(g_sim).clamp_min(1e-8)
-        total = gradient + w_gan * g_gan + w_sim * g_sim
-        return total, {
-            "gan": -fake.mean().item(),
-            "disc": d_loss.item(),
-            "similarity": similarity.item(),
-            "w_gan": w_gan.item(),
-        }
+    def _last_layer_norm(self, raw: Tensor, gradient: Tensor) -> Tensor:
+        # Only the last layer is passed backwards, which costs next to nothing.
+        (in_weight,) = torch.autograd.grad(raw, self.backbone.decoder.image.weight, gradient, retain_graph=True)
+        return in_weight.norm().clamp_min(1e-8)
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
-        """Held-out negative ELBO at the posterior's mean; `active` counts latent units whose mean varies."""
+        """Negative ELBO at the posterior's mean (`score`), mean squared error, KL, and whether the posterior is alive.
+
+        `active` counts latent units whose mean varies by more than 0.01 over the images; `collapsed` is 1 for none.
+        """
         self.backbone.eval()
-        mean, log_variance = self.backbone.posterior(images)
-        nll, kl, mse = self._nelbo(images, self.backbone.decode(mean), mean, log_variance)
-        active = int((mean.var(0) > 0.01).sum())
-        return {
-            "score": float(nll + kl),
-            "mse": float(mse),
-            "kl": float(kl),
-            "active": active,
-            "collapsed": float(active == 0),
-        }
+        self._move(images.device)
+        sums = {"score": 0.0, "mse": 0.0, "kl": 0.0}
+        means = []
+        for batch in images.split(self.batch_size):
+            mean, log_variance = self.backbone.posterior(batch)
+            reconstruction = self.backbone.decode(mean)
+            rec, kl = nelbo(batch, reconstruction, mean, log_variance, self.pixel_log_variance)
+            terms = {"score": rec + kl, "mse": (batch - reconstruction).square().mean(), "kl": kl}
+            for name, term in terms.items():
+                sums[name] += term.item() * len(batch) / len(images)
+            means.append(mean)
+        active = int((torch.cat(means).var(0, correction=0) > ACTIVE_VARIANCE).sum())
+        return {**sums, "active": active, "collapsed": int(active == 0)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Discriminator, optimisers, learned variance and the state of the noise."""
+        """Discriminator, both optimisers, the learned variance and the state of the noise."""
         return {
             "discriminator": self.discriminator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
-            "log_variance": self.log_variance.detach().clone(),
+            "pixel_log_variance": self.pixel_log_variance.detach().clone(),
             "generator": self.generator.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
+        # Optimisers put their moments where the parameters are, so those move first.
+        self._move(next(self.backbone.parameters()).device)
         self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.discriminator_optimizer.load_state_dict(state["discriminator_optimizer"])
         with torch.no_grad():
-            self.log_variance.copy_(state["log_variance"])
-        self.generator.set_state(state["generator"])
-
-
-class ClassifierRecipe(Recipe):
-    """Softmax cross-entropy with Adam."""
-
-    peak_rate = 1e-3
-    label_smoothing = 0.0
-    weight_decay = 0.0
-
-    def __init__(self, backbone: Classifier, steps: int, seed: int, batch_size: int = 128) -> None:
-        self.batch_size = batch_size
-        self.steps = steps
-        self.backbone = backbone
-        self.optimizer = torch.optim.AdamW(
-            backbone.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=self.weight_decay
-        )
-
-    def step(self, images: Tensor, labels: Tensor | None, fraction: float) -> dict[str, float]:
-        """One step of Adam on softmax cross-entropy."""
-        self.optimizer.param_groups[0]["lr"] = _learning_rate(fraction, self.peak_rate)
-        images = images.contiguous(memory_format=torch.channels_last)
-        self.backbone.train()
-        with training_precision(images.device):
-            logits = self.backbone(images).float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimizer.step()
-        return {"loss": loss.item(), "accuracy": float((logits.argmax(1) == labels).float().mean())}
-
-    @torch.no_grad()
-    def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
-        """Held-out cross-entropy (nats) and accuracy."""
-        self.backbone.eval()
-        logits = self.backbone(images)
-        loss = F.cross_entropy(logits, labels)
-        return {"score": float(loss), "accuracy": float((logits.argmax(1) == labels).float().mean())}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The optimiser's state."""
-        return {"optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self.optimizer.load_state_dict(state["optimizer"])
+            self.pixel_log_variance.copy_(state["pixel_log_variance"])
+        self.generator.set_state(state["generator"].cpu())

@@ -62,8 +62,6 @@ def _root(
 
 for _name in COMMANDS:
     _module = _name.replace("-", "_")
-    if not os.path.exists(os.path.join(os.path.dirname(__file__), _module + ".py")):
-        continue  # TEMPORARY
     app.command(_name)(getattr(import_module(f"{__name__}.{_module}"), _module))
 
 
@@ -93,6 +91,7 @@ def _report(error: BaseException) -> int:
 
         traceback.print_exception(error)
     code, text = _explain(error)
+    text = "; ".join([text, *getattr(error, "__notes__", [])])
     print(f"iin: {' '.join(text.split())}", file=sys.stderr)
     return code
 

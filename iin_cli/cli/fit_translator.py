@@ -21,6 +21,7 @@ from .options import (
     SeedOpt,
     StepsOpt,
     parse_assignments,
+    parse_sigma,
 )
 from .output import print_result, reporter
 
@@ -55,7 +56,11 @@ def fit_translator(
     ] = None,
     preset: Annotated[str, typer.Option(help="auto, paper or compvis.")] = "auto",
     sigma: Annotated[
-        float | None, typer.Option(help="Correlation of pairs that share a factor, in [0, 1).", min=0, max=0.9999)
+        str | None,
+        typer.Option(
+            help="Correlation of pairs that share a factor, in [0, 1); one for all or per concept.",
+            metavar="0.9|digit=0.95",
+        ),
     ] = None,
     estimator: Annotated[str, typer.Option(help="How sizes are estimated: variance or correlation.")] = "variance",
     batch_pairs: Annotated[int | None, typer.Option(help="Pairs per step; default: inferred.", min=1)] = None,
@@ -90,12 +95,25 @@ def fit_translator(
 
         iin fit-translator --backbone ae --out unsupervised
 
+        iin fit-translator --backbone ae --concept digit --concept color --sigma digit=0.95
+
         iin fit-translator --latents pairs.safetensors --concept digit --dims digit=8
     """
     from ..plan import Wishes
     from ..workflows.fit_translator import fit_translator as run
 
-    wishes = Wishes(preset, steps, max_seconds, batch_pairs, blocks, hidden, depth, sigma, feature_noise, learning_rate)
+    wishes = Wishes(
+        preset,
+        steps,
+        max_seconds,
+        batch_pairs,
+        blocks,
+        hidden,
+        depth,
+        parse_sigma(sigma),
+        feature_noise,
+        learning_rate,
+    )
     result = run(
         backbone,
         concept or [],

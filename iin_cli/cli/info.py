@@ -35,4 +35,4 @@ def info(path: PathArg, json: JsonOpt = False, debug: DebugOpt = False) -> None:
         print_result(found.as_dict(), True)
     else:
         for entry in found.checkpoints:
-            print_result(entry.summary(), False, [("factors", entry.factors)] if entry.factors else [])
+            print_result(entry.summary(), False, [("factors", entry.factor_rows())] if entry.factors else [])

@@ -38,6 +38,7 @@ __all__ = [
     "WeightsOpt",
     "parse_assignments",
     "parse_seeds",
+    "parse_sigma",
 ]
 
 MOST_SEEDS = 10_000_000
@@ -95,7 +96,8 @@ WeightsOpt = Annotated[
     str, typer.Option("--weights", help="Of a registered backbone: default, none, or a file.", metavar="WEIGHTS")
 ]
 SeedOpt = Annotated[
-    int | None, typer.Option("--seed", help="Seed of everything random; drawn and recorded when absent.", min=0)
+    int | None,
+    typer.Option("--seed", help="Seed of everything random; drawn and recorded when absent.", min=0, max=2**63 - 1),
 ]
 DeviceOpt = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
 StepsOpt = Annotated[int | None, typer.Option("--steps", help="Optimisation steps; default: inferred.", min=1)]
@@ -163,3 +165,27 @@ def parse_assignments(text: str | None, option: str) -> dict[str, int]:
             raise UsageError(f"{option} {text!r} names {name} twice")
         values[name] = int(number)
     return values
+
+
+def parse_sigma(text: str | None) -> float | dict[str, float] | None:
+    """Turn `0.9` into 0.9 and `digit=0.95,color=0.9` into a dict. UsageError for anything else or outside [0, 1).
+
+    >>> parse_sigma("0.9"), parse_sigma("digit=0.95,color=0.9")
+    (0.9, {'digit': 0.95, 'color': 0.9})
+    """
+    if text is None:
+        return None
+    values: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = part.strip().rpartition("=")
+        try:
+            values[name] = float(number)
+        except ValueError:
+            values[name] = -1.0
+        if not 0 <= values[name] < 1:
+            raise UsageError(
+                f"--sigma {text!r}: {number!r} is not a number in [0, 1); write 0.9, or digit=0.95,color=0.9"
+            )
+    if len(values) != text.count(",") + 1 or ("" in values and len(values) > 1):
+        raise UsageError(f"--sigma {text!r}: write one number, or one for each of some concepts, digit=0.95,color=0.9")
+    return values.get("", values)

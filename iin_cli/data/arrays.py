@@ -62,8 +62,8 @@ class ArrayDataset(Dataset):
 class ColoredDataset(Dataset):
     """Grey images, each item drawn in one colour: item i is image `sources[i]` of `base` times `colors[i]`.
 
-    For x in [-1, 1] that is 2 · (x + 1)/2 · colour − 1: the strokes take the colour, black stays black. Only the items
-    asked for are ever coloured.
+    For x in [-1, 1] that is x · colour, as the authors define ColorMNIST: strokes (x = 1) take the colour, black
+    (x = −1) its negative. Only the items asked for are ever coloured.
 
     Attributes:
         colors: (M, 3) float32 in [0, 1], the colour of every item; label `color` is its identity.
@@ -83,14 +83,18 @@ class ColoredDataset(Dataset):
         self.sources = sources
         self.native_size = base.native_size
         self.colors = palette[color_ids].astype(np.float32)
-        self.fingerprint = digest(base.fingerprint.encode(), self.colors, *_parts(self.labels, self.splits))
+        self.fingerprint = digest(
+            b"x * colour", base.fingerprint.encode(), self.colors, *_parts(self.labels, self.splits)
+        )
         self._base = base
 
     def images(self, indices: np.ndarray, size: int) -> np.ndarray:
         """Return items `indices` (B,) as uint8 (B, size, size, 3)."""
         indices = np.asarray(indices)
         grey = self._base.pixels(self.sources[indices], size)
-        colored = grey[..., None] * self.colors[indices][:, None, None, :]
+        # In uint8 terms 127.5 is x = 0, which no colour moves.
+        colored = (grey[..., None] - np.float32(127.5)) * self.colors[indices][:, None, None, :]
+        colored += 127.5
         return np.rint(colored, out=colored).astype(np.uint8)
 
 

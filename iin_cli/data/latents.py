@@ -11,7 +11,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ class Latents:
 
 def as_images(pixels: np.ndarray) -> Tensor:
     """Turn uint8 (B, S, S, 3) into float (B, 3, S, S) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+    return torch.from_numpy(np.require(pixels, requirements=("C", "W"))).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def index_digest(indices: np.ndarray) -> str:
@@ -58,6 +59,7 @@ def cached(
     device: torch.device | str = "cpu",
     report: Reporter | None = None,
     description: str = "encoding",
+    called: Callable[[int], str] = "item {}".format,
 ) -> Latents:
     """Encode items 0 … `count` − 1 once, or find what an earlier run encoded.
 
@@ -66,70 +68,84 @@ def cached(
         count: M.
         read: positions (B,) -> images uint8 (B, S, S, 3).
         encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic.
+        called: position -> what to call that item in a message.
 
-    Raises DataError when a latent is not finite, ResourceError when the disk is full.
+    Raises DataError when a latent is not finite or the cache is damaged, ResourceError when the disk is full.
     """
     key = hashlib.sha256(json.dumps({"format": FORMAT, **identity}, sort_keys=True).encode()).hexdigest()
     folder = cache_dir() / "latents" / key[:2] / key
     if not folder.is_dir():
-        _encode_into(folder, count, read, encode, batch, torch.device(device), report or Silent(), description)
-    log_variance = folder / "log_variance.npy"
-    return Latents(
-        np.load(folder / "mean.npy", mmap_mode="r"),
-        np.load(log_variance, mmap_mode="r") if log_variance.exists() else None,
-    )
+        if count < 1:
+            raise DataError("there are no items to encode")
+        with _appearing(folder) as unfinished, (report or Silent()).task(description, count, "images") as task:
+            files = _Files(unfinished, count, called)
+            for start in range(0, count, batch):
+                positions = np.arange(start, min(start + batch, count))
+                with torch.inference_mode():
+                    mean, log_variance = encode(as_images(read(positions)).to(device))
+                files.write("mean", positions, mean)
+                if log_variance is not None:
+                    files.write("log_variance", positions, log_variance)
+                task.advance(len(positions))
+            files.flush()
+    log_variance_file = folder / "log_variance.npy"
+    try:
+        return Latents(
+            np.load(folder / "mean.npy", mmap_mode="r"),
+            np.load(log_variance_file, mmap_mode="r") if log_variance_file.exists() else None,
+        )
+    except (OSError, ValueError) as error:
+        raise DataError(f"the cached latents in {folder} are damaged ({error}): remove that folder") from error
 
 
-def _encode_into(
-    folder: Path,
-    count: int,
-    read: Callable[[np.ndarray], np.ndarray],
-    encode: Encode,
-    batch: int,
-    device: torch.device,
-    report: Reporter,
-    description: str,
-) -> None:
-    if count < 1:
-        raise DataError("there are no items to encode")
+@contextmanager
+def _appearing(folder: Path) -> Iterator[Path]:
+    """Yield a temporary folder; on success it becomes `folder`, on any failure it is removed."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     except OSError as error:
         raise ResourceError(f"cannot write the cache {folder.parent}: {error.strerror}; set IIN_CACHE") from error
     try:
-        files: dict[str, np.ndarray] = {}
-        with report.task(description, count, "images") as task, torch.inference_mode():
-            for start in range(0, count, batch):
-                positions = np.arange(start, min(start + batch, count))
-                mean, log_variance = encode(as_images(read(positions)).to(device))
-                _store(files, unfinished, count, positions, {"mean": mean, "log_variance": log_variance})
-                task.advance(len(positions))
-        for values in files.values():
-            values.flush()  # type: ignore[attr-defined]
+        yield unfinished
         try:
             os.replace(unfinished, folder)
         except OSError:
             # Another process encoded the same meanwhile; its result is as good.
             if not folder.is_dir():
                 raise
-    except OSError as error:
-        raise ResourceError(f"cannot write the cache {folder.parent}: {error.strerror}; set IIN_CACHE") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def _store(
-    files: dict[str, np.ndarray], folder: Path, count: int, positions: np.ndarray, values: Mapping[str, Tensor | None]
-) -> None:
-    for name, rows in values.items():
-        if rows is None:
-            continue
+class _Files:
+    """Memory-mapped arrays of `count` rows in a folder, each made when its first rows arrive."""
+
+    def __init__(self, folder: Path, count: int, called: Callable[[int], str]) -> None:
+        self.folder, self.count, self.called = folder, count, called
+        self.arrays: dict[str, np.memmap] = {}
+
+    def write(self, name: str, positions: np.ndarray, rows: Tensor) -> None:
+        """Write rows (B, N) at `positions` (B,) of array `name`. DataError for one that is not finite."""
         finite = torch.isfinite(rows).all(1)
         if not finite.all():
             first = int(positions[int((~finite).nonzero()[0])])
-            raise DataError(f"the backbone gives a {name} that is not finite for item {first}")
-        if name not in files:
-            shape = (count, rows.shape[1])
-            files[name] = np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.float32, shape)
-        files[name][positions] = rows.float().cpu().numpy()
+            raise DataError(f"the backbone gives a {name} that is not finite for {self.called(first)}")
+        if name not in self.arrays:
+            self.arrays[name] = self._new(name, (self.count, rows.shape[1]))
+        self.arrays[name][positions] = rows.float().cpu().numpy()
+
+    def flush(self) -> None:
+        """Write what is still in memory."""
+        for array in self.arrays.values():
+            array.flush()
+
+    def _new(self, name: str, shape: tuple[int, int]) -> np.memmap:
+        # A memory map that outgrows the disk kills the process: ask for the space beforehand.
+        needed, free = 4 * shape[0] * shape[1], shutil.disk_usage(self.folder).free
+        if needed > free:
+            raise ResourceError(
+                f"no space for the latents in the cache {self.folder.parent}: {needed >> 20} MiB needed, "
+                f"{free >> 20} MiB free; set IIN_CACHE to another disk"
+            )
+        return np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", np.float32, shape)

@@ -65,7 +65,7 @@ def open_cifar10(data_root: Path | None = None, argument: str | None = None) -> 
 
 
 def open_colormnist(data_root: Path | None = None, argument: str | None = None) -> ColoredDataset:
-    """Open ColorMNIST as the authors define it: every MNIST digit in one colour U[0, 1]³ on black.
+    """Open ColorMNIST as the authors define it: every MNIST digit, in [-1, 1], times one colour U[0, 1]³.
 
     Labels `digit`, `class` and `color`. Colours are shared by groups of 8 digits of one split, so that pairs of one
     colour exist (`draw_colors` says why this leaves each image's colour uniform and independent of its digit); the

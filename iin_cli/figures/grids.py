@@ -93,7 +93,7 @@ def _offsets(count: int, side: int, start: int, wide_after: Sequence[int]) -> tu
     for index in range(count):
         places.append(at)
         at += side + (6 * GAP if index in wide_after else GAP)
-    return places, at
+    return places, places[-1] + side + GAP
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

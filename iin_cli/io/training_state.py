@@ -1,4 +1,4 @@
-"""The state of an interrupted training run, as a checkpoint: nested dicts and lists of tensors and JSON values, no pickle."""
+"""The state of an interrupted training run as a checkpoint: nested dicts and lists of tensors and JSON values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import CheckpointError
 from . import checkpoint
 
 __all__ = ["read_state", "write_state"]
@@ -23,7 +24,10 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 def read_state(path: Path) -> dict[str, Any]:
     """Read what `write_state` wrote; tuples come back as lists. CheckpointError for an unfit file."""
     file = checkpoint.load(path, "training")
-    return _restore(file.metadata["tree"], file.tensors)
+    try:
+        return _restore(file.metadata["tree"], file.tensors)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} does not hold the state its metadata describes: {error}") from error
 
 
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:

@@ -1,1 +1,4 @@
-"""One recipe per command, under the same file name; also the Python API. Workflows return frozen results and never print."""
+"""One recipe per command, under the same file name; also the Python API.
+
+Workflows return frozen results and never print.
+"""

@@ -79,7 +79,9 @@ def decode(
         raise DataError(f"{latents}: z has N = {z.shape[1]}, {opened.source} decodes {model.latent_dim}")
     holds = "images" if model.classes is None else "logits"
     endings = (".png", ".safetensors") if model.classes is None else (".safetensors", ".json", ".csv")
-    with open_output(out, f"decode-{latents.stem}", endings, holds, report) as (place, is_file):
+    with open_output(out, f"decode-{latents.stem}", endings, holds) as (place, is_file):
+        if out is None:
+            report.note(f"run folder {place}")
         results = _decoded(model, z, where, report)
         if model.classes is not None:
             logits = torch.cat(list(results)).float()

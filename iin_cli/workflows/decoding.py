@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..data.latents import as_images
 from ..plugin_api import Backbone
+from ..progress import Reporter, Silent
 
 __all__ = ["decode_pixels", "encode_pixels", "in_pieces", "piece_rows", "to_pixels"]
 
@@ -47,9 +48,14 @@ def encode_pixels(backbone: Backbone, pixels: np.ndarray, device: torch.device) 
     return torch.cat(list(pieces))
 
 
-def decode_pixels(backbone: Backbone, z: Tensor, device: torch.device) -> np.ndarray:
+def decode_pixels(backbone: Backbone, z: Tensor, device: torch.device, report: Reporter | None = None) -> np.ndarray:
     """Decode z (B, N) to images uint8 (B, S, S, 3)."""
-    return np.concatenate([to_pixels(images) for images in in_pieces(len(z), z.__getitem__, backbone.decode, device)])
+    pixels = []
+    with (report or Silent()).task("decoding", len(z), "images") as task:
+        for images in in_pieces(len(z), z.__getitem__, backbone.decode, device):
+            pixels.append(to_pixels(images))
+            task.advance(len(images))
+    return np.concatenate(pixels)
 
 
 def to_pixels(images: Tensor) -> np.ndarray:

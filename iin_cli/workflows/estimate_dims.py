@@ -67,8 +67,8 @@ def estimate_dims(
     if estimator not in kinds:
         raise UsageError(f"--estimator {estimator!r}: {nearest(estimator, kinds)}")
     where, seed = choose_device(device), draw_seed(seed)
-    opened = open_backbone(backbone, where, weights)
     providers = find_providers(concepts)
+    opened = open_backbone(backbone, where, weights)
     dataset = open_data(data, opened.data, data_root)
     table, pairs, _ = group(opened, dataset, providers, seed, where, report)
     scores = score_concepts(table, pairs, seed, estimator)

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..distributed import choose_device, draw_seed
+from ..distributed import choose_device
 from ..errors import UsageError
 from ..io import checkpoint
-from ..io.rundir import open_run, recorded_seed, write_json
+from ..io.rundir import open_run, write_json
 from ..plan import TranslatorPlan, Wishes, plan_translator
 from ..progress import Reporter, Silent
-from ..translator.dims import Estimator, allocate, complete
-from ..translator.factors import RESIDUAL, Factors
+from ..translator.dims import Estimator
+from ..translator.factors import Factors
 from ..translator.flow import Translator
-from .fitting import TranslatorFit, log_det_error, round_trip_error
-from .grouping import find_providers, group, score_concepts
+from .fitting import TranslatorFit, bfloat16_is_fast, log_det_error, round_trip_error
+from .grouping import find_providers
 from .loop import LoopResult, Schedule, optimise
-from .opening import OpenBackbone, describe_data, open_backbone, open_data, versions
-from .pair_files import PairFile, held_out_pairs, read_pairs
-from .pair_streams import FixedPairs, FreshPairs, PairStream, SingleRows
+from .materials import Material, from_file, from_images, size_factors
+from .opening import open_backbone, versions
+from .pair_files import read_pairs
+from .resuming import resumable, seed_of_run
 
 __all__ = ["FitResult", "fit_translator"]
 
-HELD_OUT_PAIRS = 2048
+PRODUCT = "translator.safetensors"
 PROOF_ROWS = 1000
+ROUND_TRIP_LIMIT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class FitResult:
     scores: dict[str, float]
     plan: dict[str, Any]
     seed: int
-    parameters: int
+    parameters: int | None = None
     steps: int = 0
     best_step: int = 0
     stopped: str = ""
@@ -69,6 +71,10 @@ class FitResult:
         """Return the result as JSON values."""
         return asdict(self)
 
+    def inferred(self) -> dict[str, Any]:
+        """Return what was inferred before the fit, as `plan.json` keeps it."""
+        return {"factors": self.factors, "scores": self.scores, "plan": self.plan, "seed": self.seed}
+
     def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """Return the factors, and after a dry run the plan, as titled tables."""
         factors = [
@@ -77,19 +83,6 @@ class FitResult:
         ]
         plan = [{"plan": name, "value": value} for name, value in self.plan.items()]
         return [("factors", factors)] + ([("plan", plan)] if self.checkpoint is None else [])
-
-
-@dataclass(frozen=True)
-class _Material:
-    """What a fit works on: a stream to be made once factors and batch are known."""
-
-    dim: int
-    rows: int
-    relations: dict[str, Any]
-    scores: dict[str, float]
-    stochastic: bool
-    provenance: dict[str, Any]
-    stream: Any
 
 
 def fit_translator(
@@ -126,134 +119,74 @@ def fit_translator(
     if (backbone is None) == (latents is None):
         raise UsageError("give either --backbone or --latents")
     where = choose_device(device)
+    seed = seed_of_run(out, PRODUCT, seed, resume)
     with open_run(out, _label(backbone, concepts), resume, dry_run) as folder:
         if folder is not None:
             report.note(f"run folder {folder}")
-        seed = recorded_seed(folder, seed) if resume and folder is not None else draw_seed(seed)
         # Group, encode once.
         if latents is not None:
-            material = _from_file(read_pairs(latents, concepts), dims, estimator, report)
+            material = from_file(read_pairs(latents, concepts), dims, estimator, report)
         else:
+            providers = find_providers(concepts)
             opened = open_backbone(str(backbone), where, weights)
-            material = _from_images(opened, concepts, data, data_root, dims, estimator, seed, where, report)
+            material = from_images(opened, providers, data, data_root, dims, estimator, seed, where, report)
         # Infer the factors and the plan.
-        plan = plan_translator(material.dim, material.rows, where.type, wishes, not material.stochastic)
-        factors = _factors(material, concepts, dims, plan)
+        plan = plan_translator(
+            material.dim, material.rows, where.type, wishes, not material.stochastic, bfloat16_is_fast(where)
+        )
+        factors = size_factors(material, dims, plan)
         report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
-        translator = Translator(material.dim, plan.blocks, plan.hidden, plan.depth, seed).to(where)
-        parameters = sum(p.numel() for p in translator.parameters())
-        summary = {"factors": factors.dims, "scores": material.scores, "plan": plan.as_dict(), "seed": seed}
+        inferred = FitResult(None, factors.dims, material.scores, plan.as_dict(), seed)
         if folder is None:
-            return FitResult(None, **summary, parameters=parameters)
-        write_json(folder / "plan.json", {"parameters": parameters, **material.provenance, **summary})
+            return inferred
         # Fit T, prove it, save.
-        stream = material.stream(factors, plan, seed)
-        fit, loop = _fit(translator, stream, plan, seed, where, folder, resume, report)
-        figures = _figures(fit, loop, stream, where)
-        metadata = _metadata(translator, factors, material, plan, seed, loop, figures)
-        checkpoint.save(folder / "translator.safetensors", translator.state_dict(), metadata)
-        result = FitResult(
-            str(folder / "translator.safetensors"),
-            **summary,
-            parameters=parameters,
-            **figures,
-            steps=loop.steps,
-            best_step=loop.best_step,
-            stopped=loop.stopped,
-            seconds=round(time.monotonic() - started, 2),
-            rows_per_second=loop.rows_per_second,
-            out=str(folder),
-        )
-        write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
-        return result
+        with resumable(folder, {**material.provenance, **inferred.inferred()}, resume) as state:
+            return _fitted(material, factors, plan, inferred, where, folder, state, resume, started, report)
 
 
-def _from_images(
-    opened: OpenBackbone,
-    concepts: Sequence[str],
-    data: str | None,
-    data_root: Path | None,
-    dims: Mapping[str, int] | None,
-    estimator: Estimator,
-    seed: int,
-    device: torch.device,
-    report: Reporter,
-) -> _Material:
-    providers = find_providers(concepts)
-    dataset = open_data(data, opened.data, data_root)
-    table, pairs, held_out = group(opened, dataset, providers, seed, device, report)
-    scores = score_concepts(table, pairs, seed, estimator) if pairs and not dims else {}
-
-    def stream(factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
-        if pairs:
-            return FreshPairs(table, pairs, factors, plan.batch_pairs, seed, HELD_OUT_PAIRS)
-        return SingleRows(table, held_out, 2 * plan.batch_pairs, seed, 2 * HELD_OUT_PAIRS)
-
-    provenance = {"backbone": opened.provenance, "data": describe_data(dataset, data_root)}
-    relations = {concept.name: concept.relation for concept in pairs}
-    return _Material(table.dim, len(table), relations, scores, table.stochastic, provenance, stream)
-
-
-def _from_file(file: PairFile, dims: Mapping[str, int] | None, estimator: Estimator, report: Reporter) -> _Material:
-    held_out = held_out_pairs(file, report)
-
-    def stream(factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
-        if file.table is not None:
-            return SingleRows(file.table, held_out, 2 * plan.batch_pairs, seed, 2 * HELD_OUT_PAIRS)
-        return FixedPairs(file.z_a, file.z_b, file.mask, held_out, factors, plan.batch_pairs, seed, HELD_OUT_PAIRS)
-
-    provenance = {
-        "backbone": None,
-        "data": {"name": str(file.path.resolve()), "root": None, "fingerprint": file.sha256},
-    }
-    relations = dict.fromkeys(file.names[:-1], "share")
-    return _Material(file.dim, file.rows, relations, {} if dims else file.scores(estimator), False, provenance, stream)
-
-
-def _factors(
-    material: _Material, concepts: Sequence[str], dims: Mapping[str, int] | None, plan: TranslatorPlan
-) -> Factors:
-    wanted = list(material.relations)
-    if dims:
-        given = [name for name in dims if name != RESIDUAL]
-        if sorted(given) != sorted(wanted):
-            raise UsageError(
-                f"--dims names {', '.join(given) or 'nothing'}; the concepts are {', '.join(wanted) or 'none'}"
-            )
-        sizes = complete(
-            {name: dims[name] for name in [*wanted, *([RESIDUAL] if RESIDUAL in dims else [])]}, material.dim
-        )
-    else:
-        sizes = allocate(material.scores, material.dim)
-    return Factors.of(sizes, plan.sigma, material.relations)
-
-
-def _fit(
-    translator: Translator,
-    stream: PairStream,
+def _fitted(
+    material: Material,
+    factors: Factors,
     plan: TranslatorPlan,
-    seed: int,
+    inferred: FitResult,
     device: torch.device,
     folder: Path,
+    state: Path,
     resume: bool,
+    started: float,
     report: Reporter,
-) -> tuple[TranslatorFit, LoopResult]:
-    fit = TranslatorFit(translator, stream, plan, seed, device)
-    fit.initialize()
+) -> FitResult:
+    """Fit, prove and save; returns `inferred` with what came of it."""
+    translator = Translator(material.dim, plan.blocks, plan.hidden, plan.depth, inferred.seed).to(device)
+    stream = material.stream(factors, plan, inferred.seed)
+    fit = TranslatorFit(translator, stream, plan, inferred.seed, device)
+    if not resume:
+        fit.initialize()
     schedule = Schedule(plan.steps, plan.max_seconds, plan.validate_every, plan.patience, stream.rows_per_step)
-    loop = optimise(
-        fit,
-        schedule,
-        state_path=folder / "training-state.safetensors",
-        resume=resume,
-        description="fitting the translator",
-        report=report,
-    )
+    loop = optimise(fit, schedule, state_path=state, resume=resume, description="fitting the translator", report=report)
     report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")
-    return fit, loop
+    figures = _figures(fit, loop, device)
+    if figures["round_trip_error"] > ROUND_TRIP_LIMIT:
+        report.warn(f"the round trip T⁻¹(T(z)) is off by {figures['round_trip_error']:.1e}")
+    metadata = _metadata(translator, factors, material, plan, inferred.seed, loop, figures)
+    checkpoint.save(folder / PRODUCT, translator.state_dict(), metadata)
+    result = replace(
+        inferred,
+        checkpoint=str(folder / PRODUCT),
+        parameters=sum(p.numel() for p in translator.parameters()),
+        **figures,
+        steps=loop.steps,
+        best_step=loop.best_step,
+        stopped=loop.stopped,
+        seconds=round(time.monotonic() - started, 2),
+        rows_per_second=round(loop.rows_per_second, 1),
+        out=str(folder),
+    )
+    write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
+    return result
 
 
-def _figures(fit: TranslatorFit, loop: LoopResult, stream: PairStream, device: torch.device) -> dict[str, float]:
+def _figures(fit: TranslatorFit, loop: LoopResult, device: torch.device) -> dict[str, float]:
     fit.translator.eval()
     z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(device)
     return {
@@ -268,7 +201,7 @@ def _figures(fit: TranslatorFit, loop: LoopResult, stream: PairStream, device: t
 def _metadata(
     translator: Translator,
     factors: Factors,
-    material: _Material,
+    material: Material,
     plan: TranslatorPlan,
     seed: int,
     loop: LoopResult,

@@ -1,7 +1,8 @@
-"""The fit of a translator by maximum likelihood: what one step does, how it is validated, and what proves the result."""
+"""The fit of a translator by maximum likelihood: one step, its validation, and what proves the result."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,13 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from ..data.pairs import step_generator
+from ..errors import DataError
 from ..plan import TranslatorPlan
-from ..translator.flow import Translator
+from ..translator.flow import STD_FLOOR, Translator
 from ..translator.likelihood import bits_per_dim, nll, pair_nll
 from .pair_streams import Batch, PairStream
 
-__all__ = ["TranslatorFit", "log_det_error", "round_trip_error"]
+__all__ = ["TranslatorFit", "bfloat16_is_fast", "log_det_error", "round_trip_error"]
 
 FEATURE_NOISE_STREAM = 300
 EVAL_PAIRS = 512
@@ -39,7 +41,11 @@ class TranslatorFit:
     def initialize(self) -> None:
         """Set the actnorms, and the feature noise, from min(10·N, all) latents at least."""
         z = self.stream.initial(max(10 * self.translator.dim, 2000))
-        self.noise_std = self.plan.feature_noise * z.std(0, correction=0)
+        std = z.std(0, correction=0)
+        if not std.max() > 0:
+            raise DataError("the latents do not vary: every item has the same z")
+        # A dead feature gets some noise too, in the proportion that its actnorm gives it.
+        self.noise_std = self.plan.feature_noise * std.clamp_min(STD_FLOOR * std.max())
         z = z + self.noise_std * torch.from_numpy(
             step_generator(self.seed, FEATURE_NOISE_STREAM, 2**32).standard_normal(tuple(z.shape), "float32")
         )
@@ -56,11 +62,11 @@ class TranslatorFit:
         if self.plan.clip_norm:
             clip_grad_norm_(self.translator.parameters(), self.plan.clip_norm)
         self.optimizer.step()
-        return {"train_nll": float(loss)}
+        return {"train_nll": loss.item()}
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Held-out NLL, nats per latent: the mean over concepts of the mean over pairs (Eq 10), and each concept's own."""
+        """Held-out NLL in nats per latent: the mean over concepts of the mean over pairs (Eq 10), and each's own."""
         values = {name: self._mean_nll(batch) for name, batch in self.held_out.items()}
         mean = sum(values.values()) / len(values)
         each = {f"nll_{name}": value for name, value in values.items()} if len(values) > 1 else {}
@@ -120,19 +126,29 @@ class TranslatorFit:
         return Batch(noised(batch.z_a), None if batch.z_b is None else noised(batch.z_b), batch.rho, batch.weight)
 
 
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Say whether `device` has instructions for matrix products in bfloat16; without them it emulates them slowly."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return torch.cpu._is_avx512_bf16_supported()
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 @torch.no_grad()
 def round_trip_error(translator: Translator, z: Tensor) -> float:
-    """max |T⁻¹(T(z)) − z| over latents (B, N), in float32."""
+    """Measure max |T⁻¹(T(z)) − z| over latents (B, N), in float32."""
     return (translator.inverse(translator(z)[0]) - z).abs().max().item()
 
 
 def log_det_error(translator: Translator, z: Tensor) -> float:
-    """max |log|det T'(z)| − log|det J|| over latents (B, N): the float32 log-det against autograd's Jacobian.
+    """Measure max |log|det T'(z)| − log|det J|| over latents (B, N): the float32 log-det against autograd's Jacobian.
 
     The Jacobian J (N, N) is taken in float64 by reverse-mode differentiation, so that it judges the float32 figure.
     """
-    import copy
-
     exact = copy.deepcopy(translator).double().cpu()
     with torch.no_grad():
         claimed = translator(z)[1].double().cpu()

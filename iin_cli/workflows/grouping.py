@@ -162,6 +162,7 @@ def encode_items(
         device=device,
         report=report,
         description=f"encoding {Path(name).name}",
+        called=lambda position: dataset.path(int(indices[position])),
     )
 
 

@@ -54,6 +54,11 @@ class CheckpointInfo:
         values = asdict(self)
         return {**values.pop("more"), **values}
 
+    def factor_rows(self) -> list[dict[str, Any]]:
+        """Return the factors as rows of a table, in the order of z̃."""
+        columns = ("name", "dim", "sigma", "relation")
+        return [{column: factor.get(column) for column in columns} for factor in self.factors]
+
     def summary(self) -> dict[str, Any]:
         """Return what a person reads first, one plain value a line."""
         backbone, data = self.backbone or {}, self.data or {}

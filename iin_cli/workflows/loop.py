@@ -1,4 +1,4 @@
-"""The optimisation loop: heartbeat, validation, best weights, stop, exact resume; what is trained is none of its business."""
+"""The optimisation loop: heartbeat, validation, best weights, stop, exact resume; it knows not what it trains."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from ..errors import DivergedError
+from ..errors import CheckpointError, DivergedError
 from ..io.training_state import read_state, write_state
 from ..progress import Reporter, Silent
+from .resuming import HeldSignals
 
-__all__ = ["LoopResult", "Schedule", "Trainable", "optimise", "quiet_threads"]
+__all__ = ["LoopResult", "Schedule", "Trainable", "flushed_denormals", "optimise"]
 
 SAVE_EVERY_SECONDS = 60.0
 
@@ -103,56 +104,64 @@ def optimise(
 ) -> LoopResult:
     """Run `work` to the end of `schedule` and leave it with its best weights.
 
-    With `state_path` the run is saved there about once a minute and removed when done; `resume` goes on from it exactly
-    (the same steps as if never interrupted, unless `max_seconds` ends it elsewhere).
+    With `state_path` the run is saved there about once a minute, and before Ctrl-C or SIGTERM ends it; `resume` goes on
+    from there exactly (the same steps as if never interrupted, unless `max_seconds` ends it elsewhere).
 
-    Raises DivergedError as soon as a shown value or a score is not finite.
+    Raises DivergedError as soon as a shown value or a score is not finite, CheckpointError when the state does not fit.
     """
     report = report or Silent()
     result, best_weights = LoopResult(), work.weights()
-    if resume and state_path is not None and state_path.exists():
+    if resume and state_path is not None:
         result, best_weights = _restore(work, state_path)
-    started = time.monotonic() - result.seconds
-    saved = time.monotonic()
-    with quiet_threads(), report.task(description, schedule.steps, "steps") as task:
+    started, saved = time.monotonic() - result.seconds, time.monotonic()
+    # A state saved before its validation still needs one.
+    validated = bool(result.history) and result.history[-1]["step"] == result.steps
+    reason = _finished(result, schedule) if validated else None
+    with HeldSignals() as signals, flushed_denormals(), report.task(description, schedule.steps, "steps") as task:
         task.advance(result.steps)
-        while (reason := _finished(result, schedule)) is None:
-            fraction = _fraction(result, schedule)
-            before = time.monotonic()
-            shown = work.step(result.steps, fraction)
-            _require_finite(shown, result.steps)
-            result.steps += 1
-            result.rows += schedule.rows_per_step
-            result.training_seconds += time.monotonic() - before
+        while reason is None:
+            shown = _timed_step(work, result, schedule)
             result.seconds = time.monotonic() - started
             task.advance(1, **shown, **_speed(result, schedule))
-            if result.steps % schedule.validate_every == 0 or _finished(result, schedule) is not None:
+            # Asked once, so that the last step is always validated, whatever the clock says a moment later.
+            reason = _finished(result, schedule)
+            if reason is not None or result.steps % schedule.validate_every == 0:
                 held_out = work.validate()
                 _require_finite({"score": held_out["score"]}, result.steps)
                 best_weights = _judge(work, result, held_out, shown, best_weights)
                 task.advance(0, **{key: value for key, value in held_out.items() if key != "score"})
+                reason = reason or _finished(result, schedule)
             result.seconds = time.monotonic() - started
-            if state_path is not None and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+            if state_path is not None and (signals.arrived or time.monotonic() - saved > SAVE_EVERY_SECONDS):
                 _save(work, result, best_weights, state_path)
                 saved = time.monotonic()
-        result.stopped = reason
+            signals.act()
+    result.stopped = reason
     if schedule.keep == "best":
         work.load_weights(best_weights)
     else:
         result.best_step, result.best = result.steps, {k: v for k, v in result.history[-1].items() if k in result.best}
-    if state_path is not None:
-        state_path.unlink(missing_ok=True)
     return result
 
 
 @contextmanager
-def quiet_threads() -> Iterator[None]:
+def flushed_denormals() -> Iterator[None]:
     """Flush denormal floats to zero while training; they slow a CPU tenfold and mean nothing."""
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_flush_denormal(False)
+
+
+def _timed_step(work: Trainable, result: LoopResult, schedule: Schedule) -> dict[str, float]:
+    before = time.monotonic()
+    shown = work.step(result.steps, _fraction(result, schedule))
+    _require_finite(shown, result.steps)
+    result.training_seconds += time.monotonic() - before
+    result.steps += 1
+    result.rows += schedule.rows_per_step
+    return shown
 
 
 def _finished(result: LoopResult, schedule: Schedule) -> Literal["steps", "time", "held-out"] | None:
@@ -206,5 +215,8 @@ def _save(work: Trainable, result: LoopResult, best_weights: dict[str, torch.Ten
 
 def _restore(work: Trainable, path: Path) -> tuple[LoopResult, dict[str, torch.Tensor]]:
     state = read_state(path)
-    work.load_state_dict(state["work"])
-    return LoopResult(**state["loop"]), state["best"]
+    try:
+        work.load_state_dict(state["work"])
+        return LoopResult(**state["loop"]), state["best"]
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is not the state of this run: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from ..data import open_dataset
-from ..errors import CheckpointError, DataError, UsageError
+from ..errors import CheckpointError, DataError, IinError, PluginError, UsageError
 from ..io import checkpoint
 from ..io.paths import data_root as default_root
 from ..plugin_api import Backbone, Dataset
@@ -25,6 +26,7 @@ from ..translator.flow import Translator
 __all__ = [
     "OpenBackbone",
     "OpenTranslator",
+    "choose_root",
     "describe_data",
     "module_digest",
     "open_backbone",
@@ -42,17 +44,19 @@ class OpenBackbone:
         source: absolute path of its checkpoint, or its registered name.
         sha256: of the checkpoint file, or of the weights when it has none.
         data: what it was trained on, `{name, root, fingerprint}`, or None.
+        weights: of a registered name: `default`, `none`, or the absolute path of a file.
     """
 
     backbone: Backbone
     source: str
     sha256: str
     data: dict[str, Any] | None
+    weights: str = "default"
 
     @property
     def provenance(self) -> dict[str, str]:
         """What a translator remembers of its backbone."""
-        return {"name": self.backbone.name, "source": self.source, "sha256": self.sha256}
+        return {"name": self.backbone.name, "source": self.source, "sha256": self.sha256, "weights": self.weights}
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class OpenTranslator:
         """The backbone; UsageError when the translator was fitted to latents alone."""
         if self.open_backbone is None:
             raise UsageError(
-                f"{self.path} was fitted to latents without a backbone: use `iin translate`, or name one with --backbone"
+                f"{self.path} was fitted to latents without a backbone: use `iin translate`, or give one by --backbone"
             )
         return self.open_backbone.backbone
 
@@ -94,8 +98,10 @@ def open_backbone(wanted: str, device: torch.device | str = "cpu", weights: str 
     if path.suffix == ".safetensors" or "/" in wanted:
         raise CheckpointError(f"no such backbone checkpoint: {wanted}")
     found = find("backbones", wanted)
+    if weights not in ("default", "none"):
+        weights = str(Path(weights).expanduser().resolve())
     backbone = _frozen(found.factory.pretrained(found.argument, weights), device)
-    return OpenBackbone(backbone, found.full_name, module_digest(backbone), None)
+    return OpenBackbone(backbone, found.full_name, module_digest(backbone), None, weights)
 
 
 def open_translator(
@@ -114,7 +120,7 @@ def open_translator(
         factors = Factors.from_json(file.metadata["factors"])
         translator = Translator(**file.metadata["config"])
         translator.load_state_dict(file.tensors)
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+    except (KeyError, TypeError, RuntimeError, ValueError, IinError) as error:
         raise CheckpointError(f"{file.path} does not hold the translator its metadata describes: {error}") from error
     if factors.dim != translator.dim:
         raise CheckpointError(f"{file.path}: its factors sum to {factors.dim}, its latents have {translator.dim}")
@@ -131,16 +137,19 @@ def open_data(wanted: str | None, recorded: Mapping[str, Any] | None, data_root:
 
     Raises DataError when neither says which.
     """
-    if wanted is not None:
-        root = data_root
-        # What was trained from a data root is looked for there again.
-        if root is None and recorded and not (default_root() / "").exists():
-            root = Path(recorded["root"]) if recorded.get("root") else None
-        return open_dataset(wanted, root)
-    if not recorded:
+    name = wanted if wanted is not None else (recorded or {}).get("name")
+    if name is None:
         raise DataError("which data? name it with --data NAME|DIR")
-    root = data_root or (Path(recorded["root"]) if recorded.get("root") else None)
-    return open_dataset(recorded["name"], root)
+    return open_dataset(name, choose_root(wanted, recorded, data_root))
+
+
+def choose_root(wanted: str | None, recorded: Mapping[str, Any] | None, data_root: Path | None) -> Path | None:
+    """Return `--data-root`, else where the recorded data lay if that is still there, else None for the default."""
+    lay = (recorded or {}).get("root")
+    if data_root is not None or lay is None or not Path(lay).is_dir():
+        return data_root
+    # Other data than the recorded is more likely where the user says data lies.
+    return None if wanted is not None and "IIN_DATA_ROOT" in os.environ else Path(lay)
 
 
 def describe_data(dataset: Dataset, data_root: Path | None) -> dict[str, Any]:
@@ -176,7 +185,7 @@ def _from_checkpoint(path: Path, device: torch.device | str) -> OpenBackbone:
     try:
         backbone = factory.from_config(file.metadata["config"])
         backbone.load_state_dict(file.tensors)
-    except (KeyError, TypeError, RuntimeError, ValueError) as error:
+    except (KeyError, TypeError, RuntimeError, ValueError, IinError) as error:
         raise CheckpointError(f"{file.path} does not hold the {name} its metadata describes: {error}") from error
     source = str(file.path.resolve())
     return OpenBackbone(_frozen(backbone, device), source, checkpoint.digest(file.path), file.metadata.get("data"))
@@ -192,7 +201,7 @@ def _recorded_backbone(
     is_file = moved is not None or Path(source).is_absolute()
     if is_file and not Path(source).exists():
         raise CheckpointError(f"the backbone of {translator} is not at {source}: say where it is now with --backbone")
-    found = open_backbone(source, device)
+    found = open_backbone(source, device, recorded.get("weights", "default"))
     if found.sha256 != recorded["sha256"]:
         raise CheckpointError(
             f"{source} is not the backbone {translator} was fitted to: sha256 {found.sha256[:12]}…, "
@@ -203,7 +212,5 @@ def _recorded_backbone(
 
 def _frozen(backbone: Any, device: torch.device | str) -> Any:
     if not (isinstance(backbone, nn.Module) and isinstance(backbone, Backbone)):
-        raise CheckpointError(
-            f"the backbone {type(backbone).__name__} is not a torch module with iin's Backbone contract"
-        )
+        raise PluginError(f"the backbone {type(backbone).__name__} is not a torch module with iin's Backbone contract")
     return backbone.to(device).eval().requires_grad_(False)

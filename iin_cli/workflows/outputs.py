@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ..errors import UsageError
 from ..io.rundir import new_file, open_run
-from ..progress import Reporter
 
 __all__ = ["open_output"]
 
@@ -31,9 +30,7 @@ FILES = {
 
 
 @contextmanager
-def open_output(
-    out: Path | None, label: str, endings: Sequence[str], holds: str, report: Reporter
-) -> Iterator[tuple[Path, bool]]:
+def open_output(out: Path | None, label: str, endings: Sequence[str], holds: str) -> Iterator[tuple[Path, bool]]:
     """Yield the path of a result and whether it is one new file; otherwise it is a new or empty folder.
 
     Args:
@@ -50,6 +47,4 @@ def open_output(
         yield new_file(out, "", ""), True
         return
     with open_run(out, label) as folder:
-        if out is None:
-            report.note(f"run folder {folder}")
         yield folder, False

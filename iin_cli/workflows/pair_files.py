@@ -14,18 +14,19 @@ from torch import Tensor
 from ..data.latents import Latents
 from ..errors import CheckpointError, DataError, UsageError
 from ..io import checkpoint
+from ..plugin_api import Relation
 from ..progress import Reporter
 from ..translator.dims import Estimator, score
 from .grouping import LatentTable, held_out_mask
 
-__all__ = ["PairFile", "held_out_pairs", "read_pairs"]
+__all__ = ["PairFile", "held_out_rows", "read_pairs", "split_pairs"]
 
 PAIR_NAMES = ("z_a", "z_b", "mask")
 
 
 @dataclass(frozen=True)
 class PairFile:
-    """What the file holds: a `table` of single latents, or pairs with their `mask`, its columns in the order of `names`."""
+    """What the file holds: a `table` of single latents, or pairs with their `mask`, whose columns are `names`."""
 
     path: Path
     sha256: str
@@ -45,15 +46,32 @@ class PairFile:
         """How many latents there are."""
         return len(self.z_a) + len(self.z_b)
 
+    @property
+    def relations(self) -> dict[str, Relation]:
+        """How each concept's pairs relate. DataError for a concept without at least two."""
+        return {name: self._pairs_of(name)[0] for name in self.names[:-1]}
+
     def scores(self, estimator: Estimator) -> dict[str, float]:
-        """Score every concept on the pairs that share it and not everything else too (Eq 11)."""
+        """Score every concept on its own pairs (Eq 11)."""
         scores = {}
-        for column, name in enumerate(self.names[:-1]):
-            sharing = self.mask[:, column] == 1
-            if sharing.sum() < 2:
-                raise DataError(f"{self.path} has {int(sharing.sum())} pairs that share {name}: needs at least 2")
-            scores[name] = score(self.z_a[sharing], self.z_b[sharing], "share", estimator)
+        for name in self.names[:-1]:
+            relation, rows = self._pairs_of(name)
+            scores[name] = score(self.z_a[rows], self.z_b[rows], relation, estimator)
         return scores
+
+    def _pairs_of(self, name: str) -> tuple[Relation, Tensor]:
+        """Return the pairs, bool (P,), that say most of `name`: sharing it alone, else with others, else all but it."""
+        mask, column = self.mask.bool(), self.names.index(name)
+        own = torch.zeros(len(self.names), dtype=torch.bool)
+        own[column] = True
+        alone, all_but = (mask == own).all(1), (mask == ~own).all(1)
+        # A pair that shares the residual differs in something, rather than sharing something.
+        with_others = mask[:, column] & ~mask[:, -1]
+        candidates: list[tuple[Relation, Tensor]] = [("share", alone), ("share", with_others), ("differ", all_but)]
+        for relation, rows in candidates:
+            if int(rows.sum()) >= 2:
+                return relation, rows
+        raise DataError(f"{self.path} has {int(with_others.sum())} pairs that share {name}: needs at least 2")
 
 
 def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
@@ -67,21 +85,10 @@ def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
     tensors = _read(path)
     names = (*concepts, "residual")
     if concepts:
-        missing = [name for name in PAIR_NAMES if name not in tensors]
-        if missing:
-            raise DataError(
-                f"{path} has no {', '.join(missing)}: pairs need z_a, z_b and mask; it has {_listed(tensors)}"
-            )
-        z_a, z_b = (_checked(path, name, tensors[name]) for name in ("z_a", "z_b"))
-        if z_a.shape != z_b.shape:
-            raise DataError(f"{path}: z_a is {tuple(z_a.shape)} and z_b {tuple(z_b.shape)}; they must be alike")
-        mask = _mask(path, tensors["mask"], len(z_a), names)
+        z_a, z_b, mask = _pairs(path, tensors, names)
         table = None
     else:
-        singles = [name for name in ("z", "z_a", "z_b") if name in tensors]
-        if not singles:
-            raise DataError(f"{path} has no z: it has {_listed(tensors)}")
-        z_a = torch.cat([_checked(path, name, tensors[name]) for name in (["z"] if "z" in singles else singles)])
+        z_a = _singles(path, tensors)
         z_b, mask = z_a[:0], torch.zeros(0, 1, dtype=torch.uint8)
         table = LatentTable([Latents(z_a.numpy(), None)])
     if len(z_a) + len(z_b) < z_a.shape[1]:
@@ -89,14 +96,17 @@ def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
     return PairFile(path, checkpoint.digest(path), names, table, z_a, z_b, mask)
 
 
-def held_out_pairs(file: PairFile, report: Reporter) -> np.ndarray:
-    """Choose the pairs held out, bool (P,), so that no latent occurs on both sides.
+def held_out_rows(file: PairFile) -> np.ndarray:
+    """Choose the single latents held out, bool (M,); equal ones are on one side."""
+    return held_out_mask(_identities(file.z_a))
 
-    Pairs that share a latent are connected; whole components are held out. Where nearly all pairs are connected that
-    is impossible: then pairs are held out as they are, and said so.
+
+def split_pairs(file: PairFile, report: Reporter) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the pairs to fit on and those held out, both bool (P,), so that no latent occurs on both sides.
+
+    Pairs that share a latent are connected; whole components are held out. Where nearly all pairs are connected,
+    latents are held out instead, and pairs with one member on each side are left out of both.
     """
-    if file.table is not None:
-        return held_out_mask(_identities(file.z_a))
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -104,14 +114,18 @@ def held_out_pairs(file: PairFile, report: Reporter) -> np.ndarray:
     a, b = identity[: len(file.z_a)], identity[len(file.z_a) :]
     size = int(identity.max()) + 1
     _, component = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(size, size)), directed=False)
-    of_pair = component[a]
-    held_out = held_out_mask(of_pair)
-    if not 0.01 < held_out.mean() < 0.5:
-        report.warn(
-            f"{file.path}: its pairs are connected by common latents, so held-out pairs share some with the others"
-        )
-        return held_out_mask(np.arange(len(a)))
-    return held_out
+    held_out = held_out_mask(component[a])
+    if 0.01 < held_out.mean() < 0.5:
+        return ~held_out, held_out
+    out_a, out_b = np.split(held_out_mask(identity), 2)
+    bridges = out_a ^ out_b
+    report.note(
+        f"{file.path}: its pairs are connected by common latents; {bridges.sum()} of {len(a)} are left out, "
+        "so that held-out pairs have none in common with the others"
+    )
+    if not (out_a & out_b).any() or not (~out_a & ~out_b).any():
+        raise DataError(f"{file.path}: the pairs have too many latents in common to hold some out: give more pairs")
+    return ~out_a & ~out_b, out_a & out_b
 
 
 def _identities(z: Tensor) -> np.ndarray:
@@ -131,13 +145,35 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
 
 
+def _pairs(path: Path, tensors: dict[str, Tensor], names: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    if missing := [name for name in PAIR_NAMES if name not in tensors]:
+        raise DataError(f"{path} has no {', '.join(missing)}: pairs need z_a, z_b and mask; it has {_listed(tensors)}")
+    z_a, z_b = (_checked(path, name, tensors[name]) for name in ("z_a", "z_b"))
+    if z_a.shape != z_b.shape:
+        raise DataError(f"{path}: z_a is {tuple(z_a.shape)} and z_b {tuple(z_b.shape)}; they must be alike")
+    return z_a, z_b, _mask(path, tensors["mask"], len(z_a), names)
+
+
+def _singles(path: Path, tensors: dict[str, Tensor]) -> Tensor:
+    names = ["z"] if "z" in tensors else [name for name in ("z_a", "z_b") if name in tensors]
+    if not names:
+        raise DataError(f"{path} has no z: it has {_listed(tensors)}")
+    parts = [_checked(path, name, tensors[name]) for name in names]
+    if len({part.shape[1] for part in parts}) > 1:
+        raise DataError(f"{path}: z_a is {tuple(parts[0].shape)} and z_b {tuple(parts[1].shape)}; they must be alike")
+    return torch.cat(parts)
+
+
 def _checked(path: Path, name: str, value: Tensor) -> Tensor:
     if value.ndim != 2 or value.shape[1] < 2 or not len(value):
         raise DataError(f"{path}: {name} has shape {tuple(value.shape)}, needs (rows, N) with N of at least 2")
+    if value.is_complex():
+        raise DataError(f"{path}: {name} is complex, needs real numbers")
+    value = value.float()
     finite = torch.isfinite(value).all(1)
     if not finite.all():
         raise DataError(f"{path}: {name} is not finite in row {int((~finite).nonzero()[0])}")
-    return value.float()
+    return value
 
 
 def _mask(path: Path, mask: Tensor, count: int, names: Sequence[str]) -> Tensor:

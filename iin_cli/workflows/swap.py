@@ -92,11 +92,11 @@ def swap(
     check_factors(opened, factors)
     is_classifier = opened.backbone.classes is not None
     endings, holds = ((".json", ".csv"), "a table of predictions") if is_classifier else ((".png",), "images")
-    with open_output(out, f"swap-{'-'.join(factors)}", endings, holds, report) as (place, is_file):
+    with open_output(out, f"swap-{'-'.join(factors)}", endings, holds) as (place, is_file):
         targets, sources = targets_and_sources(
             opened, target, source, data=data, data_root=data_root, split=split, n=n, seed=seed
         )
-        work = _Swap(opened, tuple(factors), targets, sources)
+        work = _Swap(opened, tuple(factors), targets, sources, report)
         (work.write_file if is_file else work.write_folder)(place)
         result = SwapResult(
             str(place), len(work.edits), tuple(factors), seed, str(opened.path), work.edits, work.changed
@@ -128,8 +128,10 @@ def check_factors(opened: OpenTranslator, names: Sequence[str]) -> None:
 class _Swap:
     """The edits of one call: which target meets which source, and what comes of it."""
 
-    def __init__(self, opened: OpenTranslator, names: tuple[str, ...], targets: Inputs, sources: Inputs) -> None:
-        self.opened, self.names, self.targets, self.sources = opened, names, targets, sources
+    def __init__(
+        self, opened: OpenTranslator, names: tuple[str, ...], targets: Inputs, sources: Inputs, report: Reporter
+    ) -> None:
+        self.opened, self.names, self.targets, self.sources, self.report = opened, names, targets, sources, report
         self.z_target = encode_pixels(opened.backbone, targets.pixels, opened.device)
         self.z_source = encode_pixels(opened.backbone, sources.pixels, opened.device)
         if len(targets) == len(sources):
@@ -169,7 +171,7 @@ class _Swap:
         return swap_factors(self.opened, self.z_target[first], self.z_source[second], self.names)
 
     def _edited(self, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-        return decode_pixels(self.opened.backbone, self._latents(pairs), self.opened.device)
+        return decode_pixels(self.opened.backbone, self._latents(pairs), self.opened.device, self.report)
 
     def _save_grid(self, file: Path) -> None:
         rows, columns = (min(LARGEST_GRID, len(side)) for side in (self.targets, self.sources))

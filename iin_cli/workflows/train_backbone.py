@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +15,24 @@ from torch import Tensor
 from ..data import open_dataset
 from ..data.latents import as_images
 from ..data.pairs import step_generator
-from ..distributed import choose_device, draw_seed
+from ..distributed import choose_device
 from ..errors import DataError
 from ..io import checkpoint
-from ..io.rundir import open_run, recorded_seed, write_json
+from ..io.rundir import open_run, write_json
 from ..plugin_api import DataFacts, Dataset, Recipe
 from ..progress import Reporter, Silent
-from ..registry import find
+from ..registry import Found, find
 from .grouping import held_out_mask
 from .loop import LoopResult, Schedule, optimise
 from .opening import describe_data, versions
+from .resuming import resumable, seed_of_run
 
 __all__ = ["BackboneResult", "train_backbone"]
 
+PRODUCT = "backbone.safetensors"
 VALIDATION_IMAGES = 512
 SMALLEST_SIDE = 32
+INFERRED = ("backbone", "data", "image_size", "latent_dim", "classes", "parameters", "seed", "steps", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class BackboneResult:
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         return asdict(self)
+
+    def inferred(self) -> dict[str, Any]:
+        """Return what was inferred before the training, as `plan.json` keeps it."""
+        return {name: value for name, value in asdict(self).items() if name in INFERRED}
 
 
 class _BackboneTraining:
@@ -147,67 +154,87 @@ def train_backbone(
     report, started = report or Silent(), time.monotonic()
     where = choose_device(device)
     found = find("backbones", backbone)
-    dataset = open_dataset(data, data_root)
+    seed = seed_of_run(out, PRODUCT, seed, resume)
+    dataset = open_dataset(data, data_root, report)
     with open_run(out, f"train-backbone-{backbone}-{Path(data).name}", resume, dry_run) as folder:
         if folder is not None:
             report.note(f"run folder {folder}")
-        seed = recorded_seed(folder, seed) if resume and folder is not None else draw_seed(seed)
         # Infer sizes and classes from the data.
         facts = _facts(dataset, image_size)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            module: Any = found.factory.for_training(found.argument, facts, latent_dim).to(where)
+        module = _untrained(found, facts, latent_dim, seed).to(where)
+        if facts.train_items < module.latent_dim:
+            report.warn(
+                f"{facts.train_items} training images are fewer than the {module.latent_dim} dimensions of the latent: "
+                "a translator will need more images, or a smaller --latent-dim"
+            )
         recipe = module.recipe(steps, seed)
         work = _BackboneTraining(module, recipe, dataset, dataset.splits["train"], seed, where)
-        summary = {
-            "backbone": module.name,
-            "data": dataset.name,
-            "image_size": facts.image_size,
-            "latent_dim": module.latent_dim,
-            "classes": len(module.classes) if module.classes else None,
-            "parameters": sum(p.numel() for p in module.parameters()),
-            "seed": seed,
-            "batch_size": work.batch_size,
-        }
+        inferred = BackboneResult(
+            None,
+            backbone=module.name,
+            data=dataset.name,
+            image_size=facts.image_size,
+            latent_dim=module.latent_dim,
+            classes=len(module.classes) if module.classes else None,
+            parameters=sum(p.numel() for p in module.parameters()),
+            seed=seed,
+            steps=recipe.steps,
+            batch_size=work.batch_size,
+        )
         if folder is None:
-            return BackboneResult(None, **summary, steps=recipe.steps)
-        write_json(folder / "plan.json", {**summary, "steps": recipe.steps, "max_seconds": max_seconds})
+            return inferred
         # Train and save.
-        loop = optimise(
-            work,
-            Schedule(
-                recipe.steps,
-                max_seconds,
-                validate_every=max(1, min(250, recipe.steps // 8 or 1)),
-                rows_per_step=work.batch_size,
-                unit="images",
-                keep=recipe.keep,
-            ),
-            state_path=folder / "training-state.safetensors",
-            resume=resume,
-            description=f"training the {module.name}",
-            report=report,
-        )
-        path = folder / "backbone.safetensors"
-        checkpoint.save(path, module.state_dict(), _metadata(module, dataset, data_root, seed, loop))
-        result = BackboneResult(
-            str(path),
-            **summary,
-            steps=loop.steps,
-            best_step=loop.best_step,
-            seconds=round(time.monotonic() - started, 2),
-            images_per_second=round(loop.rows_per_second, 1),
-            metrics=loop.best,
-            out=str(folder),
-        )
-        write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
-        return result
+        plan = {**inferred.inferred(), "fingerprint": dataset.fingerprint, "max_seconds": max_seconds}
+        with resumable(folder, plan, resume) as state:
+            loop = _trained(work, max_seconds, state, resume, report)
+            metadata = _metadata(module, dataset, data_root, seed, loop)
+            checkpoint.save(folder / PRODUCT, module.state_dict(), metadata)
+            result = replace(
+                inferred,
+                checkpoint=str(folder / PRODUCT),
+                steps=loop.steps,
+                best_step=loop.best_step,
+                seconds=round(time.monotonic() - started, 2),
+                images_per_second=round(loop.rows_per_second, 1),
+                metrics=loop.best,
+                out=str(folder),
+            )
+            write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
+    return result
+
+
+def _untrained(found: Found, facts: DataFacts, latent_dim: int | None, seed: int) -> Any:
+    """Build the module with weights that depend on `seed` only, the caller's global generator untouched."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would reseed every GPU as well.
+        torch.default_generator.manual_seed(seed)
+        return found.factory.for_training(found.argument, facts, latent_dim)
+
+
+def _trained(
+    work: _BackboneTraining, max_seconds: float | None, state: Path, resume: bool, report: Reporter
+) -> LoopResult:
+    recipe = work.recipe
+    schedule = Schedule(
+        recipe.steps,
+        max_seconds,
+        validate_every=max(1, min(250, recipe.steps // 8 or 1)),
+        rows_per_step=work.batch_size,
+        unit="images",
+        keep=recipe.keep,
+    )
+    description = f"training the {work.backbone.name}"
+    return optimise(work, schedule, state_path=state, resume=resume, description=description, report=report)
 
 
 def _facts(dataset: Dataset, image_size: int | None) -> DataFacts:
     train = dataset.splits["train"]
-    if len(train) < 2:
-        raise DataError(f"{dataset.name} has {len(train)} training images: too few to train on")
+    distinct = len(np.unique(dataset.sources[train]))
+    if distinct < 2:
+        raise DataError(
+            f"{dataset.name} has {distinct} different training image{'s' * (distinct != 1)}: too few to train on some "
+            "and hold out others"
+        )
     side = image_size
     if side is None:
         side = SMALLEST_SIDE
@@ -216,8 +243,7 @@ def _facts(dataset: Dataset, image_size: int | None) -> DataFacts:
     labels = dataset.labels.get("class")
     classes = None
     if labels is not None:
-        names = labels.names or tuple(str(value) for value in range(int(labels.values.max()) + 1))
-        classes = names
+        classes = labels.names or tuple(str(value) for value in range(int(labels.values.max()) + 1))
     return DataFacts(side, classes, len(train))
 
 

@@ -124,7 +124,7 @@ def walk(
     classes = opened.backbone.classes
     steps = steps or (IMAGE_STEPS if classes is None else CLASSIFIER_STEPS)
     endings = (".png",) if classes is None else (".png", ".json", ".csv")
-    with open_output(out, f"walk-{mode}-{'-'.join(factors)}", endings, "a figure", report) as (place, is_file):
+    with open_output(out, f"walk-{mode}-{'-'.join(factors)}", endings, "a figure") as (place, is_file):
         where = {"data": data, "data_root": data_root, "split": split, "n": n, "seed": seed}
         if mode == "linear":
             walks = _linear(opened, *targets_and_sources(opened, target, source, **where), names, steps)
@@ -135,7 +135,7 @@ def walk(
             str(place), mode, names, steps, walks.count, seed, str(opened.path), walks.starts.names, ends
         )
         if classes is None:
-            save_png(place if is_file else place / "walk.png", _image_figure(opened, walks))
+            save_png(place if is_file else place / "walk.png", _image_figure(opened, walks, report))
         else:
             result = _predict(opened, walks, classes, result, place, is_file)
         if not is_file:
@@ -194,11 +194,13 @@ def _to_z(opened: OpenTranslator, z_tilde: Tensor) -> Tensor:
     return z.view_as(z_tilde)
 
 
-def _image_figure(opened: OpenTranslator, walks: _Walks) -> np.ndarray:
+def _image_figure(opened: OpenTranslator, walks: _Walks, report: Reporter) -> np.ndarray:
     """Draw one row per walk, between the inputs; of linear walks the interpretable one above the latent one."""
     rows, labels, gaps = [], [], []
     decoded = {
-        kind: decode_pixels(opened.backbone, z.flatten(0, 1), opened.device).reshape(*z.shape[:2], *_shape(opened))
+        kind: decode_pixels(opened.backbone, z.flatten(0, 1), opened.device, report).reshape(
+            *z.shape[:2], *_shape(opened)
+        )
         for kind, z in walks.z.items()
     }
     for walk_index in range(walks.count):
@@ -209,7 +211,8 @@ def _image_figure(opened: OpenTranslator, walks: _Walks) -> np.ndarray:
             labels.append(kind if len(decoded) > 1 else "")
         gaps.append(len(rows) - 1)
     steps = len(next(iter(decoded.values())))
-    columns = ["input", *(str(step) for step in range(steps)), *(["input"] if walks.ends is not None else [])]
+    points = [str(step) for step in range(steps)]
+    columns = ["target", *points, "source"] if walks.ends is not None else ["input", *points]
     wide = (0, steps) if walks.ends is not None else (0,)
     return image_grid(np.stack(rows), labels if len(decoded) > 1 else (), columns, gaps, wide)
 
@@ -231,7 +234,7 @@ def _predict(
             for index in range(walks.count)
             for kind, of_kind in values.items()
         ]
-        title = f"{result.mode} walk of {', '.join(result.factors)}"
+        title = f"{result.mode} walk of {', '.join(result.factors)} (squares: class predicted)"
         save_figure(place if is_file else place / "walk.png", plot_walks(panels, classes, 2, title))
     if not is_file or place.suffix.lower() != ".png":
         write_table(place if is_file else place / "walk.csv", _table(values, walks, classes))

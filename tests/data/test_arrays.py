@@ -54,14 +54,14 @@ def test_shrinking_is_antialiased():
     assert abs(resize(stripes, 16)[:, 2:-2, 2:-2].astype(int) - 100).max() < 10
 
 
-def test_colour_multiplies_the_strokes_and_leaves_black():
+def test_colour_multiplies_the_image_in_minus_one_to_one():
     base = grey_dataset()
     colored = ColoredDataset("c", base, base.sources, [base.splits["train"], base.splits["test"]], seed=1)
     indices = np.array([5, 0, 39])
     for size in (32, 20):
         grey = base.images(indices, size).astype(float)
         # The authors' definition in [-1, 1].
-        wanted = ((grey / 127.5 - 1 + 1) / 2 * colored.colors[indices][:, None, None] * 2 - 1 + 1) * 127.5
+        wanted = ((grey / 127.5 - 1) * colored.colors[indices][:, None, None] + 1) * 127.5
         assert np.abs(colored.images(indices, size) - wanted).max() <= 0.51
     np.testing.assert_array_equal(colored.labels["digit"].values, base.labels["digit"].values)
 

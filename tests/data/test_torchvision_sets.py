@@ -55,7 +55,7 @@ def test_mnist_reads_images_labels_and_its_own_split(root):
 def test_colormnist_colours_mnist(root):
     mnist, colored = open_mnist(root), open_colormnist(root)
     grey = mnist.images(np.arange(64), 32)
-    expected = grey * colored.colors[:, None, None]
+    expected = ((grey / 127.5 - 1) * colored.colors[:, None, None] + 1) * 127.5
     assert np.abs(colored.images(np.arange(64), 32) - expected).max() <= 0.51
     ids = colored.labels["color"].values
     assert np.bincount(ids).tolist() == [8] * 8

@@ -1,0 +1,123 @@
+"""Interrupted training runs: how they stop between two steps, what they leave behind, and how `--resume` goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ..distributed import draw_seed
+from ..errors import DivergedError, UsageError
+from ..io.rundir import recorded_seed, write_json
+
+__all__ = ["HeldSignals", "resumable", "seed_of_run"]
+
+STATE_NAME, PLAN_NAME = "training-state.safetensors", "plan.json"
+# What may differ between an interrupted run and its continuation: time, and figures with rounding of their own.
+FREE = ("max_seconds", "scores", "root")
+
+
+class HeldSignals:
+    """Holds Ctrl-C and SIGTERM back until `act`, so that no step is cut in half; a second one acts at once.
+
+    Outside the main thread nothing is held, since signals never arrive there.
+    """
+
+    def __init__(self) -> None:
+        self._previous: dict[int, Any] = {}
+        self._arrived: int | None = None
+
+    def __enter__(self) -> HeldSignals:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                # A signal that is ignored, or kills outright, is meant so.
+                if callable(signal.getsignal(number)):
+                    self._previous[number] = signal.signal(number, self._hold)
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        if problem[0] is None:
+            self.act()
+
+    @property
+    def arrived(self) -> bool:
+        """Whether a signal waits."""
+        return self._arrived is not None
+
+    def act(self) -> None:
+        """Let a signal that waits do what it does: as a rule, raise."""
+        if self._arrived is not None:
+            number, self._arrived = self._arrived, None
+            self._previous[number](number, None)
+
+    def _hold(self, number: int, frame: FrameType | None) -> None:
+        if self._arrived is not None:
+            self._previous[number](number, frame)
+        self._arrived = number
+
+
+def seed_of_run(out: Path | None, product: str, given: int | None, resume: bool) -> int:
+    """Return the seed: of the interrupted run in `out` with `resume`, else the `given` one or a fresh one.
+
+    Raises UsageError when `out` holds no interrupted run, or its run has finished and written `product`.
+    """
+    if not resume:
+        return draw_seed(given)
+    if out is None:
+        raise UsageError("--resume goes on with the interrupted run in --out: name its folder")
+    if (out / product).exists():
+        raise UsageError(f"--resume: the run in {out} has finished, its result is {out / product}")
+    if not (out / STATE_NAME).exists():
+        raise UsageError(f"--resume: there is no interrupted run in {out}; without --resume a new one starts")
+    return recorded_seed(out, given)
+
+
+@contextmanager
+def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[Path]:
+    """Save `plan` in the run's folder and yield where its state belongs.
+
+    The state goes away once the run has succeeded. A run that fails leaves plan and state, with which `--resume` goes
+    on, or nothing. Raises UsageError when `plan` is not that of the run to be resumed.
+    """
+    state, plan_file = folder / STATE_NAME, folder / PLAN_NAME
+    if resume:
+        _require_same(folder, json.loads(plan_file.read_text(encoding="utf-8")), json.loads(json.dumps(plan)))
+    write_json(plan_file, plan)
+    try:
+        yield state
+    except BaseException as error:
+        if isinstance(error, DivergedError) or not state.exists():
+            # An exact continuation would diverge again.
+            state.unlink(missing_ok=True)
+            plan_file.unlink(missing_ok=True)
+        else:
+            error.add_note(f"the same command with --resume --out {folder} goes on")
+        raise
+    state.unlink(missing_ok=True)
+
+
+def _require_same(folder: Path, recorded: dict[str, Any], wanted: dict[str, Any]) -> None:
+    before, now = dict(_flat(recorded)), dict(_flat(wanted))
+    for name in {**before, **now}:
+        if before.get(name) != now.get(name):
+            raise UsageError(
+                f"--resume: the run in {folder} has {name.replace('.', ' ')} {before.get(name)}, "
+                f"and now it is {now.get(name)}: repeat the command as it was"
+            )
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if name in FREE:
+            continue
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,204 @@
+"""The fit finds a known shared factor: NLL near the analytic entropy, correlations at σ and 0, an exact resume."""
+
+import math
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from iin_cli.data.latents import Latents
+from iin_cli.errors import DataError
+from iin_cli.plan import Wishes, plan_translator
+from iin_cli.translator.factors import Factors
+from iin_cli.translator.flow import Translator
+from iin_cli.translator.likelihood import correlations, nll, pair_nll
+from iin_cli.workflows.fitting import TranslatorFit, bfloat16_is_fast, log_det_error, round_trip_error
+from iin_cli.workflows.grouping import LatentTable
+from iin_cli.workflows.loop import Schedule, optimise
+from iin_cli.workflows.pair_streams import Batch, SingleRows
+
+CPU = torch.device("cpu")
+DIM, SIGMA = 4, 0.9
+FACTORS = Factors.of({"shared": 1, "residual": 3}, SIGMA)
+# Mixes all dimensions and is far from volume-preserving.
+MIXING = torch.tensor([[2.0, 0.5, 0.0, 0.3], [0.0, 1.0, -0.7, 0.0], [0.4, 0.0, 0.5, 0.2], [0.0, 0.6, 0.1, 3.0]])
+OFFSET = torch.tensor([1.0, -2.0, 0.0, 5.0])
+ENTROPY = DIM * 0.5 * math.log(2 * math.pi * math.e) + torch.linalg.slogdet(MIXING)[1].item()
+
+
+class GaussianPairs:
+    """z = MIXING u + OFFSET, u ~ N(0, 1), the members of a pair correlated by σ in u_0 alone."""
+
+    rows_per_step = 512
+
+    def __init__(self):
+        self.rho = correlations(FACTORS, FACTORS.mask("shared"))
+
+    def batch(self, step, count=256):
+        generator = torch.Generator().manual_seed(step)
+        a, noise = torch.randn(2, count, DIM, generator=generator)
+        b = self.rho * a + (1 - self.rho**2).sqrt() * noise
+        weight = torch.full((count,), 1 / count)
+        return Batch(a @ MIXING.T + OFFSET, b @ MIXING.T + OFFSET, self.rho.expand(count, -1), weight)
+
+    def held_out(self):
+        return {"shared": self.batch(10**6, 2000)}
+
+    def initial(self, count):
+        return self.batch(10**7, count).z_a
+
+
+def plan(steps, **wishes):
+    said = {"blocks": 2, "hidden": 32, "depth": 1, "learning_rate": 5e-3, "batch_pairs": 256, **wishes}
+    return plan_translator(DIM, 20_000, "cpu", Wishes(steps=steps, **said), False)
+
+
+def new_fit(stream, steps, seed=0, initialize=True, **wishes):
+    planned = plan(steps, **wishes)
+    translator = Translator(DIM, planned.blocks, planned.hidden, planned.depth, seed)
+    fit = TranslatorFit(translator, stream, planned, seed, CPU)
+    if initialize:
+        fit.initialize()
+    return fit
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    fit = new_fit(GaussianPairs(), 400)
+    before = fit.validate()["heldout_nll"]
+    return fit, before, optimise(fit, Schedule(400, validate_every=50))
+
+
+def test_the_likelihood_approaches_the_entropy(fitted):
+    fit, before, result = fitted
+    batch = fit.held_out["shared"]
+    zero = torch.zeros(len(batch.z_a))
+    identity = 0.5 * pair_nll(batch.z_a, zero, batch.z_b, zero, batch.rho).mean().item()
+    # Half of what is known of b through a: ¼ log(1 − σ²) nats per latent and shared dimension.
+    entropy = ENTROPY + 0.25 * math.log(1 - SIGMA**2)
+    measured = result.best["heldout_nll"]
+    assert measured < before - 0.5
+    assert measured < identity - 5
+    # The held-out sample itself scatters by about √(N/2 / 2000).
+    assert entropy - 0.1 < measured < entropy + 0.15
+    assert result.best["bits_per_dim"] == pytest.approx(measured / DIM / math.log(2))
+
+
+def test_the_shared_factor_is_found(fitted):
+    fit = fitted[0]
+    batch = GaussianPairs().batch(77, 4000)
+    with torch.no_grad():
+        a, b = (fit.translator(z)[0] for z in (batch.z_a, batch.z_b))
+    correlation = torch.corrcoef(torch.cat((a, b), 1).T)[:DIM, DIM:].diagonal()
+    assert correlation[0] > SIGMA - 0.05
+    assert correlation[1:].abs().max() < 0.12
+    torch.testing.assert_close(a.std(0), torch.ones(DIM), atol=0.1, rtol=0)
+    torch.testing.assert_close(a.mean(0), torch.zeros(DIM), atol=0.1, rtol=0)
+
+
+def test_the_proofs_hold(fitted):
+    z = GaussianPairs().batch(5, 16).z_a
+    assert round_trip_error(fitted[0].translator, z) < 1e-4
+    assert log_det_error(fitted[0].translator, z) < 1e-4
+
+
+def test_the_proofs_can_fail():
+    class Wrong(Translator):
+        def forward(self, z):
+            z_tilde, log_det = super().forward(z)
+            return z_tilde, log_det + 0.5
+
+        def inverse(self, z_tilde):
+            return super().inverse(z_tilde) + 0.25
+
+    wrong, z = Wrong(DIM, 1, 8, 0), torch.randn(5, DIM)
+    assert log_det_error(wrong, z) == pytest.approx(0.5, abs=1e-4)
+    assert round_trip_error(wrong, z) == pytest.approx(0.25, abs=1e-4)
+
+
+def test_unsupervised_likelihood():
+    rows = GaussianPairs().batch(0, 6000).z_a.numpy()
+    held_out = np.arange(6000) >= 5000
+    stream = SingleRows(LatentTable([Latents(rows, None)]), held_out, 512, 0, 1000)
+    fit = new_fit(stream, 250)
+    result = optimise(fit, Schedule(250, validate_every=50))
+    assert ENTROPY - 0.15 < result.best["heldout_nll"] < ENTROPY + 0.2
+    z = torch.from_numpy(rows[held_out])
+    with torch.no_grad():
+        exact = nll(*fit.translator(z)).mean().item()
+    assert fit.validate()["heldout_nll"] == pytest.approx(exact, rel=1e-5)
+
+
+def test_held_out_nll_is_the_mean_over_concepts():
+    class TwoConcepts(GaussianPairs):
+        def held_out(self):
+            return {"shared": self.batch(1, 100), "other": self.batch(2, 3000)}
+
+    fit = new_fit(TwoConcepts(), 1)
+    shown = fit.validate()
+    assert shown["heldout_nll"] == shown["score"]
+    assert shown["heldout_nll"] == pytest.approx((shown["nll_shared"] + shown["nll_other"]) / 2)
+    batch = fit.held_out["other"]
+    with torch.no_grad():
+        (a, da), (b, db) = fit.translator(batch.z_a), fit.translator(batch.z_b)
+    exact = 0.5 * pair_nll(a, da, b, db, batch.rho).mean().item()
+    assert shown["nll_other"] == pytest.approx(exact, rel=1e-5)
+
+
+def test_bfloat16_keeps_float32_weights_and_nearly_the_likelihood():
+    exact, rough = new_fit(GaussianPairs(), 5), new_fit(GaussianPairs(), 5)
+    rough.precision = torch.autocast("cpu", torch.bfloat16)
+    for step in range(5):
+        exact.step(step, 0.0)
+        rough.step(step, 0.0)
+    assert {p.dtype for p in rough.translator.parameters()} == {torch.float32}
+    assert rough.validate()["score"] == pytest.approx(exact.validate()["score"], rel=0.02)
+    assert isinstance(bfloat16_is_fast(CPU), bool)
+    assert not bfloat16_is_fast(torch.device("mps"))
+
+
+def test_feature_noise_is_a_fraction_of_each_std_and_spares_no_dead_feature():
+    class Dead(GaussianPairs):
+        def initial(self, count):
+            z = super().initial(count)
+            z[:, 2] = 7.0
+            return z
+
+    fit = new_fit(Dead(), 5, feature_noise=0.1)
+    std = fit.stream.initial(2000).std(0, correction=0)
+    torch.testing.assert_close(fit.noise_std[[0, 1, 3]], 0.1 * std[[0, 1, 3]])
+    assert 0 < fit.noise_std[2] < 0.01
+    clean = fit.stream.batch(0)
+    noised = fit._noised(clean, 0)
+    torch.testing.assert_close((noised.z_b - clean.z_b).std(0), fit.noise_std, rtol=0.2, atol=1e-5)
+    assert torch.equal(fit._noised(clean, 3).z_a, fit._noised(clean, 3).z_a)
+
+
+def test_latents_that_do_not_vary():
+    class Constant(GaussianPairs):
+        def initial(self, count):
+            return torch.ones(count, DIM)
+
+    with pytest.raises(DataError, match="do not vary"):
+        new_fit(Constant(), 5)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_an_interrupted_fit_goes_on_bit_for_bit(tmp_path, noise):
+    class Interrupting(GaussianPairs):
+        def batch(self, step, count=256):
+            if step == 4:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().batch(step, count)
+
+    schedule = Schedule(9, validate_every=3)
+    undisturbed = new_fit(GaussianPairs(), 9, feature_noise=noise)
+    optimise(undisturbed, schedule)
+    with pytest.raises(KeyboardInterrupt):
+        optimise(new_fit(Interrupting(), 9, feature_noise=noise), schedule, state_path=tmp_path / "s")
+    again = new_fit(GaussianPairs(), 9, initialize=False, feature_noise=noise)
+    optimise(again, schedule, state_path=tmp_path / "s", resume=True)
+    for name, value in undisturbed.weights().items():
+        assert torch.equal(value, again.weights()[name]), name

@@ -1,0 +1,192 @@
+"""Checkpoints find their backbone and data again, and refuse any other."""
+
+import dataclasses
+import shutil
+
+import pytest
+import torch
+
+from iin_cli.errors import CheckpointError, DataError, PluginError, UsageError
+from iin_cli.io import checkpoint
+from iin_cli.workflows import opening
+from iin_cli.workflows.opening import (
+    choose_root,
+    describe_data,
+    module_digest,
+    open_backbone,
+    open_data,
+    open_translator,
+    versions,
+)
+
+
+@pytest.fixture
+def copies(files, tmp_path):
+    """Return copies of the autoencoder and of its translator, which still points at the original."""
+    return (
+        shutil.copy(files.autoencoder, tmp_path / "backbone.safetensors"),
+        shutil.copy(files.of_images, tmp_path / "translator.safetensors"),
+    )
+
+
+def rewritten(path, target, tensors=None, **metadata):
+    file = checkpoint.load(path)
+    checkpoint.save(target, file.tensors if tensors is None else tensors, {**file.metadata, **metadata})
+    return target
+
+
+def test_a_backbone_is_frozen_and_knows_its_origin(files):
+    found = open_backbone(str(files.autoencoder))
+    assert not found.backbone.training
+    assert not any(parameter.requires_grad for parameter in found.backbone.parameters())
+    assert found.sha256 == checkpoint.digest(files.autoencoder)
+    assert found.provenance["source"] == str(files.autoencoder)
+    assert found.data["name"] == "digits"
+
+
+def test_a_folder_stands_for_its_checkpoint(copies, tmp_path):
+    assert open_backbone(str(tmp_path)).source == str(tmp_path / "backbone.safetensors")
+    assert open_translator(tmp_path).path == tmp_path / "translator.safetensors"
+
+
+@pytest.mark.parametrize("name", ["nowhere.safetensors", "runs/nowhere"])
+def test_a_missing_checkpoint(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CheckpointError, match=f"no such backbone checkpoint: {name}"):
+        open_backbone(name)
+
+
+def test_names_instead_of_files():
+    with pytest.raises(UsageError, match="did you mean autoencoder"):
+        open_backbone("autoencodr")
+    with pytest.raises(UsageError, match="iin train-backbone"):
+        open_backbone("autoencoder")
+
+
+def test_unfit_backbones(files, tmp_path):
+    whole = files.autoencoder.read_bytes()
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CheckpointError, match=r"cut\.safetensors is not a whole safetensors file"):
+        open_backbone(str(cut))
+    with pytest.raises(CheckpointError, match="is a translator, expected a backbone"):
+        open_backbone(str(files.of_images))
+    one_less = dict(list(checkpoint.load(files.autoencoder).tensors.items())[1:])
+    for change in ({"tensors": one_less}, {"config": {"image_size": 48}}, {"config": None}):
+        path = rewritten(files.autoencoder, tmp_path / "changed.safetensors", **change)
+        with pytest.raises(CheckpointError, match="does not hold the autoencoder"):
+            open_backbone(str(path))
+    with pytest.raises(UsageError, match="unknown backbone 'strange'"):
+        open_backbone(str(rewritten(files.autoencoder, tmp_path / "changed.safetensors", name="strange")))
+
+
+def test_a_plugin_that_is_no_backbone(monkeypatch):
+    class Impostor:
+        @classmethod
+        def pretrained(cls, argument, weights):
+            return cls()
+
+    found = opening.find("backbones", "autoencoder")
+    monkeypatch.setattr(opening, "find", lambda *_: dataclasses.replace(found, factory=Impostor))
+    with pytest.raises(PluginError, match="Impostor"):
+        open_backbone("autoencoder")
+
+
+def test_a_translator_finds_its_backbone(files):
+    found = open_translator(files.of_images)
+    assert found.backbone is found.image_backbone
+    assert found.factors.dims == {"digit": 3, "color": 2, "residual": 3}
+    assert not found.translator.training
+    with pytest.raises(UsageError, match="classifier and draws no images"):
+        _ = open_translator(files.of_classes).image_backbone
+
+
+def test_a_moved_backbone_is_named_by_the_user(copies, tmp_path):
+    backbone, translator = copies
+    translator = rewritten(
+        translator,
+        tmp_path / "t.safetensors",
+        backbone={"name": "autoencoder", "source": str(tmp_path / "gone"), "sha256": checkpoint.digest(backbone)},
+    )
+    with pytest.raises(CheckpointError, match=r"not at .*gone: say where it is now with --backbone"):
+        open_translator(translator)
+    with pytest.raises(CheckpointError, match="not at .*elsewhere"):
+        open_translator(translator, backbone=tmp_path / "elsewhere")
+    assert open_translator(translator, backbone=backbone).open_backbone.source == str(backbone)
+    assert open_translator(translator, with_backbone=False).open_backbone is None
+
+
+def test_a_changed_backbone_is_refused(copies, files, tmp_path):
+    backbone, translator = copies
+    tensors = checkpoint.load(backbone).tensors
+    next(iter(tensors.values())).add_(1e-3)
+    changed = rewritten(backbone, tmp_path / "changed.safetensors", tensors)
+    with pytest.raises(CheckpointError, match=r"is not the backbone .* sha256 .*, expected"):
+        open_translator(translator, backbone=changed)
+
+
+def test_a_translator_without_backbone(files):
+    found = open_translator(files.of_latents)
+    with pytest.raises(UsageError, match="fitted to latents without a backbone"):
+        _ = found.backbone
+    assert open_translator(files.of_latents, backbone=files.autoencoder).backbone.latent_dim == 8
+
+
+def test_unfit_translators(files, tmp_path):
+    target = tmp_path / "t.safetensors"
+    factor = {"name": "residual", "dim": 8, "sigma": 0.9, "relation": "rest"}
+    changes = [
+        ({"factors": [{**factor, "dim": 7}]}, "factors sum to 7, its latents have 8"),
+        ({"factors": [{**factor, "sigma": 2}]}, "does not hold the translator"),
+        ({"config": {"dim": 6, "blocks": 2, "hidden": 16, "depth": 1}}, "does not hold the translator"),
+        ({"tensors": {}}, "does not hold the translator"),
+        ({"kind": "backbone"}, "is a backbone, expected a translator"),
+    ]
+    for change, message in changes:
+        with pytest.raises(CheckpointError, match=message):
+            open_translator(rewritten(files.of_latents, target, **change))
+
+
+def test_data_is_found_again(tmp_path, monkeypatch):
+    recorded = describe_data(open_data("digits", None, None), tmp_path)
+    assert recorded["root"] == str(tmp_path)
+    assert open_data(None, recorded, None).fingerprint == recorded["fingerprint"]
+    with pytest.raises(DataError, match="--data NAME|DIR"):
+        open_data(None, None, None)
+    with pytest.raises(UsageError, match="did you mean"):
+        open_data("digts", recorded, None)
+
+
+def test_where_data_is_looked_for(tmp_path, monkeypatch):
+    monkeypatch.delenv("IIN_DATA_ROOT", raising=False)
+    recorded, gone = {"name": "mnist", "root": str(tmp_path)}, {"name": "mnist", "root": str(tmp_path / "gone")}
+    assert choose_root(None, recorded, tmp_path / "said") == tmp_path / "said"
+    assert choose_root(None, recorded, None) == choose_root("cifar10", recorded, None) == tmp_path
+    assert choose_root(None, gone, None) is None
+    assert choose_root("mnist", None, None) is None
+    monkeypatch.setenv("IIN_DATA_ROOT", "/elsewhere")
+    assert choose_root(None, recorded, None) == tmp_path
+    assert choose_root("cifar10", recorded, None) is None
+
+
+def test_a_folder_is_remembered_wherever_one_stands(tmp_path, monkeypatch):
+    from PIL import Image
+
+    for name in ("a", "b"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8), "red" if name == "a" else "blue").save(tmp_path / "images" / name / "x.png")
+    monkeypatch.chdir(tmp_path)
+    recorded = describe_data(open_data("./images", None, None), None)
+    monkeypatch.chdir("/")
+    assert recorded["name"] == str(tmp_path / "images")
+    assert open_data(None, recorded, None).fingerprint == recorded["fingerprint"]
+
+
+def test_digests_follow_names_and_values():
+    first, second = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    second.load_state_dict(first.state_dict())
+    assert module_digest(first) == module_digest(second)
+    with torch.no_grad():
+        second.bias[0] += 1e-6
+    assert module_digest(first) != module_digest(second)
+    assert set(versions()) == {"iin", "torch", "python"}

@@ -129,10 +129,8 @@ def _load(point: EntryPoint) -> Callable[..., Any]:
         # What a plugin prints as it is imported must not end up in a result.
         with redirect_stdout(sys.stderr):
             factory = point.load()
-    except KeyboardInterrupt:
-        raise
-    # A plugin may raise anything, SystemExit included; none of it may reach beyond its own name.
-    except BaseException as cause:
+    # A plugin may fail in any way, SystemExit included, and none of it may reach beyond its own name; Ctrl-C may.
+    except (Exception, SystemExit) as cause:
         distribution, version = _distribution(point)
         reason = " ".join(f"{type(cause).__name__}: {cause}".split())
         raise PluginError(f"plugin {point.name!r} of {distribution} {version} cannot be loaded: {reason}") from cause

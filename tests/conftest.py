@@ -79,8 +79,8 @@ def command_line(monkeypatch, capsys, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    # `main` installs a handler, which must not outlive the test.
-    handler = signal.getsignal(signal.SIGTERM)
+    # `main` installs handlers, which must not outlive the test.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["iin", *map(str, arguments)])
@@ -89,7 +89,8 @@ def command_line(monkeypatch, capsys, tmp_path):
         return left.value.code, *capsys.readouterr()
 
     yield run
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

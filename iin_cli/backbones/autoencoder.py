@@ -217,7 +217,9 @@ class Autoencoder(nn.Module, Backbone):
 
     def recipe(self, max_steps: int | None, seed: int) -> AutoencoderRecipe:
         """Return the training recipe; `max_steps` None infers the steps from the size of the data."""
-        steps = max_steps or inferred_steps(self.train_items, 64, epochs=5, least=600, most=5000)
+        steps = (
+            max_steps if max_steps is not None else inferred_steps(self.train_items, 64, epochs=5, least=600, most=5000)
+        )
         return AutoencoderRecipe(self, steps, seed)
 
 

@@ -93,7 +93,9 @@ class Classifier(nn.Module, Backbone):
 
     def recipe(self, max_steps: int | None, seed: int) -> ClassifierRecipe:
         """Return the training recipe; `max_steps` None infers the steps from the size of the data."""
-        steps = max_steps or inferred_steps(self.train_items, 64, epochs=2, least=600, most=2000)
+        steps = (
+            max_steps if max_steps is not None else inferred_steps(self.train_items, 64, epochs=2, least=600, most=2000)
+        )
         return ClassifierRecipe(self, steps, seed)
 
 

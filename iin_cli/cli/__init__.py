@@ -65,17 +65,23 @@ for _name in COMMANDS:
     app.command(_name)(getattr(import_module(f"{__name__}.{_module}"), _module))
 
 
-class _Terminated(BaseException):
-    """SIGTERM arrived; unlike Exception it passes through every handler on its way out."""
+class _Stopped(BaseException):
+    """Ctrl-C or SIGTERM arrived; unlike Exception it passes through every handler on its way out.
+
+    Nor is it a KeyboardInterrupt, which Typer swallows together with what its notes say.
+    """
 
 
-def _terminate(signum: int, frame: Any) -> NoReturn:
-    raise _Terminated
+def _stop(signum: int, frame: Any) -> NoReturn:
+    raise _Stopped(signum)
 
 
 def main() -> None:
     """Run the command line and exit: 0, or the code of `errors.py` after one line on stderr."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    # In the background of a script Ctrl-C is ignored, and stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _stop)
     try:
         code = app(prog_name="iin", standalone_mode=False)
     except BaseException as error:
@@ -99,8 +105,8 @@ def _report(error: BaseException) -> int:
 def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, IinError):
         return error.exit_code, str(error)
-    if isinstance(error, _Terminated):
-        return 143, "terminated"
+    if isinstance(error, _Stopped):
+        return (143, "terminated") if error.args[0] == signal.SIGTERM else (130, "interrupted")
     # Typer vendors Click in newer versions: its exceptions are told by what they offer, never by their class.
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return 130, "interrupted"

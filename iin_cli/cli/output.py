@@ -14,7 +14,7 @@ from ..progress import Reporter, Silent, Task
 
 __all__ = ["print_result", "reporter"]
 
-HEARTBEAT_SECONDS = 10.0
+FIRST_BEAT_SECONDS, HEARTBEAT_SECONDS = 2.0, 10.0
 
 
 def reporter(quiet: bool = False) -> Reporter:
@@ -104,7 +104,7 @@ class _LineTask:
     def __init__(self, description: str, total: float | None, unit: str) -> None:
         self.description, self.total, self.unit = description, total, unit
         self.done, self.started = 0.0, time.monotonic()
-        self.spoken = self.started
+        self.spoken = self.started + FIRST_BEAT_SECONDS - HEARTBEAT_SECONDS
         self.metrics: dict[str, float | str] = {}
 
     def advance(self, amount: float = 1, **metrics: float | str) -> None:

@@ -102,7 +102,7 @@ def demo(
             report=report,
         )
         report.note("3/4  edits of images neither has seen")
-        figures = _draw(folder, folder / "translator", seed, device)
+        figures = _draw(folder, folder / "translator", seed, device, report)
         report.note("4/4  an independent classifier judges the edits")
         scores = _score(folder / "translator", seed, device, report)
         result = DemoResult(
@@ -119,12 +119,14 @@ def demo(
         return result
 
 
-def _draw(folder: Path, translator: Path, seed: int, device: str) -> Sequence[str]:
+def _draw(folder: Path, translator: Path, seed: int, device: str, report: Reporter) -> Sequence[str]:
     for factor in (*CONCEPTS, "residual"):
-        swap(translator, [factor], out=folder / f"swap-{factor}.png", n=8, seed=seed, device=device)
-    walk(translator, "linear", out=folder / "walk-linear.png", n=4, seed=seed, device=device)
+        swap(translator, [factor], out=folder / f"swap-{factor}.png", n=8, seed=seed, device=device, report=report)
+    walk(translator, "linear", out=folder / "walk-linear.png", n=4, seed=seed, device=device, report=report)
     for factor in CONCEPTS:
-        walk(translator, "ou", [factor], out=folder / f"walk-{factor}.png", n=4, seed=seed, device=device)
+        walk(
+            translator, "ou", [factor], out=folder / f"walk-{factor}.png", n=4, seed=seed, device=device, report=report
+        )
     samples = np.concatenate(list(generate(open_translator(translator, choose_device(device)), range(64))))
     save_png(folder / "samples.png", image_grid(samples.reshape(8, 8, *samples.shape[1:])))
     return sorted(path.name for path in folder.glob("*.png"))

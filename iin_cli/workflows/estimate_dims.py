@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from ..distributed import choose_device, draw_seed
-from ..errors import UsageError, nearest
 from ..progress import Reporter, Silent
-from ..translator.dims import Estimator, allocate
+from ..translator.dims import allocate
 from ..translator.factors import RESIDUAL
-from .grouping import find_providers, group, score_concepts
+from .grouping import as_estimator, find_providers, group, score_concepts
 from .opening import open_backbone, open_data
 
 __all__ = ["DimsResult", "estimate_dims"]
@@ -63,15 +62,13 @@ def estimate_dims(
     Raises UsageError, DataError and CheckpointError as what it calls does.
     """
     report = report or Silent()
-    kinds = get_args(Estimator)
-    if estimator not in kinds:
-        raise UsageError(f"--estimator {estimator!r}: {nearest(estimator, kinds)}")
+    kind = as_estimator(estimator)
     where, seed = choose_device(device), draw_seed(seed)
     providers = find_providers(concepts)
     opened = open_backbone(backbone, where, weights)
     dataset = open_data(data, opened.data, data_root)
     table, pairs, _ = group(opened, dataset, providers, seed, where, report)
-    scores = score_concepts(table, pairs, seed, estimator)
+    scores = score_concepts(table, pairs, seed, kind)
     relations: dict[str, str] = {concept.name: concept.relation for concept in pairs}
     factors = allocate(scores, table.dim)
     return DimsResult(table.dim, factors, {**scores, RESIDUAL: 1.0}, relations, estimator, seed)

@@ -16,11 +16,10 @@ from ..io import checkpoint
 from ..io.rundir import open_run, write_json
 from ..plan import TranslatorPlan, Wishes, plan_translator
 from ..progress import Reporter, Silent
-from ..translator.dims import Estimator
 from ..translator.factors import Factors
 from ..translator.flow import Translator
 from .fitting import TranslatorFit, bfloat16_is_fast, log_det_error, round_trip_error
-from .grouping import find_providers
+from .grouping import as_estimator, find_providers
 from .loop import LoopResult, Schedule, optimise
 from .materials import Material, from_file, from_images, size_factors
 from .opening import open_backbone, versions
@@ -95,7 +94,7 @@ def fit_translator(
     out: Path | None = None,
     dims: Mapping[str, int] | None = None,
     wishes: Wishes | None = None,
-    estimator: Estimator = "variance",
+    estimator: str = "variance",
     weights: str = "default",
     seed: int | None = None,
     device: str = "auto",
@@ -118,18 +117,18 @@ def fit_translator(
     report, wishes, started = report or Silent(), wishes or Wishes(), time.monotonic()
     if (backbone is None) == (latents is None):
         raise UsageError("give either --backbone or --latents")
-    where = choose_device(device)
+    where, kind = choose_device(device), as_estimator(estimator)
     seed = seed_of_run(out, PRODUCT, seed, resume)
     with open_run(out, _label(backbone, concepts), resume, dry_run) as folder:
         if folder is not None:
             report.note(f"run folder {folder}")
         # Group, encode once.
         if latents is not None:
-            material = from_file(read_pairs(latents, concepts), dims, estimator, report)
+            material = from_file(read_pairs(latents, concepts), dims, kind, report)
         else:
             providers = find_providers(concepts)
             opened = open_backbone(str(backbone), where, weights)
-            material = from_images(opened, providers, data, data_root, dims, estimator, seed, where, report)
+            material = from_images(opened, providers, data, data_root, dims, kind, seed, where, report)
         # Infer the factors and the plan.
         plan = plan_translator(
             material.dim, material.rows, where.type, wishes, not material.stochastic, bfloat16_is_fast(where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -13,14 +14,23 @@ from torch import Tensor
 from ..data import latents
 from ..data.latents import Latents
 from ..data.pairs import PairSampler, step_generator
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, nearest
 from ..plugin_api import ConceptProvider, Dataset, Groups, Relation
 from ..progress import Reporter
 from ..registry import find
 from ..translator.dims import Estimator, score
 from .opening import OpenBackbone
 
-__all__ = ["ConceptPairs", "LatentTable", "encode_items", "find_providers", "group", "held_out_mask", "score_concepts"]
+__all__ = [
+    "ConceptPairs",
+    "LatentTable",
+    "as_estimator",
+    "encode_items",
+    "find_providers",
+    "group",
+    "held_out_mask",
+    "score_concepts",
+]
 
 SCORE_PAIRS = 50_000
 HELD_OUT_SEED = 20200614
@@ -67,6 +77,14 @@ class ConceptPairs:
     relation: Relation
     fit: PairSampler
     held_out: PairSampler | None
+
+
+def as_estimator(name: str) -> Estimator:
+    """Return the estimator called `name`. UsageError with the names there are."""
+    for known in get_args(Estimator):
+        if name == known:
+            return known
+    raise UsageError(f"--estimator {name!r}: {nearest(name, get_args(Estimator))}")
 
 
 def find_providers(concepts: Sequence[str]) -> list[ConceptProvider]:

@@ -93,6 +93,8 @@ def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
         table = LatentTable([Latents(z_a.numpy(), None)])
     if len(z_a) + len(z_b) < z_a.shape[1]:
         raise DataError(f"{path} has {len(z_a) + len(z_b)} latents, fewer than their {z_a.shape[1]} dimensions")
+    if not (z_a != z_a[0]).any() and not (z_b != z_a[0]).any():
+        raise DataError(f"{path}: the latents do not vary: every item has the same z")
     return PairFile(path, checkpoint.digest(path), names, table, z_a, z_b, mask)
 
 

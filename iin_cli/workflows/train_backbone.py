@@ -161,13 +161,12 @@ def train_backbone(
             report.note(f"run folder {folder}")
         # Infer sizes and classes from the data.
         facts = _facts(dataset, image_size)
-        module = _untrained(found, facts, latent_dim, seed).to(where)
+        module, recipe = _untrained(found, facts, latent_dim, steps, seed, where)
         if facts.train_items < module.latent_dim:
             report.warn(
                 f"{facts.train_items} training images are fewer than the {module.latent_dim} dimensions of the latent: "
                 "a translator will need more images, or a smaller --latent-dim"
             )
-        recipe = module.recipe(steps, seed)
         work = _BackboneTraining(module, recipe, dataset, dataset.splits["train"], seed, where)
         inferred = BackboneResult(
             None,
@@ -203,12 +202,15 @@ def train_backbone(
     return result
 
 
-def _untrained(found: Found, facts: DataFacts, latent_dim: int | None, seed: int) -> Any:
-    """Build the module with weights that depend on `seed` only, the caller's global generator untouched."""
+def _untrained(
+    found: Found, facts: DataFacts, latent_dim: int | None, steps: int | None, seed: int, device: torch.device
+) -> tuple[Any, Recipe]:
+    """Build module and recipe with weights that depend on `seed` only, the caller's global generator untouched."""
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would reseed every GPU as well.
         torch.default_generator.manual_seed(seed)
-        return found.factory.for_training(found.argument, facts, latent_dim)
+        module: Any = found.factory.for_training(found.argument, facts, latent_dim).to(device)
+        return module, module.recipe(steps, seed)
 
 
 def _trained(

@@ -1,4 +1,4 @@
-"""From images to latents and pairs: rows are what they say, nothing held out is ever fitted, every item encoded once."""
+"""From images to latents and pairs: rows are what they say, held out stays held out, every item is encoded once."""
 
 import numpy as np
 import pytest

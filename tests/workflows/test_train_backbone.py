@@ -41,11 +41,11 @@ def test_a_classifier_is_trained_and_found_again(train, pictures, tmp_path):
 def test_an_autoencoder_is_trained(train, tmp_path):
     state = torch.get_rng_state()
     result = train("autoencoder", steps=2, latent_dim=8)
+    assert torch.equal(torch.get_rng_state(), state)
     assert (result.latent_dim, result.classes) == (8, None)
     assert np.isfinite(list(result.metrics.values())).all()
     images = open_backbone(result.checkpoint).backbone.decode(torch.zeros(1, 8))
     assert images.shape == (1, 3, 32, 32)
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_dry_run_writes_nothing(train, tmp_path):
@@ -113,7 +113,7 @@ def test_data_that_cannot_be_trained_on(train, tmp_path):
         train(data=images_in(tmp_path / "none", []))
     broken = images_in(tmp_path / "broken", [f"{name}/{n}.png" for name in "ab" for n in range(5)])
     for file in (tmp_path / "broken" / "a").iterdir():
-        file.write_bytes(file.read_bytes()[:60] + file.name.encode())
+        file.write_bytes(file.read_bytes()[:45] + file.name.encode())
     with pytest.raises(DataError, match=r"image .*/a/\d\.png cannot be read"):
         train(data=broken)
     assert not (tmp_path / "run").exists()

@@ -1,0 +1,41 @@
+"""`iin estimate-dims` from the shell."""
+
+import json
+
+import pytest
+
+
+def test_json(run_cli, files, pictures):
+    arguments = ("-b", files.autoencoder, "-d", pictures, "-c", "class", "-c", "color", "--seed", 0)
+    code, out, err = run_cli("estimate-dims", *arguments, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert result["latent_dim"] == sum(result["factors"].values()) == 8
+    assert list(result["factors"]) == ["class", "color", "residual"]
+    assert set(result["scores"]) == {"class", "color", "residual"}
+
+
+def test_table(command_line, files, pictures):
+    code, out, _ = command_line("estimate-dims", "-b", files.autoencoder, "-d", pictures, "-c", "class", "-q")
+    assert code == 0
+    assert "residual" in out
+    assert "score" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("-c", "digitt"), 2, "unknown concept 'digitt': did you mean digit"),
+        (("-c", "color"), 3, "concept color needs the label 'color', and digits has: digit, class"),
+        (("-c", "digit", "-c", "digit"), 2, "given twice"),
+        (("-c", "digit", "--estimator", "x"), 2, "choose from: correlation, variance"),
+        (("-c", "digit", "-b", "nowhere.safetensors"), 4, "no such backbone checkpoint: nowhere.safetensors"),
+        (("-c", "digit", "-d", "nowhere"), 2, "or give the path of a folder of images"),
+        ((), 2, "--concept"),
+    ],
+)
+def test_bad_input(command_line, files, arguments, code, message):
+    left, out, err = command_line("estimate-dims", "-b", files.autoencoder, "-d", "digits", *arguments, "-q")
+    assert (left, out) == (code, "")
+    assert message in err
+    assert len(err.splitlines()) == 1

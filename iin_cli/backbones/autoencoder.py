@@ -217,9 +217,8 @@ class Autoencoder(nn.Module, Backbone):
 
     def recipe(self, max_steps: int | None, seed: int) -> AutoencoderRecipe:
         """Return the training recipe; `max_steps` None infers the steps from the size of the data."""
-        steps = (
-            max_steps if max_steps is not None else inferred_steps(self.train_items, 64, epochs=5, least=600, most=5000)
-        )
+        inferred = inferred_steps(self.train_items, 128, epochs=5, least=600, most=5000)
+        steps = inferred if max_steps is None else max_steps
         return AutoencoderRecipe(self, steps, seed)
 
 

@@ -98,16 +98,16 @@ class AutoencoderRecipe(Recipe):
     # The negative ELBO worsens when the GAN joins, and the images improve.
     keep: ClassVar[Literal["best", "last"]] = "last"
     peak_rate: float = 8e-4
-    beta: float = 1.0
+    beta: float = 20.0
     kl_warm_up: float = 0.1
-    gan_start: float = 0.65
+    gan_start: float = 0.8
     gan_weight: float = 0.5
     similarity_weight: float = 1.0
     tanh_floor: float = 0.25
-    least_log_variance: float = -1.8
+    least_log_variance: float = -3.0
     discriminator_rate: float = 2e-4
 
-    def __init__(self, backbone: Autoencoder, steps: int, seed: int, batch_size: int = 64) -> None:
+    def __init__(self, backbone: Autoencoder, steps: int, seed: int, batch_size: int = 128) -> None:
         self.batch_size = batch_size
         self.steps = steps
         self.backbone = backbone

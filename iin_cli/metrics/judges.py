@@ -21,7 +21,7 @@ class Judge(Protocol):
     """Says whose concept images show."""
 
     def __call__(self, images: np.ndarray, chosen: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Say whether each image uint8 (B, S, S, 3) shows the concept of its `chosen` item, not of `other`; bool (B,)."""
+        """Say whether each image uint8 (B, S, S, 3) shows the concept of `chosen`, not of `other`; bool (B,)."""
         ...
 
 
@@ -52,8 +52,8 @@ class ColorJudge:
 def color_of(images: np.ndarray) -> np.ndarray:
     """Measure how strokes differ from the ground in images uint8 (B, S, S, 3), (B, 3) in units of full brightness.
 
-    The strokes are the brightest 5 % of the pixels, the ground the darkest 20 %. Of an image x · c, x in [-1, 1], that is
-    the colour c: strokes at (1 + c)/2, ground at (1 − c)/2.
+    The strokes are the brightest 5 % of the pixels, the ground the darkest 20 %. Of an image x · c, x in [-1, 1], that
+    is the colour c: strokes at (1 + c)/2, ground at (1 − c)/2.
     """
     pixels = images.reshape(len(images), -1, 3).astype(np.float32) / 255
     by_brightness = np.argsort(pixels.sum(2), axis=1)

@@ -109,9 +109,8 @@ def print_swaps(scores: dict) -> None:
     for name, value in figures.items():
         print(f"| {name}: {how[name]} | {value:.3f} | ≥ {ENOUGH[name]} |")
     print(f"| color kept when the digit is swapped | {scores['swap']['color']['kept']:.3f} | |")
-    print(
-        f"| oracle's accuracy on originals, on reconstructions | {scores['oracle_on_originals']:.3f}, {accuracy:.3f} | |"
-    )
+    originals = scores["oracle_on_originals"]
+    print(f"| oracle's accuracy on originals, on reconstructions | {originals:.3f}, {accuracy:.3f} | |")
 
 
 def main() -> None:
@@ -148,9 +147,8 @@ def main() -> None:
     print_dims(dims)
     print()
     print_swaps(results["score"])
-    print(
-        "\n| translator of | rows/s | steps | held-out NLL (nats) | max round-trip error | log-det error |\n|---|---|---|---|---|---|"
-    )
+    print("\n| translator of | rows/s | steps | held-out NLL (nats) | max round-trip error | log-det error |")
+    print("|---|---|---|---|---|---|")
     for network in TABLE_1:
         fit = results[f"fit-{network}"]
         print(

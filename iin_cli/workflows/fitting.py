@@ -149,11 +149,13 @@ def log_det_error(translator: Translator, z: Tensor) -> float:
 
     The Jacobian J (N, N) is taken in float64 by reverse-mode differentiation, so that it judges the float32 figure.
     """
-    exact = copy.deepcopy(translator).double().cpu()
+    exact = copy.deepcopy(translator).double().cpu().requires_grad_(False)
     with torch.no_grad():
         claimed = translator(z)[1].double().cpu()
     worst = 0.0
     for row, value in zip(z.double().cpu(), claimed, strict=True):
-        jacobian = torch.autograd.functional.jacobian(lambda x: exact(x[None])[0][0], row, vectorize=True)
+        # N copies of the row, each asked for one output: a single backward pass gives the whole Jacobian.
+        copies = row.expand(len(row), -1).clone().requires_grad_()
+        (jacobian,) = torch.autograd.grad(exact(copies)[0], copies, torch.eye(len(row), dtype=row.dtype))
         worst = max(worst, abs(torch.linalg.slogdet(jacobian)[1].item() - value.item()))
     return worst

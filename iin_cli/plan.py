@@ -140,7 +140,7 @@ def _auto(dim: int, rows: int, device: str) -> TranslatorPlan:
         batch_pairs=250,
         steps=steps if on_cpu else steps * 5,
         max_seconds=None,
-        learning_rate=5e-4,
+        learning_rate=1e-3,
         betas=(0.9, 0.99),
         warmup_steps=100,
         decay="cosine",

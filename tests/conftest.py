@@ -128,6 +128,8 @@ def run_cli(tmp_path):
             text=True,
             cwd=tmp_path,
             env=environment,
+            # A shell's background job ignores Ctrl-C, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         said = ""
         if signal_when is not None:

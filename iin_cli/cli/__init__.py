@@ -114,10 +114,6 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return getattr(error, "exit_code", 2), f"{error.format_message()} (see `iin --help`)"
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
         return 6, f"out of memory: {error or 'choose a smaller --batch'}"
-    if isinstance(error, BrokenPipeError):
-        # Whoever read our output has left; closing quietly is what shell tools do.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141, "nobody reads the output any more"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return 6, f"no space left on the disk ({error.filename or error})"
     return 1, f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)"

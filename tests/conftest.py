@@ -57,6 +57,12 @@ def save_translator(path, backbone, dims=DIMS):
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Heed Ctrl-C even when the suite runs as a shell's background job, where it is ignored from birth."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """`autoencoder`, `classifier`, and a translator of each: `of_images`, `of_classes`, and `of_latents` of none."""

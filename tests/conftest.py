@@ -57,10 +57,14 @@ def save_translator(path, backbone, dims=DIMS):
     return path
 
 
-@pytest.fixture(scope="session", autouse=True)
-def interruptible():
-    """Heed Ctrl-C even when the suite runs as a shell's background job, where it is ignored from birth."""
+@pytest.fixture(autouse=True)
+def signals():
+    """Start every test with Ctrl-C heeded (a shell's background job ignores it) and leave no handler behind."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")
@@ -85,8 +89,6 @@ def command_line(monkeypatch, capsys, tmp_path):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    # `main` installs handlers, which must not outlive the test.
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["iin", *map(str, arguments)])
@@ -94,9 +96,7 @@ def command_line(monkeypatch, capsys, tmp_path):
             main()
         return left.value.code, *capsys.readouterr()
 
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ CPU so that neither batch, rank nor device changes it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 from collections.abc import Sequence
@@ -48,6 +49,8 @@ def gather(value: Any) -> list[Any]:
     if not processes.is_initialized():
         # Values travel through the CPU, so that no GPU is needed for a few words.
         processes.init_process_group("gloo")
+        # A process that exits with the group's threads still running may be aborted on its way out.
+        atexit.register(processes.destroy_process_group)
     values: list[Any] = [None] * world_size()
     processes.all_gather_object(values, value)
     return values

@@ -19,7 +19,7 @@ from ..plugin_api import ConceptProvider, Dataset
 from ..progress import Reporter, Silent
 from .grouping import encode_items, find_providers
 from .inputs import split_items
-from .opening import OpenBackbone, describe_data, open_backbone, open_data, versions
+from .opening import OpenBackbone, choose_root, describe_data, open_backbone, open_data, versions
 
 __all__ = ["EncodeResult", "encode"]
 
@@ -90,7 +90,7 @@ def encode(
     metadata = {
         "kind": "latents",
         "backbone": opened.provenance,
-        "data": describe_data(dataset, data_root),
+        "data": describe_data(dataset, choose_root(data, opened.data, data_root)),
         "split": split,
         "concepts": [provider.concept for provider in providers],
         "renderings": [f"{provider.concept}/{variant}" for provider, variant in rows.renderings],

@@ -56,7 +56,7 @@ def open_tensors(path: Path) -> Any:
     """Open a safetensors file, foreign or not; a context manager with `keys()`, `get_tensor(name)` and `metadata()`."""
     if not path.is_file():
         found = "is a folder" if path.is_dir() else "does not exist"
-        raise DataError(f"{path} {found}: give a .safetensors file of latents")
+        raise DataError(f"no such file of latents: {path} {found}; give a .safetensors file")
     try:
         return safe_open(path, framework="pt", device="cpu")
     except (SafetensorError, OSError, ValueError) as error:

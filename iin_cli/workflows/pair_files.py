@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..data.latents import Latents
-from ..errors import CheckpointError, DataError, UsageError
+from ..errors import DataError, UsageError
 from ..io import checkpoint
 from ..plugin_api import Relation
 from ..progress import Reporter
 from ..translator.dims import Estimator, score
 from .grouping import LatentTable, held_out_mask
+from .latent_files import open_tensors
 
 __all__ = ["PairFile", "held_out_rows", "read_pairs", "split_pairs"]
 
@@ -137,14 +137,9 @@ def _identities(z: Tensor) -> np.ndarray:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise DataError(f"no such file of latents: {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            wanted = {"z", *PAIR_NAMES}
-            return {name: file.get_tensor(name) for name in file.keys() if name in wanted}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+    wanted = {"z", *PAIR_NAMES}
+    with open_tensors(path) as content:
+        return {name: content.get_tensor(name) for name in content.keys() if name in wanted}  # noqa: SIM118 - no mapping
 
 
 def _pairs(path: Path, tensors: dict[str, Tensor], names: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:

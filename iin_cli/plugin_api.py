@@ -1,6 +1,6 @@
 """The contracts a plugin implements: `Backbone`, `Dataset`, `ConceptProvider`, on one page.
 
-A plugin is an installed package whose `pyproject.toml` names a factory in one of three entry-point groups:
+A plugin is an installed package whose `pyproject.toml` names a factory in one of four entry-point groups:
 
     [project.entry-points."iin.backbones"]
     mynet = "my_package:MyNet"            # a Backbone class
@@ -8,6 +8,8 @@ A plugin is an installed package whose `pyproject.toml` names a factory in one o
     faces = "my_package:open_faces"       # open_faces(data_root, argument) -> Dataset
     [project.entry-points."iin.concepts"]
     smile = "my_package:smile_concept"    # smile_concept(argument) -> ConceptProvider
+    [project.entry-points."iin.commands"]
+    train-smile = "my_package.cli:run"    # a function that Typer can make a command of; its module imports no torch
 
 The built-ins use the same door. On the command line a name may carry an argument after a colon
 (`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None.
@@ -24,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .errors import DataError, UsageError
+from .progress import Reporter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,10 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backbone",
+    "Circumstances",
     "ConceptProvider",
     "DataFacts",
     "Dataset",
     "Groups",
+    "Interpolation",
     "Labels",
     "Recipe",
     "Relation",
@@ -43,6 +48,7 @@ __all__ = [
     "no_argument",
 ]
 
+Interpolation = Literal["bicubic", "bilinear"]
 Relation = Literal["share", "differ"]
 
 
@@ -51,11 +57,17 @@ Relation = Literal["share", "differ"]
 class Labels:
     """One column of labels: `values` (M,) int64 says the label of every item, `names[v]` what label v is called.
 
-    `names` is None for labels that are mere identities (colour 17 of 6,000).
+    `names` is None for labels that are mere identities (colour 17 of 6,000), and for a continuous column, whose
+    `values` are float64 (a roundness, an angle).
     """
 
     values: np.ndarray
     names: tuple[str, ...] | None = None
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the values are measurements rather than the numbers of labels."""
+        return self.values.dtype.kind == "f"
 
 
 class Dataset(ABC):
@@ -78,8 +90,8 @@ class Dataset(ABC):
     native_size: int
 
     @abstractmethod
-    def images(self, indices: np.ndarray, size: int) -> np.ndarray:
-        """Return items `indices` (B,) as uint8 (B, size, size, 3).
+    def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+        """Return items `indices` (B,) as uint8 (B, size, size, 3), resized with antialiasing.
 
         Raises DataError naming the file when an image cannot be read.
         """
@@ -103,6 +115,24 @@ class Groups:
     group_ids: np.ndarray
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """What a concept may use while it prepares itself.
+
+    Attributes:
+        device: as torch names it (`cpu`, `cuda:0`).
+        image_size, interpolation: how the backbone sees the images.
+        seed: of everything random.
+        report: where progress goes.
+    """
+
+    device: str
+    image_size: int
+    interpolation: Interpolation
+    seed: int
+    report: Reporter
+
+
 class ConceptProvider(ABC):
     """A named concept as pairs of images that share it, or that differ in nothing else.
 
@@ -116,6 +146,13 @@ class ConceptProvider(ABC):
     concept: str
     relation: Relation
     fingerprint: str = "identity"
+
+    # Not abstract: most concepts have nothing to learn.
+    def prepare(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> None:  # noqa: B027
+        """Get ready to group and render items `indices` (M,) of `dataset`; called once, before anything else.
+
+        For a concept that has to be learned first. Raises DataError for data it cannot learn from.
+        """
 
     @abstractmethod
     def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
@@ -134,11 +171,19 @@ class ConceptProvider(ABC):
 # --------------------------------------------------------------------------------------------------------- backbones
 @dataclass(frozen=True)
 class DataFacts:
-    """What a backbone needs to know of the data it will be trained on."""
+    """What a backbone needs to know of the data it will be trained on.
+
+    Attributes:
+        image_size: the side S the user asked for, else one inferred from the images.
+        classes: names of the classes, None without class labels.
+        train_items: images in the training split.
+        size_is_wished: whether the user asked for `image_size`.
+    """
 
     image_size: int
     classes: tuple[str, ...] | None
     train_items: int
+    size_is_wished: bool = False
 
 
 class Recipe(ABC):
@@ -181,6 +226,7 @@ class Backbone(ABC):
         name: registered name, argument included (`timm:resnet18`).
         latent_dim: N.
         image_size: side S of the images it takes.
+        interpolation: how images are resized to that side.
         classes: class names when `decode` gives logits, None when it gives images.
         config: JSON values from which `from_config` rebuilds the (untrained) module.
     """
@@ -188,6 +234,7 @@ class Backbone(ABC):
     name: str
     latent_dim: int
     image_size: int
+    interpolation: Interpolation = "bicubic"
     classes: tuple[str, ...] | None
     config: dict[str, Any]
     trainable_here: ClassVar[bool] = False
@@ -220,9 +267,24 @@ class Backbone(ABC):
             "then pass the folder it wrote to --backbone"
         )
 
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers at which `at_layer` cuts the network, in the order they are computed."""
+        return ()
+
+    def at_layer(self, layer: str) -> Backbone:
+        """Return the same network f cut after `layer`: z is what that layer gives, G the rest.
+
+        Raises UsageError for a layer that does not exist, or at which the network cannot be cut.
+        """
+        raise UsageError(f"--layer {layer}: {self.name} has one latent only; leave --layer out")
+
     @classmethod
-    def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None) -> Backbone:
-        """Build an untrained module for `facts`; `latent_dim` None means the paper's size. UsageError if impossible."""
+    def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> Backbone:
+        """Build a module to train on `facts`; `latent_dim` None means the paper's size.
+
+        `weights` (default, none, or a file) is where a network that exists elsewhere starts from; one that is only ever
+        trained here starts from nothing. Raises UsageError if impossible.
+        """
         raise UsageError(f"{cls.__name__.lower()} cannot be trained here")
 
     def recipe(self, max_steps: int | None, seed: int) -> Recipe:

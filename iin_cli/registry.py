@@ -17,10 +17,15 @@ from .errors import PluginError, UsageError, nearest
 
 __all__ = ["GROUPS", "Found", "PluginRow", "find", "list_plugins", "names"]
 
-Group = Literal["backbones", "datasets", "concepts"]
-GROUPS: tuple[Group, ...] = ("backbones", "datasets", "concepts")
+Group = Literal["backbones", "datasets", "concepts", "commands"]
+GROUPS: tuple[Group, ...] = ("backbones", "datasets", "concepts", "commands")
 # Names that live in a first-party plugin, so that a missing one says what to install.
-FIRST_PARTY = {"roundness": "iin-sketch", "sketch": "iin-sketch", "timm": "iin-timm"}
+FIRST_PARTY = {
+    "roundness": "iin-sketch",
+    "sketch": "iin-sketch",
+    "train-stylizer": "iin-sketch",
+    "timm": "iin-timm",
+}
 
 
 @dataclass(frozen=True)

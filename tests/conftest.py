@@ -126,14 +126,14 @@ def run_cli(tmp_path):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("IIN_")}
     environment = {**kept, "HOME": str(home), "IIN_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
 
-    def run(*arguments, signal_when=None, signal_number=signal.SIGINT):
+    def run(*arguments, signal_when=None, signal_number=signal.SIGINT, env=None):
         process = subprocess.Popen(
             [sys.executable, "-m", "iin_cli", *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             cwd=tmp_path,
-            env=environment,
+            env=environment | (env or {}),
             # A shell's background job ignores Ctrl-C, and so would its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )

@@ -204,7 +204,9 @@ class Autoencoder(nn.Module, Backbone):
         return cls(**config)
 
     @classmethod
-    def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None) -> Autoencoder:
+    def for_training(
+        cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str = "default"
+    ) -> Autoencoder:
         """Build an untrained autoencoder for images of side `facts.image_size`.
 
         Raises UsageError for an argument (it takes none) or an image size that is not a power of two from 32 up.

@@ -75,7 +75,9 @@ class Classifier(nn.Module, Backbone):
         return cls(**{**config, "classes": tuple(config["classes"])})
 
     @classmethod
-    def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None) -> Classifier:
+    def for_training(
+        cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str = "default"
+    ) -> Classifier:
         """Build an untrained classifier for the classes of `facts`.
 
         Raises DataError for data without class labels or with a single class, UsageError for an argument (it takes

@@ -11,7 +11,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ..errors import IinError
+from ..errors import IinError, PluginError
+from ..registry import find, names
 
 __all__ = ["app", "main"]
 
@@ -63,6 +64,25 @@ def _root(
 for _name in COMMANDS:
     _module = _name.replace("-", "_")
     app.command(_name)(getattr(import_module(f"{__name__}.{_module}"), _module))
+
+
+def _add_plugin_command(name: str) -> None:
+    """Add the command `name` of a plugin; for a broken plugin one that only says what is wrong with it."""
+    try:
+        app.command(name)(find("commands", name).factory)
+    except PluginError as problem:
+        message = str(problem)
+
+        def broken(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
+            raise PluginError(message)
+
+        broken.__doc__ = "(of a plugin that cannot be loaded: `iin plugins` says why)"
+        app.command(name, context_settings={"ignore_unknown_options": True})(broken)
+
+
+for _name in names("commands"):
+    if _name not in COMMANDS:
+        _add_plugin_command(_name)
 
 
 class _Stopped(BaseException):

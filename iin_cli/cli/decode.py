@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .options import BackboneOpt, DebugOpt, DeviceOpt, JsonOpt, LatentsOpt, OutOpt, QuietOpt, WeightsOpt
+from .options import BackboneOpt, DebugOpt, DeviceOpt, JsonOpt, LatentsOpt, LayerOpt, OutOpt, QuietOpt, WeightsOpt
 from .output import print_result, reporter
 
 __all__ = ["decode"]
@@ -13,6 +13,7 @@ def decode(
     latents: LatentsOpt,
     out: OutOpt = None,
     weights: WeightsOpt = "default",
+    layer: LayerOpt = None,
     device: DeviceOpt = "auto",
     json: JsonOpt = False,
     quiet: QuietOpt = False,
@@ -32,5 +33,5 @@ def decode(
     """
     from ..workflows.decode import decode as run
 
-    result = run(backbone, latents, out, weights=weights, device=device, report=reporter(quiet))
+    result = run(backbone, latents, out, weights=weights, layer=layer, device=device, report=reporter(quiet))
     print_result(result.as_dict(), json)

@@ -6,7 +6,19 @@ from typing import Annotated
 
 import typer
 
-from .options import BackboneOpt, ConceptOpt, DataOpt, DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, QuietOpt, SeedOpt
+from .options import (
+    BackboneOpt,
+    ConceptOpt,
+    DataOpt,
+    DataRootOpt,
+    DebugOpt,
+    DeviceOpt,
+    JsonOpt,
+    LayerOpt,
+    QuietOpt,
+    SeedOpt,
+    WeightsOpt,
+)
 from .output import print_result, reporter
 
 __all__ = ["estimate_dims"]
@@ -20,7 +32,8 @@ def estimate_dims(
     estimator: Annotated[
         str, typer.Option(help="variance: share of the latent's variance; correlation: mean over components.")
     ] = "variance",
-    weights: Annotated[str, typer.Option(help="For a registered name: default, none, or a file.")] = "default",
+    weights: WeightsOpt = "default",
+    layer: LayerOpt = None,
     seed: SeedOpt = None,
     device: DeviceOpt = "auto",
     as_json: JsonOpt = False,
@@ -44,6 +57,7 @@ def estimate_dims(
         data_root=data_root,
         estimator=estimator,
         weights=weights,
+        layer=layer,
         seed=seed,
         device=device,
         report=reporter(quiet),

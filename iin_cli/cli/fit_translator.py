@@ -14,12 +14,14 @@ from .options import (
     DeviceOpt,
     DryRunOpt,
     JsonOpt,
+    LayerOpt,
     MaxSecondsOpt,
     OutOpt,
     QuietOpt,
     ResumeOpt,
     SeedOpt,
     StepsOpt,
+    WeightsOpt,
     parse_assignments,
     parse_sigma,
 )
@@ -76,7 +78,8 @@ def fit_translator(
     learning_rate: Annotated[
         float | None, typer.Option(help="Adam's peak learning rate; default: inferred.", min=1e-8)
     ] = None,
-    weights: Annotated[str, typer.Option(help="For a registered name: default, none, or a file.")] = "default",
+    weights: WeightsOpt = "default",
+    layer: LayerOpt = None,
     steps: StepsOpt = None,
     max_seconds: MaxSecondsOpt = None,
     seed: SeedOpt = None,
@@ -125,6 +128,7 @@ def fit_translator(
         wishes=wishes,
         estimator=estimator,
         weights=weights,
+        layer=layer,
         seed=seed,
         device=device,
         dry_run=dry_run,

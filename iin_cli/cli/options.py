@@ -23,6 +23,7 @@ __all__ = [
     "FactorOpt",
     "JsonOpt",
     "LatentsOpt",
+    "LayerOpt",
     "MaxSecondsOpt",
     "MovedBackboneOpt",
     "NewFileOpt",
@@ -91,6 +92,10 @@ NewFileOpt = Annotated[
 ]
 LatentsOpt = Annotated[
     Path, typer.Option("--latents", "-l", help="A .safetensors file of latents, from any program.", metavar="FILE")
+]
+LayerOpt = Annotated[
+    str | None,
+    typer.Option("--layer", help="Where to cut the network; default: before its last linear layer.", metavar="NAME"),
 ]
 WeightsOpt = Annotated[
     str, typer.Option("--weights", help="Of a registered backbone: default, none, or a file.", metavar="WEIGHTS")

@@ -18,6 +18,7 @@ from .options import (
     ResumeOpt,
     SeedOpt,
     StepsOpt,
+    WeightsOpt,
 )
 from .output import print_result, reporter
 
@@ -26,7 +27,10 @@ __all__ = ["train_backbone"]
 
 def train_backbone(
     backbone: Annotated[
-        str, typer.Option("--backbone", "-b", help="autoencoder, classifier, or a plugin's.", metavar="NAME")
+        str,
+        typer.Option(
+            "--backbone", "-b", help="autoencoder, classifier, a torchvision classifier, or a plugin's.", metavar="NAME"
+        ),
     ],
     data: Annotated[
         str, typer.Option("--data", "-d", help="A dataset's name or a folder of images.", metavar="NAME|DIR")
@@ -37,6 +41,7 @@ def train_backbone(
         int | None, typer.Option(help="Side of the images in pixels; default: inferred from the data.", min=1)
     ] = None,
     latent_dim: Annotated[int | None, typer.Option(help="Latent size N; default: the paper's.", min=2)] = None,
+    weights: WeightsOpt = "default",
     steps: StepsOpt = None,
     max_seconds: MaxSecondsOpt = None,
     seed: SeedOpt = None,
@@ -64,6 +69,7 @@ def train_backbone(
         out=out,
         image_size=image_size,
         latent_dim=latent_dim,
+        weights=weights,
         steps=steps,
         max_seconds=max_seconds,
         seed=seed,

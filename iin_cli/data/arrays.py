@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DataError
-from ..plugin_api import Dataset, Labels
+from ..plugin_api import Dataset, Interpolation, Labels
 
 __all__ = ["ArrayDataset", "ColoredDataset", "digest", "draw_colors", "resize", "stratified_split"]
 
@@ -45,17 +45,17 @@ class ArrayDataset(Dataset):
         self._pixels = pixels
         self._pad = pad
 
-    def pixels(self, indices: np.ndarray, size: int) -> np.ndarray:
+    def pixels(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Return items `indices` (B,) as stored, resized: uint8 (B, size, size) or (B, size, size, 3)."""
         pixels = self._pixels[indices]
         if self._pad:
             margin = [(0, 0), (self._pad, self._pad), (self._pad, self._pad), (0, 0)][: pixels.ndim]
             pixels = np.pad(pixels, margin)
-        return resize(pixels, size)
+        return resize(pixels, size, interpolation)
 
-    def images(self, indices: np.ndarray, size: int) -> np.ndarray:
+    def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Return items `indices` (B,) as uint8 (B, size, size, 3)."""
-        pixels = self.pixels(indices, size)
+        pixels = self.pixels(indices, size, interpolation)
         return pixels if pixels.ndim == 4 else np.repeat(pixels[..., None], 3, axis=-1)
 
 
@@ -88,23 +88,23 @@ class ColoredDataset(Dataset):
         )
         self._base = base
 
-    def images(self, indices: np.ndarray, size: int) -> np.ndarray:
+    def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Return items `indices` (B,) as uint8 (B, size, size, 3)."""
         indices = np.asarray(indices)
-        grey = self._base.pixels(self.sources[indices], size)
+        grey = self._base.pixels(self.sources[indices], size, interpolation)
         # In uint8 terms 127.5 is x = 0, which no colour moves.
         colored = (grey[..., None] - np.float32(127.5)) * self.colors[indices][:, None, None, :]
         colored += 127.5
         return np.rint(colored, out=colored).astype(np.uint8)
 
 
-def resize(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Resize uint8 images (B, S, S) or (B, S, S, 3) to side `size`, bicubic and antialiased; no copy when S = size."""
+def resize(pixels: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+    """Resize uint8 images (B, S, S) or (B, S, S, 3) to side `size`, antialiased; no copy when S = size."""
     if pixels.shape[1] == size:
         return pixels
     resized = np.empty((len(pixels), size, size, *pixels.shape[3:]), dtype=np.uint8)
     for row, image in zip(resized, pixels, strict=True):
-        row[...] = Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)
+        row[...] = Image.fromarray(image).resize((size, size), Image.Resampling[interpolation.upper()])
     return resized
 
 

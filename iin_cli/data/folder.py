@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import DataError
-from ..plugin_api import Dataset, Labels
+from ..plugin_api import Dataset, Interpolation, Labels
 from ..progress import Reporter, Silent
 from .label_table import TABLE_NAME, as_labels, read_table
 
@@ -53,13 +53,15 @@ class FolderDataset(Dataset):
         self._files = files
         self.native_size = self._median_side()
 
-    def images(self, indices: np.ndarray, size: int) -> np.ndarray:
+    def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Return items `indices` (B,) as uint8 (B, size, size, 3), as `read_image` reads them."""
         paths = [self._folder / self._files[index] for index in indices]
         batch = np.empty((len(paths), size, size, 3), dtype=np.uint8)
         # Pillow decodes and resizes without the interpreter lock; map raises the first failure in the batch's order.
         with ThreadPoolExecutor(THREADS) as pool:
-            for row, image in zip(batch, pool.map(lambda path: read_image(path, size), paths), strict=True):
+            for row, image in zip(
+                batch, pool.map(lambda path: read_image(path, size, interpolation), paths), strict=True
+            ):
                 row[...] = image
         return batch
 
@@ -98,8 +100,8 @@ def open_folder(path: str | Path, report: Reporter | None = None) -> FolderDatas
     return FolderDataset(folder, files, digests, labels, splits, fingerprint)
 
 
-def read_image(path: Path, size: int) -> np.ndarray:
-    """Read one image file as uint8 (size, size, 3) sRGB: upright by EXIF, alpha over white, centre square, bicubic.
+def read_image(path: Path, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+    """Read one image file as uint8 (size, size, 3) sRGB: upright by EXIF, alpha over white, centre square, resized.
 
     Cutting the centre square first and resizing it is the same as resizing the short side and cropping.
     Raises DataError naming the file when it cannot be read whole.
@@ -113,7 +115,7 @@ def read_image(path: Path, size: int) -> np.ndarray:
             # Whole pixels stay whole: a half-pixel shift would blur an image that already has the right size.
             left, top = int(left), int(top)
         box = (left, top, left + side, top + side)
-        return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=box))
+        return np.asarray(image.resize((size, size), Image.Resampling[interpolation.upper()], box=box))
     except MemoryError:
         raise
     except Exception as cause:

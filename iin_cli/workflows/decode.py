@@ -54,6 +54,7 @@ def decode(
     out: Path | None = None,
     *,
     weights: str = "default",
+    layer: str | None = None,
     device: str = "auto",
     report: Reporter | None = None,
 ) -> DecodeResult:
@@ -72,7 +73,7 @@ def decode(
     """
     report, started = report or Silent(), time.monotonic()
     where = choose_device(device)
-    opened = open_backbone(backbone, where, weights)
+    opened = open_backbone(backbone, where, weights, layer)
     z = read_rows(latents, "z")
     model = opened.backbone
     if z.shape[1] != model.latent_dim:

@@ -15,9 +15,9 @@ from ..data.latents import Latents
 from ..distributed import choose_device, draw_seed
 from ..io import checkpoint
 from ..io.rundir import new_file
-from ..plugin_api import ConceptProvider, Dataset
+from ..plugin_api import ConceptProvider, Dataset, Groups
 from ..progress import Reporter, Silent
-from .grouping import encode_items, find_providers
+from .grouping import encode_items, find_providers, grouped
 from .inputs import split_items
 from .opening import OpenBackbone, choose_root, describe_data, open_backbone, open_data, versions
 
@@ -59,6 +59,7 @@ def encode(
     split: str = "all",
     concepts: Sequence[str] = (),
     weights: str = "default",
+    layer: str | None = None,
     seed: int | None = None,
     device: str = "auto",
     report: Reporter | None = None,
@@ -82,9 +83,11 @@ def encode(
     """
     report, where = report or Silent(), choose_device(device)
     providers = find_providers(concepts)
-    opened = open_backbone(backbone, where, weights)
+    opened = open_backbone(backbone, where, weights, layer)
     dataset = open_data(data, opened.data, data_root)
-    rows = _rows(dataset, split_items(dataset, split), providers, draw_seed(seed) if providers else 0)
+    indices = split_items(dataset, split)
+    groups = grouped(opened, dataset, indices, providers, draw_seed(seed) if providers else 0, where, report)
+    rows = _rows(indices, providers, groups)
     file = new_file(out, f"encode-{Path(dataset.name).name}-{split}", "z.safetensors")
     tensors = _encoded(opened, dataset, rows, where, report) | _described(dataset, rows, bool(providers))
     metadata = {
@@ -103,29 +106,26 @@ def encode(
     )
 
 
-def _rows(dataset: Dataset, indices: np.ndarray, providers: Sequence[ConceptProvider], seed: int) -> _Rows:
+def _rows(indices: np.ndarray, providers: Sequence[ConceptProvider], groups: Sequence[Groups]) -> _Rows:
     """List the images, then the renderings of every concept that has some, and number each concept's groups."""
     all_indices, renderings = [indices], []
-    parts = []
-    for provider in providers:
-        grouped = provider.groups(dataset, indices, seed)
-        for variant in np.unique(grouped.variants[grouped.variants != 0]):
+    for provider, own in zip(providers, groups, strict=True):
+        for variant in np.unique(own.variants[own.variants != 0]):
             renderings.append((provider, int(variant)))
-            all_indices.append(grouped.indices[grouped.variants == variant])
-        parts.append((provider, grouped))
+            all_indices.append(own.indices[own.variants == variant])
     rendering = np.repeat(np.arange(len(all_indices)), [len(part) for part in all_indices])
     joined = np.concatenate(all_indices)
-    groups = {}
-    for provider, grouped in parts:
+    group_of_row = {}
+    for provider, own in zip(providers, groups, strict=True):
         group_of = np.full(len(joined), -1, np.int64)
-        for variant in np.unique(grouped.variants):
+        for variant in np.unique(own.variants):
             number = 0 if variant == 0 else 1 + renderings.index((provider, int(variant)))
-            chosen = grouped.variants == variant
-            of_item = dict(zip(grouped.indices[chosen].tolist(), grouped.group_ids[chosen].tolist(), strict=True))
+            chosen = own.variants == variant
+            of_item = dict(zip(own.indices[chosen].tolist(), own.group_ids[chosen].tolist(), strict=True))
             where = np.flatnonzero(rendering == number)
             group_of[where] = [of_item.get(int(item), -1) for item in joined[where]]
-        groups[provider.concept] = group_of
-    return _Rows(joined, rendering, renderings, groups)
+        group_of_row[provider.concept] = group_of
+    return _Rows(joined, rendering, renderings, group_of_row)
 
 
 def _encoded(

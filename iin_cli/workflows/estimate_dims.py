@@ -53,6 +53,7 @@ def estimate_dims(
     data_root: Path | None = None,
     estimator: str = "variance",
     weights: str = "default",
+    layer: str | None = None,
     seed: int | None = None,
     device: str = "auto",
     report: Reporter | None = None,
@@ -65,7 +66,7 @@ def estimate_dims(
     kind = as_estimator(estimator)
     where, seed = choose_device(device), draw_seed(seed)
     providers = find_providers(concepts)
-    opened = open_backbone(backbone, where, weights)
+    opened = open_backbone(backbone, where, weights, layer)
     dataset = open_data(data, opened.data, data_root)
     table, pairs, _ = group(opened, dataset, providers, seed, where, report)
     scores = score_concepts(table, pairs, seed, kind)

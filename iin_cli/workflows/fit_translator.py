@@ -96,6 +96,7 @@ def fit_translator(
     wishes: Wishes | None = None,
     estimator: str = "variance",
     weights: str = "default",
+    layer: str | None = None,
     seed: int | None = None,
     device: str = "auto",
     dry_run: bool = False,
@@ -127,7 +128,7 @@ def fit_translator(
             material = from_file(read_pairs(latents, concepts), dims, kind, report)
         else:
             providers = find_providers(concepts)
-            opened = open_backbone(str(backbone), where, weights)
+            opened = open_backbone(str(backbone), where, weights, layer)
             material = from_images(opened, providers, data, data_root, dims, kind, seed, where, report)
         # Infer the factors and the plan.
         plan = plan_translator(

@@ -15,7 +15,7 @@ from ..data import latents
 from ..data.latents import Latents
 from ..data.pairs import PairSampler, step_generator
 from ..errors import DataError, UsageError, nearest
-from ..plugin_api import ConceptProvider, Dataset, Groups, Relation
+from ..plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Relation
 from ..progress import Reporter
 from ..registry import find
 from ..translator.dims import Estimator, score
@@ -28,6 +28,7 @@ __all__ = [
     "encode_items",
     "find_providers",
     "group",
+    "grouped",
     "held_out_mask",
     "score_concepts",
 ]
@@ -128,22 +129,39 @@ def group(
             f"{dataset.name} has {len(indices)} training images, fewer than the {opened.backbone.latent_dim} "
             "dimensions of the latent: a translator needs at least as many"
         )
-    groups = [provider.groups(dataset, indices, seed) for provider in providers]
+    groups = grouped(opened, dataset, indices, providers, seed, device, report)
     blocks, rows_of = [encode_items(opened, dataset, indices, device=device, report=report)], {}
     start, row_indices = len(indices), [indices]
-    for provider, grouped in zip(providers, groups, strict=True):
-        for variant in np.unique(grouped.variants[grouped.variants != 0]):
-            items = grouped.indices[grouped.variants == variant]
+    for provider, own in zip(providers, groups, strict=True):
+        for variant in np.unique(own.variants[own.variants != 0]):
+            items = own.indices[own.variants == variant]
             blocks.append(encode_items(opened, dataset, items, provider, int(variant), device=device, report=report))
             rows_of[provider.concept, int(variant)] = start
             row_indices.append(items)
             start += len(items)
     held_out = held_out_mask(dataset.sources[np.concatenate(row_indices)])
     pairs = [
-        _pairs(provider, grouped, _rows(provider, grouped, indices, rows_of), held_out, report)
-        for provider, grouped in zip(providers, groups, strict=True)
+        _pairs(provider, own, _rows(provider, own, indices, rows_of), held_out, report)
+        for provider, own in zip(providers, groups, strict=True)
     ]
     return LatentTable(blocks), pairs, held_out
+
+
+def grouped(
+    opened: OpenBackbone,
+    dataset: Dataset,
+    indices: np.ndarray,
+    providers: Sequence[ConceptProvider],
+    seed: int,
+    device: torch.device | str,
+    report: Reporter,
+) -> list[Groups]:
+    """Prepare every concept and let it group the items `indices` (M,) of `dataset`; errors as the concepts raise."""
+    backbone = opened.backbone
+    circumstances = Circumstances(str(device), backbone.image_size, backbone.interpolation, seed, report)
+    for provider in providers:
+        provider.prepare(dataset, indices, circumstances)
+    return [provider.groups(dataset, indices, seed) for provider in providers]
 
 
 def encode_items(
@@ -157,18 +175,20 @@ def encode_items(
     report: Reporter,
 ) -> Latents:
     """Encode items `indices` of `dataset`, as they are or as `provider` renders them, once."""
-    size = opened.backbone.image_size
+    size, interpolation = opened.backbone.image_size, opened.backbone.interpolation
     rendering = f"{provider.fingerprint}/{variant}" if provider is not None and variant else "identity"
     identity = {
         "backbone": opened.sha256,
+        "layer": opened.layer,
         "data": dataset.fingerprint,
         "items": latents.index_digest(indices),
         "rendering": rendering,
         "size": size,
+        "interpolation": interpolation,
     }
 
     def read(positions: np.ndarray) -> np.ndarray:
-        images = dataset.images(indices[positions], size)
+        images = dataset.images(indices[positions], size, interpolation)
         return images if provider is None else provider.render(images, variant)
 
     name = dataset.name if variant == 0 or provider is None else f"{dataset.name}, {provider.concept}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.folder import open_folder, read_image
 from ..errors import DataError, UsageError
-from ..plugin_api import Dataset
+from ..plugin_api import Backbone, Dataset
 from .opening import OpenTranslator, open_data
 
 __all__ = ["Inputs", "choose_items", "recorded_data", "split_items", "starts", "targets_and_sources"]
@@ -43,15 +43,15 @@ def targets_and_sources(
     Whichever is not named is drawn from the data by `seed`, never the same image twice. Raises DataError for a missing
     or corrupt image and for a split with too few.
     """
-    size = opened.backbone.image_size
-    given = [_from_paths(paths, size) if paths else None for paths in (target, source)]
+    backbone = opened.backbone
+    given = [_from_paths(paths, backbone) if paths else None for paths in (target, source)]
     if None not in given:
         return given[0], given[1]
     # Where one side is named, as many images as it has are drawn for the other.
     n = next((len(inputs) for inputs in given if inputs is not None), n)
     dataset = open_data(data, recorded_data(opened), data_root)
     items = choose_items(dataset, split, n * given.count(None), seed)
-    drawn = [_from_items(dataset, part, size) for part in np.split(items, given.count(None))]
+    drawn = [_from_items(dataset, part, backbone) for part in np.split(items, given.count(None))]
     first, second = (inputs if inputs is not None else drawn.pop(0) for inputs in given)
     return first, second
 
@@ -67,11 +67,10 @@ def starts(
     seed: int,
 ) -> Inputs:
     """Return the images named, else `n` drawn from the data by `seed`; errors as `targets_and_sources`."""
-    size = opened.backbone.image_size
     if target:
-        return _from_paths(target, size)
+        return _from_paths(target, opened.backbone)
     dataset = open_data(data, recorded_data(opened), data_root)
-    return _from_items(dataset, choose_items(dataset, split, n, seed), size)
+    return _from_items(dataset, choose_items(dataset, split, n, seed), opened.backbone)
 
 
 def recorded_data(opened: OpenTranslator) -> dict[str, object] | None:
@@ -102,13 +101,15 @@ def split_items(dataset: Dataset, split: str) -> np.ndarray:
     return np.asarray(dataset.splits[split])
 
 
-def _from_items(dataset: Dataset, items: np.ndarray, size: int) -> Inputs:
-    return Inputs(dataset.images(items, size), tuple(dataset.path(int(item)) for item in items))
+def _from_items(dataset: Dataset, items: np.ndarray, backbone: Backbone) -> Inputs:
+    pixels = dataset.images(items, backbone.image_size, backbone.interpolation)
+    return Inputs(pixels, tuple(dataset.path(int(item)) for item in items))
 
 
-def _from_paths(paths: Sequence[Path], size: int) -> Inputs:
+def _from_paths(paths: Sequence[Path], backbone: Backbone) -> Inputs:
     files = [file for path in paths for file in _files(path.expanduser())]
-    return Inputs(np.stack([read_image(file, size) for file in files]), tuple(str(file) for file in files))
+    pixels = np.stack([read_image(file, backbone.image_size, backbone.interpolation) for file in files])
+    return Inputs(pixels, tuple(str(file) for file in files))
 
 
 def _files(path: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class OpenBackbone:
         sha256: of the checkpoint file, or of the weights when it has none.
         data: what it was trained on, `{name, root, fingerprint}`, or None.
         weights: of a registered name: `default`, `none`, or the absolute path of a file.
+        layer: where the network is cut; None where the backbone cuts it itself.
     """
 
     backbone: Backbone
@@ -52,11 +53,18 @@ class OpenBackbone:
     sha256: str
     data: dict[str, Any] | None
     weights: str = "default"
+    layer: str | None = None
 
     @property
-    def provenance(self) -> dict[str, str]:
+    def provenance(self) -> dict[str, str | None]:
         """What a translator remembers of its backbone."""
-        return {"name": self.backbone.name, "source": self.source, "sha256": self.sha256, "weights": self.weights}
+        return {
+            "name": self.backbone.name,
+            "source": self.source,
+            "sha256": self.sha256,
+            "weights": self.weights,
+            "layer": self.layer,
+        }
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,25 @@ class OpenTranslator:
         return self.backbone
 
 
-def open_backbone(wanted: str, device: torch.device | str = "cpu", weights: str = "default") -> OpenBackbone:
+def open_backbone(
+    wanted: str, device: torch.device | str = "cpu", weights: str = "default", layer: str | None = None
+) -> OpenBackbone:
     """Open a checkpoint, a run folder, or the registered name of a backbone with weights of its own.
 
-    Raises CheckpointError for an unfit file, UsageError for an unknown name or one without pretrained weights.
+    Args:
+        weights: of a registered name: default, none, or a file.
+        layer: cut the network there instead of where the backbone does.
+
+    Raises CheckpointError for an unfit file, UsageError for an unknown name, one without pretrained weights, or an
+    unknown layer.
     """
+    found = _open(wanted, device, weights)
+    if layer is None:
+        return found
+    return replace(found, backbone=_frozen(found.backbone.at_layer(layer), device), layer=layer)
+
+
+def _open(wanted: str, device: torch.device | str, weights: str) -> OpenBackbone:
     path = Path(wanted).expanduser()
     if path.exists() and wanted not in names("backbones"):
         return _from_checkpoint(path, device)
@@ -201,7 +223,7 @@ def _recorded_backbone(
     is_file = moved is not None or Path(source).is_absolute()
     if is_file and not Path(source).exists():
         raise CheckpointError(f"the backbone of {translator} is not at {source}: say where it is now with --backbone")
-    found = open_backbone(source, device, recorded.get("weights", "default"))
+    found = open_backbone(source, device, recorded.get("weights", "default"), recorded.get("layer"))
     if found.sha256 != recorded["sha256"]:
         raise CheckpointError(
             f"{source} is not the backbone {translator} was fitted to: sha256 {found.sha256[:12]}…, "

@@ -56,7 +56,8 @@ def score_swaps(
     size, backbone = opened.image_backbone.image_size, opened.image_backbone
     with (report or Silent()).task("scoring swaps", len(judges) + 2, "passes") as task:
         z_target, z_source = (
-            encode_pixels(backbone, dataset.images(items, size), opened.device) for items in (target, source)
+            encode_pixels(backbone, dataset.images(items, size, backbone.interpolation), opened.device)
+            for items in (target, source)
         )
         task.advance()
         plain = decode_pixels(backbone, z_target, opened.device)

@@ -119,8 +119,11 @@ class _BackboneTraining:
             self.epoch, self.order = epoch, step_generator(self.seed, 0, epoch).permutation(self.fit)
         return self.order[place * self.batch_size : (place + 1) * self.batch_size]
 
+    def _pixels(self, indices: np.ndarray) -> np.ndarray:
+        return self.dataset.images(indices, self.backbone.image_size, self.backbone.interpolation)
+
     def _load(self, indices: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        images = as_images(self.dataset.images(indices, self.backbone.image_size)).to(self.device)
+        images = as_images(self._pixels(indices)).to(self.device)
         labels = None if self.labels is None else torch.from_numpy(self.labels[indices]).to(self.device)
         return images, labels
 
@@ -135,6 +138,7 @@ def train_backbone(
     latent_dim: int | None = None,
     steps: int | None = None,
     max_seconds: float | None = None,
+    weights: str = "default",
     seed: int | None = None,
     device: str = "auto",
     dry_run: bool = False,
@@ -146,6 +150,7 @@ def train_backbone(
     Args:
         image_size: side S; None takes the smallest power of two from 32 up that holds the images, 128 at most.
         latent_dim: N; None takes the paper's.
+        weights: what a network that exists elsewhere starts from: default, none (random), or a file.
         steps: optimisation steps; None takes the recipe's.
         resume: go on with the interrupted run in `out`.
 
@@ -161,7 +166,7 @@ def train_backbone(
             report.note(f"run folder {folder}")
         # Infer sizes and classes from the data.
         facts = _facts(dataset, image_size)
-        module, recipe = _untrained(found, facts, latent_dim, steps, seed, where)
+        module, recipe = _untrained(found, facts, latent_dim, weights, steps, seed, where)
         if facts.train_items < module.latent_dim:
             report.warn(
                 f"{facts.train_items} training images are fewer than the {module.latent_dim} dimensions of the latent: "
@@ -172,7 +177,7 @@ def train_backbone(
             None,
             backbone=module.name,
             data=dataset.name,
-            image_size=facts.image_size,
+            image_size=module.image_size,
             latent_dim=module.latent_dim,
             classes=len(module.classes) if module.classes else None,
             parameters=sum(p.numel() for p in module.parameters()),
@@ -203,13 +208,19 @@ def train_backbone(
 
 
 def _untrained(
-    found: Found, facts: DataFacts, latent_dim: int | None, steps: int | None, seed: int, device: torch.device
+    found: Found,
+    facts: DataFacts,
+    latent_dim: int | None,
+    weights: str,
+    steps: int | None,
+    seed: int,
+    device: torch.device,
 ) -> tuple[Any, Recipe]:
     """Build module and recipe with weights that depend on `seed` only, the caller's global generator untouched."""
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed, which would reseed every GPU as well.
         torch.default_generator.manual_seed(seed)
-        module: Any = found.factory.for_training(found.argument, facts, latent_dim).to(device)
+        module: Any = found.factory.for_training(found.argument, facts, latent_dim, weights).to(device)
         return module, module.recipe(steps, seed)
 
 
@@ -246,7 +257,7 @@ def _facts(dataset: Dataset, image_size: int | None) -> DataFacts:
     classes = None
     if labels is not None:
         classes = labels.names or tuple(str(value) for value in range(int(labels.values.max()) + 1))
-    return DataFacts(side, classes, len(train))
+    return DataFacts(side, classes, len(train), image_size is not None)
 
 
 def _metadata(module: Any, dataset: Dataset, data_root: Path | None, seed: int, loop: LoopResult) -> dict[str, Any]:

@@ -30,3 +30,38 @@ def test_a_broken_guest_is_listed_and_breaks_nothing(tmp_path):
     table = iin()
     assert table.returncode == 0
     assert "SystemExit: 9" in table.stdout
+
+
+GREETING = '''
+def greet(name: str = "you") -> None:
+    """Greet.
+
+    Examples:
+
+        iin greet
+    """
+    print(f"hello {name}")
+'''
+
+
+def test_a_plugin_brings_commands(tmp_path, run_cli):
+    (tmp_path / "greeting.py").write_text(GREETING)
+    (tmp_path / "sad.py").write_text("raise RuntimeError('no luck')\n")
+    info = tmp_path / "greeting-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[iin.commands]\ngreet = greeting:greet\nsad = sad:run\ninfo = greeting:greet\n"
+    )
+    env = {"PYTHONPATH": str(tmp_path)}
+    assert run_cli("greet", "--name", "me", env=env) == (0, "hello me\n", "")
+    code, listed, _ = run_cli("--help", env=env)
+    assert code == 0
+    assert "Greet." in listed
+    code, _, said = run_cli("sad", "--any", "thing", env=env)
+    assert code == 2
+    assert "'sad'" in said
+    assert "no luck" in said
+    assert said.count("\n") == 1
+    # A guest does not take the place of a command that is there.
+    assert "checkpoint" in run_cli("info", "--help", env=env)[1]

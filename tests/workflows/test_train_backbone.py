@@ -73,6 +73,7 @@ def test_epochs_meet_every_image_once_and_depend_on_the_seed_only(pictures):
         batch_size = 20
 
     class Backbone:
+        interpolation = "bicubic"
         classes, image_size = ("a", "b", "c"), 32
 
     dataset = open_dataset(str(pictures))

@@ -147,6 +147,10 @@ class Autoencoder(nn.Module, Backbone):
         latent_dim: N; None: 64 up to 64², 256 above.
         base_channels: width of the first layer; the paper's is 64.
         decoder_stem_norm: actnorm and leaky ReLU after the decoder's first layer (Table 4); False for imported weights.
+        shared_noise: the N units of one image have one posterior variance, the (geometric) mean of what the encoder
+            gives. With a variance each, the KL whitens the latent: every unit in use has unit variance, whatever it
+            says of the image, and only the noise tells them apart. With one for all they differ in how much they vary,
+            so that Eq 11 sees what the image is mostly made of. False for imported weights.
 
     Raises:
         UsageError: an image size or latent size that cannot be built.
@@ -164,6 +168,7 @@ class Autoencoder(nn.Module, Backbone):
         latent_dim: int | None = None,
         base_channels: int = 64,
         decoder_stem_norm: bool = True,
+        shared_noise: bool = True,
     ) -> None:
         super().__init__()
         check_image_size(image_size)
@@ -176,6 +181,7 @@ class Autoencoder(nn.Module, Backbone):
             "latent_dim": self.latent_dim,
             "base_channels": base_channels,
             "decoder_stem_norm": decoder_stem_norm,
+            "shared_noise": shared_noise,
         }
         self.train_items: int | None = None
         self.encoder = Encoder(image_size, 2 * self.latent_dim, base_channels)
@@ -184,6 +190,8 @@ class Autoencoder(nn.Module, Backbone):
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), both (B, N), for images (B, 3, S, S)."""
         mean, log_variance = self.encoder(images).float().chunk(2, dim=1)
+        if self.config["shared_noise"]:
+            log_variance = log_variance.mean(1, keepdim=True).expand_as(mean)
         return mean, log_variance.clamp(*LOG_VARIANCE_RANGE)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -201,7 +209,7 @@ class Autoencoder(nn.Module, Backbone):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Autoencoder:
         """Rebuild the module of a checkpoint, its weights still to be loaded."""
-        return cls(**config)
+        return cls(**{"shared_noise": False, **config})
 
     @classmethod
     def for_training(

@@ -98,7 +98,7 @@ class AutoencoderRecipe(Recipe):
     # The negative ELBO worsens when the GAN joins, and the images improve.
     keep: ClassVar[Literal["best", "last"]] = "last"
     peak_rate: float = 8e-4
-    beta: float = 20.0
+    beta: float = 10.0
     kl_warm_up: float = 0.1
     gan_start: float = 0.8
     gan_weight: float = 0.5

@@ -84,6 +84,19 @@ def test_encode_is_the_float32_mean_and_does_not_depend_on_the_batch():
         assert model.decode(mean).abs().max() <= 1
 
 
+def test_the_units_of_an_image_share_their_noise_unless_the_weights_came_from_elsewhere():
+    torch.manual_seed(0)
+    shared = Autoencoder(32, 8, base_channels=4).eval()
+    older = {name: value for name, value in shared.config.items() if name != "shared_noise"}
+    apart = Autoencoder.from_config(older).eval()
+    apart.load_state_dict(shared.state_dict())
+    with torch.no_grad():
+        (mean, one), (same_mean, many) = shared.posterior(images(3)), apart.posterior(images(3))
+    assert torch.equal(mean, same_mean)
+    torch.testing.assert_close(one, many.mean(1, keepdim=True).expand(-1, 8))
+    assert many.std(1).min() > 0
+
+
 def test_config_rebuilds_the_module_and_weights_travel_by_name():
     model = Autoencoder(64, 8, base_channels=4)
     model.train()(images(3, 64))

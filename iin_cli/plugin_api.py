@@ -5,7 +5,7 @@ A plugin is an installed package whose `pyproject.toml` names a factory in one o
     [project.entry-points."iin.backbones"]
     mynet = "my_package:MyNet"            # a Backbone class
     [project.entry-points."iin.datasets"]
-    faces = "my_package:open_faces"       # open_faces(data_root, argument) -> Dataset
+    faces = "my_package:open_faces"       # open_faces(data_root, argument[, report]) -> Dataset
     [project.entry-points."iin.concepts"]
     smile = "my_package:smile_concept"    # smile_concept(argument) -> ConceptProvider
     [project.entry-points."iin.commands"]
@@ -106,7 +106,7 @@ class Dataset(ABC):
 class Groups:
     """Items in groups: any two items of one group make a pair of the provider's relation.
 
-    Item i is image `indices[i]` of the dataset as drawn by `provider.render(images, variants[i])`; variant 0 is the
+    Item i is image `indices[i]` of the dataset as `provider.draw` draws its variant `variants[i]`; variant 0 is the
     image itself. All arrays are int64 of shape (M,). Groups of one item make no pair.
     """
 
@@ -140,7 +140,7 @@ class ConceptProvider(ABC):
         concept: name of the factor (`digit`).
         relation: `share`: two items of a group have the concept in common and nothing else;
             `differ`: they have everything in common but the concept.
-        fingerprint: changes whenever `render` would draw something else; part of the latents' cache key.
+        fingerprint: changes whenever `draw` would draw something else; part of the latents' cache key.
     """
 
     concept: str
@@ -166,6 +166,19 @@ class ConceptProvider(ABC):
         if variant != 0:
             raise UsageError(f"concept {self.concept} has no variant {variant}")
         return images
+
+    def draw(
+        self, dataset: Dataset, indices: np.ndarray, size: int, interpolation: Interpolation, variant: int
+    ) -> np.ndarray:
+        """Draw variant `variant` of items `indices` (B,) of `dataset`: uint8 (B, size, size, 3).
+
+        As it stands, `render` makes it of the images; a concept overrides it whose variants are no function of these.
+        """
+        return self.render(dataset.images(indices, size, interpolation), variant)
+
+    def variant_name(self, variant: int) -> str:
+        """Return what to call variant number `variant` above a column of pictures."""
+        return f"variant {variant}" if variant else "image"
 
 
 # --------------------------------------------------------------------------------------------------------- backbones

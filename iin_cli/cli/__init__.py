@@ -21,6 +21,7 @@ COMMANDS = (
     "train-backbone",
     "estimate-dims",
     "fit-translator",
+    "preview-concept",
     "swap",
     "sample",
     "walk",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..plugin_api import ConceptProvider, Dataset, Groups, Relation, check_columns, no_argument
+from ..plugin_api import ConceptProvider, Dataset, Groups, Labels, Relation, check_columns, no_argument
 
-__all__ = ["LabelConcept", "class_concept", "color_concept", "digit_concept", "label_concept"]
+__all__ = ["LabelConcept", "class_concept", "color_concept", "digit_concept", "group_by_value", "label_concept"]
 
 
 class LabelConcept(ConceptProvider):
@@ -22,23 +22,38 @@ class LabelConcept(ConceptProvider):
     def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
         """Group the items `indices` (M,) by their label; `seed` has no part in it.
 
-        Raises DataError when the column is missing, all items have one label, or no two items have the same.
+        Raises DataError when the column is missing or continuous, all items have one label, or no two have the same.
         """
-        labels = check_columns(dataset, self.column, f"concept {self.concept}")
-        values = np.asarray(labels.values)[indices].astype(np.int64)
-        found, counts = np.unique(values, return_counts=True)
-        if len(found) < 2:
-            called = "no item" if not len(found) else f"only {self.column} {_called(labels.names, int(found[0]))}"
+        if check_columns(dataset, self.column, f"concept {self.concept}").continuous:
             raise DataError(
-                f"concept {self.concept} needs images of at least two {self.column} labels, "
-                f"and among the {len(values)} given of {dataset.name} there is {called}"
+                f"concept {self.concept}: {self.column} of {dataset.name} is a measurement, which hardly two images "
+                f"have in common: write attribute:{self.column}, which pairs the nearest values"
             )
-        if counts.max() < 2:
-            raise DataError(
-                f"concept {self.concept} needs two images with one {self.column} label, "
-                f"and the {len(values)} given of {dataset.name} all have different ones"
-            )
-        return Groups(np.asarray(indices, dtype=np.int64), np.zeros(len(values), dtype=np.int64), values)
+        return group_by_value(dataset, self.column, indices, self.concept)
+
+
+def group_by_value(dataset: Dataset, column: str, indices: np.ndarray, concept: str) -> Groups:
+    """Group the items `indices` (M,) that have one value in `column`; the groups of labels are numbered as these are.
+
+    Raises DataError when all items have one value, or no two have the same.
+    """
+    labels = dataset.labels[column]
+    values = np.asarray(labels.values)[indices]
+    found, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if len(found) < 2:
+        called = f"only {column} {_called(labels, found[0])}" if len(found) else "no item"
+        raise DataError(
+            f"concept {concept} needs images of at least two {column} labels, "
+            f"and among the {len(values)} given of {dataset.name} there is {called}"
+        )
+    if counts.max() < 2:
+        raise DataError(
+            f"concept {concept} needs two images with one {column} label, "
+            f"and the {len(values)} given of {dataset.name} all have different ones"
+        )
+    group_ids = inverse if labels.continuous else values
+    zeros = np.zeros(len(values), dtype=np.int64)
+    return Groups(np.asarray(indices, dtype=np.int64), zeros, group_ids.astype(np.int64))
 
 
 def class_concept(argument: str | None = None) -> LabelConcept:
@@ -66,5 +81,5 @@ def label_concept(argument: str | None = None) -> LabelConcept:
     return LabelConcept(argument)
 
 
-def _called(names: tuple[str, ...] | None, value: int) -> str:
-    return str(value) if names is None else names[value]
+def _called(labels: Labels, value: np.generic) -> str:
+    return str(value) if labels.names is None else labels.names[int(value)]

@@ -1,9 +1,12 @@
 """Datasets: `open_dataset` takes a registered name or the path of a folder of images.
 
 embedded.py          digits, colordigits: scikit-learn's handwritten digits, no download
+shapes.py            shapes: drawn when asked for, every number known (drawing.py draws)
 torchvision_sets.py  mnist, fashionmnist, cifar10, colormnist: torchvision layouts under the data root
-folder.py            a path: class subfolders, flat, or with a labels.csv
-arrays.py            what the first two are made of: images in memory, with or without a colour per item
+animal_faces.py      animalfaces: class folders under the data root
+celeba.py            celeba: torchvision's layout; deepfashion.py: the in-shop layout (list_files.py reads their lists)
+folder.py            a path: class subfolders, flat, or with a labels.csv (label_table.py; scanning.py finds the files)
+arrays.py            images in memory, with or without a colour per item
 latents.py           every item encoded once
 
 All are reached by name through the registry, as a plugin's are; only a path needs no registration.
@@ -11,7 +14,9 @@ All are reached by name through the registry, as a plugin's are; only a path nee
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError, PluginError, UsageError
 from ..plugin_api import Dataset, is_path
@@ -24,7 +29,8 @@ __all__ = ["open_dataset"]
 def open_dataset(name_or_path: str, data_root: Path | None = None, report: Reporter | None = None) -> Dataset:
     """Open the dataset registered as `name_or_path`, else the folder of images of that path.
 
-    A registered name wins over a folder of the same name; `./digits` is always the folder.
+    A registered name wins over a folder of the same name; `./digits` is always the folder. A factory that has an
+    argument called `report` is told where progress goes.
     Raises UsageError for a name nobody knows, PluginError for a broken plugin and DataError for unfit data.
     """
     try:
@@ -37,7 +43,16 @@ def open_dataset(name_or_path: str, data_root: Path | None = None, report: Repor
         from .folder import open_folder
 
         return open_folder(name_or_path, report)
-    dataset = found.factory(data_root, found.argument)
+    told = {"report": report} if _takes_report(found.factory) else {}
+    dataset = found.factory(data_root, found.argument, **told)
     if not isinstance(dataset, Dataset):
         raise DataError(f"plugin {found.name!r} made a {type(dataset).__name__} instead of a Dataset")
     return dataset
+
+
+def _takes_report(factory: Any) -> bool:
+    try:
+        return "report" in inspect.signature(factory).parameters
+    # Factories written in C have no signature to read.
+    except ValueError:
+        return False

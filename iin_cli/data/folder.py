@@ -1,17 +1,17 @@
-"""A folder of images as a dataset: class subfolders, flat, or with a `labels.csv`.
+"""A folder of images as a dataset: class subfolders, flat, with a `labels.csv`, or with `train` and `test` above these.
 
 Classes are the first-level subfolders (deeper nesting is free); with images beside the subfolders, or none of these,
-there are no labels. `label_table.py` reads `labels.csv`. Every format that Pillow reads, in any case of extension;
-hidden files and folders are passed over.
+there are no labels. Where all images lie below folders called `train` and `test` (or `val`), these are the splits and
+the classes lie one level down. `label_table.py` reads `labels.csv`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -19,39 +19,61 @@ from PIL import Image, ImageOps
 from ..errors import DataError
 from ..plugin_api import Dataset, Interpolation, Labels
 from ..progress import Reporter, Silent
-from .label_table import TABLE_NAME, as_labels, read_table
+from .label_table import TABLE_NAME, LabelTable, as_labels, read_table
+from .scanning import THREADS, hash_files, one_source, scan, unreadable
 
-__all__ = ["FolderDataset", "open_folder", "read_image"]
+__all__ = ["FileDataset", "FolderDataset", "open_folder", "read_image", "split_by_content"]
 
 TEST_FRACTION = 0.1
-THREADS = min(8, os.cpu_count() or 1)
-# Formats that Pillow knows by sight but cannot decode: an .h5 or .mpg beside the images is no image.
-UNDECODABLE = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+VALIDATION = ("val", "valid", "validation")
 
 
-class FolderDataset(Dataset):
-    """Images in files, read when they are asked for; items are in the order of their relative paths.
-
-    Files with equal bytes share a source (the first of them) and a split.
-    """
+class FileDataset(Dataset):
+    """Images in files, read when they are asked for; items are in the order of `files`, relative to `folder`."""
 
     def __init__(
         self,
+        name: str,
         folder: Path,
-        files: list[str],
-        digests: list[str],
+        files: Sequence[str],
         labels: dict[str, Labels],
         splits: dict[str, np.ndarray],
+        sources: np.ndarray,
         fingerprint: str,
     ) -> None:
-        self.name = str(folder)
+        self.name = name
         self.labels = labels
         self.splits = splits
-        self.sources = _first_equal(digests)
+        self.sources = sources
         self.fingerprint = fingerprint
         self._folder = folder
         self._files = files
         self.native_size = self._median_side()
+
+    @classmethod
+    def of_folder(cls, name: str, folder: Path, report: Reporter, photo: Callable[[str], str] | None = None) -> Self:
+        """Read what the folder's layout and its `labels.csv` say; every file is hashed once.
+
+        Files with equal bytes share a source (the first of them), and so do files that `photo` maps to one name.
+        Where nothing declares the splits, see `split_by_content`. Raises DataError when the folder is missing, has no
+        images, has an empty file, or has an unfit `labels.csv`.
+        """
+        files = scan(folder)
+        digests = hash_files(folder, files, report)
+        sources = one_source(digests, *([] if photo is None else [[photo(file) for file in files]]))
+        table = read_table(folder, files) if (folder / TABLE_NAME).is_file() else LabelTable({}, None, "")
+        above = _split_folders(files)
+        labels = table.columns if table.digest else _class_labels(files, below=above is not None)
+        if table.splits is not None:
+            splits = table.splits
+            _check_declared(folder, files, sources, splits)
+        elif above is not None:
+            splits = _apart(folder, files, sources, above, report)
+        else:
+            splits = split_by_content(digests, sources, labels.get("class"))
+        lines = [table.digest, *(f"{file}\0{digest}" for file, digest in zip(files, digests, strict=True))]
+        fingerprint = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+        return cls(name, folder, files, labels, splits, sources, fingerprint)
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Return items `indices` (B,) as uint8 (B, size, size, 3), as `read_image` reads them."""
@@ -74,30 +96,31 @@ class FolderDataset(Dataset):
         return int(np.median([_short_side(self._folder / self._files[index]) for index in chosen]))
 
 
-def open_folder(path: str | Path, report: Reporter | None = None) -> FolderDataset:
-    """Open a folder of images; every file is hashed once (by 8 threads at most).
+class FolderDataset(FileDataset):
+    """A folder that a user names by its path, whatever lies in it."""
 
-    Without a `split` column, a tenth of the distinct images (of each class, if there are classes, and at least one
-    where there are two) is the test split: those whose sha256 is smallest, so the choice depends on content alone.
-    Raises DataError when the folder is missing, has no images, has an empty file, or has an unfit `labels.csv`.
-    """
+
+def open_folder(path: str | Path, report: Reporter | None = None) -> FolderDataset:
+    """Open a folder of images; layouts and errors as `FileDataset.of_folder`."""
     folder = Path(path).expanduser()
-    files = _scan(folder)
-    digests = _hash_all(folder, files, report or Silent())
-    if (folder / TABLE_NAME).is_file():
-        table = read_table(folder, files)
-        labels = {column: as_labels(values) for column, values in table.columns.items()}
-        splits, table_digest = table.splits, table.digest
-        if splits is not None:
-            _check_declared(folder, files, digests, splits)
-    else:
-        labels, splits, table_digest = _class_labels(files), None, ""
-    if splits is None:
-        classes = labels["class"].values if "class" in labels else np.zeros(len(files), dtype=np.int64)
-        splits = _split_by_content(digests, classes)
-    lines = [table_digest, *(f"{file}\0{digest}" for file, digest in zip(files, digests, strict=True))]
-    fingerprint = hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
-    return FolderDataset(folder, files, digests, labels, splits, fingerprint)
+    return FolderDataset.of_folder(str(folder), folder, report or Silent())
+
+
+def split_by_content(keys: Sequence[str], sources: np.ndarray, classes: Labels | None) -> dict[str, np.ndarray]:
+    """Make a tenth of the sources of every class the test split: those with the smallest keys (a hex digest an item).
+
+    So the choice depends on content alone. A class of two sources or more has at least one in `test`, and the largest
+    key never goes there, so `train` has an image. Without discrete classes all items are one.
+    """
+    chosen: set[int] = set()
+    discrete = classes is not None and not classes.continuous
+    values = classes.values if discrete else np.zeros(len(sources), dtype=np.int64)
+    for value in np.unique(values):
+        distinct = sorted(np.unique(sources[values == value]).tolist(), key=lambda source: keys[source])
+        if len(distinct) > 1:
+            chosen.update(distinct[: max(1, round(TEST_FRACTION * len(distinct)))])
+    is_test = np.isin(sources, sorted(chosen))
+    return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
 
 
 def read_image(path: Path, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
@@ -119,7 +142,7 @@ def read_image(path: Path, size: int, interpolation: Interpolation = "bicubic") 
     except MemoryError:
         raise
     except Exception as cause:
-        raise _unreadable(path, cause) from cause
+        raise unreadable(path, cause) from cause
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -140,98 +163,51 @@ def _short_side(path: Path) -> int:
         with Image.open(path) as opened:
             return min(opened.size)
     except Exception as cause:
-        raise _unreadable(path, cause) from cause
+        raise unreadable(path, cause) from cause
 
 
-def _unreadable(path: Path, cause: Exception) -> DataError:
-    reason = "not an image that Pillow knows" if isinstance(cause, Image.UnidentifiedImageError) else cause
-    return DataError(f"image {path} cannot be read ({' '.join(str(reason).split())}): mend or remove it")
+def _split_folders(files: Sequence[str]) -> dict[str, np.ndarray] | None:
+    """Return the splits that first-level folders called train, test and val declare, or None where they do not.
 
-
-def _extensions() -> set[str]:
-    Image.init()
-    known = Image.registered_extensions().items()
-    # MPO files (two JPEGs in one) are opened by the JPEG reader and so are no format of their own to it.
-    return {end for end, name in known if (name in Image.OPEN or name == "MPO") and name not in UNDECODABLE}
-
-
-def _scan(folder: Path) -> list[str]:
-    """Return the image files below `folder` as sorted relative paths with forward slashes."""
-    if not folder.is_dir():
-        found = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder} {found}: give a folder of images")
-    known = _extensions()
-    files = sorted(file for file in _walk(folder) if PurePosixPath(file).suffix.lower() in known)
-    if not files:
-        raise DataError(f"{folder} has no images: Pillow reads .jpg, .png, .webp and {len(known) - 3} more extensions")
-    return files
-
-
-def _walk(folder: Path) -> Iterator[str]:
-    seen = set()
-    for root, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
-        # Links are followed, since class folders often are links; one that leads back would never end.
-        real = os.path.realpath(root)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        base = Path(root).relative_to(folder)
-        yield from ((base / file).as_posix() for file in files if not file.startswith("."))
-
-
-def _refuse(problem: OSError) -> None:
-    raise DataError(f"folder {problem.filename} cannot be listed ({problem.strerror}): allow reading it") from problem
-
-
-def _hash_all(folder: Path, files: list[str], report: Reporter) -> list[str]:
-    digests = []
-    with report.task("hash images", len(files), "images") as task, ThreadPoolExecutor(THREADS) as pool:
-        for digest in pool.map(lambda file: _hash(folder / file), files):
-            digests.append(digest)
-            task.advance()
-    return digests
-
-
-def _hash(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            if os.fstat(stream.fileno()).st_size == 0:
-                raise DataError(f"image {path} is empty (0 bytes): mend or remove it")
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as cause:
-        raise _unreadable(path, cause) from cause
-
-
-def _first_equal(digests: list[str]) -> np.ndarray:
-    first: dict[str, int] = {}
-    return np.array([first.setdefault(digest, index) for index, digest in enumerate(digests)], dtype=np.int64)
-
-
-def _class_labels(files: list[str]) -> dict[str, Labels]:
-    tops = [PurePosixPath(file).parts for file in files]
-    if any(len(parts) == 1 for parts in tops):
-        return {}
-    return {"class": as_labels([parts[0] for parts in tops])}
-
-
-def _split_by_content(digests: list[str], classes: np.ndarray) -> dict[str, np.ndarray]:
-    """Send the smallest digests of every class to `test`; the largest never goes, so `train` has an image."""
-    chosen: set[str] = set()
-    for value in np.unique(classes):
-        distinct = sorted({digests[index] for index in np.flatnonzero(classes == value)})
-        if len(distinct) > 1:
-            chosen.update(distinct[: max(1, round(TEST_FRACTION * len(distinct)))])
-    is_test = np.array([digest in chosen for digest in digests])
+    Beside a test folder, val belongs to the training images; without one it is the test split.
+    """
+    tops = [PurePosixPath(file).parts[0].lower() for file in files]
+    names = set(tops)
+    # An image beside the folders has its own name here, and so makes the layout another.
+    if "train" not in names or not names - {"train"} <= {"test", *VALIDATION} or len(names) < 2:
+        return None
+    held_out = {"test"} if "test" in names else set(VALIDATION)
+    is_test = np.array([top in held_out for top in tops])
     return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
 
 
-def _check_declared(folder: Path, files: list[str], digests: list[str], splits: dict[str, np.ndarray]) -> None:
-    train = {digests[index]: files[index] for index in splits["train"]}
+def _class_labels(files: Sequence[str], below: bool) -> dict[str, Labels]:
+    """Take classes from the first folder of each path, or from the second (`below` the splits' folders)."""
+    parts = [PurePosixPath(file).parts[int(below) :] for file in files]
+    if any(len(part) == 1 for part in parts):
+        return {}
+    return {"class": as_labels([part[0] for part in parts])}
+
+
+def _check_declared(folder: Path, files: Sequence[str], sources: np.ndarray, splits: dict[str, np.ndarray]) -> None:
+    train = {int(sources[index]): files[index] for index in splits["train"]}
     for index in splits["test"]:
-        if twin := train.get(digests[index]):
+        if twin := train.get(int(sources[index])):
             raise DataError(
                 f"{folder / TABLE_NAME}: {twin} (train) and {files[index]} (test) are the same image: "
                 "give both one split"
             )
+
+
+def _apart(
+    folder: Path, files: Sequence[str], sources: np.ndarray, splits: dict[str, np.ndarray], report: Reporter
+) -> dict[str, np.ndarray]:
+    """Leave images that lie in the training folder too out of the test split, and say so."""
+    train, test = splits["train"], splits["test"]
+    twins = np.isin(sources[test], sources[train])
+    if twins.any():
+        report.warn(
+            f"{int(twins.sum())} of {len(test)} test images of {folder} are training images too and are left out of "
+            f"the test split: {files[test[twins][0]]} is one"
+        )
+    return {"train": train, "test": test[~twins]}

@@ -4,7 +4,8 @@
     a/0001.jpg,dog,yes,train
 
 The first column is called file, path, image or filename; paths are relative to the folder. Every other column is a
-label; a column `split` (train or test) decides the splits instead.
+label: names, whole numbers (which are names too), or, where all cells are numbers and one is not whole, a continuous
+one. A column `split` (train or test) decides the splits instead.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -25,13 +29,15 @@ __all__ = ["TABLE_NAME", "LabelTable", "as_labels", "read_table"]
 TABLE_NAME = "labels.csv"
 FILE_HEADERS = ("file", "path", "image", "filename")
 SPLITS = ("train", "test")
+# What float() takes, but for its underscores; nan and inf are read so that they can be refused.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|nan|inf(inity)?)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class LabelTable:
     """The table in the order of the files: label columns, splits if it declares them, and the digest of its bytes."""
 
-    columns: dict[str, list[str]]
+    columns: dict[str, Labels]
     splits: dict[str, np.ndarray] | None
     digest: str
 
@@ -39,8 +45,9 @@ class LabelTable:
 def read_table(folder: Path, files: list[str]) -> LabelTable:
     """Read `folder`/labels.csv, whose rows must name exactly `files` (relative, forward slashes).
 
-    Raises DataError naming the line or the file for: another header, a row too short or too long, an empty cell, a
-    file that is missing, named twice, or without a row, a split that is neither train nor test.
+    Raises DataError naming the row or the file for: another header, a row too short or too long, an empty cell, a
+    file that is missing, named twice, or without a row, a split that is neither train nor test, and in a column of
+    numbers one that is not finite.
     """
     path = folder / TABLE_NAME
     try:
@@ -52,12 +59,14 @@ def read_table(folder: Path, files: list[str]) -> LabelTable:
     rows = _rows(path, header, lines, set(files))
     if missing := [file for file in files if file not in rows]:
         raise DataError(f"{path} has no row for {missing[0]} ({len(missing)} of {len(files)} images lack one)")
-    columns = {name: [rows[file][place] for file in files] for place, name in enumerate(header) if place}
-    splits = _splits(path, files, columns.pop("split")) if "split" in columns else None
+    cells = {name: [rows[file].cells[place] for file in files] for place, name in enumerate(header) if place}
+    splits = _splits(path, files, cells.pop("split")) if "split" in cells else None
+    numbers = [rows[file].number for file in files]
+    columns = {name: _column(path, name, values, numbers) for name, values in cells.items()}
     return LabelTable(columns, splits, hashlib.sha256(raw).hexdigest())
 
 
-def as_labels(values: list[str]) -> Labels:
+def as_labels(values: Sequence[str]) -> Labels:
     """Number the distinct values in order: as integers where all are integers, else as text.
 
     >>> as_labels(["10", "9", "10"])
@@ -70,6 +79,24 @@ def as_labels(values: list[str]) -> Labels:
     return Labels(np.array([number[value] for value in values], dtype=np.int64), tuple(names))
 
 
+@dataclass(frozen=True)
+class _Row:
+    number: int
+    cells: list[str]
+
+
+def _column(path: Path, name: str, values: list[str], rows: list[int]) -> Labels:
+    """Make labels of one column, whose cells stand in `rows` of the file."""
+    if not all(NUMBER.fullmatch(value) for value in set(values)) or all(map(_is_integer, set(values))):
+        return as_labels(values)
+    numbers = np.array([float(value) for value in values])
+    # In the order of the file, so that the first bad row is the one that is named.
+    for row, value, number in sorted(zip(rows, values, numbers.tolist(), strict=True)):
+        if not math.isfinite(number):
+            raise DataError(f"{path}, row {row}: {name} is {value}, not a finite number: correct it or remove the row")
+    return Labels(numbers)
+
+
 def _header(path: Path, lines: list[list[str]]) -> list[str]:
     header = [cell.strip() for cell in lines[0]] if lines else []
     if not header or header[0].lower() not in FILE_HEADERS:
@@ -80,8 +107,8 @@ def _header(path: Path, lines: list[list[str]]) -> list[str]:
     return header
 
 
-def _rows(path: Path, header: list[str], lines: list[list[str]], files: set[str]) -> dict[str, list[str]]:
-    rows: dict[str, list[str]] = {}
+def _rows(path: Path, header: list[str], lines: list[list[str]], files: set[str]) -> dict[str, _Row]:
+    rows: dict[str, _Row] = {}
     for number, line in enumerate(lines[1:], start=2):
         cells = [cell.strip() for cell in line]
         if not any(cells):
@@ -93,8 +120,8 @@ def _rows(path: Path, header: list[str], lines: list[list[str]], files: set[str]
             there = "is no image that Pillow reads" if (path.parent / file).exists() else "is not in the folder"
             raise DataError(f"{path}, row {number}: {cells[0]} {there}")
         if file in rows:
-            raise DataError(f"{path}, row {number}: {cells[0]} has a row already")
-        rows[file] = cells
+            raise DataError(f"{path}, row {number}: {cells[0]} has a row already, {rows[file].number}")
+        rows[file] = _Row(number, cells)
     return rows
 
 

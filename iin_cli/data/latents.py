@@ -1,21 +1,23 @@
 """Latents: every item encoded once, memory-mapped, and found again by content.
 
 A cache entry is a folder of `.npy` files named by the sha256 of everything that decides its values: images, order,
-rendering, encoder, size. It appears whole or not at all.
+rendering, encoder, size. It appears whole or not at all. `MappedRows` reads rows of any such file without keeping more
+of it in memory than was asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import torch
@@ -25,18 +27,71 @@ from ..errors import DataError, ResourceError
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent
 
-__all__ = ["Latents", "as_images", "cached", "index_digest"]
+__all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest"]
 
 FORMAT = 1
+# 32 MiB of float32 at a time, whatever the size of a row.
+BLOCK_NUMBERS = 2**23
 Encode = Callable[[Tensor], tuple[Tensor, Tensor | None]]
+
+
+class MappedRows:
+    """An array (M, N) in a file, memory-mapped; rows asked for are copied as float32, and the rest is let go of.
+
+    A plain memory map counts every page ever touched as this process's memory, which random rows soon make the whole
+    file. Here the pages go back after each read; the system still caches the file where it has room.
+
+    Args:
+        file: the file.
+        offset: where in it the array begins, in bytes.
+        shape: M, N.
+        dtype: of the stored numbers, in row-major order; any that torch knows.
+    """
+
+    def __init__(self, file: Path, offset: int, shape: tuple[int, int], dtype: torch.dtype = torch.float32) -> None:
+        self.shape, self.dtype, self._offset = shape, dtype, offset
+        with open(file, "rb") as opened:
+            self._map = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        stored = np.frombuffer(self._map, np.uint8, shape[0] * shape[1] * dtype.itemsize, offset)
+        self._bytes = stored.reshape(shape[0], shape[1] * dtype.itemsize)
+
+    @classmethod
+    def of_npy(cls, file: Path) -> MappedRows:
+        """Map a float32 `.npy` file of two dimensions. OSError or ValueError where it is none, or not whole."""
+        array = np.load(file, mmap_mode="r")
+        if array.ndim != 2 or array.dtype != np.float32 or not array.flags.c_contiguous:
+            raise ValueError(f"it holds {array.dtype} {array.shape}")
+        return cls(file, array.offset, array.shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
+        """Return a copy of `rows`, numbers (B,) or a slice, as float32 (B, N)."""
+        stored = self._bytes[rows]
+        taken = torch.empty((len(stored), self.shape[1]), dtype=self.dtype)
+        taken.view(torch.uint8).numpy()[...] = stored
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+        return taken.float().numpy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return all rows; for those who want the whole array in memory."""
+        return np.asarray(self[:], dtype)
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Yield all rows in order, in copies (B, N) of 32 MiB."""
+        step = max(1, BLOCK_NUMBERS // self.shape[1])
+        for start in range(0, len(self), step):
+            yield self[start : start + step]
 
 
 @dataclass(frozen=True)
 class Latents:
     """Encoded items: `mean` (M, N) float32 and, of a stochastic encoder, `log_variance` (M, N); both memory-mapped."""
 
-    mean: np.ndarray
-    log_variance: np.ndarray | None
+    mean: np.ndarray | MappedRows
+    log_variance: np.ndarray | MappedRows | None
 
 
 def as_images(pixels: np.ndarray) -> Tensor:
@@ -77,8 +132,11 @@ def cached(
     if not folder.is_dir():
         if count < 1:
             raise DataError("there are no items to encode")
-        with _appearing(folder) as unfinished, (report or Silent()).task(description, count, "images") as task:
-            files = _Files(unfinished, count, called)
+        with (
+            _appearing(folder) as unfinished,
+            _Files(unfinished, count, called) as files,
+            (report or Silent()).task(description, count, "images") as task,
+        ):
             for start in range(0, count, batch):
                 positions = np.arange(start, min(start + batch, count))
                 with torch.inference_mode():
@@ -87,12 +145,11 @@ def cached(
                 if log_variance is not None:
                     files.write("log_variance", positions, log_variance)
                 task.advance(len(positions))
-            files.flush()
     log_variance_file = folder / "log_variance.npy"
     try:
         return Latents(
-            np.load(folder / "mean.npy", mmap_mode="r"),
-            np.load(log_variance_file, mmap_mode="r") if log_variance_file.exists() else None,
+            MappedRows.of_npy(folder / "mean.npy"),
+            MappedRows.of_npy(log_variance_file) if log_variance_file.exists() else None,
         )
     except (OSError, ValueError) as error:
         raise DataError(f"the cached latents in {folder} are damaged ({error}): remove that folder") from error
@@ -119,33 +176,46 @@ def _appearing(folder: Path) -> Iterator[Path]:
 
 
 class _Files:
-    """Memory-mapped arrays of `count` rows in a folder, each made when its first rows arrive."""
+    """Arrays of `count` rows in a folder, each begun when its first rows arrive, and written row after row.
+
+    Through a memory map, what was written would count as this process's memory until the system had saved it.
+    """
 
     def __init__(self, folder: Path, count: int, called: Callable[[int], str]) -> None:
         self.folder, self.count, self.called = folder, count, called
-        self.arrays: dict[str, np.memmap] = {}
+        self.open = ExitStack()
+        self.files: dict[str, BinaryIO] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.open.close()
 
     def write(self, name: str, positions: np.ndarray, rows: Tensor) -> None:
-        """Write rows (B, N) at `positions` (B,) of array `name`. DataError for one that is not finite."""
+        """Append the rows (B, N) of items `positions` (B,) to array `name`. DataError for one that is not finite."""
         finite = torch.isfinite(rows).all(1)
         if not finite.all():
             first = int(positions[int((~finite).nonzero()[0])])
             raise DataError(f"the backbone gives a {name} that is not finite for {self.called(first)}")
-        if name not in self.arrays:
-            self.arrays[name] = self._new(name, (self.count, rows.shape[1]))
-        self.arrays[name][positions] = rows.float().cpu().numpy()
+        try:
+            if name not in self.files:
+                self.files[name] = self._new(name, (self.count, rows.shape[1]))
+            self.files[name].write(rows.float().cpu().numpy().tobytes())
+        except OSError as error:
+            raise ResourceError(
+                f"cannot write the cache {self.folder.parent}: {error.strerror}; set IIN_CACHE"
+            ) from error
 
-    def flush(self) -> None:
-        """Write what is still in memory."""
-        for array in self.arrays.values():
-            array.flush()
-
-    def _new(self, name: str, shape: tuple[int, int]) -> np.memmap:
-        # A memory map that outgrows the disk kills the process: ask for the space beforehand.
+    def _new(self, name: str, shape: tuple[int, int]) -> BinaryIO:
+        # Better known now than after an hour of encoding.
         needed, free = 4 * shape[0] * shape[1], shutil.disk_usage(self.folder).free
         if needed > free:
             raise ResourceError(
                 f"no space for the latents in the cache {self.folder.parent}: {needed >> 20} MiB needed, "
                 f"{free >> 20} MiB free; set IIN_CACHE to another disk"
             )
-        return np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", np.float32, shape)
+        file = self.open.enter_context((self.folder / f"{name}.npy").open("wb"))
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        return file

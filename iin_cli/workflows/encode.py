@@ -67,9 +67,10 @@ def encode(
     """Write the latents of a split of `data`, each image encoded once.
 
     The file holds `z` (M, N), of a stochastic encoder the posterior's mean, with `log_variance` (M, N); `indices` (M,),
-    the item each row is; and `label.<column>` (M,) for every column of labels. With concepts also `group.<concept>`:
-    rows with equal numbers make pairs, −1 makes none; and, where a concept renders images anew, further rows with those
-    renderings, told by `rendering` (M,): 0 is the image itself, k the k-th of the metadata's `renderings`.
+    the item each row is; and `label.<column>` (M,) for every column of labels, float64 where it is continuous. With
+    concepts also `group.<concept>`: rows with equal numbers make pairs, −1 makes none; and, where a concept renders
+    images anew, further rows with those renderings, told by `rendering` (M,): 0 is the image itself, k the k-th of the
+    metadata's `renderings`.
 
     Args:
         backbone: checkpoint, run folder or registered name.
@@ -84,7 +85,7 @@ def encode(
     report, where = report or Silent(), choose_device(device)
     providers = find_providers(concepts)
     opened = open_backbone(backbone, where, weights, layer)
-    dataset = open_data(data, opened.data, data_root)
+    dataset = open_data(data, opened.data, data_root, report)
     indices = split_items(dataset, split)
     groups = grouped(opened, dataset, indices, providers, draw_seed(seed) if providers else 0, where, report)
     rows = _rows(indices, providers, groups)
@@ -142,9 +143,11 @@ def _encoded(
 
 
 def _described(dataset: Dataset, rows: _Rows, with_concepts: bool) -> dict[str, Tensor]:
+    # Whole numbers but for the continuous labels, which stay float64.
     tensors = {"indices": rows.indices}
-    tensors |= {f"label.{column}": label.values[rows.indices] for column, label in dataset.labels.items()}
+    for column, label in dataset.labels.items():
+        tensors[f"label.{column}"] = label.values[rows.indices].astype(np.float64 if label.continuous else np.int64)
     if with_concepts:
         tensors |= {f"group.{concept}": numbers for concept, numbers in rows.groups.items()}
         tensors["rendering"] = rows.rendering
-    return {name: torch.from_numpy(np.asarray(values, np.int64)) for name, values in tensors.items()}
+    return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in tensors.items()}

@@ -67,7 +67,7 @@ def estimate_dims(
     where, seed = choose_device(device), draw_seed(seed)
     providers = find_providers(concepts)
     opened = open_backbone(backbone, where, weights, layer)
-    dataset = open_data(data, opened.data, data_root)
+    dataset = open_data(data, opened.data, data_root, report)
     table, pairs, _ = group(opened, dataset, providers, seed, where, report)
     scores = score_concepts(table, pairs, seed, kind)
     relations: dict[str, str] = {concept.name: concept.relation for concept in pairs}

@@ -174,7 +174,7 @@ def encode_items(
     device: torch.device | str,
     report: Reporter,
 ) -> Latents:
-    """Encode items `indices` of `dataset`, as they are or as `provider` renders them, once."""
+    """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once."""
     size, interpolation = opened.backbone.image_size, opened.backbone.interpolation
     rendering = f"{provider.fingerprint}/{variant}" if provider is not None and variant else "identity"
     identity = {
@@ -188,8 +188,9 @@ def encode_items(
     }
 
     def read(positions: np.ndarray) -> np.ndarray:
-        images = dataset.images(indices[positions], size, interpolation)
-        return images if provider is None else provider.render(images, variant)
+        if provider is None:
+            return dataset.images(indices[positions], size, interpolation)
+        return provider.draw(dataset, indices[positions], size, interpolation, variant)
 
     name = dataset.name if variant == 0 or provider is None else f"{dataset.name}, {provider.concept}"
     return latents.cached(

@@ -73,11 +73,11 @@ def starts(
     return _from_items(dataset, choose_items(dataset, split, n, seed), opened.backbone)
 
 
-def recorded_data(opened: OpenTranslator) -> dict[str, object] | None:
-    """Return the data a translator was fitted to; of one fitted to a file of latents, its backbone's."""
+def recorded_data(opened: OpenTranslator) -> dict[str, object]:
+    """Return the data a translator was fitted to, of one fitted to latents alone its backbone's; empty if unknown."""
     if opened.metadata.get("backbone") is None:
-        return opened.open_backbone.data if opened.open_backbone is not None else None
-    return opened.metadata.get("data")
+        return (opened.open_backbone.data if opened.open_backbone is not None else None) or {}
+    return opened.metadata.get("data") or {}
 
 
 def choose_items(dataset: Dataset, split: str, count: int, seed: int) -> np.ndarray:

@@ -15,10 +15,12 @@ import torch
 from torch import nn
 
 from ..data import open_dataset
+from ..data.animal_faces import find_animalfaces
 from ..errors import CheckpointError, DataError, IinError, PluginError, UsageError
 from ..io import checkpoint
 from ..io.paths import data_root as default_root
 from ..plugin_api import Backbone, Dataset
+from ..progress import Reporter, Silent
 from ..registry import find, names
 from ..translator.factors import Factors
 from ..translator.flow import Translator
@@ -43,7 +45,8 @@ class OpenBackbone:
     Attributes:
         source: absolute path of its checkpoint, or its registered name.
         sha256: of the checkpoint file, or of the weights when it has none.
-        data: what it was trained on, `{name, root, fingerprint}`, or None.
+        data: what it was trained on, `{name, root, fingerprint}`; empty where its checkpoint records none, None for a
+            registered name.
         weights: of a registered name: `default`, `none`, or the absolute path of a file.
         layer: where the network is cut; None where the backbone cuts it itself.
     """
@@ -154,15 +157,24 @@ def open_translator(
     return OpenTranslator(file.path, translator, factors, file.metadata, found, torch.device(device))
 
 
-def open_data(wanted: str | None, recorded: Mapping[str, Any] | None, data_root: Path | None) -> Dataset:
+def open_data(
+    wanted: str | None,
+    recorded: Mapping[str, Any] | None,
+    data_root: Path | None,
+    report: Reporter | None = None,
+) -> Dataset:
     """Open the data the user names, else the data a checkpoint remembers (`{name, root}`).
 
-    Raises DataError when neither says which.
+    With no checkpoint to remember any (`recorded` None) it is `animalfaces` if the data root has it, else the embedded
+    `shapes`, and `report` is told which and why. Raises DataError when a checkpoint records none.
     """
-    name = wanted if wanted is not None else (recorded or {}).get("name")
+    report = report or Silent()
+    if wanted is None and recorded is None:
+        return open_dataset(_without_wish(data_root, report), data_root, report)
+    name = wanted if wanted is not None else recorded.get("name")
     if name is None:
-        raise DataError("which data? name it with --data NAME|DIR")
-    return open_dataset(name, choose_root(wanted, recorded, data_root))
+        raise DataError("which data? none is recorded: name it with --data NAME|DIR")
+    return open_dataset(name, choose_root(wanted, recorded, data_root), report)
 
 
 def choose_root(wanted: str | None, recorded: Mapping[str, Any] | None, data_root: Path | None) -> Path | None:
@@ -210,7 +222,20 @@ def _from_checkpoint(path: Path, device: torch.device | str) -> OpenBackbone:
     except (KeyError, TypeError, RuntimeError, ValueError, IinError) as error:
         raise CheckpointError(f"{file.path} does not hold the {name} its metadata describes: {error}") from error
     source = str(file.path.resolve())
-    return OpenBackbone(_frozen(backbone, device), source, checkpoint.digest(file.path), file.metadata.get("data"))
+    return OpenBackbone(
+        _frozen(backbone, device), source, checkpoint.digest(file.path), file.metadata.get("data") or {}
+    )
+
+
+def _without_wish(data_root: Path | None, report: Reporter) -> str:
+    found = find_animalfaces(data_root)
+    if found is not None:
+        report.note(f"data: animalfaces, since --data names none and the data root has {found}")
+        return "animalfaces"
+    report.note(
+        f"data: shapes, drawn by iin, since --data names none and {default_root(data_root)} has no animalfaces folder"
+    )
+    return "shapes"
 
 
 def _recorded_backbone(

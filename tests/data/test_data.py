@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iin_cli import data
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
+from iin_cli.progress import Silent
+from iin_cli.registry import Found
 
 
 def test_a_registered_name_opens_its_dataset():
@@ -31,6 +34,32 @@ def test_an_unknown_name_hears_of_the_nearest_and_of_paths():
 def test_a_path_that_is_not_there_is_a_data_error(tmp_path):
     with pytest.raises(DataError, match="does not exist"):
         open_dataset(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_factory_that_listens_is_told_where_progress_goes(monkeypatch, listens):
+    heard = []
+
+    def with_report(data_root, argument, report=None):
+        heard.append((data_root, argument, report))
+        return open_dataset("digits")
+
+    def without(data_root, argument):
+        heard.append((data_root, argument))
+        return open_dataset("digits")
+
+    find = data.find
+    found = Found("own", "x", with_report if listens else without)
+    monkeypatch.setattr(data, "find", lambda group, name: found if name == "own:x" else find(group, name))
+    report = Silent()
+    open_dataset("own:x", None, report)
+    assert heard == [(None, "x", report) if listens else (None, "x")]
+
+
+def test_a_plugin_that_makes_no_dataset_is_named(monkeypatch):
+    monkeypatch.setattr(data, "find", lambda group, name: Found("own", None, lambda data_root, argument: "images"))
+    with pytest.raises(DataError, match="plugin 'own' made a str instead of a Dataset"):
+        open_dataset("own")
 
 
 def test_an_argument_nobody_takes_is_refused():

@@ -1,6 +1,8 @@
 """Folders of images: what is found, how it is read and split, and what is refused."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 
 from iin_cli.data.folder import open_folder, read_image
 from iin_cli.errors import DataError
+from iin_cli.progress import Silent
 
 
 def picture(seed, width=12, height=12):
@@ -90,12 +93,31 @@ def test_mixed_sizes_share_a_batch(tmp_path):
     assert dataset.images(np.arange(3), 32).shape == (3, 32, 32, 3)
 
 
-def test_orientation_is_applied(tmp_path):
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [
+        (1, lambda pixels: pixels),
+        (2, lambda pixels: pixels[:, ::-1]),
+        (3, lambda pixels: np.rot90(pixels, 2)),
+        (4, lambda pixels: pixels[::-1]),
+        (5, lambda pixels: pixels.transpose(1, 0, 2)),
+        (6, lambda pixels: np.rot90(pixels, -1)),
+        (7, lambda pixels: np.rot90(pixels, 2).transpose(1, 0, 2)),
+        (8, lambda pixels: np.rot90(pixels)),
+    ],
+)
+@pytest.mark.parametrize("end", ["png", "jpg", "tif"])
+def test_orientation_is_applied(tmp_path, orientation, upright, end):
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: rotate by 270 degrees to stand upright
-    picture(0).save(tmp_path / "a.png", exif=exif)
-    upright = np.rot90(np.asarray(picture(0)), k=-1)
-    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 12), upright)
+    exif[0x0112] = orientation
+    path = tmp_path / f"a.{end}"
+    # Taller than wide, and smooth enough for JPEG: the centre square is another one when it is turned too late.
+    pixels = np.linspace(0, 255, 16 * 12 * 3).reshape(16, 12, 3).astype(np.uint8)
+    Image.fromarray(pixels).save(path, exif=exif, **({"quality": 100, "subsampling": 0} if end == "jpg" else {}))
+    wanted = upright(pixels)
+    top, left = ((length - 12) // 2 for length in wanted.shape[:2])
+    error = read_image(path, 12).astype(int) - wanted[top : top + 12, left : left + 12]
+    assert np.abs(error).max() <= (3 if end == "jpg" else 0)
 
 
 def test_alpha_lies_over_white(tmp_path):
@@ -116,6 +138,46 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     image.save(tmp_path / "a.tif", compression=None)
     wanted = 255 if mode == "1" else 204
     assert np.abs(read_image(tmp_path / "a.tif", 4).astype(int) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("end", ["jpg", "tif"])
+def test_cmyk_keeps_its_colours(tmp_path, end):
+    inks = np.zeros((16, 16, 4), np.uint8)
+    inks[:8, :, 1:3] = 255  # magenta over yellow is red
+    inks[8:, :, 0] = 255
+    Image.fromarray(inks, "CMYK").save(tmp_path / f"a.{end}", **({"quality": 100} if end == "jpg" else {}))
+    read = read_image(tmp_path / f"a.{end}", 16).astype(int)
+    assert np.abs(read[:7] - [255, 0, 0]).max() <= 8
+    assert np.abs(read[9:] - [0, 255, 255]).max() <= 8
+
+
+@pytest.mark.parametrize("end", ["png", "tif"])
+def test_sixteen_bits_of_grey_become_eight(tmp_path, end):
+    ramp = np.linspace(0, 65535, 256).reshape(16, 16).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / f"a.{end}")
+    read = read_image(tmp_path / f"a.{end}", 16)
+    assert np.abs(read - np.arange(256).reshape(16, 16, 1)).max() <= 1
+    assert (read[..., :1] == read).all()
+
+
+def test_sixteen_bits_of_colour_become_eight(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 65536, (6, 6, 3), dtype=np.uint16)
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(colors))
+    read = read_image(tmp_path / "a.png", 6)
+    assert np.abs(read - colors / 257).max() <= 1
+
+
+def png_of_16_bits(colors):
+    """Pillow writes no such file, and reads it."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    height, width, _ = colors.shape
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in colors)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(lines)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def test_floating_point_pixels_are_refused(tmp_path):
@@ -232,3 +294,92 @@ def test_labels_csv_gives_labels_and_splits(tmp_path):
     table = (tmp_path / "labels.csv").read_text()
     (tmp_path / "labels.csv").write_text(table.replace("glad", "sad"))
     assert open_folder(tmp_path).fingerprint != before
+
+
+def test_numbers_in_the_table_are_continuous_and_split_nothing(tmp_path):
+    lines = ["file,class"]
+    for number in range(20):
+        save(tmp_path / f"{number:02}.png", number)
+        lines.append(f"{number:02}.png,{number / 8}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    dataset = open_folder(tmp_path)
+    assert dataset.labels["class"].values.tolist() == [number / 8 for number in range(20)]
+    assert len(dataset.splits["test"]) == 2
+
+
+class Listener(Silent):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+def split_classes(folder, *names):
+    for number, name in enumerate(names):
+        for kind in range(2):
+            for item in range(3):
+                save(folder / name / "ab"[kind] / f"{item}.png", 100 * number + 10 * kind + item)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "test"),
+    [
+        (("train", "test"), {"test"}),
+        (("train", "val"), {"val"}),
+        (("Train", "TEST"), {"TEST"}),
+        (("train", "test", "valid"), {"test"}),
+    ],
+)
+def test_train_and_test_folders_are_the_splits(tmp_path, names, test):
+    listener = Listener()
+    dataset = open_folder(split_classes(tmp_path, *names), listener)
+    label = dataset.labels["class"]
+    assert label.names == ("a", "b")
+    assert np.bincount(label.values).tolist() == [3 * len(names)] * 2
+    found = {dataset.path(index).split("/")[-3] for index in dataset.splits["test"]}
+    assert found == test
+    assert len(dataset.splits["train"]) + len(dataset.splits["test"]) == len(dataset.sources)
+    assert listener.warnings == []
+
+
+@pytest.mark.parametrize("names", [("train", "tiger"), ("test", "val"), ("train",)])
+def test_other_folders_are_classes(tmp_path, names):
+    dataset = open_folder(split_classes(tmp_path, *names))
+    assert dataset.labels["class"].names == tuple(sorted(names))
+
+
+def test_split_folders_without_classes_give_splits_alone(tmp_path):
+    for number, name in enumerate(["train/0", "train/1", "test/2"]):
+        save(tmp_path / f"{name}.png", number)
+    dataset = open_folder(tmp_path)
+    assert dict(dataset.labels) == {}
+    assert [dataset.path(index)[-10:] for index in dataset.splits["test"]] == ["test/2.png"]
+
+
+def test_a_test_image_that_is_a_training_image_too_is_left_out_and_named(tmp_path):
+    listener = Listener()
+    save(split_classes(tmp_path, "train", "test") / "test" / "a" / "0.png", 1)
+    dataset = open_folder(tmp_path, listener)
+    assert len(dataset.splits["test"]) == 5
+    assert not set(dataset.sources[dataset.splits["test"]]) & set(dataset.sources[dataset.splits["train"]])
+    (warning,) = listener.warnings
+    assert "1 of 6 test images" in warning
+    assert "test/a/0.png" in warning
+
+
+def test_a_table_wins_over_split_folders_only_where_it_declares_splits(tmp_path):
+    split_classes(tmp_path, "train", "test")
+    rows = [
+        f"{name}/{kind}/{item}.png,{kind}{item},{'train' if item else 'test'}"
+        for name in ("train", "test")
+        for kind in "ab"
+        for item in range(3)
+    ]
+    (tmp_path / "labels.csv").write_text("file,mood\n" + "\n".join(row.rpartition(",")[0] for row in rows))
+    dataset = open_folder(tmp_path)
+    assert list(dataset.labels) == ["mood"]
+    assert all("/test/" in dataset.path(index) for index in dataset.splits["test"])
+    (tmp_path / "labels.csv").write_text("file,mood,split\n" + "\n".join(rows))
+    assert all(dataset.path(index).endswith("/0.png") for index in open_folder(tmp_path).splits["test"])

@@ -1,5 +1,7 @@
 """The cache of latents: found again by content, whole or not at all."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -43,9 +45,8 @@ def test_values_and_kinds():
     expected = IMAGES.mean((1, 2)) / 127.5 - 1
     np.testing.assert_allclose(found.mean, expected, atol=1e-6)
     np.testing.assert_allclose(found.log_variance, expected - 1, atol=1e-6)
-    assert isinstance(found.mean, np.memmap)
-    assert found.mean.dtype == np.float32
-    assert not found.mean.flags.writeable
+    assert isinstance(found.mean, latents.MappedRows)
+    assert found.mean[np.array([3, 1])].dtype == np.float32
     assert encode(Encoder(stochastic=False), {"a": 2}).log_variance is None
 
 
@@ -114,3 +115,52 @@ def test_images_and_digests():
     assert torch.allclose(latents.as_images(pixels).flatten(), torch.tensor([-1, 127 / 127.5 - 1, 1]))
     assert latents.index_digest(np.array([1, 2])) == latents.index_digest(np.array([1, 2], np.int32))
     assert latents.index_digest(np.array([1, 2])) != latents.index_digest(np.array([2, 1]))
+
+
+def resident(file):
+    """How many KiB of `file` this process holds in memory."""
+    kibibytes, mine = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ", 1)[0]:
+            mine = line.rstrip().endswith(str(file))
+        elif mine and line.startswith("Rss:"):
+            kibibytes += int(line.split()[1])
+    return kibibytes
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int16])
+def test_mapped_rows_are_those_of_the_file(tmp_path, dtype):
+    values = (100 * torch.randn(7, 3, generator=torch.Generator().manual_seed(0))).to(dtype)
+    # An odd offset, as foreign files may have.
+    (tmp_path / "rows").write_bytes(b"abc" + values.view(torch.uint8).numpy().tobytes())
+    rows = latents.MappedRows(tmp_path / "rows", 3, (7, 3), dtype)
+    expected = values.float().numpy()
+    assert (len(rows), rows.shape) == (7, (7, 3))
+    for chosen in (np.array([5, 0, 5]), slice(2, 6), np.array([], np.int64), slice(None)):
+        np.testing.assert_array_equal(rows[chosen], expected[chosen])
+        assert rows[chosen].dtype == np.float32
+    np.testing.assert_array_equal(np.concatenate(list(rows.blocks())), expected)
+    np.testing.assert_array_equal(np.concatenate([rows, rows]), np.concatenate([expected, expected]))
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the memory of a file is read from /proc")
+def test_mapped_rows_keep_nothing_in_memory(tmp_path):
+    file = tmp_path / "rows.npy"
+    np.save(file, np.ones((4096, 1024), np.float32))
+    plain = np.load(file, mmap_mode="r")
+    assert plain[:].sum() == 2**22
+    assert resident(file) > 8000
+    del plain
+    rows = latents.MappedRows.of_npy(file)
+    assert sum(block.sum() for block in rows.blocks()) == 2**22
+    assert rows[np.arange(0, 4096, 2)].sum() == 2**21
+    assert resident(file) < 100
+
+
+def test_a_file_of_another_kind_is_not_mapped(tmp_path):
+    for number, array in enumerate(
+        (np.zeros(4, np.float32), np.zeros((2, 2)), np.zeros((2, 3), np.float32, order="F"))
+    ):
+        np.save(tmp_path / f"{number}.npy", array)
+        with pytest.raises(ValueError, match="it holds"):
+            latents.MappedRows.of_npy(tmp_path / f"{number}.npy")

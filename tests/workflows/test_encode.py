@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -63,6 +65,19 @@ def test_groups_of_concepts_and_their_renderings(files, tmp_path):
     assert [group[item] for item in found["indices"][grey]] == found["group.greyscale"][grey].tolist()
     assert np.abs(found["z"][original] - found["z"][grey]).max() > 1e-3
     assert checkpoint.describe(tmp_path / "z.safetensors")["renderings"] == ["greyscale/1"]
+
+
+def test_continuous_labels_stay_what_they_are(files, tmp_path, pictures):
+    folder = shutil.copytree(pictures, tmp_path / "pictures")
+    lines = (folder / "labels.csv").read_text().splitlines()
+    marked = [f"{line},{'heat' if not number else number / 7}" for number, line in enumerate(lines)]
+    (folder / "labels.csv").write_text("\n".join(marked))
+    encode(str(files.classifier), str(folder), tmp_path / "z.safetensors", concepts=["class"], seed=0)
+    found = load_file(tmp_path / "z.safetensors")
+    assert found["label.heat"].dtype == torch.float64
+    assert found["label.heat"].tolist() == [(1 + number) / 7 for number in range(96)]
+    assert {found[name].dtype for name in ("indices", "rendering", "label.class", "group.class")} == {torch.int64}
+    assert "heat" not in checkpoint.describe(tmp_path / "z.safetensors")["label_names"]
 
 
 def test_bad_input_leaves_nothing(files, tmp_path):

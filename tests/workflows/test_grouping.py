@@ -73,6 +73,19 @@ def test_pairs_of_an_image_and_its_variant(opened):
     torch.testing.assert_close(table.mean(np.array([row + 60]))[0], z, atol=1e-5, rtol=1e-4)
 
 
+def test_pairs_of_an_item_drawn_again(opened):
+    dataset = small(open_dataset("shapes"), 40)
+    table, pairs, held_out = group(opened, dataset, find_providers(["redraw:hue"]), 0, CPU, Silent())
+    assert len(table) == len(held_out) == 120
+    a, b = pairs[0].fit.draw(300, step_generator(0, 0, 0))
+    assert (a % 40 == b % 40).all()
+    for variant in (1, 2):
+        item = dataset.splits["train"][[7]]
+        pixels = torch.from_numpy(dataset.redraw(item, 32, "hue", variant)).permute(0, 3, 1, 2)
+        z = opened.backbone.encode(pixels / 127.5 - 1)[0]
+        torch.testing.assert_close(table.mean(np.array([40 * variant + 7]))[0], z, atol=1e-5, rtol=1e-4)
+
+
 def test_a_second_run_encodes_nothing(opened, monkeypatch):
     dataset = small(open_dataset("digits"), 30)
     first = group(opened, dataset, [], 0, CPU, Silent())[0]

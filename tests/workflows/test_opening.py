@@ -1,13 +1,16 @@
 """Checkpoints find their backbone and data again, and refuse any other."""
 
 import dataclasses
+import re
 import shutil
 
 import pytest
 import torch
+from PIL import Image
 
 from iin_cli.errors import CheckpointError, DataError, PluginError, UsageError
 from iin_cli.io import checkpoint
+from iin_cli.progress import Silent
 from iin_cli.workflows import opening
 from iin_cli.workflows.opening import (
     choose_root,
@@ -151,10 +154,46 @@ def test_data_is_found_again(tmp_path, monkeypatch):
     recorded = describe_data(open_data("digits", None, None), tmp_path)
     assert recorded["root"] == str(tmp_path)
     assert open_data(None, recorded, None).fingerprint == recorded["fingerprint"]
-    with pytest.raises(DataError, match="which data"):
-        open_data(None, None, None)
     with pytest.raises(UsageError, match="did you mean"):
         open_data("digts", recorded, None)
+
+
+class Listener(Silent):
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+
+def test_a_checkpoint_that_records_no_data_asks_for_some(files, tmp_path):
+    path = rewritten(files.autoencoder, tmp_path / "ae.safetensors", data=None)
+    opened = open_backbone(str(path))
+    assert opened.data == {}
+    with pytest.raises(DataError, match=r"which data\? none is recorded: name it with --data"):
+        open_data(None, opened.data, None)
+    assert open_data("digits", opened.data, None).name == "digits"
+
+
+def test_a_network_without_data_gets_animalfaces_where_they_lie_else_shapes(tmp_path):
+    listener = Listener()
+    assert open_data(None, None, tmp_path, listener).name == "shapes"
+    for kind in ("cat", "dog"):
+        (tmp_path / "animalfaces10" / kind).mkdir(parents=True)
+        Image.new("RGB", (8, 8), "red" if kind == "cat" else "blue").save(tmp_path / "animalfaces10" / kind / "a.png")
+    assert open_data(None, None, tmp_path, listener).name == "animalfaces"
+    without, with_faces = listener.notes
+    assert re.search(rf"shapes.* --data names none and {tmp_path} has no animalfaces", without)
+    assert re.search(rf"animalfaces.* --data names none and .* {tmp_path / 'animalfaces10'}", with_faces)
+    assert open_data("digits", None, tmp_path, listener).name == "digits"
+    assert len(listener.notes) == 2
+
+
+def test_the_data_root_of_the_environment_counts(tmp_path, monkeypatch):
+    monkeypatch.setenv("IIN_DATA_ROOT", str(tmp_path))
+    (tmp_path / "animalfaces").mkdir()
+    with pytest.raises(DataError, match="animalfaces has no images"):
+        open_data(None, None, None)
 
 
 def test_where_data_is_looked_for(tmp_path, monkeypatch):
@@ -170,8 +209,6 @@ def test_where_data_is_looked_for(tmp_path, monkeypatch):
 
 
 def test_a_folder_is_remembered_wherever_one_stands(tmp_path, monkeypatch):
-    from PIL import Image
-
     for name in ("a", "b"):
         (tmp_path / "images" / name).mkdir(parents=True)
         Image.new("RGB", (8, 8), "red" if name == "a" else "blue").save(tmp_path / "images" / name / "x.png")

@@ -1,0 +1,100 @@
+"""The list files that come with published image sets: rows of words, one an image, that must agree with the folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DataError
+
+__all__ = ["ListFile", "check_against", "first_there", "listed_fingerprint", "not_placed", "read_list"]
+
+
+@dataclass(frozen=True)
+class ListFile:
+    """A list: `rows` says of each image, in the file's order, the words after its name."""
+
+    path: Path
+    header: tuple[str, ...]
+    rows: dict[str, tuple[str, ...]]
+    digest: str
+
+
+def read_list(path: Path, words: int | None = None, headed: bool = True) -> ListFile:
+    """Read a list of images: with `headed` the count and a line of column names stand above the rows.
+
+    Args:
+        words: how many words follow each image's name; None takes it from the column names.
+
+    Raises DataError naming the line for a row of another length or an image named twice, and the file for a count
+    that is not that of its rows.
+    """
+    try:
+        raw = path.read_bytes()
+        lines = raw.decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as cause:
+        raise DataError(f"{path} cannot be read as text ({cause}): fetch it again") from cause
+    header = tuple(lines[1].split()) if headed and len(lines) > 1 else ()
+    rows: dict[str, tuple[str, ...]] = {}
+    width = 1 + (len(header) if words is None else words)
+    for number, line in enumerate(lines[2 if headed else 0 :], start=3 if headed else 1):
+        row = tuple(line.split())
+        if not row:
+            continue
+        if len(row) != width:
+            raise DataError(f"{path}, line {number}: {len(row)} words where {width} belong: fetch the file again")
+        if row[0] in rows:
+            raise DataError(f"{path}, line {number}: {row[0]} is named twice: fetch the file again")
+        rows[row[0]] = row[1:]
+    if headed and (not lines or lines[0].strip() != str(len(rows))):
+        said = lines[0].strip() if lines else "nothing"
+        raise DataError(f"{path} says {said} in line 1 and has {len(rows)} rows: fetch it again")
+    return ListFile(path, header, rows, hashlib.sha256(raw).hexdigest())
+
+
+def check_against(listed: ListFile, images: Iterable[str], where: Path) -> None:
+    """Raise DataError naming the first image of the list that is not among `images`, or the first image not listed.
+
+    `where` is the folder, or the other list, that the images are of.
+    """
+    there = set(images)
+    if missing := [name for name in listed.rows if name not in there]:
+        raise DataError(
+            f"{listed.path} lists {missing[0]}, which is not in {where} "
+            f"({len(missing)} of {len(listed.rows)} are not): complete it or shorten the list"
+        )
+    if extra := sorted(there - listed.rows.keys()):
+        raise DataError(
+            f"{listed.path} has no line for {extra[0]} of {where} ({len(extra)} of {len(there)} have none): "
+            "fetch the list again or remove the images"
+        )
+
+
+def listed_fingerprint(folder: Path, files: Sequence[str], lists: Sequence[ListFile]) -> str:
+    """Return a digest of the lists and of every file's name and size.
+
+    The pixels are left out: hashing 200,000 files would hold up every command. Raises DataError for an empty file.
+    """
+    total = hashlib.sha256("".join(listed.digest for listed in lists).encode())
+    for file in files:
+        size = os.stat(f"{folder}/{file}").st_size
+        if size == 0:
+            raise DataError(f"image {folder / file} is empty (0 bytes): mend or remove it")
+        total.update(f"{file}\0{size}\n".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
+
+
+def first_there(root: Path, names: Sequence[str]) -> Path | None:
+    """Return the first of `names` that exists in `root`, or None."""
+    return next((root / name for name in names if (root / name).exists()), None)
+
+
+def not_placed(name: str, missing: Path, source: str, layout: str) -> DataError:
+    """Return the error for a set that has to be fetched by hand: what is missing, where it comes from, how it lies."""
+    return DataError(
+        f"{name} is not at {missing}, and its licence forbids fetching it for you: get it from {source} and place it "
+        f"as {layout}, or say where it lies with --data-root"
+    )

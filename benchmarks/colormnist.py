@@ -9,16 +9,12 @@ is counted all the same. Prints Markdown tables.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
-import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from stages import computed, machine, run
 
 from iin_cli.data import open_dataset
 from iin_cli.data.latents import as_images
@@ -33,20 +29,6 @@ ENOUGH = {"digit transferred": 0.95, "digit kept": 0.97, "color transferred": 0.
 PAIRS = 5000
 
 
-def run(work: Path, name: str, arguments: list[str]) -> dict:
-    """Run `iin ARGUMENTS --json` unless its result is there; return the result with its wall time under `wall`."""
-    record = work / f"{name}.json"
-    if not record.exists():
-        print(f"$ iin {' '.join(arguments)}", file=sys.stderr, flush=True)
-        started = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-m", "iin_cli", *arguments, "--json"], stdout=subprocess.PIPE, text=True, check=True
-        )
-        result = {**json.loads(done.stdout), "wall": time.monotonic() - started}
-        record.write_text(json.dumps(result, indent=2))
-    return json.loads(record.read_text())
-
-
 def train(work: Path, name: str, backbone: str, seconds: int, seed: int, root: str) -> dict:
     where = ["--data", DATA, "--data-root", root, "--out", str(work / name)]
     return run(
@@ -56,34 +38,24 @@ def train(work: Path, name: str, backbone: str, seconds: int, seed: int, root: s
     )
 
 
-def score(work: Path, root: str, seed: int) -> dict:
+def score(work: Path, root: str, seed: int) -> dict[str, Any]:
     """Swap test images, which no network has seen, and let the oracle, which has seen no other network, judge."""
-    record = work / "score.json"
-    if not record.exists():
-        started = time.monotonic()
-        dataset = open_dataset(DATA, Path(root))
-        oracle = open_backbone(str(work / "oracle")).backbone
-        opened = open_translator(work / "fit-autoencoder")
+    dataset = open_dataset(DATA, Path(root))
+    oracle = open_backbone(str(work / "oracle")).backbone
+    opened = open_translator(work / "fit-autoencoder")
 
-        @torch.inference_mode()
-        def predict(images: np.ndarray) -> np.ndarray:
-            return oracle.decode(oracle.encode(as_images(images))).argmax(1).numpy()
+    @torch.inference_mode()
+    def predict(images: np.ndarray) -> np.ndarray:
+        return oracle.decode(oracle.encode(as_images(images))).argmax(1).numpy()
 
-        judges = {
-            "digit": LabelJudge(predict, dataset.labels["digit"].values),
-            "color": ColorJudge(dataset.colors),
-        }
-        scores = score_swaps(opened, dataset, judges, count=PAIRS, seed=seed)
-        items = dataset.splits["test"]
-        on_originals = np.mean(
-            [
-                (predict(dataset.images(part, 32)) == dataset.labels["digit"].values[part]).mean()
-                for part in np.array_split(items, 20)
-            ]
-        )
-        result = {**scores.as_dict(), "oracle_on_originals": float(on_originals), "wall": time.monotonic() - started}
-        record.write_text(json.dumps(result, indent=2))
-    return json.loads(record.read_text())
+    digits = dataset.labels["digit"].values
+    judges = {"digit": LabelJudge(predict, digits), "color": ColorJudge(dataset.colors)}
+    scores = score_swaps(opened, dataset, judges, count=PAIRS, seed=seed)
+    items = dataset.splits["test"]
+    on_originals = np.mean(
+        [(predict(dataset.images(part, 32)) == digits[part]).mean() for part in np.array_split(items, 20)]
+    )
+    return {**scores.as_dict(), "oracle_on_originals": float(on_originals)}
 
 
 def print_dims(results: dict[str, dict]) -> None:
@@ -137,13 +109,10 @@ def main() -> None:
         name = f"fit-{network}"
         out = ["--out", str(work / name), "--max-seconds", str(limit)]
         results[name] = run(work, name, ["fit-translator", *where, *out])
-    results["score"] = score(work, root, seed)
+    results["score"] = computed(work, "score", lambda: score(work, root, seed))
 
-    minutes = sum(result["wall"] for result in results.values()) / 60
-    print(
-        f"\n{os.cpu_count()} cores ({platform.processor() or platform.machine()}), torch {torch.__version__},", end=" "
-    )
-    print(f"{time.strftime('%Y-%m-%d')}, whole run {minutes:.0f} minutes, everything trained here\n")
+    seconds = sum(result["wall"] for result in results.values())
+    print(f"\n{machine(seconds)}, everything trained here\n")
     print_dims(dims)
     print()
     print_swaps(results["score"])

@@ -1,0 +1,145 @@
+"""ResNet-50 on AnimalFaces, `roundness` from two sketches and `greyscale`: what the factors hold, and what f says.
+
+Everything is trained here: no pretrained weights are used unless --weights says otherwise. Prints Markdown tables.
+
+    uv run python benchmarks/animalfaces.py --data-root DIR [--work runs/animalfaces]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from factors import auc, from_tilde, latents, sized_like, to_tilde, trained_probe
+from stages import computed, machine, run
+from torch import Tensor
+
+from iin_cli.data import open_dataset
+from iin_cli.distributed import noise
+from iin_cli.progress import Silent
+from iin_cli.translator.edit import ou_walk, swap
+from iin_cli.workflows.grouping import find_providers, grouped
+from iin_cli.workflows.opening import OpenTranslator, open_translator
+
+DATA = "animalfaces"
+CONCEPTS = ("roundness", "greyscale")
+WALK_STEPS = 10
+
+
+def separation(opened: OpenTranslator, train: list[Tensor], test: list[Tensor]) -> dict[str, float]:
+    """AUC of x_a against x_b by a linear probe on each factor, at most as many directions as roundness has."""
+    size = opened.factors.dims["roundness"]
+    tilde = [[to_tilde(opened, z) for z in part] for part in (train, test)]
+    return {
+        factor: auc(*(tuple(sized_like(opened, z, factor, size) for z in part) for part in tilde))
+        for factor in opened.factors.names
+    }
+
+
+def swapped(opened: OpenTranslator, rendered: dict[str, list[Tensor]]) -> dict[str, float]:
+    """Exchange z̃_roundness between x_a and x_b, go back by T⁻¹, and ask probes that were trained on z."""
+    round_probe = trained_probe(*(z.numpy() for z in rendered["train"][1:3]))
+    grey_probe = trained_probe(*(z.numpy() for z in (rendered["train"][0], rendered["train"][3])))
+    _, z_a, z_b, _ = rendered["test"]
+    tilde_a, tilde_b = to_tilde(opened, z_a), to_tilde(opened, z_b)
+    z_a_with_b = from_tilde(opened, swap(tilde_a, tilde_b, opened.factors, ["roundness"]))
+    z_b_with_a = from_tilde(opened, swap(tilde_b, tilde_a, opened.factors, ["roundness"]))
+    before = torch.cat((z_a, z_b)).numpy()
+    after = torch.cat((z_a_with_b, z_b_with_a)).numpy()
+    wanted = np.repeat([1, 0], [len(z_a), len(z_b)])
+    return {
+        "roundness_probe_before": float((round_probe.predict(before) == 1 - wanted).mean()),
+        "roundness_moved": float((round_probe.predict(after) == wanted).mean()),
+        "greyscale_kept": float((grey_probe.predict(after) == grey_probe.predict(before)).mean()),
+    }
+
+
+@torch.inference_mode()
+def responses(opened: OpenTranslator, z: Tensor) -> dict[str, float]:
+    """Fraction of points along OU walks of one length whose predicted class is not the start's, per factor."""
+    tilde, dim = to_tilde(opened, z), opened.translator.dim
+    kicks = noise(range(len(z)), WALK_STEPS * dim).view(len(z), WALK_STEPS, dim).transpose(0, 1)
+    first = opened.backbone.decode(z).argmax(1)
+    rates = {}
+    for factor in opened.factors.names:
+        walked = ou_walk(tilde, opened.factors, [factor], kicks)[1:]
+        said = opened.backbone.decode(from_tilde(opened, walked.flatten(0, 1))).argmax(1).view(WALK_STEPS, -1)
+        rates[factor] = (said != first).double().mean().item()
+    return rates
+
+
+def untouched(opened: OpenTranslator, images: np.ndarray, path: Path) -> bool:
+    """Whether the network's logits are the same bits with a translator attached as alone."""
+    from iin_cli.data.latents import as_images
+    from iin_cli.workflows.opening import open_backbone
+
+    alone = open_backbone(str(path)).backbone
+    with torch.inference_mode():
+        return torch.equal(alone(as_images(images)), opened.backbone(as_images(images)))
+
+
+def evaluate(work: Path, root: str, seed: int) -> dict[str, Any]:
+    dataset = open_dataset(DATA, Path(root))
+    opened = open_translator(work / "fit")
+    providers = find_providers(CONCEPTS)
+    parts = {name: np.asarray(items) for name, items in dataset.splits.items()}
+    grouped(opened.open_backbone, dataset, parts["train"], providers, seed, opened.device, Silent())
+    sketch, grey = providers
+    rendered = {
+        name: [latents(opened, dataset, items, sketch, variant) for variant in range(3)]
+        + [latents(opened, dataset, items, grey, 1)]
+        for name, items in parts.items()
+    }
+    some = parts["test"][:16]
+    images = dataset.images(some, opened.backbone.image_size, opened.backbone.interpolation)
+    return {
+        "test_images": len(parts["test"]),
+        "auc": separation(opened, rendered["train"][1:3], rendered["test"][1:3]),
+        "swap": swapped(opened, rendered),
+        "flip_rate": responses(opened, rendered["test"][0]),
+        "logits_bit_identical": untouched(opened, images, work / "backbone"),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data-root", required=True, help="the folder that holds animalfaces")
+    parser.add_argument("--work", type=Path, default=Path("runs/animalfaces"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", default="none", help="what ResNet-50 starts from: default, none, or a file")
+    parser.add_argument("--image-size", default="96")
+    parser.add_argument("--backbone-seconds", default="600")
+    parser.add_argument("--translator-seconds", default="600")
+    given = parser.parse_args()
+    work, seed = given.work, given.seed
+    work.mkdir(parents=True, exist_ok=True)
+    where = ["--data", DATA, "--data-root", given.data_root, "--seed", str(seed)]
+    size = ["--weights", given.weights, "--image-size", given.image_size, "--max-seconds", given.backbone_seconds]
+    backbone = run(
+        work, "backbone", ["train-backbone", "--backbone", "resnet50", *where, *size, "--out", str(work / "backbone")]
+    )
+    concepts = [word for concept in CONCEPTS for word in ("--concept", concept)]
+    out = ["--out", str(work / "fit"), "--max-seconds", given.translator_seconds]
+    fit = run(work, "fit", ["fit-translator", "--backbone", str(work / "backbone"), *concepts, *where, *out])
+    found = computed(work, "evaluation", lambda: evaluate(work, given.data_root, seed))
+
+    print(f"\n{machine(backbone['wall'] + fit['wall'] + found['wall'])}; ResNet-50 from --weights {given.weights},")
+    print(f"held-out accuracy {backbone['accuracy']:.3f}; {found['test_images']} test images\n")
+    print("| factor | dimensions | AUC of x_a against x_b | flip rate of an OU walk |\n|---|---|---|---|")
+    for factor, dim in fit["factors"].items():
+        print(f"| {factor} | {dim} | {found['auc'][factor]:.3f} | {found['flip_rate'][factor]:.3f} |")
+    print("\n| what | measured |\n|---|---|")
+    print(f"| held-out NLL, nats per latent (training) | {fit['heldout_nll']:.1f} ({fit['train_nll']:.1f}) |")
+    print(f"| round trip, max error | {fit['round_trip_error']:.1e} |")
+    print(f"| top-1 agreement of G(T⁻¹(T(z))) with f(x) | {fit['no_op_agreement']:.3f} |")
+    print(f"| logits with a translator attached: bit-identical | {found['logits_bit_identical']} |")
+    print(f"| probe on z says x_a or x_b rightly | {found['swap']['roundness_probe_before']:.3f} |")
+    print(f"| … and after z̃_roundness was exchanged says the other | {found['swap']['roundness_moved']:.3f} |")
+    print(f"| probe for greyscale says what it said | {found['swap']['greyscale_kept']:.3f} |")
+
+
+if __name__ == "__main__":
+    main()

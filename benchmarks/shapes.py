@@ -1,0 +1,80 @@
+"""`shapes`, whose corner roundness is a known number: how much of it each factor holds.
+
+Two translators of one backbone trained here: one fitted to ground-truth differ pairs (each shape drawn again with other
+corners), one to the pairs that two sketches make. Prints Markdown tables.
+
+    uv run python benchmarks/shapes.py [--work runs/shapes]
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from factors import latents, r_squared, to_tilde
+from stages import computed, machine, run
+
+from iin_cli.data import open_dataset
+from iin_cli.workflows.opening import open_translator
+
+DATA = "shapes"
+PAIRS = {"ground truth": "redraw:roundness", "two sketches": "roundness"}
+GOALS = {"roundness": "≥ 0.8"}
+
+
+def evaluate(fit: Path) -> dict[str, Any]:
+    """R² of a ridge regression from each factor's z̃ to the known roundness, on test images."""
+    dataset = open_dataset(DATA)
+    opened = open_translator(fit)
+    roundness = dataset.labels["roundness"].values
+    parts = [np.asarray(dataset.splits[name]) for name in ("train", "test")]
+    tilde = [to_tilde(opened, latents(opened, dataset, items)) for items in parts]
+    values = [roundness[items] for items in parts]
+    whole = [latents(opened, dataset, items).numpy() for items in parts]
+    return {
+        "z": r_squared(*zip(whole, values, strict=True)),
+        "factors": {
+            factor: r_squared(
+                *((z[:, opened.factors.slice(factor)].numpy(), y) for z, y in zip(tilde, values, strict=True))
+            )
+            for factor in opened.factors.names
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=Path("runs/shapes"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--backbone", default="autoencoder", help="autoencoder or classifier")
+    parser.add_argument("--backbone-seconds", default="600")
+    parser.add_argument("--translator-seconds", default="600")
+    parser.add_argument("--sigma", default="0.9", help="correlation of pairs that share a factor")
+    given = parser.parse_args()
+    work, seed = given.work, str(given.seed)
+    work.mkdir(parents=True, exist_ok=True)
+    where = ["--data", DATA, "--seed", seed]
+    limit = ["--max-seconds", given.backbone_seconds, "--out", str(work / "backbone")]
+    results = [run(work, "backbone", ["train-backbone", "--backbone", given.backbone, *where, *limit])]
+    fits, found = {}, {}
+    for number, (pairs, concept) in enumerate(PAIRS.items()):
+        name = f"fit-{number}"
+        out = ["--out", str(work / name), "--max-seconds", given.translator_seconds, "--sigma", given.sigma]
+        concepts = ["--concept", concept, "--concept", "attribute:hue"]
+        fits[pairs] = run(work, name, ["fit-translator", "--backbone", str(work / "backbone"), *concepts, *where, *out])
+        found[pairs] = computed(work, f"evaluation-{number}", lambda fit=work / name: evaluate(fit))
+        results += [fits[pairs], found[pairs]]
+
+    print(f"\n{machine(sum(result['wall'] for result in results))}, {given.backbone} trained here\n")
+    print("| pairs | factor | dimensions | R² of the known roundness | goal |\n|---|---|---|---|---|")
+    for pairs, scores in found.items():
+        for factor, dim in fits[pairs]["factors"].items():
+            goal = GOALS.get(factor, "≤ 0.2") if pairs == "ground truth" else ""
+            print(f"| {pairs} | {factor} | {dim} | {scores['factors'][factor]:.3f} | {goal} |")
+        print(f"| {pairs} | all of z | | {scores['z']:.3f} | |")
+
+
+if __name__ == "__main__":
+    main()

@@ -9,13 +9,61 @@ from typing import Any, Literal
 
 from .errors import UsageError, nearest
 
-__all__ = ["PRESETS", "Preset", "TranslatorPlan", "Wishes", "plan_translator", "share_out"]
+__all__ = [
+    "PRESETS",
+    "WIDE",
+    "Cost",
+    "Preset",
+    "TranslatorPlan",
+    "Wishes",
+    "few_rows",
+    "parameter_count",
+    "plan_translator",
+    "share_out",
+]
 
 Preset = Literal["auto", "paper", "compvis"]
 PRESETS: tuple[Preset, ...] = ("auto", "paper", "compvis")
 AUTO_STEPS = 2400
 # Below this width the likelihood gains more from blocks, above it from width (Table 6).
 WIDE = 256
+# What a wide translator on a CPU is sized for: ten minutes of two ordinary cores, in float32 and in bfloat16. Constants
+# and no measurement, so that the same command makes the same plan again when it is resumed.
+CPU_SECONDS, CPU_FLOPS, CPU_FLOPS_BFLOAT16 = 600.0, 4e10, 1.2e11
+LEAST_STEPS_WIDE = 600
+# Libraries and interpreter, before the first latent.
+PROGRAM_BYTES = 5 * 2**27
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a fit takes, estimated before it begins.
+
+    Attributes:
+        parameters: of the translator.
+        flops_per_step: floating-point operations of one optimisation step, forward and backward.
+        flops_per_second: what the machine was measured to do, or taken for.
+        seconds: of all steps, validation aside.
+        memory_bytes: at the peak, the program included; on a GPU mostly there.
+    """
+
+    parameters: int
+    flops_per_step: float
+    flops_per_second: float
+    seconds: float
+    memory_bytes: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the cost as JSON values."""
+        return asdict(self)
+
+    def sentence(self, steps: int) -> str:
+        """Say it in one line."""
+        return (
+            f"{self.parameters / 1e6:.1f} M parameters, {self.flops_per_step / 1e9:.3g} GFLOP per step: "
+            f"about {_duration(self.seconds)} for {steps} steps at {self.flops_per_second / 1e9:.0f} GFLOP/s, "
+            f"and {self.memory_bytes / 2**30:.1f} GiB of memory"
+        )
 
 
 @dataclass(frozen=True)
@@ -62,6 +110,19 @@ class TranslatorPlan:
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
         return asdict(self)
+
+    def cost(self, dim: int, flops_per_second: float = CPU_FLOPS) -> Cost:
+        """Estimate what fitting a translator of N = `dim` by this plan takes on a machine of that speed."""
+        parameters, rows = parameter_count(dim, self.blocks, self.hidden, self.depth), 2 * self.batch_pairs
+        # Two operations per weight and row going forward, four going back: to the weights and to the inputs.
+        flops = 6.0 * parameters * rows
+        # Weights, gradients, two moments of Adam, the best weights so far, and those being saved.
+        kept = 6 * parameters
+        activations = rows * self.blocks * (8 * (self.depth + 2) * self.hidden + 12 * dim)
+        # Latents for the actnorms, with their noise and on their way from the file; no gradients yet.
+        initial = parameters + 5 * dim * max(10 * dim, 2000)
+        memory = PROGRAM_BYTES + 4 * max(kept + activations, initial)
+        return Cost(parameters, flops, flops_per_second, self.steps * flops / flops_per_second, memory)
 
     def learning_rate_at(self, step: int, fraction: float) -> float:
         """Learning rate of step number `step`, with `fraction` in [0, 1) of the run done."""
@@ -115,7 +176,7 @@ def plan_translator(
     said = {name: value for name, value in said.items() if value is not None}
     if isinstance(wishes.sigma, Mapping):
         said["sigmas"] = dict(said.pop("sigma"))
-    plan = _auto(dim, rows, device) if wishes.preset == "auto" else _published(dim, wishes.preset)
+    plan = _auto(dim, rows, device, bfloat16) if wishes.preset == "auto" else _published(dim, wishes.preset)
     plan = replace(plan, autocast=bfloat16, feature_noise=0.01 if deterministic_latents else 0.0)
     plan = replace(plan, **said)
     return replace(
@@ -126,18 +187,20 @@ def plan_translator(
     )
 
 
-def _auto(dim: int, rows: int, device: str) -> TranslatorPlan:
-    wide = dim > WIDE
+def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
+    wide, on_cpu = dim > WIDE, device == "cpu"
     # A small set of latents is known by heart early; fewer steps at the same schedule cost nothing.
     steps = AUTO_STEPS if rows >= 20_000 else max(600, AUTO_STEPS * rows // 20_000)
-    on_cpu = device == "cpu"
+    batch_pairs = 125 if wide and on_cpu else 250
+    hidden = min(dim, 2048) if wide else 512
+    if wide and on_cpu:
+        hidden, steps = _sized_for_cpu(dim, 2 * batch_pairs, steps, CPU_FLOPS_BFLOAT16 if bfloat16 else CPU_FLOPS)
     return TranslatorPlan(
         preset="auto",
-        # A 302 M translator does not finish on a CPU: a quarter of the width is 16 times cheaper.
         blocks=6 if wide else 12,
-        hidden=min(dim, 2048 if not on_cpu else 512) if wide else 512,
+        hidden=hidden,
         depth=2,
-        batch_pairs=250,
+        batch_pairs=batch_pairs,
         steps=steps if on_cpu else steps * 5,
         max_seconds=None,
         learning_rate=1e-3,
@@ -145,13 +208,24 @@ def _auto(dim: int, rows: int, device: str) -> TranslatorPlan:
         warmup_steps=100,
         decay="cosine",
         decay_start=0,
-        validate_every=max(50, steps // 20),
+        # Wide latents are few, as a rule, and soon known by heart: look more often when to stop.
+        validate_every=max(25, steps // 24) if wide else max(50, steps // 20),
         patience=6,
         clip_norm=100.0,
         feature_noise=0.0,
         sigma=0.9,
         autocast=False,
     )
+
+
+def _sized_for_cpu(dim: int, rows: int, steps: int, flops_per_second: float) -> tuple[int, int]:
+    """Choose width and steps, `steps` at most, of a wide translator that a CPU finishes; Table 6's would take days."""
+    for hidden in (512, 256, 128):
+        flops = 6.0 * parameter_count(dim, 6, hidden, 2) * rows
+        affordable = int(CPU_SECONDS * flops_per_second / flops)
+        if affordable >= LEAST_STEPS_WIDE:
+            break
+    return hidden, min(steps, max(affordable, LEAST_STEPS_WIDE))
 
 
 def _published(dim: int, preset: Preset) -> TranslatorPlan:
@@ -183,3 +257,33 @@ def share_out(total: int, names: Sequence[str]) -> dict[str, int]:
     """Share `total` pairs out over `names` as evenly as whole numbers allow, at least one each."""
     base, extra = divmod(max(total, len(names)), len(names))
     return {name: base + (index < extra) for index, name in enumerate(names)}
+
+
+def parameter_count(dim: int, blocks: int, hidden: int, depth: int) -> int:
+    """Count the parameters of a translator: per block one actnorm and two couplings of two nets each (Table 6).
+
+    >>> parameter_count(2048, 6, 2048, 2)
+    302186496
+    """
+    larger, smaller = dim - dim // 2, dim // 2
+    inner = depth * (hidden + 1) * hidden
+    nets = sum((inputs + 1) * hidden + inner + (hidden + 1) * (dim - inputs) for inputs in (larger, smaller))
+    return blocks * (2 * nets + 2 * dim)
+
+
+def few_rows(what: str, rows: int, dim: int) -> str | None:
+    """Say in one line that `rows` latents or pairs, called `what`, are fewer than 10·N, or return None.
+
+    >>> few_rows("faces gives 900 latents", 900, 2048)
+    'faces gives 900 latents, fewer than 10·N = 20480: expect the held-out NLL to turn early; more data helps most'
+    """
+    if rows >= 10 * dim:
+        return None
+    return f"{what}, fewer than 10·N = {10 * dim}: expect the held-out NLL to turn early; more data helps most"
+
+
+def _duration(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -235,6 +235,8 @@ class Recipe(ABC):
 class Backbone(ABC):
     """A network f = G∘E with z = E(x) of size N. Implementations are `torch.nn.Module`s too: weights travel by name.
 
+    A network cut in two also has `forward(images)`, the uncut f; `iin fit-translator` compares it with G∘E.
+
     Attributes:
         name: registered name, argument included (`timm:resnet18`).
         latent_dim: N.

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from iin_cli.errors import UsageError
-from iin_cli.plan import PRESETS, Wishes, plan_translator, share_out
+from iin_cli.plan import PRESETS, Wishes, few_rows, parameter_count, plan_translator, share_out
+from iin_cli.translator.flow import Translator
 
 
 def plan(dim=64, rows=50_000, device="cpu", deterministic=False, **wishes):
@@ -33,6 +34,50 @@ def test_auto_follows_data_and_device():
     assert plan().patience > 0
     assert plan_translator(64, 1000, "cpu", Wishes(), False, bfloat16=True).autocast
     assert not plan().autocast
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 7, 0), (64, 3, 32, 2), (7, 1, 16, 3)])
+def test_parameters_are_those_of_the_translator(shape):
+    assert parameter_count(*shape) == sum(p.numel() for p in Translator(*shape).parameters())
+
+
+def test_table_6_has_302_million_parameters():
+    assert plan(2048, device="cuda").cost(2048).parameters == 302_186_496
+
+
+def test_the_cost_of_a_step():
+    planned = plan(64, steps=10, blocks=1, hidden=1, depth=0, batch_pairs=4)
+    cost = planned.cost(64, flops_per_second=1e6)
+    # 8 latents, multiplied and added with each weight: once forward, twice backward.
+    assert cost.flops_per_step == 8 * 2 * 3 * cost.parameters
+    assert cost.seconds == pytest.approx(10 * cost.flops_per_step / 1e6)
+    assert json.loads(json.dumps(cost.as_dict()))["memory_bytes"] == cost.memory_bytes
+    # Weights, gradients, Adam's two moments and the best weights, in float32.
+    wide = plan(2048, device="cuda").cost(2048)
+    assert wide.memory_bytes > 5 * 4 * wide.parameters
+    assert "302.2 M parameters, 907 GFLOP per step: about 8 h for 1270 steps" in (
+        plan(2048, device="cuda", steps=1270).cost(2048, 4e10).sentence(1270)
+    )
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize("dim", [257, 512, 768, 1024, 2048, 4096])
+@pytest.mark.parametrize("rows", [900, 400_000])
+def test_a_wide_translator_finishes_on_a_cpu(dim, rows, bfloat16):
+    planned = plan_translator(dim, rows, "cpu", Wishes(), True, bfloat16)
+    cost = planned.cost(dim, 1.2e11 if bfloat16 else 4e10)
+    assert 100 < cost.seconds <= 600
+    assert planned.steps >= 600
+    assert planned.patience * planned.validate_every < planned.steps
+    # The user's word holds, whatever it costs.
+    assert plan_translator(dim, rows, "cpu", Wishes(hidden=2048), True, bfloat16).hidden == 2048
+
+
+def test_few_rows_are_named_with_the_numbers():
+    assert few_rows("20480 latents", 20_480, 2048) is None
+    assert few_rows("pairs.safetensors has 900 pairs", 900, 2048).startswith(
+        "pairs.safetensors has 900 pairs, fewer than 10·N = 20480: "
+    )
 
 
 def test_what_the_user_says_wins():

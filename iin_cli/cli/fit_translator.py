@@ -100,6 +100,10 @@ def fit_translator(
 
         iin fit-translator --backbone ae --concept digit --concept color --sigma digit=0.95
 
+        iin fit-translator --backbone resnet50 --concept roundness
+
+        iin fit-translator --backbone resnet50 --layer layer4 --concept class --data faces/
+
         iin fit-translator --latents pairs.safetensors --concept digit --dims digit=8
     """
     from ..plan import Wishes

@@ -98,7 +98,12 @@ LayerOpt = Annotated[
     typer.Option("--layer", help="Where to cut the network; default: before its last linear layer.", metavar="NAME"),
 ]
 WeightsOpt = Annotated[
-    str, typer.Option("--weights", help="Of a registered backbone: default, none, or a file.", metavar="WEIGHTS")
+    str,
+    typer.Option(
+        "--weights",
+        help="Of a registered backbone: default, none (random), or a .pth or .safetensors file.",
+        metavar="WEIGHTS",
+    ),
 ]
 SeedOpt = Annotated[
     int | None,

@@ -1,4 +1,4 @@
-"""`iin train-backbone`: train an autoencoder or a classifier to be interpreted."""
+"""`iin train-backbone`: train an autoencoder or a classifier to be interpreted, or fine-tune a known network."""
 
 from __future__ import annotations
 
@@ -38,9 +38,14 @@ def train_backbone(
     data_root: DataRootOpt = None,
     out: OutOpt = None,
     image_size: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels; default: inferred from the data.", min=1)
+        int | None,
+        typer.Option(
+            help="Side of the images in pixels; default: inferred from the data, or the network's own.", min=1
+        ),
     ] = None,
-    latent_dim: Annotated[int | None, typer.Option(help="Latent size N; default: the paper's.", min=2)] = None,
+    latent_dim: Annotated[
+        int | None, typer.Option(help="Latent size N; default: the paper's, or the network's own.", min=2)
+    ] = None,
     weights: WeightsOpt = "default",
     steps: StepsOpt = None,
     max_seconds: MaxSecondsOpt = None,
@@ -52,13 +57,15 @@ def train_backbone(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Train a backbone on images and save it as a checkpoint.
+    """Train a backbone on images and save it as a checkpoint; a torchvision network is fine-tuned from its weights.
 
     Examples:
 
         iin train-backbone --backbone autoencoder --data colordigits --out ae
 
         iin train-backbone --backbone classifier --data mnist --data-root ~/data
+
+        iin train-backbone --backbone resnet50 --data faces/ --weights default
     """
     from ..workflows.train_backbone import train_backbone as run
 

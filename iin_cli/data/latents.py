@@ -32,6 +32,8 @@ __all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest"]
 FORMAT = 1
 # 32 MiB of float32 at a time, whatever the size of a row.
 BLOCK_NUMBERS = 2**23
+# A page that is touched brings up to 64 KiB of neighbours along: let go of them every few rows.
+READ_ROWS = 256
 Encode = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
@@ -67,12 +69,15 @@ class MappedRows:
         return self.shape[0]
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
-        """Return a copy of `rows`, numbers (B,) or a slice, as float32 (B, N)."""
-        stored = self._bytes[rows]
-        taken = torch.empty((len(stored), self.shape[1]), dtype=self.dtype)
-        taken.view(torch.uint8).numpy()[...] = stored
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
+        """Return a copy of `rows`, numbers (B,), a mask (M,) or a slice, as float32 (B, N)."""
+        numbers = np.arange(len(self))[rows]
+        taken = torch.empty((len(numbers), self.shape[1]), dtype=self.dtype)
+        copied = taken.view(torch.uint8).numpy()
+        for start in range(0, len(numbers), READ_ROWS):
+            part = slice(start, start + READ_ROWS)
+            copied[part] = self._bytes[numbers[part]]
+            if hasattr(mmap, "MADV_DONTNEED"):
+                self._map.madvise(mmap.MADV_DONTNEED)
         return taken.float().numpy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

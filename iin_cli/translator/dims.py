@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from ..errors import DataError, UsageError
@@ -13,6 +14,7 @@ from .factors import RESIDUAL
 
 __all__ = ["Estimator", "allocate", "complete", "score"]
 
+COLUMNS = 128
 Estimator = Literal["variance", "correlation"]
 
 
@@ -29,11 +31,9 @@ def score(z_a: Tensor, z_b: Tensor, relation: Literal["share", "differ"], estima
     """
     if len(z_a) < 2:
         raise DataError(f"{len(z_a)} pairs are too few to estimate dimensions: needs at least 2")
-    a, b = z_a.double(), z_b.double()
-    center = (a.mean(0) + b.mean(0)) / 2
-    a, b = a - center, b - center
-    covariance = (a * b).mean(0)
-    variance = (a.square().mean(0) + b.square().mean(0)) / 2
+    # A few components at a time: float64 copies of wide latents would be several times as large as these.
+    parts = [_moments(*columns) for columns in zip(z_a.split(COLUMNS, 1), z_b.split(COLUMNS, 1), strict=True)]
+    covariance, variance = (torch.cat(moment) for moment in zip(*parts, strict=True))
     alive = variance > 1e-12 * variance.max()
     if not alive.any() or variance.max() == 0:
         raise DataError("the latents do not vary: every item has the same z")
@@ -42,6 +42,14 @@ def score(z_a: Tensor, z_b: Tensor, relation: Literal["share", "differ"], estima
     else:
         common = (covariance[alive] / variance[alive]).mean().item()
     return common if relation == "share" else 1 - common
+
+
+def _moments(z_a: Tensor, z_b: Tensor) -> tuple[Tensor, Tensor]:
+    """Return covariance and mean variance (n,) of each component of pairs z_a, z_b (P, n), in float64."""
+    a, b = z_a.double(), z_b.double()
+    center = (a.mean(0) + b.mean(0)) / 2
+    a, b = a - center, b - center
+    return (a * b).mean(0), (a.square().mean(0) + b.square().mean(0)) / 2
 
 
 def allocate(scores: Mapping[str, float], dim: int) -> dict[str, int]:

@@ -18,6 +18,7 @@ from ..errors import DataError
 __all__ = ["ActNorm", "Coupling", "ScaleShiftNet", "Shuffle", "Translator"]
 
 STD_FLOOR = 1e-3
+INITIAL_ROWS = 1024
 
 
 class ActNorm(nn.Module):
@@ -187,7 +188,10 @@ class Translator(nn.Module):
     @torch.no_grad()
     def initialize(self, z: Tensor) -> None:
         """Set every actnorm from `z` (B, N), layer by layer; B should be at least 10·N, or all there is."""
+        z = z.clone()
         for layer in self.layers:
             if isinstance(layer, ActNorm):
                 layer.initialize(z)
-            z, _ = layer(z)
+            # A few rows at a time: what a coupling makes on its way is several times as large as wide latents are.
+            for rows in z.split(INITIAL_ROWS):
+                rows.copy_(layer(rows)[0])

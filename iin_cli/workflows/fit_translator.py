@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from ..plan import TranslatorPlan, Wishes, plan_translator
 from ..progress import Reporter, Silent
 from ..translator.factors import Factors
 from ..translator.flow import Translator
-from .fitting import TranslatorFit, bfloat16_is_fast, log_det_error, round_trip_error
+from .attachment import Attachment
+from .fitting import TranslatorFit, bfloat16_is_fast, fitting_speed, log_det_error, round_trip_error
 from .grouping import as_estimator, find_providers
 from .loop import LoopResult, Schedule, optimise
 from .materials import Material, from_file, from_images, size_factors
-from .opening import open_backbone, versions
+from .opening import choose_root, open_backbone, open_data, versions
 from .pair_files import read_pairs
 from .resuming import resumable, seed_of_run
 
@@ -44,8 +45,11 @@ class FitResult:
         train_nll, heldout_nll: nats per latent.
         round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32.
         log_det_error: float32 log-determinant against autograd.
+        decode_error: max |f(x) − G(E(x))| over held-out images, where the backbone is a network cut in two.
+        no_op_agreement: of a classifier, the fraction of held-out images whose class G(T⁻¹(T(z))) leaves as in f(x).
         rows_per_second: latents through the optimiser, per second of optimisation.
         plan: everything inferred.
+        cost: what the fit was estimated to take, as `plan.Cost` says it.
     """
 
     checkpoint: str | None
@@ -53,6 +57,7 @@ class FitResult:
     scores: dict[str, float]
     plan: dict[str, Any]
     seed: int
+    cost: dict[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     steps: int = 0
     best_step: int = 0
@@ -64,6 +69,8 @@ class FitResult:
     bits_per_dim: float | None = None
     round_trip_error: float | None = None
     log_det_error: float | None = None
+    decode_error: float | None = None
+    no_op_agreement: float | None = None
     out: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -75,13 +82,14 @@ class FitResult:
         return {"factors": self.factors, "scores": self.scores, "plan": self.plan, "seed": self.seed}
 
     def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Return the factors, and after a dry run the plan, as titled tables."""
+        """Return the factors, and after a dry run the plan and its cost, as titled tables."""
         factors = [
             {"factor": name, "dims": size, "score": self.scores.get(name, 1.0 if self.scores else None)}
             for name, size in self.factors.items()
         ]
         plan = [{"plan": name, "value": value} for name, value in self.plan.items()]
-        return [("factors", factors)] + ([("plan", plan)] if self.checkpoint is None else [])
+        cost = [{"cost": name, "value": value} for name, value in self.cost.items()]
+        return [("factors", factors)] + ([("plan", plan), ("cost", cost)] if self.checkpoint is None else [])
 
 
 def fit_translator(
@@ -123,25 +131,35 @@ def fit_translator(
     with open_run(out, _label(backbone, concepts), resume, dry_run) as folder:
         if folder is not None:
             report.note(f"run folder {folder}")
-        # Group, encode once.
+        # Check f = G∘E on images, group, encode once.
+        attachment = None
         if latents is not None:
             material = from_file(read_pairs(latents, concepts), dims, kind, report)
         else:
             providers = find_providers(concepts)
             opened = open_backbone(str(backbone), where, weights, layer)
-            material = from_images(opened, providers, data, data_root, dims, kind, seed, where, report)
+            root = choose_root(data, opened.data, data_root)
+            dataset = open_data(data, opened.data, root, report)
+            attachment = Attachment(opened, dataset, where)
+            attachment.describe(report)
+            material = from_images(opened, providers, dataset, root, dims, kind, seed, where, report)
         # Infer the factors and the plan.
         plan = plan_translator(
             material.dim, material.rows, where.type, wishes, not material.stochastic, bfloat16_is_fast(where)
         )
         factors = size_factors(material, dims, plan)
         report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
-        inferred = FitResult(None, factors.dims, material.scores, plan.as_dict(), seed)
+        error = attachment.decode_error if attachment is not None else None
+        cost = plan.cost(material.dim, fitting_speed(where, plan, material.dim))
+        report.note(cost.sentence(plan.steps))
+        inferred = FitResult(
+            None, factors.dims, material.scores, plan.as_dict(), seed, cost=cost.as_dict(), decode_error=error
+        )
         if folder is None:
             return inferred
         # Fit T, prove it, save.
         with resumable(folder, {**material.provenance, **inferred.inferred()}, resume) as state:
-            return _fitted(material, factors, plan, inferred, where, folder, state, resume, started, report)
+            return _fitted(material, factors, plan, inferred, attachment, where, folder, state, resume, started, report)
 
 
 def _fitted(
@@ -149,6 +167,7 @@ def _fitted(
     factors: Factors,
     plan: TranslatorPlan,
     inferred: FitResult,
+    attachment: Attachment | None,
     device: torch.device,
     folder: Path,
     state: Path,
@@ -168,6 +187,9 @@ def _fitted(
     figures = _figures(fit, loop, device)
     if figures["round_trip_error"] > ROUND_TRIP_LIMIT:
         report.warn(f"the round trip T⁻¹(T(z)) is off by {figures['round_trip_error']:.1e}")
+    if attachment is not None:
+        figures["decode_error"] = attachment.decode_error
+        figures["no_op_agreement"] = attachment.no_op_agreement(translator, report)
     metadata = _metadata(translator, factors, material, plan, inferred.seed, loop, figures)
     checkpoint.save(folder / PRODUCT, translator.state_dict(), metadata)
     result = replace(
@@ -186,7 +208,7 @@ def _fitted(
     return result
 
 
-def _figures(fit: TranslatorFit, loop: LoopResult, device: torch.device) -> dict[str, float]:
+def _figures(fit: TranslatorFit, loop: LoopResult, device: torch.device) -> dict[str, float | None]:
     fit.translator.eval()
     z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(device)
     return {
@@ -205,7 +227,7 @@ def _metadata(
     plan: TranslatorPlan,
     seed: int,
     loop: LoopResult,
-    figures: Mapping[str, float],
+    figures: Mapping[str, float | None],
 ) -> dict[str, Any]:
     training = {
         **plan.as_dict(),

@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 SCORE_PAIRS = 50_000
+MOST_NEEDED = 256
+# Of images encoded at once: 500 of 64².
+PIXELS_AT_ONCE = 2**21
 HELD_OUT_SEED = 20200614
 
 
@@ -124,10 +127,12 @@ def group(
     Raises DataError when a concept has no labels or makes no pair, or when there are fewer images than latents.
     """
     indices = np.asarray(dataset.splits["train"])
-    if len(indices) < opened.backbone.latent_dim:
+    # Wider latents have dependent features anyway: noise is declared, and few rows are warned of.
+    needed = min(opened.backbone.latent_dim, MOST_NEEDED)
+    if len(indices) < needed:
         raise DataError(
-            f"{dataset.name} has {len(indices)} training images, fewer than the {opened.backbone.latent_dim} "
-            "dimensions of the latent: a translator needs at least as many"
+            f"{dataset.name} has {len(indices)} training images, fewer than the {needed} "
+            f"{'' if needed < opened.backbone.latent_dim else 'dimensions of the latent '}that a translator needs"
         )
     groups = grouped(opened, dataset, indices, providers, seed, device, report)
     blocks, rows_of = [encode_items(opened, dataset, indices, device=device, report=report)], {}
@@ -198,6 +203,7 @@ def encode_items(
         len(indices),
         read,
         opened.backbone.posterior,
+        batch=max(16, min(500, PIXELS_AT_ONCE // size**2)),
         device=device,
         report=report,
         description=f"encoding {Path(name).name}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,75 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..data.latents import MappedRows
 from ..errors import CheckpointError, DataError
 
-__all__ = ["check_finite", "open_tensors", "read_iin_metadata", "read_rest", "read_rows"]
+__all__ = [
+    "StoredTensor",
+    "check_finite",
+    "open_tensors",
+    "read_iin_metadata",
+    "read_rest",
+    "read_rows",
+    "stored_tensors",
+]
+
+# How safetensors calls the real numbers that torch knows.
+REAL = {
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "I16": torch.int16,
+    "I32": torch.int32,
+    "I64": torch.int64,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+}
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where a tensor lies in a safetensors file: its kind of number as the file calls it, its shape, its first byte."""
+
+    file: Path
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    offset: int
+
+    def rows(self) -> MappedRows:
+        """Map a tensor (M, N) without reading it. DataError for another shape, an empty one, or no real numbers."""
+        if len(self.shape) != 2 or self.shape[1] < 2 or not self.shape[0]:
+            raise DataError(f"{self.file}: {self.name} has shape {self.shape}, needs (rows, N) with N of at least 2")
+        if self.kind not in REAL:
+            kind = "complex" if self.kind.startswith("C") else self.kind
+            raise DataError(f"{self.file}: {self.name} is {kind}, needs real numbers")
+        return MappedRows(self.file, self.offset, (self.shape[0], self.shape[1]), REAL[self.kind])
+
+
+def stored_tensors(path: Path) -> dict[str, StoredTensor]:
+    """Say where each tensor of a safetensors file lies; errors as `open_tensors`.
+
+    safetensors maps the whole file to hand out its parts, and what was read stays this process's memory. The format is
+    8 bytes that give the length of the header, little-endian, the header in JSON, and the tensors, offsets from there.
+    """
+    with open_tensors(path) as content:
+        names = list(content.keys())
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+    return {
+        name: StoredTensor(
+            path,
+            name,
+            header[name]["dtype"],
+            tuple(header[name]["shape"]),
+            8 + length + header[name]["data_offsets"][0],
+        )
+        for name in names
+    }
 
 
 def read_rows(path: Path, tensor: str) -> Tensor:

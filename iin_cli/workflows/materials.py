@@ -10,19 +10,20 @@ from typing import Any
 import torch
 
 from ..errors import UsageError, nearest
-from ..plan import TranslatorPlan
-from ..plugin_api import ConceptProvider, Relation
+from ..plan import WIDE, TranslatorPlan, few_rows
+from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter
 from ..translator.dims import Estimator, allocate, complete
 from ..translator.factors import RESIDUAL, Factors
 from .grouping import group, score_concepts
-from .opening import OpenBackbone, choose_root, describe_data, open_data
+from .opening import OpenBackbone, describe_data
 from .pair_files import PairFile, held_out_rows, split_pairs
 from .pair_streams import FixedPairs, FreshPairs, PairStream, SingleRows
 
 __all__ = ["Material", "from_file", "from_images", "size_factors"]
 
-HELD_OUT_PAIRS = 2048
+# Pairs per concept that the held-out NLL is measured on. Wide translators are slow, and their data few.
+HELD_OUT_PAIRS, HELD_OUT_PAIRS_WIDE = 2048, 512
 
 
 @dataclass(frozen=True)
@@ -41,27 +42,27 @@ class Material:
 def from_images(
     opened: OpenBackbone,
     providers: Sequence[ConceptProvider],
-    data: str | None,
-    data_root: Path | None,
+    dataset: Dataset,
+    root: Path | None,
     dims: Mapping[str, int] | None,
     estimator: Estimator,
     seed: int,
     device: torch.device,
     report: Reporter,
 ) -> Material:
-    """Group the data's training images and encode them once; scores are measured where `dims` are not given.
+    """Group the training images of `dataset` and encode them once; scores are measured where `dims` are not given.
 
-    Raises DataError as `group` and `open_data` do.
+    `root` is the data root it was opened with. Raises DataError as `group` does.
     """
-    root = choose_root(data, opened.data, data_root)
-    dataset = open_data(data, opened.data, root)
     table, pairs, held_out = group(opened, dataset, providers, seed, device, report)
+    _warn_of_few(f"{dataset.name} gives {len(table)} latents", len(table), table.dim, report)
     scores = score_concepts(table, pairs, seed, estimator) if pairs and not dims else {}
 
     def stream(factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
+        held = _held_out_count(table.dim)
         if pairs:
-            return FreshPairs(table, pairs, factors, plan.batch_pairs, seed, HELD_OUT_PAIRS)
-        return SingleRows(table, held_out, 2 * plan.batch_pairs, seed, 2 * HELD_OUT_PAIRS)
+            return FreshPairs(table, pairs, factors, plan.batch_pairs, seed, held)
+        return SingleRows(table, held_out, 2 * plan.batch_pairs, seed, 2 * held)
 
     provenance = {"backbone": opened.provenance, "data": describe_data(dataset, root)}
     relations = {concept.name: concept.relation for concept in pairs}
@@ -70,16 +71,19 @@ def from_images(
 
 def from_file(file: PairFile, dims: Mapping[str, int] | None, estimator: Estimator, report: Reporter) -> Material:
     """Make pairs of a file, or single latents, the material. DataError where a concept has no pairs."""
-    if file.table is not None:
+    if file.mask is None:
         held_out = held_out_rows(file)
     else:
         chosen = split_pairs(file, report)
 
     def stream(factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
-        if file.table is not None:
-            return SingleRows(file.table, held_out, 2 * plan.batch_pairs, seed, 2 * HELD_OUT_PAIRS)
-        return FixedPairs(file.z_a, file.z_b, file.mask, chosen, factors, plan.batch_pairs, seed, HELD_OUT_PAIRS)
+        held = _held_out_count(file.dim)
+        if file.mask is None:
+            return SingleRows(file.table, held_out, 2 * plan.batch_pairs, seed, 2 * held)
+        return FixedPairs(*file.parts, file.mask, chosen, factors, plan.batch_pairs, seed, held)
 
+    kind, count = ("latents", file.rows) if file.mask is None else ("pairs", file.rows // 2)
+    _warn_of_few(f"{file.path} has {count} {kind}", count, file.dim, report)
     provenance = {
         "backbone": None,
         "data": {"name": str(file.path.resolve()), "root": None, "fingerprint": file.sha256},
@@ -106,3 +110,13 @@ def size_factors(material: Material, dims: Mapping[str, int] | None, plan: Trans
     else:
         sizes = allocate(material.scores, material.dim)
     return Factors.of(sizes, {name: plan.sigmas.get(name, plan.sigma) for name in sizes}, material.relations)
+
+
+def _held_out_count(dim: int) -> int:
+    return HELD_OUT_PAIRS if dim <= WIDE else HELD_OUT_PAIRS_WIDE
+
+
+def _warn_of_few(what: str, rows: int, dim: int, report: Reporter) -> None:
+    warning = few_rows(what, rows, dim)
+    if warning is not None:
+        report.warn(warning)

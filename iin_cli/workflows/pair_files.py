@@ -1,7 +1,12 @@
-"""Latents of any network from a safetensors file: `z` (M, N), or pairs `z_a`, `z_b` (P, N) with `mask` (P, K+1)."""
+"""Latents of any network from a safetensors file: `z` (M, N), or pairs `z_a`, `z_b` (P, N) with `mask` (P, K+1).
+
+The latents stay in the file: it is read through once, in blocks, to check it and to find equal latents, and afterwards
+a few rows at a time.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,41 +15,54 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.latents import Latents
+from ..data.latents import Latents, MappedRows
+from ..data.pairs import step_generator
 from ..errors import DataError, UsageError
 from ..io import checkpoint
 from ..plugin_api import Relation
 from ..progress import Reporter
 from ..translator.dims import Estimator, score
 from .grouping import LatentTable, held_out_mask
-from .latent_files import open_tensors
+from .latent_files import StoredTensor, open_tensors, stored_tensors
 
 __all__ = ["PairFile", "held_out_rows", "read_pairs", "split_pairs"]
 
 PAIR_NAMES = ("z_a", "z_b", "mask")
+DIGEST_SIZE = 16
+# Scores are taken in float64, in several copies: half a GiB at most.
+SCORE_NUMBERS, SCORE_SEED = 2**23, 20200614
 
 
 @dataclass(frozen=True)
 class PairFile:
-    """What the file holds: a `table` of single latents, or pairs with their `mask`, whose columns are `names`."""
+    """What the file holds: pairs with their `mask`, whose columns are `names`, or, `mask` being None, single latents.
+
+    Attributes:
+        parts: `z_a` and `z_b`, or the tensors of single latents; they stay in the file.
+        digests: of every row of each part, 16 bytes; equal rows have equal ones.
+    """
 
     path: Path
     sha256: str
     names: tuple[str, ...]
-    table: LatentTable | None
-    z_a: Tensor
-    z_b: Tensor
-    mask: Tensor
+    parts: tuple[MappedRows, ...]
+    digests: tuple[np.ndarray, ...]
+    mask: Tensor | None
 
     @property
     def dim(self) -> int:
         """N."""
-        return self.z_a.shape[1]
+        return self.parts[0].shape[1]
 
     @property
     def rows(self) -> int:
         """How many latents there are."""
-        return len(self.z_a) + len(self.z_b)
+        return sum(map(len, self.parts))
+
+    @property
+    def table(self) -> LatentTable:
+        """All latents, one part after the other."""
+        return LatentTable([Latents(part, None) for part in self.parts])
 
     @property
     def relations(self) -> dict[str, Relation]:
@@ -52,16 +70,20 @@ class PairFile:
         return {name: self._pairs_of(name)[0] for name in self.names[:-1]}
 
     def scores(self, estimator: Estimator) -> dict[str, float]:
-        """Score every concept on its own pairs (Eq 11)."""
+        """Score every concept on its own pairs, or on as many of them as memory has room for (Eq 11)."""
         scores = {}
         for name in self.names[:-1]:
             relation, rows = self._pairs_of(name)
-            scores[name] = score(self.z_a[rows], self.z_b[rows], relation, estimator)
+            numbers = np.flatnonzero(rows.numpy())
+            if len(numbers) > (most := max(1000, SCORE_NUMBERS // self.dim)):
+                numbers = np.sort(step_generator(SCORE_SEED, 0, 0).permutation(numbers)[:most])
+            z_a, z_b = (torch.from_numpy(part[numbers]) for part in self.parts)
+            scores[name] = score(z_a, z_b, relation, estimator)
         return scores
 
     def _pairs_of(self, name: str) -> tuple[Relation, Tensor]:
         """Return the pairs, bool (P,), that say most of `name`: sharing it alone, else with others, else all but it."""
-        mask, column = self.mask.bool(), self.names.index(name)
+        mask, column = torch.as_tensor(self.mask).bool(), self.names.index(name)
         own = torch.zeros(len(self.names), dtype=torch.bool)
         own[column] = True
         alone, all_but = (mask == own).all(1), (mask == ~own).all(1)
@@ -82,25 +104,21 @@ def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
     """
     if len(set(concepts)) != len(concepts) or "residual" in concepts:
         raise UsageError("--concept: names must differ, and residual is taken by what no concept explains")
-    tensors = _read(path)
+    tensors = {name: tensor for name, tensor in stored_tensors(path).items() if name in ("z", *PAIR_NAMES)}
     names = (*concepts, "residual")
-    if concepts:
-        z_a, z_b, mask = _pairs(path, tensors, names)
-        table = None
-    else:
-        z_a = _singles(path, tensors)
-        z_b, mask = z_a[:0], torch.zeros(0, 1, dtype=torch.uint8)
-        table = LatentTable([Latents(z_a.numpy(), None)])
-    if len(z_a) + len(z_b) < z_a.shape[1]:
-        raise DataError(f"{path} has {len(z_a) + len(z_b)} latents, fewer than their {z_a.shape[1]} dimensions")
-    if not (z_a != z_a[0]).any() and not (z_b != z_a[0]).any():
+    parts, mask = _pairs(path, tensors, names) if concepts else (_singles(path, tensors), None)
+    count, dim = sum(map(len, parts.values())), next(iter(parts.values())).shape[1]
+    if count < dim:
+        raise DataError(f"{path} has {count} latents, fewer than their {dim} dimensions")
+    digests = tuple(_digests(part, f"{path}: {name}") for name, part in parts.items())
+    if all((digest == digests[0][0]).all() for digest in digests):
         raise DataError(f"{path}: the latents do not vary: every item has the same z")
-    return PairFile(path, checkpoint.digest(path), names, table, z_a, z_b, mask)
+    return PairFile(path, checkpoint.digest(path), names, tuple(parts.values()), digests, mask)
 
 
 def held_out_rows(file: PairFile) -> np.ndarray:
     """Choose the single latents held out, bool (M,); equal ones are on one side."""
-    return held_out_mask(_identities(file.z_a))
+    return held_out_mask(_identities(file))
 
 
 def split_pairs(file: PairFile, report: Reporter) -> tuple[np.ndarray, np.ndarray]:
@@ -112,8 +130,8 @@ def split_pairs(file: PairFile, report: Reporter) -> tuple[np.ndarray, np.ndarra
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    identity = _identities(torch.cat((file.z_a, file.z_b)))
-    a, b = identity[: len(file.z_a)], identity[len(file.z_a) :]
+    identity = _identities(file)
+    a, b = np.split(identity, 2)
     size = int(identity.max()) + 1
     _, component = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(size, size)), directed=False)
     held_out = held_out_mask(component[a])
@@ -130,47 +148,43 @@ def split_pairs(file: PairFile, report: Reporter) -> tuple[np.ndarray, np.ndarra
     return ~out_a & ~out_b, out_a & out_b
 
 
-def _identities(z: Tensor) -> np.ndarray:
-    """Number the distinct rows of z (M, N): equal rows have one number; (M,)."""
-    rows = np.ascontiguousarray(z.numpy()).view([("", z.numpy().dtype)] * z.shape[1]).ravel()
-    return np.unique(rows.view(f"V{rows.itemsize}"), return_inverse=True)[1]
+def _identities(file: PairFile) -> np.ndarray:
+    """Number the distinct latents of a file: equal ones have one number; (rows,)."""
+    return np.unique(np.concatenate(file.digests), return_inverse=True)[1]
 
 
-def _read(path: Path) -> dict[str, Tensor]:
-    wanted = {"z", *PAIR_NAMES}
-    with open_tensors(path) as content:
-        return {name: content.get_tensor(name) for name in content.keys() if name in wanted}  # noqa: SIM118 - no mapping
+def _digests(rows: MappedRows, name: str) -> np.ndarray:
+    """Return 16 bytes for each row (M,), and on the way raise DataError for the first that is not finite."""
+    digests = bytearray()
+    for block in rows.blocks():
+        finite = np.isfinite(block).all(1)
+        if not finite.all():
+            row = len(digests) // DIGEST_SIZE + int(np.flatnonzero(~finite)[0])
+            raise DataError(f"{name} is not finite in row {row}")
+        for row in block:
+            digests += hashlib.blake2b(row, digest_size=DIGEST_SIZE).digest()
+    return np.frombuffer(bytes(digests), f"V{DIGEST_SIZE}")
 
 
-def _pairs(path: Path, tensors: dict[str, Tensor], names: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+def _pairs(path: Path, tensors: dict[str, StoredTensor], names: Sequence[str]) -> tuple[dict[str, MappedRows], Tensor]:
     if missing := [name for name in PAIR_NAMES if name not in tensors]:
         raise DataError(f"{path} has no {', '.join(missing)}: pairs need z_a, z_b and mask; it has {_listed(tensors)}")
-    z_a, z_b = (_checked(path, name, tensors[name]) for name in ("z_a", "z_b"))
-    if z_a.shape != z_b.shape:
-        raise DataError(f"{path}: z_a is {tuple(z_a.shape)} and z_b {tuple(z_b.shape)}; they must be alike")
-    return z_a, z_b, _mask(path, tensors["mask"], len(z_a), names)
+    parts = {name: tensors[name].rows() for name in ("z_a", "z_b")}
+    if parts["z_a"].shape != parts["z_b"].shape:
+        raise DataError(f"{path}: z_a is {parts['z_a'].shape} and z_b {parts['z_b'].shape}; they must be alike")
+    with open_tensors(path) as content:
+        mask = content.get_tensor("mask")
+    return parts, _mask(path, mask, len(parts["z_a"]), names)
 
 
-def _singles(path: Path, tensors: dict[str, Tensor]) -> Tensor:
+def _singles(path: Path, tensors: dict[str, StoredTensor]) -> dict[str, MappedRows]:
     names = ["z"] if "z" in tensors else [name for name in ("z_a", "z_b") if name in tensors]
     if not names:
         raise DataError(f"{path} has no z: it has {_listed(tensors)}")
-    parts = [_checked(path, name, tensors[name]) for name in names]
-    if len({part.shape[1] for part in parts}) > 1:
-        raise DataError(f"{path}: z_a is {tuple(parts[0].shape)} and z_b {tuple(parts[1].shape)}; they must be alike")
-    return torch.cat(parts)
-
-
-def _checked(path: Path, name: str, value: Tensor) -> Tensor:
-    if value.ndim != 2 or value.shape[1] < 2 or not len(value):
-        raise DataError(f"{path}: {name} has shape {tuple(value.shape)}, needs (rows, N) with N of at least 2")
-    if value.is_complex():
-        raise DataError(f"{path}: {name} is complex, needs real numbers")
-    value = value.float()
-    finite = torch.isfinite(value).all(1)
-    if not finite.all():
-        raise DataError(f"{path}: {name} is not finite in row {int((~finite).nonzero()[0])}")
-    return value
+    parts = {name: tensors[name].rows() for name in names}
+    if len({part.shape[1] for part in parts.values()}) > 1:
+        raise DataError(f"{path}: z_a is {parts['z_a'].shape} and z_b {parts['z_b'].shape}; they must be alike")
+    return parts
 
 
 def _mask(path: Path, mask: Tensor, count: int, names: Sequence[str]) -> Tensor:
@@ -184,5 +198,5 @@ def _mask(path: Path, mask: Tensor, count: int, names: Sequence[str]) -> Tensor:
     return mask.to(torch.uint8)
 
 
-def _listed(tensors: dict[str, Tensor]) -> str:
+def _listed(tensors: dict[str, StoredTensor]) -> str:
     return ", ".join(tensors) or "none of z, z_a, z_b, mask"

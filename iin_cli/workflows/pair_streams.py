@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.latents import MappedRows
 from ..data.pairs import step_generator
 from ..errors import DataError
 from ..plan import share_out
@@ -141,7 +142,7 @@ class SingleRows:
 
 
 class FixedPairs:
-    """Pairs of a file: z_a, z_b (P, N) and their masks (P, K+1), some fitted, some held out, bool (P,) each.
+    """Pairs of a file: z_a, z_b (P, N), which stay there, their masks (P, K+1), and which are fitted and held out (P,).
 
     Pairs that share the same factors make a stratum, which takes a concept's part in Eq 10: every batch holds equally
     many of each, whatever the file does.
@@ -149,8 +150,8 @@ class FixedPairs:
 
     def __init__(
         self,
-        z_a: Tensor,
-        z_b: Tensor,
+        z_a: MappedRows,
+        z_b: MappedRows,
         mask: Tensor,
         chosen: tuple[np.ndarray, np.ndarray],
         factors: Factors,
@@ -195,12 +196,12 @@ class FixedPairs:
         generator = step_generator(self.seed, INITIAL_STREAM, 0)
         each = -(-count // (2 * len(self.rows)))
         drawn = np.concatenate([_drawn(rows, each, generator) for rows in self.rows.values()])
-        return torch.cat((self.z_a[drawn], self.z_b[drawn]))[:count]
+        return torch.from_numpy(np.concatenate((self.z_a[drawn], self.z_b[drawn]))[:count])
 
     def _take(self, name: str, rows: np.ndarray, weight: float) -> Batch:
-        where = torch.from_numpy(rows)
+        z_a, z_b = torch.from_numpy(self.z_a[rows]), torch.from_numpy(self.z_b[rows])
         share = torch.full((len(rows),), weight / len(rows))
-        return Batch(self.z_a[where], self.z_b[where], self.rho[name].expand(len(rows), -1), share)
+        return Batch(z_a, z_b, self.rho[name].expand(len(rows), -1), share)
 
 
 def _drawn(rows: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:

@@ -19,7 +19,7 @@ from ..distributed import choose_device
 from ..errors import DataError
 from ..io import checkpoint
 from ..io.rundir import open_run, write_json
-from ..plugin_api import DataFacts, Dataset, Recipe
+from ..plugin_api import Backbone, DataFacts, Dataset, Recipe
 from ..progress import Reporter, Silent
 from ..registry import Found, find
 from .grouping import held_out_mask
@@ -148,8 +148,9 @@ def train_backbone(
     """Train the registered `backbone` on the training split of `data` and save it.
 
     Args:
-        image_size: side S; None takes the smallest power of two from 32 up that holds the images, 128 at most.
-        latent_dim: N; None takes the paper's.
+        image_size: side S; None takes the smallest power of two from 32 up that holds the images, 128 at most, and of a
+            network that exists elsewhere its own.
+        latent_dim: N; None takes the paper's, or the network's own.
         weights: what a network that exists elsewhere starts from: default, none (random), or a file.
         steps: optimisation steps; None takes the recipe's.
         resume: go on with the interrupted run in `out`.
@@ -170,7 +171,7 @@ def train_backbone(
         if facts.train_items < module.latent_dim:
             report.warn(
                 f"{facts.train_items} training images are fewer than the {module.latent_dim} dimensions of the latent: "
-                "a translator will need more images, or a smaller --latent-dim"
+                "a translator will need more images, or a smaller latent"
             )
         work = _BackboneTraining(module, recipe, dataset, dataset.splits["train"], seed, where)
         inferred = BackboneResult(
@@ -191,7 +192,7 @@ def train_backbone(
         plan = {**inferred.inferred(), "fingerprint": dataset.fingerprint, "max_seconds": max_seconds}
         with resumable(folder, plan, resume) as state:
             loop = _trained(work, max_seconds, state, resume, report)
-            metadata = _metadata(module, dataset, data_root, seed, loop)
+            metadata = _metadata(module, dataset, data_root, weights, seed, loop)
             checkpoint.save(folder / PRODUCT, module.state_dict(), metadata)
             result = replace(
                 inferred,
@@ -255,12 +256,16 @@ def _facts(dataset: Dataset, image_size: int | None) -> DataFacts:
             side *= 2
     labels = dataset.labels.get("class")
     classes = None
-    if labels is not None:
+    if labels is not None and not labels.continuous:
         classes = labels.names or tuple(str(value) for value in range(int(labels.values.max()) + 1))
     return DataFacts(side, classes, len(train), image_size is not None)
 
 
-def _metadata(module: Any, dataset: Dataset, data_root: Path | None, seed: int, loop: LoopResult) -> dict[str, Any]:
+def _metadata(
+    module: Any, dataset: Dataset, data_root: Path | None, weights: str, seed: int, loop: LoopResult
+) -> dict[str, Any]:
+    # Of a network that is only ever trained here there are no weights to start from.
+    elsewhere = type(module).pretrained.__func__ is not Backbone.pretrained.__func__
     return {
         "kind": "backbone",
         "name": module.name,
@@ -271,6 +276,7 @@ def _metadata(module: Any, dataset: Dataset, data_root: Path | None, seed: int, 
         "data": describe_data(dataset, data_root),
         "training": {
             "seed": seed,
+            "started_from": weights if elsewhere else None,
             "steps": loop.steps,
             "best_step": loop.best_step,
             "seconds": round(loop.seconds, 2),

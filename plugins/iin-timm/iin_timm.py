@@ -1,1 +1,137 @@
-"""Any timm model as a backbone."""
+"""Any timm model as a backbone of `iin`: `--backbone timm:convnext_tiny`.
+
+E is everything up to the last linear layer, G is that layer. Weights come by timm's own loader from timm's own cache.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+import torch
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.constants import HF_HUB_CACHE
+from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
+from timm.models import PretrainedCfg
+from torch import Tensor, nn
+
+from iin_cli.errors import CheckpointError, DataError, UsageError, nearest
+from iin_cli.plugin_api import Backbone
+
+__all__ = ["Timm"]
+
+
+class Timm(nn.Module, Backbone):
+    """The timm model `model`, a name of `timm.list_models()` with or without a tag, split into E and G.
+
+    Images arrive resized to the side that timm would resize to; the centre that timm would crop is cropped here.
+    Args:
+        weights: `default`, `none` (random, the same every time), or a .safetensors or .pth file.
+
+    Raises UsageError for a model that has no single linear layer at its end; for weights, errors as `pretrained`.
+    """
+
+    def __init__(self, model: str, weights: str = "none") -> None:
+        super().__init__()
+        # Named without weights, a translator must find the very same network again.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)
+            self.net = _build(model, weights)
+        head = self.net.get_classifier()
+        if not isinstance(head, nn.Linear):
+            raise UsageError(f"--backbone timm:{model}: its last layer is no linear classifier; choose another model")
+        self.name, self.config, self.latent_dim = f"timm:{model}", {"model": model}, head.in_features
+        facts = resolve_model_data_config(self.net)
+        self.crop = min(facts["input_size"][1:])
+        self.image_size = int(self.crop / facts["crop_pct"])
+        self.interpolation = "bilinear" if facts["interpolation"] == "bilinear" else "bicubic"
+        subset = infer_imagenet_subset(self.net)
+        called = ImageNetInfo(subset).label_descriptions() if subset else map(str, range(head.out_features))
+        self.classes = tuple(label.partition(",")[0] for label in called)
+        self.register_buffer("mean", torch.tensor(facts["mean"]).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(facts["std"]).view(3, 1, 1), persistent=False)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """E: images (B, 3, S, S) in [-1, 1] -> what the last layer is given, z (B, N)."""
+        return self.net.forward_head(self.net.forward_features(self.preprocess(images)), pre_logits=True)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """G: z (B, N) -> logits (B, classes)."""
+        return self.net.get_classifier()(z)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """f: logits (B, classes) of images (B, 3, S, S), by the model itself."""
+        return self.net(self.preprocess(images))
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """Crop the centre of images (B, 3, S, S) in [-1, 1] and standardise it as the weights expect."""
+        start = (self.image_size - self.crop) // 2
+        cropped = images[..., start : start + self.crop, start : start + self.crop]
+        return (cropped / 2 + 0.5 - self.mean) / self.std
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Timm:
+        """Rebuild the module of a checkpoint, its weights still to be loaded."""
+        return cls(config["model"])
+
+    @classmethod
+    def pretrained(cls, argument: str | None, weights: str) -> Timm:
+        """Build the model `argument` with `weights`: `default`, `none`, or a file, and check that f = G∘E.
+
+        Raises UsageError for a name timm does not know or a network that is not split there, DataError for weights that
+        cannot be fetched, CheckpointError for a file that does not fit.
+        """
+        backbone = cls(_check_name(argument), weights).eval()
+        images = torch.linspace(-1, 1, 3 * backbone.image_size**2).view(1, 3, backbone.image_size, backbone.image_size)
+        with torch.inference_mode():
+            z = backbone.encode(images)
+            fits = z.shape == (1, backbone.latent_dim)
+            if not fits or not torch.allclose(backbone.decode(z), backbone(images), rtol=1e-4, atol=1e-4):
+                raise UsageError(f"--backbone timm:{argument}: f is not its last layer after the rest; choose another")
+        return backbone
+
+
+def _check_name(model: str | None) -> str:
+    if not model:
+        raise UsageError("--backbone timm needs the name of a model: --backbone timm:convnext_tiny")
+    architecture, _, tag = model.partition(".")
+    if not timm.is_model(architecture):
+        hint = nearest(architecture, timm.list_models())
+        raise UsageError(f"timm has no model {model!r}: {hint if '?' in hint else 'see timm.list_models()'}")
+    if tag and model not in (known := timm.list_pretrained(f"{architecture}.*")):
+        raise UsageError(f"timm has no weights {model!r}: {nearest(model, known)}")
+    return model
+
+
+def _build(model: str, weights: str) -> nn.Module:
+    """Create the model; its weights are made up, in a file, in timm's cache, or have to be fetched."""
+    if weights == "none":
+        return timm.create_model(model)
+    known = timm.models.get_pretrained_cfg(model)
+    if weights == "default" and not known.has_weights:
+        raise UsageError(f"timm has no weights for {model}: pass --weights FILE, or --weights none for random ones")
+    file: object = weights
+    if weights == "default":
+        # Asked of timm, what the cache holds would wait for a network that may not be there.
+        file = try_to_load_from_cache(known.hf_hub_id or "timm/none", "model.safetensors")
+    if not isinstance(file, str):
+        return _fetched(model, known)
+    if not file.endswith((".safetensors", ".pth", ".pt", ".bin")):
+        raise CheckpointError(f"--weights {file}: give a .safetensors or .pth file")
+    try:
+        return timm.create_model(model, pretrained=True, pretrained_cfg_overlay={"file": file, "custom_load": False})
+    # A file that is cut off, holds no weights, or those of another network fails in as many ways as there are loaders.
+    except Exception as error:
+        reason = (str(error).strip() or "there is no such file").splitlines()[0]
+        raise CheckpointError(f"{file} does not hold the weights of timm's {model}: {reason}") from error
+
+
+def _fetched(model: str, known: PretrainedCfg) -> nn.Module:
+    try:
+        return timm.create_model(model, pretrained=True)
+    except (OSError, RuntimeError) as error:
+        source = f"model.safetensors of {known.hf_hub_id} on the Hugging Face hub" if known.hf_hub_id else known.url
+        raise DataError(
+            f"the weights of timm's {model} are not in {HF_HUB_CACHE} and cannot be fetched ({type(error).__name__}): "
+            f"fetch {source} where there is a network, and pass that file with --weights FILE"
+        ) from error

@@ -1,10 +1,11 @@
 import io
+import math
 
 import pytest
 import torch
 
 from iin_cli.backbones.autoencoder import Encoder
-from iin_cli.backbones.classifier import Classifier
+from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
 from iin_cli.errors import DataError, UsageError
 from iin_cli.plugin_api import DataFacts
 
@@ -57,7 +58,25 @@ def test_it_learns_and_validates_and_resumes_exactly():
 
     held_out = recipe.validate(*bright_or_dark(64, seed=99))
     assert held_out["accuracy"] > 0.9
-    assert held_out["score"] < 0.69
+    assert held_out["cross_entropy"] < 0.69
+
+
+def test_the_score_is_the_error_and_breaks_ties_by_cross_entropy():
+    class Fixed(torch.nn.Linear):
+        def forward(self, images):
+            return images[:, :2, 0, 0] * self.bias
+
+    def judged(scale, wrong):
+        model = Fixed(1, 2)
+        torch.nn.init.constant_(model.bias, scale)
+        images = torch.zeros(4, 3, 1, 1)
+        images[:, 0] = 1
+        return ClassifierRecipe(model, 1, 0).validate(images, torch.tensor([0] * (4 - wrong) + [1] * wrong))
+
+    sure, unsure, wrong = judged(3.0, 0), judged(0.1, 0), judged(0.1, 1)
+    assert [found["accuracy"] for found in (sure, unsure, wrong)] == [1, 1, 0.75]
+    assert sure["cross_entropy"] == pytest.approx(math.log(1 + math.exp(-3)), rel=1e-4)
+    assert 0 < sure["score"] < unsure["score"] < 0.25 < wrong["score"] < 0.5
 
 
 def test_bad_data_is_refused():

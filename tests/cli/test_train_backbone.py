@@ -2,6 +2,7 @@
 
 import json
 import signal
+from urllib.error import URLError
 
 import pytest
 
@@ -71,6 +72,25 @@ def test_one_class_only(command_line, tmp_path):
     code, _, err = command_line("train-backbone", "-b", "classifier", "-d", "images", "-q")
     assert code == 3
     assert "at least two classes, and the data has 1" in err
+
+
+def test_without_a_network_one_line_says_which_weights_to_place_where(command_line, pictures, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise URLError("no route to host")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    arguments = ("train-backbone", "-b", "shufflenet_v2_x0_5", "-d", pictures, "--image-size", 32, *TINY, "-q")
+    code, out, err = command_line(*arguments)
+    assert (code, out) == (2, "")
+    folder = tmp_path / "torch" / "hub" / "checkpoints"
+    assert err.splitlines()[-1] == (
+        "iin: the weights of shufflenet_v2_x0_5 cannot be fetched (no route to host): place "
+        f"shufflenetv2_x0.5-f707e7126e.pth in {folder}, or use --weights none for random ones"
+    )
+    code, out, err = command_line(*arguments, "--weights", "none", "--json")
+    assert code == 0, err
+    assert json.loads(out)["latent_dim"] == 1024
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_mapped_rows_are_those_of_the_file(tmp_path, dtype):
     rows = latents.MappedRows(tmp_path / "rows", 3, (7, 3), dtype)
     expected = values.float().numpy()
     assert (len(rows), rows.shape) == (7, (7, 3))
-    for chosen in (np.array([5, 0, 5]), slice(2, 6), np.array([], np.int64), slice(None)):
+    for chosen in (np.array([5, 0, 5]), slice(2, 6), np.array([], np.int64), np.arange(7) % 2 == 0, slice(None)):
         np.testing.assert_array_equal(rows[chosen], expected[chosen])
         assert rows[chosen].dtype == np.float32
     np.testing.assert_array_equal(np.concatenate(list(rows.blocks())), expected)
@@ -155,6 +155,22 @@ def test_mapped_rows_keep_nothing_in_memory(tmp_path):
     assert sum(block.sum() for block in rows.blocks()) == 2**22
     assert rows[np.arange(0, 4096, 2)].sum() == 2**21
     assert resident(file) < 100
+
+
+def test_many_scattered_rows_are_let_go_of_on_the_way(tmp_path, monkeypatch):
+    np.save(tmp_path / "rows.npy", np.ones((100, 4), np.float32))
+    monkeypatch.setattr(latents, "READ_ROWS", 8)
+    rows = latents.MappedRows.of_npy(tmp_path / "rows.npy")
+    let_go = []
+
+    class Watched:
+        def madvise(self, advice):
+            let_go.append(advice)
+
+    rows._map = Watched()
+    assert rows[np.arange(0, 100, 3)].sum() == 34 * 4
+    # As often as there are parts of 8 among 34 rows.
+    assert len(let_go) == 5
 
 
 def test_a_file_of_another_kind_is_not_mapped(tmp_path):

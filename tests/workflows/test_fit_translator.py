@@ -75,6 +75,34 @@ def test_the_proofs_are_of_the_saved_translator(fit):
     torch.testing.assert_close(translator.inverse(translator(z)[0]), z, atol=1e-4, rtol=0)
 
 
+def test_a_classifier_keeps_its_classes_under_the_no_op(fit, files):
+    result = fit(backbone=files.classifier)
+    assert (result.decode_error, result.no_op_agreement) == (0, 1)
+    training = open_translator(module.Path(result.out)).metadata["training"]
+    assert (training["decode_error"], training["no_op_agreement"]) == (0, 1)
+    saved = json.loads((module.Path(result.out) / "result.json").read_text())
+    assert (saved["decode_error"], saved["no_op_agreement"]) == (0, 1)
+
+
+def test_an_autoencoder_has_no_classes_to_keep(fit):
+    result = fit()
+    assert (result.decode_error, result.no_op_agreement) == (0, None)
+    assert fit(dry_run=True).decode_error == 0
+
+
+def test_a_registered_network_is_cut_at_a_layer(fit, tmp_path):
+    network = {"backbone": "shufflenet_v2_x0_5", "concepts": (), "weights": "none"}
+    with pytest.raises(UsageError, match=r"--layer conv6: .* did you mean conv5"):
+        fit(**network, layer="conv6")
+    assert not (tmp_path / "run").exists()
+    result = fit(**network, layer="conv1")
+    assert result.factors == {"residual": 24}
+    assert result.decode_error > 0
+    found = open_translator(module.Path(result.out))
+    assert found.metadata["backbone"]["layer"] == "conv1"
+    assert found.backbone.latent_dim == 24
+
+
 def test_one_seed_one_translator(fit, tmp_path):
     first = fit(out=tmp_path / "a")
     assert fit(out=tmp_path / "b").heldout_nll == first.heldout_nll
@@ -88,7 +116,8 @@ def test_a_dry_run_infers_and_writes_nothing(fit, tmp_path):
     assert result.checkpoint is None
     assert result.plan["hidden"] == 16
     assert sum(result.factors.values()) == 8
-    assert [title for title, _ in result.tables()] == ["factors", "plan"]
+    assert [title for title, _ in result.tables()] == ["factors", "plan", "cost"]
+    assert result.cost["parameters"] > 0
     assert not (tmp_path / "run").exists()
 
 

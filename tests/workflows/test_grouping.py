@@ -99,6 +99,13 @@ def test_fewer_images_than_latents(opened):
         group(opened, small(open_dataset("digits"), 5), [], 0, CPU, Silent())
 
 
+def test_of_wide_latents_not_as_many_images_are_needed(opened, monkeypatch):
+    monkeypatch.setattr(grouping, "MOST_NEEDED", 4)
+    assert len(group(opened, small(open_dataset("digits"), 5), [], 0, CPU, Silent())[0]) == 5
+    with pytest.raises(DataError, match="3 training images, fewer than the 4 that"):
+        group(opened, small(open_dataset("digits"), 3), [], 0, CPU, Silent())
+
+
 def test_a_latent_that_is_not_finite_names_the_image(opened, monkeypatch):
     monkeypatch.setattr(opened.backbone, "posterior", lambda x: (torch.full((len(x), 8), torch.nan), None))
     dataset = small(open_dataset("digits"), 20)

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from iin_cli.errors import CheckpointError, DataError
 from iin_cli.io import checkpoint
-from iin_cli.workflows.latent_files import read_iin_metadata, read_rest, read_rows
+from iin_cli.workflows.latent_files import read_iin_metadata, read_rest, read_rows, stored_tensors
 
 
 def test_a_foreign_file_is_read_and_any_float_becomes_float32(tmp_path):
@@ -48,3 +48,20 @@ def test_missing_and_truncated_files(tmp_path):
     (tmp_path / "z.safetensors").write_bytes(whole[:-100])
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
         read_rows(tmp_path / "z.safetensors", "z")
+
+
+def test_tensors_are_found_where_they_lie(tmp_path):
+    tensors = {
+        "z": torch.randn(5, 3),
+        "half": torch.randn(4, 2).bfloat16(),
+        "mask": torch.ones(7, 3, dtype=torch.uint8),
+        "one": torch.zeros(1, dtype=torch.int64),
+    }
+    save_file(tensors, tmp_path / "z.safetensors", {"made": "by hand"})
+    found = stored_tensors(tmp_path / "z.safetensors")
+    assert found.keys() == tensors.keys()
+    for name in ("z", "half", "mask"):
+        assert found[name].shape == tuple(tensors[name].shape)
+        assert torch.equal(torch.from_numpy(found[name].rows()[:]), tensors[name].float())
+    with pytest.raises(DataError, match=r"one has shape \(1,\)"):
+        found["one"].rows()

@@ -5,8 +5,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from iin_cli.data import latents
 from iin_cli.errors import CheckpointError, DataError, UsageError
 from iin_cli.progress import Silent
+from iin_cli.workflows import pair_files
 from iin_cli.workflows.pair_files import held_out_rows, read_pairs, split_pairs
 
 DIGIT, COLOR, ALL_BUT_COLOR = [1, 0, 0], [0, 1, 0], [1, 0, 1]
@@ -38,7 +40,8 @@ def test_pairs(path):
 def test_any_number_type_is_taken_as_float32(path):
     values = tensors(mask=[DIGIT, COLOR] * 30)
     file = read(path, {**values, "z_a": values["z_a"].double(), "z_b": values["z_b"].half()})
-    assert file.z_a.dtype == file.z_b.dtype == torch.float32
+    assert [part[:2].dtype for part in file.parts] == [np.float32, np.float32]
+    np.testing.assert_array_equal(file.parts[1][:], values["z_b"].half().float())
 
 
 def test_single_latents(path):
@@ -61,6 +64,39 @@ def test_each_concept_is_scored_on_its_own_pairs(path):
     assert file.scores("variance")["digit"] == pytest.approx(expected.item(), rel=1e-5)
 
 
+def test_latents_stay_in_the_file(path, monkeypatch):
+    values = tensors(mask=[DIGIT, COLOR] * 30)
+    save_file(values, path)
+    asked = []
+    plain = latents.MappedRows.__getitem__
+    monkeypatch.setattr(latents.MappedRows, "__getitem__", lambda rows, at: asked.append(at) or plain(rows, at))
+    # Room for 8 rows of 4 numbers.
+    monkeypatch.setattr(latents, "BLOCK_NUMBERS", 32)
+    monkeypatch.setattr(pair_files, "SCORE_NUMBERS", 0)
+    file = read_pairs(path, ("digit", "color"))
+    assert asked == [slice(start, start + 8) for start in range(0, 60, 8)] * 2
+    split_pairs(file, Silent())
+    assert len(asked) == 16
+    values["z_b"][:, 0] = float("nan")
+    values["z_b"][:20, 0] = 0.0
+    with pytest.raises(DataError, match=r"z_b is not finite in row 20$"):
+        read(path, values)
+
+
+def test_scores_of_many_pairs_are_taken_on_some(path, monkeypatch):
+    values = tensors(3000, mask=[DIGIT, COLOR, ALL_BUT_COLOR] * 1000)
+    shares_digit = values["mask"][:, 0] == 1
+    values["z_b"][shares_digit, :2] = values["z_a"][shares_digit, :2]
+    file = read(path, values)
+    exact = file.scores("variance")
+    monkeypatch.setattr(pair_files, "SCORE_NUMBERS", 0)
+    assert file.scores("variance") == exact  # 1,000 pairs each: no more than the least
+    file = read(path, {name: torch.cat([value] * 2) for name, value in values.items()})
+    on_some = file.scores("variance")
+    assert on_some != exact
+    assert on_some["digit"] == pytest.approx(exact["digit"], abs=0.05)
+
+
 def test_pairs_that_differ_in_a_concept_alone(path):
     values = tensors(mask=[DIGIT, ALL_BUT_COLOR] * 30)
     # All but 1 of 4 dimensions stay.
@@ -71,8 +107,8 @@ def test_pairs_that_differ_in_a_concept_alone(path):
 
 
 def check_split(file, fit, held):
-    a, b = (set(map(bytes, z.numpy()[fit])) for z in (file.z_a, file.z_b))
-    c, d = (set(map(bytes, z.numpy()[held])) for z in (file.z_a, file.z_b))
+    a, b = (set(map(bytes, part[fit])) for part in file.parts)
+    c, d = (set(map(bytes, part[held])) for part in file.parts)
     assert not (a | b) & (c | d)
     assert fit.any()
     assert held.any()

@@ -104,7 +104,7 @@ def test_single_rows():
 
 
 def fixed(mask, batch=12, held_out=OUT, fit=None):
-    z = torch.arange(40.0)[:, None].repeat(1, 4)
+    z = np.repeat(np.arange(40, dtype=np.float32)[:, None], 4, axis=1)
     chosen = (~held_out if fit is None else fit, held_out)
     return FixedPairs(z, z + 0.5, torch.tensor(mask, dtype=torch.uint8), chosen, FACTORS, batch, 0, 50)
 

@@ -35,6 +35,7 @@ def test_a_classifier_is_trained_and_found_again(train, pictures, tmp_path):
     assert opened.backbone.encode(torch.zeros(2, 3, 32, 32)).shape == (2, 64)
     training = checkpoint.describe(tmp_path / "run" / "backbone.safetensors")["training"]
     assert (training["seed"], training["steps"], training["accuracy"]) == (1, 4, result.metrics["accuracy"])
+    assert training["started_from"] is None
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"backbone.safetensors", "plan.json", "result.json"}
 
 
@@ -46,6 +47,33 @@ def test_an_autoencoder_is_trained(train, tmp_path):
     assert np.isfinite(list(result.metrics.values())).all()
     images = open_backbone(result.checkpoint).backbone.decode(torch.zeros(1, 8))
     assert images.shape == (1, 3, 32, 32)
+
+
+def test_a_torchvision_network_is_fine_tuned(train, pictures, tmp_path):
+    state = torch.get_rng_state()
+    result = train("shufflenet_v2_x0_5", weights="none", image_size=64, steps=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (result.backbone, result.image_size, result.latent_dim, result.classes) == (
+        "shufflenet_v2_x0_5",
+        64,
+        1024,
+        3,
+    )
+    assert set(result.metrics) >= {"score", "accuracy", "cross_entropy"}
+    opened = open_backbone(str(tmp_path / "run"))
+    assert opened.backbone.classes == ("a", "b", "c")
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    f = opened.backbone(images)
+    cut = open_backbone(str(tmp_path / "run"), layer="conv5").backbone
+    assert cut.latent_dim == 1024 * 2 * 2
+    assert torch.equal(cut.decode(cut.encode(images)), f)
+    assert checkpoint.describe(tmp_path / "run" / "backbone.safetensors")["training"]["started_from"] == "none"
+    # Its own size, and weights to go on from.
+    torch.save(opened.backbone.network.state_dict(), tmp_path / "w.pth")
+    again = train("shufflenet_v2_x0_5", weights=str(tmp_path / "w.pth"), dry_run=True)
+    assert again.image_size == 256
+    with pytest.raises(UsageError, match="--latent-dim 64: the latent of shufflenet_v2_x0_5 has 1024"):
+        train("shufflenet_v2_x0_5", weights="none", latent_dim=64, out=tmp_path / "other")
 
 
 def test_a_dry_run_writes_nothing(train, tmp_path):
@@ -108,6 +136,11 @@ def test_data_that_cannot_be_trained_on(train, tmp_path):
         train(data=images_in(tmp_path / "one", [f"cat/{n}.png" for n in range(5)]))
     with pytest.raises(DataError, match="needs class labels"):
         train(data=images_in(tmp_path / "flat", [f"{n}.png" for n in range(5)]))
+    measured = images_in(tmp_path / "measured", [f"{n}.png" for n in range(5)])
+    rows = "".join(f"{n}.png,{n / 8}\n" for n in range(5))
+    (tmp_path / "measured" / "labels.csv").write_text("file,class\n" + rows)
+    with pytest.raises(DataError, match="needs class labels"):
+        train(data=measured)
     with pytest.raises(DataError, match="has 1 different training image:"):
         train("autoencoder", data=images_in(tmp_path / "two", ["0.png", "1.png"]))
     with pytest.raises(DataError, match="has no images"):
@@ -143,9 +176,10 @@ def test_names_that_cannot_be_trained(train):
         train(resume=True)
 
 
-@pytest.mark.parametrize("backbone", ["classifier", "autoencoder"])
+@pytest.mark.parametrize("backbone", ["classifier", "autoencoder", "mnasnet0_5"])
 def test_an_interrupted_training_is_resumed_exactly(train, tmp_path, monkeypatch, backbone):
-    expected = train(backbone, out=tmp_path / "undisturbed")
+    network = {"weights": "none", "image_size": 32} if backbone == "mnasnet0_5" else {}
+    expected = train(backbone, **network, out=tmp_path / "undisturbed")
     step = module._BackboneTraining.step
 
     def interrupted(self, number, fraction):
@@ -155,10 +189,10 @@ def test_an_interrupted_training_is_resumed_exactly(train, tmp_path, monkeypatch
 
     monkeypatch.setattr(module._BackboneTraining, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        train(backbone)
+        train(backbone, **network)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"plan.json", "training-state.safetensors"}
     monkeypatch.setattr(module._BackboneTraining, "step", step)
-    result = train(backbone, resume=True, seed=None)
+    result = train(backbone, **network, resume=True, seed=None)
     assert result.metrics == expected.metrics
     one, two = (checkpoint.load(tmp_path / n / "backbone.safetensors").tensors for n in ("run", "undisturbed"))
     assert all(torch.equal(one[name], two[name]) for name in one)

@@ -1,0 +1,214 @@
+"""Every torchvision classifier as a backbone, by its name: `resnet50`, `vit_b_16`, `convnext_tiny`, …
+
+E is the network up to the input of its last linear layer, G that layer; `at_layer` cuts elsewhere. Images are resized,
+cropped and normalised as the published weights want it.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResizedCrop
+from torchvision.transforms.v2.functional import center_crop
+
+from ..errors import DataError, UsageError
+from ..plugin_api import Backbone, DataFacts, no_argument
+from .classifier import ClassifierRecipe
+from .cutting import Cut, cut_at, cut_before_head, cuttable_layers
+from .pretrained_weights import load_weights
+from .recipes import inferred_steps
+from .torchvision_networks import (
+    Preprocessing,
+    build_network,
+    categories,
+    check_side,
+    fixed_seed,
+    head_name,
+    model_names,
+    starting_weights,
+)
+
+__all__ = ["TorchvisionBackbone"]
+
+# Pixels that go through a network at once: about 40 images of 224², whose activations stay below a GiB.
+PIXELS_AT_ONCE = {"cpu": 2**21, "cuda": 2**24}
+SMALLEST_CROP = 0.5
+
+
+class TorchvisionBackbone(nn.Module, Backbone):
+    """A torchvision classifier f: images -> logits; each name has a subclass, made when it is asked for.
+
+    Args:
+        classes: names of the classes, one per logit.
+        preprocessing: None takes the published weights'.
+
+    Raises:
+        UsageError: a crop size that the network cannot take.
+    """
+
+    trainable_here: ClassVar[bool] = True
+    model: ClassVar[str]
+
+    def __init__(self, classes: tuple[str, ...], preprocessing: Preprocessing | None = None) -> None:
+        super().__init__()
+        self.name = self.model
+        self.classes = classes
+        self.preprocessing = preprocessing or Preprocessing.published(self.model)
+        self.image_size = self.preprocessing.image_size
+        self.interpolation = self.preprocessing.interpolation
+        self.config = {"model": self.model, "classes": list(classes), **self.preprocessing.as_json()}
+        self.train_items: int | None = None
+        self.starts_random = True
+        self.network = build_network(self.model, len(classes), self.preprocessing.crop_size)
+        mean, std = (torch.tensor(part).reshape(3, 1, 1) for part in (self.preprocessing.mean, self.preprocessing.std))
+        # Not weights: the checkpoint has them in its config.
+        self.register_buffer("scale", 0.5 / std, persistent=False)
+        self.register_buffer("shift", (0.5 - mean) / std, persistent=False)
+
+    @property
+    def latent_dim(self) -> int:
+        """N. UsageError for a network that has no linear head and was not cut at a layer."""
+        return self.cut.dim
+
+    @functools.cached_property
+    def cut(self) -> Cut:
+        """Where f is cut in E and G; errors as `latent_dim`."""
+        return cut_before_head(self.network, self.name)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """E: images (B, 3, S, S) -> z (B, N) in float32, a few images at a time."""
+        pixels = PIXELS_AT_ONCE.get(images.device.type, PIXELS_AT_ONCE["cpu"])
+        at_once = max(1, pixels // self.preprocessing.crop_size**2)
+        return torch.cat([self.cut.encode(self._prepared(part)).float() for part in images.split(at_once)])
+
+    def decode(self, z: Tensor) -> Tensor:
+        """G: z (B, N) -> logits (B, classes)."""
+        return self.cut.decode(z)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """f: images (B, 3, S, S) -> logits (B, classes), by the network as torchvision made it."""
+        return self.network(self._prepared(images))
+
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers at which `at_layer` cuts the network, in the order they are computed."""
+        return cuttable_layers(self.network, self._example())
+
+    def at_layer(self, layer: str) -> Self:
+        """Return the same network, weights shared, cut behind `layer`; errors as `cutting.cut_at`."""
+        other = copy.copy(self)
+        other.cut = cut_at(self.network, layer, self._example(), self.name)
+        return other
+
+    @classmethod
+    def pretrained(cls, argument: str | None, weights: str) -> Self:
+        """Build with torchvision's own weights (`default`), random ones (`none`, always the same), or those of a file.
+
+        A file may have another number of classes. Raises UsageError when the weights cannot be fetched, CheckpointError
+        when they are damaged or another network's.
+        """
+        no_argument(f"backbone {cls.model}", argument)
+        # Read first: what cannot be read should not have to wait for a network.
+        side = Preprocessing.published(cls.model).crop_size
+        tensors, source = ({}, "") if weights == "none" else starting_weights(cls.model, weights, side)
+        with fixed_seed():
+            module = cls(categories(cls.model))
+            outputs = len(tensors.get(f"{head_name(module.network)}.weight", module.classes))
+            if outputs != len(module.classes):
+                module = cls(tuple(str(number) for number in range(outputs)))
+        if weights != "none":
+            load_weights(module.network, tensors, source)
+        return module
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TorchvisionBackbone:
+        """Rebuild the module of a checkpoint, its weights still to be loaded."""
+        values = dict(config)
+        bound, classes = _bound(values.pop("model")), tuple(values.pop("classes"))
+        with fixed_seed():
+            return bound(classes, Preprocessing.from_json(values))
+
+    @classmethod
+    def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> Self:
+        """Build with a new head for the classes of `facts`, to be trained further from `weights`.
+
+        Images have the size that the published weights want, unless the user asked for another. Raises DataError for
+        data without two classes, UsageError for a size or a latent size that is not possible, or without a linear head.
+        """
+        no_argument(f"backbone {cls.model}", argument)
+        if facts.classes is None or len(facts.classes) < 2:
+            have = "none" if facts.classes is None else str(len(facts.classes))
+            raise DataError(
+                f"{cls.model} needs class labels, at least two, and the data has {have}: "
+                "use class subfolders or labels.csv"
+            )
+        preprocessing = Preprocessing.published(cls.model)
+        if facts.size_is_wished:
+            # The user's size is what the network sees: nothing is cut off.
+            preprocessing = replace(preprocessing, image_size=facts.image_size, crop_size=facts.image_size)
+        module = cls(facts.classes, preprocessing)
+        if facts.size_is_wished:
+            check_side(module.network, cls.model, facts.image_size)
+        _check_latent_dim(module, latent_dim)
+        if weights != "none":
+            tensors, source = starting_weights(cls.model, weights, preprocessing.crop_size)
+            load_weights(module.network, tensors, source, but=head_name(module.network))
+            module.starts_random = False
+        module.train_items = facts.train_items
+        return module
+
+    def recipe(self, max_steps: int | None, seed: int) -> ClassifierRecipe:
+        """Return the training recipe; without `max_steps` as many steps as the data asks for and a CPU can bear."""
+        on_cpu = self.scale.device.type == "cpu"
+        batch_size = 32 if on_cpu else 64
+        if max_steps is None and on_cpu:
+            max_steps = inferred_steps(self.train_items, batch_size, epochs=4, least=100, most=400)
+        elif max_steps is None:
+            max_steps = inferred_steps(self.train_items, batch_size, epochs=20, least=1000, most=20_000)
+        crop = RandomResizedCrop(self.preprocessing.crop_size, scale=(SMALLEST_CROP, 1.0), antialias=True)
+        rate = 1e-3 if self.starts_random else 2e-4
+        return ClassifierRecipe(self, max_steps, seed, batch_size, rate, Compose([crop, RandomHorizontalFlip()]))
+
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Load as every module does, also from a plain mapping: MNASNet asks for versions that a file does not keep."""
+        complete = OrderedDict(state_dict)
+        complete._metadata = getattr(state_dict, "_metadata", None) or self.state_dict()._metadata
+        return super().load_state_dict(complete, strict, assign)
+
+    def _prepared(self, images: Tensor) -> Tensor:
+        side = self.preprocessing.crop_size
+        if images.shape[-1] != side:
+            images = center_crop(images, [side, side])
+        # Float32 either way, and a fifth faster on a CPU.
+        return (images * self.scale + self.shift).contiguous(memory_format=torch.channels_last)
+
+    def _example(self) -> Tensor:
+        return self._prepared(torch.zeros(2, 3, self.image_size, self.image_size, device=self.scale.device))
+
+
+def __getattr__(name: str) -> type[TorchvisionBackbone]:
+    """Return the backbone class of a torchvision model: what the entry points name."""
+    if name not in model_names():
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return _bound(name)
+
+
+@functools.cache
+def _bound(model: str) -> type[TorchvisionBackbone]:
+    contents = {"model": model, "__doc__": f"Torchvision's {model} as a backbone.", "__module__": __name__}
+    return type(model, (TorchvisionBackbone,), contents)
+
+
+def _check_latent_dim(module: TorchvisionBackbone, wanted: int | None) -> None:
+    try:
+        own = module.latent_dim
+    except UsageError as error:
+        raise UsageError(f"{module.name} does not end in a linear layer: choose another backbone to train") from error
+    if wanted not in (None, own):
+        raise UsageError(f"--latent-dim {wanted}: the latent of {module.name} has {own} dimensions; leave it out")

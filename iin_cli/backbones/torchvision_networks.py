@@ -1,0 +1,151 @@
+"""Torchvision's classification networks: which there are, how each sees images, and how one is built and filled."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torchvision.models.vision_transformer import interpolate_embeddings
+
+from ..errors import UsageError
+from ..plugin_api import Interpolation
+from .pretrained_weights import default_weights, read_weights
+
+__all__ = [
+    "Preprocessing",
+    "build_network",
+    "categories",
+    "check_side",
+    "fixed_seed",
+    "head_name",
+    "model_names",
+    "starting_weights",
+]
+
+RANDOM_WEIGHTS_SEED = 0
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a network sees an image: a square of `image_size`, of it the centre of `crop_size`, then (x − mean) / std.
+
+    Both sizes are in pixels, mean and std those of the channels in [0, 1].
+    """
+
+    image_size: int
+    crop_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: Interpolation
+
+    @classmethod
+    def published(cls, model: str) -> Preprocessing:
+        """Return what torchvision's default weights of `model` were tested with."""
+        wanted = _published(model).transforms()
+        return cls(
+            wanted.resize_size[0],
+            wanted.crop_size[0],
+            tuple(wanted.mean),
+            tuple(wanted.std),
+            wanted.interpolation.value,
+        )
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Preprocessing:
+        """Rebuild from what `as_json` returned."""
+        return cls(**{**values, "mean": tuple(values["mean"]), "std": tuple(values["std"])})
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
+
+
+@functools.cache
+def model_names() -> frozenset[str]:
+    """Return the names of all classification models."""
+    return frozenset(torchvision.models.list_models(module=torchvision.models))
+
+
+def categories(model: str) -> tuple[str, ...]:
+    """Return what the published weights of `model` call their classes."""
+    return tuple(_published(model).meta["categories"])
+
+
+def build_network(model: str, outputs: int, side: int) -> nn.Module:
+    """Build `model` with random weights for images of `side` pixels, without heads that serve its training only.
+
+    Raises UsageError for a side that its layers do not divide.
+    """
+    options: dict[str, Any] = {}
+    if model in ("googlenet", "inception_v3"):
+        # Their published weights expect inputs in [-1, 1], which the network then makes itself.
+        options = {"aux_logits": False, "init_weights": False, "transform_input": True}
+    elif model.startswith("vit_"):
+        options = {"image_size": side}
+    elif model.startswith("maxvit_"):
+        options = {"input_size": (side, side)}
+    try:
+        return torchvision.models.get_model(model, weights=None, num_classes=outputs, **options)
+    except (AssertionError, ValueError) as error:
+        raise _unfit_side(model, side) from error
+
+
+def check_side(network: nn.Module, model: str, side: int) -> None:
+    """Raise UsageError unless images of `side` pixels pass through `network`."""
+    was_training = network.training
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, 3, side, side))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise _unfit_side(model, side) from error
+    finally:
+        network.train(was_training)
+
+
+def head_name(network: nn.Module) -> str:
+    """Return the name of the layer that gives the logits: the last linear one, else the last convolution."""
+    parts = list(network.named_modules())
+    linear = [name for name, part in parts if isinstance(part, nn.Linear)]
+    return (linear or [name for name, part in parts if isinstance(part, nn.Conv2d)])[-1]
+
+
+def starting_weights(model: str, weights: str, side: int) -> tuple[dict[str, Tensor], str]:
+    """Return the tensors that `weights` (default, or a file) stands for, and what to call their source.
+
+    A vision transformer's positions are interpolated to images of `side` pixels. Raises UsageError and CheckpointError
+    as `default_weights` and `read_weights`.
+    """
+    if weights == "default":
+        tensors, source = default_weights(_published(model), model), f"torchvision's file for {model}"
+    else:
+        file = Path(weights).expanduser()
+        tensors, source = read_weights(file), f"the weights file {file}"
+    if model.startswith("vit_") and side != Preprocessing.published(model).crop_size:
+        patch = tensors["conv_proj.weight"].shape[-1] if "conv_proj.weight" in tensors else 0
+        if patch and "encoder.pos_embedding" in tensors:
+            tensors = dict(interpolate_embeddings(side, patch, dict(tensors)))
+    return tensors, source
+
+
+@contextmanager
+def fixed_seed() -> Iterator[None]:
+    """Draw random weights that are always the same, the caller's generator untouched."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(RANDOM_WEIGHTS_SEED)
+        yield
+
+
+def _published(model: str) -> torchvision.models.WeightsEnum:
+    return torchvision.models.get_model_weights(model).DEFAULT
+
+
+def _unfit_side(model: str, side: int) -> UsageError:
+    own = Preprocessing.published(model).crop_size
+    return UsageError(f"--image-size {side}: {model} cannot take images of {side} pixels; its own size is {own}")

@@ -1,0 +1,60 @@
+"""What a fit works on: pairs of a file, and the warning where there are few of them."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from iin_cli.plan import Wishes, plan_translator
+from iin_cli.progress import Silent
+from iin_cli.workflows import materials
+from iin_cli.workflows.materials import from_file, size_factors
+from iin_cli.workflows.pair_files import read_pairs
+from iin_cli.workflows.pair_streams import FixedPairs, SingleRows
+
+
+class Heard(Silent):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, text):
+        self.warnings.append(text)
+
+
+def material(path, pairs, concepts=("digit",)):
+    z_a, z_b = torch.randn(2, pairs, 4, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[1, 0]] * pairs, dtype=torch.uint8)
+    save_file({"z_a": z_a.contiguous(), "z_b": z_b.contiguous(), "mask": mask}, path)
+    heard = Heard()
+    return from_file(read_pairs(path, concepts), None, "variance", heard), heard.warnings
+
+
+@pytest.mark.parametrize(("pairs", "concepts", "what"), [(39, ("digit",), "39 pairs"), (19, (), "38 latents")])
+def test_few_pairs_are_warned_of_with_the_numbers(tmp_path, pairs, concepts, what):
+    path = tmp_path / "pairs.safetensors"
+    (warning,) = material(path, pairs, concepts)[1]
+    assert warning.startswith(f"{path} has {what}, fewer than 10·N = 40: ")
+
+
+def test_enough_pairs_are_not_warned_of(tmp_path):
+    assert material(tmp_path / "pairs.safetensors", 40)[1] == []
+
+
+def test_wide_latents_are_held_out_in_smaller_numbers(tmp_path, monkeypatch):
+    found, _ = material(tmp_path / "pairs.safetensors", 100)
+    plan = plan_translator(4, found.rows, "cpu", Wishes(), True)
+    factors = size_factors(found, None, plan)
+    assert len(found.stream(factors, plan, 0).held_out()["digit"].z_a) == 10
+    monkeypatch.setattr(materials, "WIDE", 3)
+    monkeypatch.setattr(materials, "HELD_OUT_PAIRS_WIDE", 6)
+    stream = found.stream(factors, plan, 0)
+    assert isinstance(stream, FixedPairs)
+    assert len(stream.held_out()["digit"].z_a) == 6
+
+
+def test_pairs_without_a_concept_are_single_latents(tmp_path):
+    found, _ = material(tmp_path / "pairs.safetensors", 50, ())
+    plan = plan_translator(4, found.rows, "cpu", Wishes(batch_pairs=5), True)
+    stream = found.stream(size_factors(found, None, plan), plan, 0)
+    assert isinstance(stream, SingleRows)
+    assert stream.batch(0).z_a.shape == (10, 4)
+    assert found.rows == 100

@@ -59,6 +59,9 @@ class CheckpointInfo:
         columns = ("name", "dim", "sigma", "relation")
         return [{column: factor.get(column) for column in columns} for factor in self.factors]
 
+    def _shown_more(self) -> dict[str, Any]:
+        return {key: value for key, value in self.more.items() if not isinstance(value, list)}
+
     def summary(self) -> dict[str, Any]:
         """Return what a person reads first, one plain value a line."""
         backbone, data = self.backbone or {}, self.data or {}
@@ -73,7 +76,10 @@ class CheckpointInfo:
             "data": data.get("name"),
             **{f"training {key}": value for key, value in _plain(self.training).items()},
             "versions": _joined(self.versions),
-            **_plain(self.more),
+            **{
+                key: _joined(value) if isinstance(value, Mapping) else value
+                for key, value in self._shown_more().items()
+            },
             "sha256": self.sha256[:12],
             "size": f"{self.size_bytes:,} bytes",
             "parameters": f"{self.parameters:,} in {self.tensors} tensors",

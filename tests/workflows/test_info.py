@@ -27,6 +27,8 @@ def translator(tmp_path):
         "training": {"preset": "auto", "heldout_nll": 33.25, "history": [1, 2], "seed": 7},
         "versions": {"iin": "0.1.0", "torch": "2.12"},
         "extra": "kept",
+        "encoder": {"source": "random", "width": 16},
+        "renderings": ["a", "b"],
     }
     checkpoint.save(tmp_path / "translator.safetensors", made.state_dict(), metadata)
     return made, tmp_path / "translator.safetensors"
@@ -58,6 +60,8 @@ def test_a_person_reads_plain_lines(translator):
     assert summary["data"] == "colordigits"
     assert summary["training heldout_nll"] == 33.25
     assert "training history" not in summary
+    assert summary["encoder"] == "source random, width 16"
+    assert "renderings" not in summary
     assert [list(row.values()) for row in entry.factor_rows()] == [
         ["digit", 2, 0.975, "share"],
         ["residual", 4, 0.975, "rest"],

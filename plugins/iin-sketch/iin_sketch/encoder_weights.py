@@ -1,0 +1,124 @@
+"""Weights of the stylizer's encoder: torchvision's VGG-19, a file of its shape, or random filters."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from iin_cli.errors import CheckpointError, UsageError
+from iin_cli.progress import Reporter
+from iin_cli.workflows.opening import module_digest
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.models import VGG19_Weights
+
+from .networks import Encoder, canonical, random_encoder
+from .sketches import as_style
+from .strokes import family
+
+__all__ = ["EncoderWeights", "default_file", "open_encoder"]
+
+DEFAULT = VGG19_Weights.IMAGENET1K_V1
+RANDOM_SEED = 19
+# What random filters are scaled on: stroke drawings, and noise as smooth as photographs are.
+SCALING_IMAGES = 8
+SCALING_SIDE = 64
+
+
+@dataclass(frozen=True)
+class EncoderWeights:
+    """An encoder, where its weights are from (`default`, `random`, or the path of a file), and their sha256."""
+
+    encoder: Encoder
+    source: str
+    sha256: str
+
+    @property
+    def provenance(self) -> dict[str, str | int]:
+        """What a stylizer remembers of its encoder."""
+        return {"source": self.source, "sha256": self.sha256, "width": self.encoder.width}
+
+
+def default_file() -> Path:
+    """Return where torch's cache has VGG-19's weights, or would have them."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(DEFAULT.url).name
+
+
+def open_encoder(wanted: str, random_width: int, report: Reporter) -> EncoderWeights:
+    """Return the encoder with the weights `wanted`: default, random, or a file; says aloud what is not the default.
+
+    Args:
+        random_width: channels of a random encoder's first layer.
+
+    Raises CheckpointError for a file that cannot be read or fits no VGG-19, and for weights that cannot be fetched.
+    """
+    if wanted == "default":
+        encoder = _of_state(_default_state(), default_file())
+        return EncoderWeights(encoder, wanted, module_digest(encoder))
+    if wanted == "random":
+        encoder = random_encoder(random_width, RANDOM_SEED, _scaling_images())
+        report.warn(
+            "the stylizer's encoder has random weights, not VGG-19's: its strokes are simpler; "
+            f"with VGG-19's weights in {default_file()} they would be drawn with those"
+        )
+        return EncoderWeights(encoder, wanted, module_digest(encoder))
+    path = Path(wanted).expanduser()
+    if not path.is_file():
+        raise UsageError(f"--encoder-weights {wanted}: no such file; write default, random, or the path of a file")
+    encoder = _of_state(_read(path), path)
+    report.warn(f"the stylizer's encoder has the weights of {path}, not torchvision's VGG-19")
+    return EncoderWeights(encoder, str(path.resolve()), module_digest(encoder))
+
+
+def _default_state() -> dict[str, Tensor]:
+    file = default_file()
+    if file.is_file():
+        return _read(file)
+    try:
+        return dict(DEFAULT.get_state_dict(progress=False, check_hash=True))
+    except (OSError, RuntimeError) as error:
+        raise CheckpointError(
+            f"VGG-19's weights cannot be fetched ({' '.join(str(error).split())}): place {file.name} in {file.parent}, "
+            "or use --encoder-weights random"
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            # Of old or foreign pickles torch warns before it refuses them; the refusal is enough.
+            warnings.simplefilter("ignore")
+            return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{path} holds no weights that can be read safely: {reason}") from error
+
+
+def _of_state(state: dict[str, Tensor], path: Path) -> Encoder:
+    first = state.get("features.0.weight")
+    if not isinstance(first, Tensor) or first.dim() != 4:
+        raise CheckpointError(f"{path} holds no VGG-19: it has no features.0.weight; use torchvision's vgg19")
+    encoder = Encoder(len(first))
+    try:
+        encoder.load_state_dict({name: state[name] for name in encoder.state_dict()})
+    except (KeyError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise CheckpointError(f"{path} holds weights of another network than VGG-19: {reason}") from error
+    return encoder
+
+
+def _scaling_images() -> Tensor:
+    drawings = family(SCALING_IMAGES, RANDOM_SEED, SCALING_SIDE)
+    drawn = as_style(drawings, torch.arange(SCALING_IMAGES) % 2 == 0)
+    coarse = torch.randn(
+        SCALING_IMAGES, 3, SCALING_SIDE // 4, SCALING_SIDE // 4, generator=torch.Generator().manual_seed(RANDOM_SEED)
+    )
+    smooth = F.interpolate(coarse, size=(SCALING_SIDE, SCALING_SIDE), mode="bicubic")
+    return torch.cat((drawn, canonical(smooth).images))

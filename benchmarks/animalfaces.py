@@ -18,11 +18,12 @@ from stages import computed, machine, run
 from torch import Tensor
 
 from iin_cli.data import open_dataset
+from iin_cli.data.latents import as_images
 from iin_cli.distributed import noise
 from iin_cli.progress import Silent
 from iin_cli.translator.edit import ou_walk, swap
 from iin_cli.workflows.grouping import find_providers, grouped
-from iin_cli.workflows.opening import OpenTranslator, open_translator
+from iin_cli.workflows.opening import OpenTranslator, open_backbone, open_translator
 
 DATA = "animalfaces"
 CONCEPTS = ("roundness", "greyscale")
@@ -73,9 +74,6 @@ def responses(opened: OpenTranslator, z: Tensor) -> dict[str, float]:
 
 def untouched(opened: OpenTranslator, images: np.ndarray, path: Path) -> bool:
     """Whether the network's logits are the same bits with a translator attached as alone."""
-    from iin_cli.data.latents import as_images
-    from iin_cli.workflows.opening import open_backbone
-
     alone = open_backbone(str(path)).backbone
     with torch.inference_mode():
         return torch.equal(alone(as_images(images)), opened.backbone(as_images(images)))

@@ -1,7 +1,8 @@
 """`shapes`, whose corner roundness is a known number: how much of it each factor holds.
 
-Two translators of one backbone trained here: one fitted to ground-truth differ pairs (each shape drawn again with other
-corners), one to the pairs that two sketches make. Prints Markdown tables.
+The backbone, trained here, is a classifier of the corners, so that it knows of roundness at all. Two translators of it:
+one fitted to ground-truth differ pairs (each shape drawn again with other corners), one to the pairs that two sketches
+make. Prints Markdown tables.
 
     uv run python benchmarks/shapes.py [--work runs/shapes]
 """
@@ -19,7 +20,8 @@ from stages import computed, machine, run
 from iin_cli.data import open_dataset
 from iin_cli.workflows.opening import open_translator
 
-DATA = "shapes"
+DATA = "shapes:corners"
+OTHER = "attribute:turn"
 PAIRS = {"ground truth": "redraw:roundness", "two sketches": "roundness"}
 GOALS = {"roundness": "≥ 0.8"}
 
@@ -48,21 +50,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("runs/shapes"))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--backbone", default="autoencoder", help="autoencoder or classifier")
-    parser.add_argument("--backbone-seconds", default="600")
-    parser.add_argument("--translator-seconds", default="600")
+    parser.add_argument("--backbone", default="classifier", help="classifier or autoencoder")
+    parser.add_argument("--image-size", default="32")
+    parser.add_argument("--backbone-steps", default="4000")
+    parser.add_argument("--backbone-seconds", default="330")
+    parser.add_argument("--translator-seconds", default="300")
     parser.add_argument("--sigma", default="0.9", help="correlation of pairs that share a factor")
     given = parser.parse_args()
     work, seed = given.work, str(given.seed)
     work.mkdir(parents=True, exist_ok=True)
     where = ["--data", DATA, "--seed", seed]
-    limit = ["--max-seconds", given.backbone_seconds, "--out", str(work / "backbone")]
-    results = [run(work, "backbone", ["train-backbone", "--backbone", given.backbone, *where, *limit])]
+    limit = ["--steps", given.backbone_steps, "--max-seconds", given.backbone_seconds, "--image-size", given.image_size]
+    trained = ["--backbone", given.backbone, *where, *limit, "--out", str(work / "backbone")]
+    results = [run(work, "backbone", ["train-backbone", *trained])]
     fits, found = {}, {}
     for number, (pairs, concept) in enumerate(PAIRS.items()):
         name = f"fit-{number}"
         out = ["--out", str(work / name), "--max-seconds", given.translator_seconds, "--sigma", given.sigma]
-        concepts = ["--concept", concept, "--concept", "attribute:hue"]
+        concepts = ["--concept", concept, "--concept", OTHER]
         fits[pairs] = run(work, name, ["fit-translator", "--backbone", str(work / "backbone"), *concepts, *where, *out])
         found[pairs] = computed(work, f"evaluation-{number}", lambda fit=work / name: evaluate(fit))
         results += [fits[pairs], found[pairs]]

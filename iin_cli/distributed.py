@@ -1,4 +1,4 @@
-"""Rank, shard and per-sample noise: the same alone and under torchrun.
+"""Rank, shard, device and random numbers: the same alone and under torchrun.
 
 Randomness belongs to the sample, work to the rank: the noise of a sample depends on its seed only, and is drawn on the
 CPU so that neither batch, rank nor device changes it.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import atexit
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
@@ -17,7 +18,18 @@ from .errors import UsageError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["choose_device", "draw_seed", "gather", "is_main_rank", "noise", "rank", "shard", "world_size"]
+__all__ = [
+    "bfloat16_is_fast",
+    "choose_device",
+    "draw_seed",
+    "gather",
+    "is_main_rank",
+    "noise",
+    "rank",
+    "seeded",
+    "shard",
+    "world_size",
+]
 
 
 def rank() -> int:
@@ -66,6 +78,27 @@ def noise(seeds: Sequence[int], dim: int) -> torch.Tensor:
     return rows
 
 
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Let what knows torch's own generators only (initial weights, dropout, transforms) draw what `seed` decides.
+
+    Args:
+        device: where numbers are drawn besides the CPU.
+
+    The state of these generators is the caller's again afterwards.
+    """
+    import torch
+
+    on_gpu = device is not None and device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_gpu else []):
+        # Not torch.manual_seed, which would reseed every GPU as well.
+        torch.default_generator.manual_seed(seed)
+        if on_gpu:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
 def draw_seed(given: int | None) -> int:
     """Return the user's seed, or a fresh one to be recorded."""
     return secrets.randbelow(2**31) if given is None else given
@@ -90,3 +123,18 @@ def choose_device(wanted: str) -> torch.device:
     ):
         raise UsageError(f"--device {wanted}: this machine has none; use --device cpu or auto")
     return device
+
+
+def bfloat16_is_fast(device: torch.device) -> bool:
+    """Say whether `device` has instructions for matrix products in bfloat16; without them it emulates them slowly."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    # Not in every torch from 2.10 on.
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return torch.cpu._is_avx512_bf16_supported()
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))

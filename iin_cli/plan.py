@@ -31,6 +31,8 @@ WIDE = 256
 # and no measurement, so that the same command makes the same plan again when it is resumed.
 CPU_SECONDS, CPU_FLOPS, CPU_FLOPS_BFLOAT16 = 600.0, 4e10, 1.2e11
 LEAST_STEPS_WIDE = 600
+# Of a feature's std. Fewer than 10·N rows are known by heart within a hundred steps unless they are blurred.
+FEATURE_NOISE, FEATURE_NOISE_FEW = 0.01, 0.3
 # Libraries and interpreter, before the first latent.
 PROGRAM_BYTES = 5 * 2**27
 
@@ -177,7 +179,8 @@ def plan_translator(
     if isinstance(wishes.sigma, Mapping):
         said["sigmas"] = dict(said.pop("sigma"))
     plan = _auto(dim, rows, device, bfloat16) if wishes.preset == "auto" else _published(dim, wishes.preset)
-    plan = replace(plan, autocast=bfloat16, feature_noise=0.01 if deterministic_latents else 0.0)
+    noise = FEATURE_NOISE if rows >= 10 * dim else FEATURE_NOISE_FEW
+    plan = replace(plan, autocast=bfloat16, feature_noise=noise if deterministic_latents else 0.0)
     plan = replace(plan, **said)
     return replace(
         plan,

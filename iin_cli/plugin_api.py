@@ -300,7 +300,9 @@ class Backbone(ABC):
         `weights` (default, none, or a file) is where a network that exists elsewhere starts from; one that is only ever
         trained here starts from nothing. Raises UsageError if impossible.
         """
-        raise UsageError(f"{cls.__name__.lower()} cannot be trained here")
+        raise UsageError(
+            f"{cls.__name__.lower()} cannot be trained here: train it elsewhere, then give a fit the file by --weights"
+        )
 
     def recipe(self, max_steps: int | None, seed: int) -> Recipe:
         """Return the training recipe. UsageError if there is none."""

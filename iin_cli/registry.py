@@ -14,17 +14,18 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from .errors import PluginError, UsageError, nearest
+from .progress import Reporter, Silent, Task
 
-__all__ = ["GROUPS", "Found", "PluginRow", "find", "list_plugins", "names"]
+__all__ = ["FIRST_PARTY", "GROUPS", "Found", "PluginRow", "find", "list_plugins", "names"]
 
 Group = Literal["backbones", "datasets", "concepts", "commands"]
 GROUPS: tuple[Group, ...] = ("backbones", "datasets", "concepts", "commands")
 # Names that live in a first-party plugin, so that a missing one says what to install.
-FIRST_PARTY = {
-    "roundness": "iin-sketch",
-    "sketch": "iin-sketch",
-    "train-stylizer": "iin-sketch",
-    "timm": "iin-timm",
+FIRST_PARTY: dict[Group, dict[str, str]] = {
+    "backbones": {"timm": "iin-timm"},
+    "datasets": {},
+    "concepts": {"roundness": "iin-sketch", "sketch": "iin-sketch"},
+    "commands": {"train-stylizer": "iin-sketch"},
 }
 
 
@@ -88,23 +89,24 @@ def find(group: Group, wanted: str) -> Found:
     return Found(name, argument, _load(mine[0]))
 
 
-def list_plugins() -> list[PluginRow]:
+def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
     """Load every entry point, each on its own, and say how it went."""
-    rows = []
-    for group in GROUPS:
-        points = _points(group)
-        taken = [point.name for point in points]
-        for point in points:
-            distribution, version = _distribution(point)
-            status, error = (
-                ("ok", None) if taken.count(point.name) == 1 else ("conflict", "another package has this name")
-            )
-            try:
-                _load(point)
-            except PluginError as problem:
-                status, error = "broken", str(problem)
-            rows.append(PluginRow(group, point.name, distribution, version, status, error))
+    every = {group: _points(group) for group in GROUPS}
+    with (report or Silent()).task("loading plugins", sum(map(len, every.values())), "plugins") as task:
+        rows = [_row(group, point, points, task) for group, points in every.items() for point in points]
     return sorted(rows, key=lambda row: (row.group, row.name, row.distribution))
+
+
+def _row(group: Group, point: EntryPoint, points: list[EntryPoint], task: Task) -> PluginRow:
+    """Load one of the `points` of a group."""
+    alone = [other.name for other in points].count(point.name) == 1
+    status, error = ("ok", None) if alone else ("conflict", "another package has this name")
+    try:
+        _load(point)
+    except PluginError as problem:
+        status, error = "broken", str(problem)
+    task.advance()
+    return PluginRow(group, point.name, *_distribution(point), status, error)
 
 
 def _points(group: Group) -> list[EntryPoint]:
@@ -124,8 +126,8 @@ def _split(wanted: str) -> tuple[str, str | None]:
 
 
 def _hint(name: str, group: Group) -> str:
-    if name in FIRST_PARTY:
-        return f"it comes with the package {FIRST_PARTY[name]}, which is not installed"
+    if name in FIRST_PARTY[group]:
+        return f"it comes with the package {FIRST_PARTY[group][name]}, which is not installed"
     return nearest(name, names(group))
 
 

@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from iin_cli.distributed import choose_device, draw_seed, is_main_rank, noise, rank, shard, world_size
+from iin_cli.distributed import (
+    bfloat16_is_fast,
+    choose_device,
+    draw_seed,
+    is_main_rank,
+    noise,
+    rank,
+    seeded,
+    shard,
+    world_size,
+)
 from iin_cli.errors import UsageError
 
 
@@ -56,6 +66,42 @@ def test_noise_is_standard_normal():
     assert drawn.std().item() == pytest.approx(1, abs=0.02)
     # Neighbouring seeds are as strange to each other as any.
     assert (drawn[:-1] * drawn[1:]).mean().item() == pytest.approx(0, abs=0.02)
+
+
+def test_seeded_draws_depend_on_the_seed_only_and_touch_nothing():
+    def drawn(seed):
+        with seeded(seed, torch.device("cpu")):
+            return torch.rand(()).item()
+
+    before = torch.get_rng_state()
+    first = drawn(1)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.rand(5)
+    assert drawn(1) == first
+    assert drawn(2) != first
+
+
+def test_the_callers_generator_is_its_own_again_after_a_failure():
+    before = torch.get_rng_state()
+    with pytest.raises(ZeroDivisionError), seeded(3):
+        raise ZeroDivisionError
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("abilities", "fast"),
+    [
+        ({"avx512_bf16": True}, True),
+        ({"amx_bf16": True, "avx512_bf16": False}, True),
+        ({"bf16": True}, True),
+        ({"avx2": True, "avx512_bf16": False}, False),
+        ({}, False),
+    ],
+)
+def test_bfloat16_is_fast_where_the_processor_multiplies_it(monkeypatch, abilities, fast):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    assert bfloat16_is_fast(torch.device("cpu")) == fast
+    assert not bfloat16_is_fast(torch.device("mps"))
 
 
 def test_a_seed_is_the_users_or_fresh():

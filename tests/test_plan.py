@@ -31,6 +31,8 @@ def test_auto_follows_data_and_device():
     assert plan(rows=2000).steps < plan(rows=50_000).steps < plan(rows=50_000, device="cuda").steps
     assert plan(2048).hidden < plan(2048, device="cuda").hidden
     assert plan(deterministic=True).feature_noise > plan().feature_noise == 0
+    few, many = plan(deterministic=True, rows=639), plan(deterministic=True, rows=640)
+    assert few.feature_noise > many.feature_noise
     assert plan().patience > 0
     assert plan_translator(64, 1000, "cpu", Wishes(), False, bfloat16=True).autocast
     assert not plan().autocast

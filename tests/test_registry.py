@@ -1,10 +1,12 @@
 """Plugins come in by name, one at a time; a bad one is named and stepped round."""
 
 import sys
+from contextlib import contextmanager
 
 import pytest
 
 from iin_cli.errors import PluginError, UsageError
+from iin_cli.progress import Silent
 from iin_cli.registry import GROUPS, find, list_plugins, names
 
 GOOD = "def thing(argument=None):\n    return argument\n"
@@ -154,11 +156,36 @@ def test_an_unknown_name_brings_the_nearest():
         find("backbones", "zzz:argument")
 
 
-def test_a_first_party_plugin_that_is_not_installed_is_named():
-    if "roundness" in names("concepts"):
-        pytest.skip("iin-sketch is installed here")
-    with pytest.raises(UsageError, match="comes with the package iin-sketch"):
-        find("concepts", "roundness")
+@pytest.mark.parametrize(
+    ("group", "name", "package"),
+    [
+        ("concepts", "roundness", "iin-sketch"),
+        ("concepts", "sketch:a.png,b.png", "iin-sketch"),
+        ("backbones", "timm:convnext_tiny", "iin-timm"),
+        ("commands", "train-stylizer", "iin-sketch"),
+    ],
+)
+def test_a_first_party_plugin_that_is_not_installed_is_named(monkeypatch, group, name, package):
+    monkeypatch.setattr("iin_cli.registry.entry_points", lambda group: ())
+    with pytest.raises(UsageError, match=f"comes with the package {package}, which is not installed"):
+        find(group, name)
+
+
+def test_loading_plugins_tells_where_it_stands():
+    class Counting(Silent):
+        done = 0
+
+        @contextmanager
+        def task(self, description, total, unit="it"):
+            self.total = total
+            yield self
+
+        def advance(self, amount=1, **metrics):
+            self.done += amount
+
+    counting = Counting()
+    rows = list_plugins(counting)
+    assert counting.done == counting.total == len(rows)
 
 
 def test_rows_are_json_values(install):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import UsageError
-from ..plugin_api import Backbone, DataFacts
+from ..plugin_api import Backbone, DataFacts, no_argument
 from .recipes import AutoencoderRecipe, inferred_steps
 
 __all__ = ["ActNorm", "Autoencoder", "Decoder", "Encoder", "check_image_size", "paper_latent_dim"]
@@ -219,8 +219,7 @@ class Autoencoder(nn.Module, Backbone):
 
         Raises UsageError for an argument (it takes none) or an image size that is not a power of two from 32 up.
         """
-        if argument is not None:
-            raise UsageError(f"autoencoder takes no argument, and {argument!r} was given: write --backbone autoencoder")
+        no_argument("backbone autoencoder", argument)
         model = cls(facts.image_size, latent_dim)
         model.train_items = facts.train_items
         return model

@@ -9,12 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..errors import DataError, UsageError
-from ..plugin_api import Backbone, DataFacts, Recipe
+from ..distributed import seeded
+from ..errors import DataError
+from ..plugin_api import Backbone, DataFacts, Recipe, no_argument
 from .autoencoder import Encoder, check_image_size, paper_latent_dim
-from .recipes import cosine_rate, inferred_steps, seeded, training_precision
+from .recipes import cosine_rate, inferred_steps, training_precision
 
 __all__ = ["Classifier", "ClassifierRecipe"]
+
+NO_CLASSES = "a classifier needs class labels, and the data has none: use class subfolders or labels.csv"
 
 
 class Classifier(nn.Module, Backbone):
@@ -84,12 +87,9 @@ class Classifier(nn.Module, Backbone):
         Raises DataError for data without class labels or with a single class, UsageError for an argument (it takes
         none) or an image size that is not a power of two from 32 up.
         """
-        if argument is not None:
-            raise UsageError(f"classifier takes no argument, and {argument!r} was given: write --backbone classifier")
+        no_argument("backbone classifier", argument)
         if facts.classes is None:
-            raise DataError(
-                "a classifier needs class labels, and the data has none: use class subfolders or labels.csv"
-            )
+            raise DataError(NO_CLASSES)
         model = cls(facts.image_size, facts.classes, latent_dim)
         model.train_items = facts.train_items
         return model
@@ -138,8 +138,9 @@ class ClassifierRecipe(Recipe):
         labels = _require_labels(labels)
         self.optimizer.param_groups[0]["lr"] = cosine_rate(fraction, self.peak_rate)
         self.backbone.train()
-        # Views and dropout draw from torch's own generator.
-        with seeded(self.generator, images.device), training_precision(images.device):
+        # Of views and dropout, which draw from torch's own generators.
+        seed = int(torch.randint(2**62, (), generator=self.generator))
+        with seeded(seed, images.device), training_precision(images.device):
             if self.augment is not None:
                 images = torch.stack([self.augment(image) for image in images])
             logits = self.backbone(images.contiguous(memory_format=torch.channels_last)).float()
@@ -176,5 +177,5 @@ class ClassifierRecipe(Recipe):
 
 def _require_labels(labels: Tensor | None) -> Tensor:
     if labels is None:
-        raise DataError("a classifier needs class labels, and the data has none: use class subfolders or labels.csv")
+        raise DataError(NO_CLASSES)
     return labels

@@ -1,4 +1,4 @@
-"""Read weights that were trained elsewhere, from torch's cache or a file, and put them into a network by name."""
+"""Weights that torchvision published, from torch's cache or the network, and any weights put into a network by name."""
 
 from __future__ import annotations
 
@@ -9,22 +9,18 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from http.client import HTTPException
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from ..errors import CheckpointError, UsageError
+from ..io.weights import read_weights, reason_of
 
-__all__ = ["default_weights", "load_weights", "read_weights"]
+__all__ = ["cached_file", "default_weights", "load_weights"]
 
-# What training scripts wrap the weights in, and what wrappers of a network put before its names.
-WRAPPERS = ("state_dict", "model_state_dict", "model")
-PREFIX = "module."
 SHOWN_KEYS = 3
 # Names in published files that torchvision has since changed: of DenseNet, and of the vision transformers.
 OLD_NAMES = (
@@ -34,16 +30,24 @@ OLD_NAMES = (
 )
 
 
-def default_weights(weights: WeightsEnum, called: str) -> dict[str, Tensor]:
+def cached_file(weights: WeightsEnum) -> Path:
+    """Return where torch hub's cache has torchvision's `weights`, or would have them."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+
+
+def default_weights(
+    weights: WeightsEnum, called: str, otherwise: str = "--weights none for random ones"
+) -> dict[str, Tensor]:
     """Return torchvision's `weights` by its own loader: from torch hub's cache, else fetched into it.
 
     Args:
         called: the network's name, for messages.
+        otherwise: what to type where they cannot be had.
 
     Raises UsageError when they are neither there nor can be fetched (naming file and folder), CheckpointError when the
     cached file is damaged.
     """
-    file = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
+    file = cached_file(weights)
     if file.is_file():
         return read_weights(file)
     try:
@@ -53,38 +57,9 @@ def default_weights(weights: WeightsEnum, called: str) -> dict[str, Tensor]:
             return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, HTTPException, RuntimeError) as error:
         raise UsageError(
-            f"the weights of {called} cannot be fetched ({_one_line(error)}): place {file.name} in {file.parent}, "
-            "or use --weights none for random ones"
+            f"the weights of {called} cannot be fetched ({reason_of(error)}): place {file.name} in {file.parent}, "
+            f"or use {otherwise}"
         ) from error
-
-
-def read_weights(file: Path) -> dict[str, Tensor]:
-    """Read name -> tensor from a `.safetensors` file or one that `torch.save` wrote, the latter without running code.
-
-    Raises CheckpointError for a missing or damaged file, or one that holds anything but tensors.
-    """
-    if not file.is_file():
-        raise CheckpointError(f"no such weights file: {file}; --weights is default, none, or a file")
-    try:
-        if file.suffix == ".safetensors":
-            content: Any = load_file(file)
-        else:
-            content = torch.load(file, map_location="cpu", weights_only=True)
-    except MemoryError:
-        raise
-    # What a damaged pickle raises is anyone's guess.
-    except Exception as error:
-        # Torch would advise to run the code that it refused.
-        reason = "" if isinstance(error, UnpicklingError) else f" ({_one_line(error)})"
-        raise CheckpointError(
-            f"the weights file {file} cannot be read{reason}: it is damaged, or holds more than tensors"
-        ) from error
-    for wrapper in WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    if not (isinstance(content, Mapping) and content and all(isinstance(part, Tensor) for part in content.values())):
-        raise CheckpointError(f"the weights file {file} does not hold a network's weights: tensors by name")
-    return _without_prefix(content)
 
 
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str, but: str | None = None) -> None:
@@ -94,7 +69,7 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str,
         source: where they came from, for messages.
         but: name of a module whose weights stay as they are.
 
-    Raises CheckpointError naming the first tensors that are missing, unknown, or of another shape.
+    Raises CheckpointError naming the first tensors that are missing, unknown, of another shape, or not finite.
     """
     own = network.state_dict()
     known = {_spelled(name, own): tensor for name, tensor in tensors.items()}
@@ -113,6 +88,11 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str,
     if misfits:
         more = f", and {len(misfits) - SHOWN_KEYS} more" if len(misfits) > SHOWN_KEYS else ""
         raise CheckpointError(f"{source} has weights of another network: {', '.join(misfits[:SHOWN_KEYS])}{more}")
+    if spoilt := [name for name, tensor in known.items() if tensor.is_floating_point() and not tensor.isfinite().all()]:
+        raise CheckpointError(
+            f"{source} has values that are not finite in {len(spoilt)} of {len(known)} tensors, {spoilt[0]} first: "
+            "it is what a diverged training left; use another"
+        )
     complete = OrderedDict({**own, **known})
     # Some modules ask which version of them wrote the file; the names are this version's by now.
     complete._metadata = own._metadata
@@ -124,12 +104,3 @@ def _spelled(name: str, own: Mapping[str, Any]) -> str:
     for old, new in OLD_NAMES:
         name = name if name in own else re.sub(old, new, name)
     return name
-
-
-def _without_prefix(content: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    wrapped = all(name.startswith(PREFIX) for name in content)
-    return {name.removeprefix(PREFIX) if wrapped else name: tensor for name, tensor in content.items()}
-
-
-def _one_line(error: BaseException) -> str:
-    return str(getattr(error, "reason", error)).strip().split("\n")[0].rstrip(".:") or type(error).__name__

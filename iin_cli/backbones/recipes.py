@@ -6,20 +6,19 @@ The loop owns data, clock and checkpoints; a recipe owns losses, optimisers and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from ..distributed import bfloat16_is_fast
 from ..plugin_api import Recipe
 from .discriminator import PatchDiscriminator, discriminator_loss, feature_similarity
 
 if TYPE_CHECKING:
     from .autoencoder import Autoencoder
 
-__all__ = ["AutoencoderRecipe", "cosine_rate", "inferred_steps", "nelbo", "seeded", "training_precision"]
+__all__ = ["AutoencoderRecipe", "cosine_rate", "inferred_steps", "nelbo", "training_precision"]
 
 # A unit of the latent is active when its mean varies by more than this over the images (Burda et al. 2016).
 ACTIVE_VARIANCE = 0.01
@@ -27,29 +26,7 @@ ACTIVE_VARIANCE = 0.01
 
 def training_precision(device: torch.device) -> torch.autocast:
     """Return the autocast context to train under on `device`: bfloat16 where the hardware multiplies it faster."""
-    if device.type == "cpu":
-        # Without the instructions oneDNN emulates bfloat16, which is slower than float32.
-        abilities = torch.cpu.get_capabilities()
-        fast = bool(abilities.get("avx512_bf16") or abilities.get("amx_bf16"))
-    else:
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)
-
-
-@contextmanager
-def seeded(generator: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Let dropout and torchvision's transforms, which know torch's own generators only, draw what `generator` decides.
-
-    The state of torch's generators, of the CPU and of `device`, is the caller's again afterwards.
-    """
-    seed = int(torch.randint(2**62, (), generator=generator))
-    on_gpu = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if on_gpu else []):
-        torch.default_generator.manual_seed(seed)
-        if on_gpu:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(device))
 
 
 def cosine_rate(fraction: float, peak: float, warm_up: float = 0.02) -> float:

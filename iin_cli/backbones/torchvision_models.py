@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResizedCrop
 from torchvision.transforms.v2.functional import center_crop
 
+from ..distributed import seeded
 from ..errors import DataError, UsageError
 from ..plugin_api import Backbone, DataFacts, no_argument
 from .classifier import ClassifierRecipe
@@ -29,7 +30,6 @@ from .torchvision_networks import (
     build_network,
     categories,
     check_side,
-    fixed_seed,
     head_name,
     model_names,
     starting_weights,
@@ -40,6 +40,8 @@ __all__ = ["TorchvisionBackbone"]
 # Pixels that go through a network at once: about 40 images of 224², whose activations stay below a GiB.
 PIXELS_AT_ONCE = {"cpu": 2**21, "cuda": 2**24}
 SMALLEST_CROP = 0.5
+# Always the same: a translator must find the very network again that it was fitted to.
+RANDOM_WEIGHTS_SEED = 0
 
 
 class TorchvisionBackbone(nn.Module, Backbone):
@@ -117,7 +119,7 @@ class TorchvisionBackbone(nn.Module, Backbone):
         # Read first: what cannot be read should not have to wait for a network.
         side = Preprocessing.published(cls.model).crop_size
         tensors, source = ({}, "") if weights == "none" else starting_weights(cls.model, weights, side)
-        with fixed_seed():
+        with seeded(RANDOM_WEIGHTS_SEED):
             module = cls(categories(cls.model))
             outputs = len(tensors.get(f"{head_name(module.network)}.weight", module.classes))
             if outputs != len(module.classes):
@@ -131,7 +133,7 @@ class TorchvisionBackbone(nn.Module, Backbone):
         """Rebuild the module of a checkpoint, its weights still to be loaded."""
         values = dict(config)
         bound, classes = _bound(values.pop("model")), tuple(values.pop("classes"))
-        with fixed_seed():
+        with seeded(RANDOM_WEIGHTS_SEED):
             return bound(classes, Preprocessing.from_json(values))
 
     @classmethod

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,21 +13,19 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from ..errors import UsageError
+from ..io.weights import read_weights
 from ..plugin_api import Interpolation
-from .pretrained_weights import default_weights, read_weights
+from .pretrained_weights import default_weights
 
 __all__ = [
     "Preprocessing",
     "build_network",
     "categories",
     "check_side",
-    "fixed_seed",
     "head_name",
     "model_names",
     "starting_weights",
 ]
-
-RANDOM_WEIGHTS_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -132,14 +128,6 @@ def starting_weights(model: str, weights: str, side: int) -> tuple[dict[str, Ten
         if patch and "encoder.pos_embedding" in tensors:
             tensors = dict(interpolate_embeddings(side, patch, dict(tensors)))
     return tensors, source
-
-
-@contextmanager
-def fixed_seed() -> Iterator[None]:
-    """Draw random weights that are always the same, the caller's generator untouched."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(RANDOM_WEIGHTS_SEED)
-        yield
 
 
 def _published(model: str) -> torchvision.models.WeightsEnum:

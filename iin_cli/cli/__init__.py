@@ -11,8 +11,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ..errors import IinError, PluginError
-from ..registry import find, names
+from ..errors import IinError, UsageError
+from ..registry import FIRST_PARTY, find, names
 
 __all__ = ["app", "main"]
 
@@ -68,20 +68,22 @@ for _name in COMMANDS:
 
 
 def _add_plugin_command(name: str) -> None:
-    """Add the command `name` of a plugin; for a broken plugin one that only says what is wrong with it."""
+    """Add the command `name` of a plugin; of one that is broken or missing, a command that only says so."""
     try:
         app.command(name)(find("commands", name).factory)
-    except PluginError as problem:
-        message = str(problem)
+    except UsageError as found:
+        problem = found
 
-        def broken(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
-            raise PluginError(message)
+        def unusable(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
+            raise problem
 
-        broken.__doc__ = "(of a plugin that cannot be loaded: `iin plugins` says why)"
-        app.command(name, context_settings={"ignore_unknown_options": True})(broken)
+        unusable.__doc__ = "(of a plugin that cannot be loaded: `iin plugins` says why)"
+        # Not even --help has another answer.
+        settings = {"ignore_unknown_options": True, "help_option_names": []}
+        app.command(name, hidden=name not in names("commands"), context_settings=settings)(unusable)
 
 
-for _name in names("commands"):
+for _name in sorted({*names("commands"), *FIRST_PARTY["commands"]}):
     if _name not in COMMANDS:
         _add_plugin_command(_name)
 

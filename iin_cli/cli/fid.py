@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .options import BatchOpt, DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, MovedBackboneOpt, QuietOpt
+from .options import BatchOpt, DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, MovedBackboneOpt, QuietOpt, SplitOpt
 from .output import print_result, reporter
 
 __all__ = ["fid"]
@@ -19,13 +19,12 @@ CountOpt = Annotated[
     int | None,
     typer.Option("--n", help="Images of each set; default: all, of a translator as many as the other has.", min=2),
 ]
-WeightsOpt = Annotated[
+FeatureWeightsOpt = Annotated[
     Path | None,
     typer.Option(
         "--weights", help="The feature network's weights (.pth, .safetensors); default: the official.", metavar="FILE"
     ),
 ]
-SplitOpt = Annotated[str, typer.Option("--split", help="Which part of a dataset: train, test or all.")]
 ChoiceSeedOpt = Annotated[
     int, typer.Option("--seed", help="First seed of the images generated; also chooses --n of more images.", min=0)
 ]
@@ -39,7 +38,7 @@ def fid(
     a: FirstArg,
     b: SecondArg,
     n: CountOpt = None,
-    weights: WeightsOpt = None,
+    weights: FeatureWeightsOpt = None,
     split: SplitOpt = "test",
     save_stats: SaveStatsOpt = None,
     data_root: DataRootOpt = None,

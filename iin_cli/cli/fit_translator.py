@@ -43,7 +43,10 @@ def fit_translator(
     concept: Annotated[
         list[str] | None,
         typer.Option(
-            "--concept", "-c", help="A concept, NAME or NAME:ARGUMENT; repeat for several, none: unsupervised."
+            "--concept",
+            "-c",
+            help="A concept, NAME or NAME:ARGUMENT; repeat for several, none: unsupervised.",
+            metavar="NAME[:ARG]",
         ),
     ] = None,
     latents: Annotated[

@@ -78,7 +78,12 @@ TranslatorOpt = Annotated[
 ]
 MovedBackboneOpt = Annotated[
     Path | None,
-    typer.Option("--backbone", "-b", help="Where the translator's backbone lies now, if it was moved.", metavar="CKPT"),
+    typer.Option(
+        "--backbone",
+        "-b",
+        help="Where the translator's backbone, or its weights file, lies now, if it was moved.",
+        metavar="CKPT",
+    ),
 ]
 OutOpt = Annotated[
     Path | None,

@@ -106,16 +106,19 @@ class _LineTask:
         self.done, self.started = 0.0, time.monotonic()
         self.spoken = self.started + FIRST_BEAT_SECONDS - HEARTBEAT_SECONDS
         self.metrics: dict[str, float | str] = {}
+        self.has_news = True
 
     def advance(self, amount: float = 1, **metrics: float | str) -> None:
         self.done += amount
         self.metrics.update(metrics)
+        self.has_news = True
         now = time.monotonic()
         if now - self.spoken >= HEARTBEAT_SECONDS:
             self.spoken = now
             self.say(now)
 
     def say(self, now: float) -> None:
+        self.has_news = False
         elapsed = max(now - self.started, 1e-9)
         total = f"/{self.total:g}" if self.total else ""
         speed = f"{self.done / elapsed:.3g} {self.unit}/s"
@@ -131,7 +134,7 @@ class _Lines:
     def task(self, description: str, total: float | None, unit: str = "it") -> Iterator[Task]:
         task = _LineTask(description, total, unit)
         yield task
-        if time.monotonic() - task.started >= 2:
+        if time.monotonic() - task.started >= 2 and task.has_news:
             task.say(time.monotonic())
 
     def note(self, text: str) -> None:

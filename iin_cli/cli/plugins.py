@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from .options import DebugOpt, JsonOpt
-from .output import print_result
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from .options import DebugOpt, JsonOpt, QuietOpt
+from .output import print_result, reporter
+
+if TYPE_CHECKING:
+    from ..registry import PluginRow
 
 __all__ = ["plugins"]
 
 
-def plugins(json: JsonOpt = False, debug: DebugOpt = False) -> None:
-    """List backbones, datasets and concepts: name, distribution, version, and for a broken one the cause.
+def plugins(json: JsonOpt = False, quiet: QuietOpt = False, debug: DebugOpt = False) -> None:
+    """List backbones, datasets, concepts and commands: names, distribution, version, and for a broken one the cause.
 
     Examples:
 
@@ -19,5 +25,19 @@ def plugins(json: JsonOpt = False, debug: DebugOpt = False) -> None:
     """
     from ..registry import list_plugins
 
-    rows = [row.as_dict() for row in list_plugins()]
-    print_result(rows, json, [("plugins", rows)])
+    rows = list_plugins(reporter(quiet))
+    unusable = [row.as_dict() for row in rows if row.status != "ok"]
+    tables = [("plugins", _gathered(rows))] + ([("unusable", unusable)] if unusable else [])
+    print_result([row.as_dict() for row in rows], json, tables)
+
+
+def _gathered(rows: Sequence[PluginRow]) -> list[dict[str, Any]]:
+    """Put what a distribution adds to a group on one line: one alone brings eighty backbones."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row.status == "ok":
+            lines.setdefault((row.group, f"{row.distribution} {row.version}"), []).append(row.name)
+    return [
+        {"group": group, "distribution": distribution, "names": ", ".join(names)}
+        for (group, distribution), names in lines.items()
+    ]

@@ -1,4 +1,4 @@
-"""Differ pairs of an image and its variants: what image operations and redrawing have in common."""
+"""Differ pairs of an image and its variants: what image operations, redrawing and sketches have in common."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import DataError
 from ..plugin_api import ConceptProvider, Dataset, Groups, Relation
 
-__all__ = ["VariantConcept"]
+__all__ = ["VariantConcept", "group_variants"]
 
 SAMPLE_ITEMS = 16
 
@@ -23,9 +23,7 @@ class VariantConcept(ConceptProvider):
 
         Raises DataError when there is no item, or a variant changes none of a sample of the images.
         """
-        indices = np.asarray(indices, dtype=np.int64)
-        if not len(indices):
-            raise DataError(f"concept {self.concept} needs images, and none of {dataset.name} were given")
+        grouped = group_variants(self.concept, dataset, indices, self.variants)
         sample = indices[:: max(1, len(indices) // SAMPLE_ITEMS)]
         images = dataset.images(sample, dataset.native_size)
         for variant in range(1, self.variants + 1):
@@ -34,5 +32,16 @@ class VariantConcept(ConceptProvider):
                     f"concept {self.concept} changes nothing in {dataset.name} ({self.variant_name(variant)}): "
                     "choose another concept or --data"
                 )
-        every = np.repeat(indices, self.variants + 1)
-        return Groups(every, np.tile(np.arange(self.variants + 1, dtype=np.int64), len(indices)), every)
+        return grouped
+
+
+def group_variants(concept: str, dataset: Dataset, indices: np.ndarray, variants: int) -> Groups:
+    """Group each of the items `indices` (M,) with its `variants` drawings: side by side, group id the item's index.
+
+    Raises DataError when there is no item.
+    """
+    indices = np.asarray(indices, dtype=np.int64)
+    if not len(indices):
+        raise DataError(f"concept {concept} needs images, and none of {dataset.name} were given")
+    every = np.repeat(indices, variants + 1)
+    return Groups(every, np.tile(np.arange(variants + 1, dtype=np.int64), len(indices)), every)

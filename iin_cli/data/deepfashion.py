@@ -7,6 +7,7 @@ worn (Liu et al., CVPR 2016).
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -72,12 +73,7 @@ def _parts(images: Path, file: str) -> tuple[str, ...]:
 
 def _below_images(listed: ListFile) -> ListFile:
     """Name the images from the image folder on: the list says `img/…` whichever resolution was fetched."""
-    return ListFile(
-        listed.path,
-        listed.header,
-        {name.partition("/")[2]: row for name, row in listed.rows.items()},
-        listed.digest,
-    )
+    return replace(listed, rows={name.partition("/")[2]: row for name, row in listed.rows.items()})
 
 
 def _splits(listed: ListFile, files: list[str]) -> dict[str, np.ndarray]:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DataError, nearest
-from ..plugin_api import Dataset, Interpolation, Labels, no_argument
+from ..errors import DataError, UsageError, nearest
+from ..plugin_api import Dataset, Interpolation, Labels
 from .arrays import digest
 from .drawing import BACKGROUND, KINDS, Figures, as_rgb, paint
 
@@ -33,6 +33,7 @@ RANGES = {
     "y": (-0.07, 0.07),
 }
 COLUMNS = ("class", *RANGES)
+CLASSES = (None, "class", "color", "corners")
 COLORS = ("red", "yellow", "green", "cyan", "blue", "magenta")
 CORNERS = ("sharp", "soft", "softer", "round")
 
@@ -48,9 +49,13 @@ class ShapesDataset(Dataset):
         turn: degrees counter-clockwise from upright.
         x, y: of the middle, right and down of the image's, as fractions of the side.
         color: the nearest of six named hues; corners: the quarter that roundness lies in.
+
+    Args:
+        classes: the column that a classifier learns, `class`, `color` or `corners`; it is called `class` then, and the
+            kind `kind`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, classes: str = "class") -> None:
         values = _parameters(TRAIN_ITEMS + TEST_ITEMS)
         color = np.rint(values["hue"] * len(COLORS)).astype(np.int64) % len(COLORS)
         corners = np.minimum((values["roundness"] * len(CORNERS)).astype(np.int64), len(CORNERS) - 1)
@@ -61,12 +66,16 @@ class ShapesDataset(Dataset):
             "color": Labels(color, COLORS),
             "corners": Labels(corners, CORNERS),
         }
+        if classes != "class":
+            self.name = f"shapes:{classes}"
+            self.labels = {**self.labels, "class": self.labels[classes], "kind": self.labels["class"]}
+        self._values = values
         self.sources = np.arange(len(color))
         self.splits = {"train": self.sources[:TRAIN_ITEMS], "test": self.sources[TRAIN_ITEMS:]}
         self.native_size = 64
         outlines = np.array([[*kind.vertices.ravel(), kind.folds, kind.upright, kind.softest] for kind in KINDS])
         table = [values[column] for column in COLUMNS]
-        self.fingerprint = digest(DRAWING, np.array([BACKGROUND, TRAIN_ITEMS]), outlines, *table)
+        self.fingerprint = digest(DRAWING, classes.encode(), np.array([BACKGROUND, TRAIN_ITEMS]), outlines, *table)
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Draw items `indices` (B,) at side `size`: uint8 (B, size, size, 3); nothing is resized.
@@ -83,7 +92,7 @@ class ShapesDataset(Dataset):
         indices = np.asarray(indices)
         for column in changes:
             _check_column(column)
-        values = {column: np.asarray(changes.get(column, self.labels[column].values[indices])) for column in COLUMNS}
+        values = {column: np.asarray(changes.get(column, self._values[column][indices])) for column in COLUMNS}
         figures = Figures(
             kinds=values["class"],
             radius=values["size"],
@@ -110,14 +119,18 @@ class ShapesDataset(Dataset):
 
     def path(self, index: int) -> str:
         """Return the item with what it shows: `shapes[7] star`."""
-        kind = self.labels["class"].values[index]
+        kind = self._values["class"][index]
         return f"{self.name}[{index}] {KINDS[kind].name}"
 
 
 def open_shapes(data_root: Path | None = None, argument: str | None = None) -> ShapesDataset:
-    """Open 10,000 + 2,000 drawn shapes."""
-    no_argument("dataset shapes", argument)
-    return ShapesDataset()
+    """Open 10,000 + 2,000 drawn shapes; `shapes:corners` has the corners as its classes, `shapes:color` the colours.
+
+    Raises UsageError for another argument.
+    """
+    if argument not in CLASSES:
+        raise UsageError(f"dataset shapes:{argument}: {nearest(str(argument), CLASSES[1:])}")
+    return ShapesDataset(argument or "class")
 
 
 def _parameters(items: int) -> dict[str, np.ndarray]:

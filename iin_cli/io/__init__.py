@@ -1,1 +1,1 @@
-"""Files: checkpoints, run folders, caches, and the authors' published format."""
+"""Files: checkpoints, weights of any origin, run folders, caches, and the authors' published format."""

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from ..errors import CheckpointError, DataError
 from ..io import checkpoint
+from ..io.weights import read_weights
 from ..progress import Reporter, Silent
 
 __all__ = ["OFFICIAL_SHA256", "InceptionFeatures", "official_weights_path"]
@@ -49,7 +50,7 @@ class InceptionFeatures:
     def network(self) -> nn.Module:
         """The network in evaluation mode, on its device."""
         file = self._weights or _official_weights(self._reporter)
-        net = _fill(_skeleton(), _read_weights(file), file)
+        net = _fill(_skeleton(), read_weights(file), file)
         return _feature_stages(net).eval().requires_grad_(False).to(self._device)
 
     def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
@@ -142,22 +143,6 @@ def _fill(net: nn.Module, state: dict[str, Tensor], source: Path) -> nn.Module:
         reason = " ".join(str(error).split())[:160]
         raise CheckpointError(f"{source} does not hold the weights of pytorch-fid's Inception: {reason}") from error
     return net.float()
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    # A foreign or damaged file surfaces as any of half a dozen classes.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(f"{path} is not a readable weights file: {reason}") from error
-    if not isinstance(state, dict):
-        raise CheckpointError(f"{path} holds a {type(state).__name__}, expected the weights of pytorch-fid's Inception")
-    return state
 
 
 def _digest(path: Path) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.latents import as_images
+from ..errors import CheckpointError
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from ..translator.flow import Translator
@@ -40,7 +41,7 @@ class Attachment:
         decode_error: max |f(x) − G(E(x))|; None for a backbone that has no `forward` and so is G∘E by definition.
         agreement: of a classifier, the fraction of images for which f and G∘E name the same class.
 
-    Raises DataError for an image that cannot be read.
+    Raises DataError for an image that cannot be read, CheckpointError where f gives values that are not finite.
     """
 
     def __init__(self, opened: OpenBackbone, dataset: Dataset, device: torch.device) -> None:
@@ -51,6 +52,11 @@ class Attachment:
         rebuilt = self._run(self.backbone.decode, self.z)
         has_forward = type(self.backbone).forward is not nn.Module.forward
         self.outputs = self._run(self.backbone, images) if has_forward else rebuilt
+        if not self.outputs.isfinite().all():
+            raise CheckpointError(
+                f"{self.backbone.name} gives values that are not finite on images of {dataset.name}: "
+                "its weights are those of a diverged training; use others"
+            )
         self.decode_error = (self.outputs - rebuilt).abs().max().item() if has_forward else None
         self.agreement = self._agreement(rebuilt)
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import torch
 
-from ..distributed import choose_device
+from ..distributed import bfloat16_is_fast, choose_device
 from ..errors import UsageError
 from ..io import checkpoint
 from ..io.rundir import open_run, write_json
-from ..plan import TranslatorPlan, Wishes, plan_translator
+from ..plan import WIDE, TranslatorPlan, Wishes, plan_translator
 from ..progress import Reporter, Silent
 from ..translator.factors import Factors
 from ..translator.flow import Translator
 from .attachment import Attachment
-from .fitting import TranslatorFit, bfloat16_is_fast, fitting_speed, log_det_error, round_trip_error
+from .fitting import TranslatorFit, fitting_speed, log_det_error, round_trip_error
 from .grouping import as_estimator, find_providers
 from .loop import LoopResult, Schedule, optimise
 from .materials import Material, from_file, from_images, size_factors
@@ -216,7 +216,7 @@ def _figures(fit: TranslatorFit, loop: LoopResult, device: torch.device) -> dict
         "heldout_nll": loop.best["heldout_nll"],
         "bits_per_dim": loop.best["bits_per_dim"],
         "round_trip_error": round_trip_error(fit.translator, z),
-        "log_det_error": log_det_error(fit.translator, z[: 8 if fit.translator.dim <= 256 else 1]),
+        "log_det_error": log_det_error(fit.translator, z[: 8 if fit.translator.dim <= WIDE else 1]),
     }
 
 

@@ -18,7 +18,7 @@ from ..translator.flow import Translator
 from ..translator.likelihood import bits_per_dim, nll, pair_nll
 from .pair_streams import Batch, PairStream
 
-__all__ = ["TranslatorFit", "bfloat16_is_fast", "fitting_speed", "log_det_error", "round_trip_error"]
+__all__ = ["TranslatorFit", "fitting_speed", "log_det_error", "round_trip_error"]
 
 FEATURE_NOISE_STREAM = 300
 EVAL_PAIRS = 512
@@ -123,27 +123,22 @@ class TranslatorFit:
         return torch.cat(pieces).mean().item()
 
     def _noised(self, batch: Batch, step: int) -> Batch:
-        """Add the declared feature noise; without it a flow could put infinite density on a dead feature."""
+        """Add the declared feature noise; without it a flow could put infinite density on a dead feature.
+
+        In a pair the noises are correlated as the pair's residuals are: by σ where it shares the residual, else not.
+        """
         if not self.plan.feature_noise:
             return batch
         generator = step_generator(self.seed, FEATURE_NOISE_STREAM, step % 2**48)
-
-        def noised(z: Tensor) -> Tensor:
-            return z + self.noise_std * torch.from_numpy(generator.standard_normal(tuple(z.shape), "float32"))
-
-        return Batch(noised(batch.z_a), None if batch.z_b is None else noised(batch.z_b), batch.rho, batch.weight)
-
-
-def bfloat16_is_fast(device: torch.device) -> bool:
-    """Say whether `device` has instructions for matrix products in bfloat16; without them it emulates them slowly."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type != "cpu":
-        return False
-    if not hasattr(torch.cpu, "get_capabilities"):
-        return torch.cpu._is_avx512_bf16_supported()
-    able = torch.cpu.get_capabilities()
-    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+        first = torch.from_numpy(generator.standard_normal(tuple(batch.z_a.shape), "float32"))
+        z_a = batch.z_a + self.noise_std * first
+        if batch.z_b is None or batch.rho is None:
+            return Batch(z_a, None, None, batch.weight)
+        # No concept's, the noise belongs to the residual: it is as alike in both as the pair's residuals are.
+        alike = batch.rho[:, -1:]
+        own = torch.from_numpy(generator.standard_normal(tuple(batch.z_b.shape), "float32"))
+        second = alike * first + (1 - alike.square()).sqrt() * own
+        return Batch(z_a, batch.z_b + self.noise_std * second, batch.rho, batch.weight)
 
 
 @torch.no_grad()

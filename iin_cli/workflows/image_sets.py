@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from PIL import Image
 
 from ..data import open_dataset
 from ..data.folder import FolderDataset
+from ..data.latents import index_digest
 from ..errors import CheckpointError, DataError, UsageError
 from ..io import checkpoint
 from ..plugin_api import Dataset
@@ -85,7 +85,7 @@ class Stored:
             read = partial(_one_by_one, lambda: (self.dataset.images(piece, at) for piece in pieces))
         identity = {
             "dataset": self.dataset.fingerprint,
-            "indices": hashlib.sha256(self.indices.astype("<i8").tobytes()).hexdigest(),
+            "indices": index_digest(self.indices),
             "size": size,
         }
         return ImageSet(self.dataset.name, len(self.indices), identity, read)

@@ -130,9 +130,9 @@ def open_tensors(path: Path) -> Any:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
 
 
-def check_finite(values: Tensor, name: str) -> Tensor:
-    """Return `values` (M, N), or raise DataError naming the first row that is not finite."""
+def check_finite(values: Tensor, name: str, start: int = 0) -> Tensor:
+    """Return `values` (M, N), rows `start` … of what is called `name`; DataError names the first that is not finite."""
     bad = ~torch.isfinite(values).all(1)
     if bad.any():
-        raise DataError(f"{name} is not finite in {int(bad.sum())} rows, the first is row {int(bad.nonzero()[0])}")
+        raise DataError(f"{name} is not finite in row {start + int(bad.nonzero()[0])}")
     return values

@@ -107,8 +107,8 @@ def open_backbone(
         weights: of a registered name: default, none, or a file.
         layer: cut the network there instead of where the backbone does.
 
-    Raises CheckpointError for an unfit file, UsageError for an unknown name, one without pretrained weights, or an
-    unknown layer.
+    Raises CheckpointError for an unfit file, UsageError for an unknown name, one without pretrained weights, weights
+    for a checkpoint, or an unknown layer.
     """
     found = _open(wanted, device, weights)
     if layer is None:
@@ -118,7 +118,14 @@ def open_backbone(
 
 def _open(wanted: str, device: torch.device | str, weights: str) -> OpenBackbone:
     path = Path(wanted).expanduser()
+    if path.is_file() and path.suffix in (".pth", ".pt", ".bin"):
+        raise CheckpointError(
+            f"{wanted} is no checkpoint of iin: weights of a network that has a name go to --weights, "
+            f"as in --backbone resnet50 --weights {wanted}"
+        )
     if path.exists() and wanted not in names("backbones"):
+        if weights != "default":
+            raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
         return _from_checkpoint(path, device)
     if path.suffix == ".safetensors" or "/" in wanted:
         raise CheckpointError(f"no such backbone checkpoint: {wanted}")
@@ -244,17 +251,26 @@ def _recorded_backbone(
     if recorded is None:
         # Nothing to compare with: the user vouches for the backbone.
         return open_backbone(str(moved), device) if moved is not None else None
-    source = str(moved) if moved is not None else recorded["source"]
-    is_file = moved is not None or Path(source).is_absolute()
-    if is_file and not Path(source).exists():
-        raise CheckpointError(f"the backbone of {translator} is not at {source}: say where it is now with --backbone")
-    found = open_backbone(source, device, recorded.get("weights", "default"), recorded.get("layer"))
+    source, weights = recorded["source"], recorded.get("weights", "default")
+    if weights not in ("default", "none"):
+        # What may have moved is the file of weights; the network's name stays.
+        weights = str(moved or weights)
+        _require_there(f"the weights of {source}, the backbone of {translator}, are", weights, "they are")
+    elif moved is not None or Path(source).is_absolute():
+        source = str(moved or source)
+        _require_there(f"the backbone of {translator} is", source, "it is")
+    found = open_backbone(source, device, weights, recorded.get("layer"))
     if found.sha256 != recorded["sha256"]:
         raise CheckpointError(
             f"{source} is not the backbone {translator} was fitted to: sha256 {found.sha256[:12]}…, "
             f"expected {recorded['sha256'][:12]}…"
         )
     return found
+
+
+def _require_there(what: str, path: str, they_are: str) -> None:
+    if not Path(path).exists():
+        raise CheckpointError(f"{what} not at {path}: say where {they_are} now with --backbone")
 
 
 def _frozen(backbone: Any, device: torch.device | str) -> Any:

@@ -23,7 +23,7 @@ from ..plugin_api import Relation
 from ..progress import Reporter
 from ..translator.dims import Estimator, score
 from .grouping import LatentTable, held_out_mask
-from .latent_files import StoredTensor, open_tensors, stored_tensors
+from .latent_files import StoredTensor, check_finite, open_tensors, stored_tensors
 
 __all__ = ["PairFile", "held_out_rows", "read_pairs", "split_pairs"]
 
@@ -157,10 +157,7 @@ def _digests(rows: MappedRows, name: str) -> np.ndarray:
     """Return 16 bytes for each row (M,), and on the way raise DataError for the first that is not finite."""
     digests = bytearray()
     for block in rows.blocks():
-        finite = np.isfinite(block).all(1)
-        if not finite.all():
-            row = len(digests) // DIGEST_SIZE + int(np.flatnonzero(~finite)[0])
-            raise DataError(f"{name} is not finite in row {row}")
+        check_finite(torch.from_numpy(block), name, start=len(digests) // DIGEST_SIZE)
         for row in block:
             digests += hashlib.blake2b(row, digest_size=DIGEST_SIZE).digest()
     return np.frombuffer(bytes(digests), f"V{DIGEST_SIZE}")

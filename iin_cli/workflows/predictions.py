@@ -13,17 +13,21 @@ import torch
 from torch import Tensor
 
 from ..io.atomic import write_text
+from ..progress import Reporter, Silent
 from .decoding import in_pieces
 from .opening import OpenTranslator
 
 __all__ = ["by_class", "log_probabilities", "write_table"]
 
 
-def log_probabilities(opened: OpenTranslator, z: Tensor) -> Tensor:
+def log_probabilities(opened: OpenTranslator, z: Tensor, report: Reporter | None = None) -> Tensor:
     """Return the classifier's log-probabilities (B, classes) of latents z (B, N), on the CPU."""
-    decode = opened.backbone.decode
-    logits = torch.cat(list(in_pieces(len(z), z.__getitem__, decode, opened.device)))
-    return logits.float().log_softmax(1)
+    logits = []
+    with (report or Silent()).task("predicting", len(z), "latents") as task:
+        for piece in in_pieces(len(z), z.__getitem__, opened.backbone.decode, opened.device):
+            logits.append(piece)
+            task.advance(len(piece))
+    return torch.cat(logits).float().log_softmax(1)
 
 
 def by_class(values: Tensor, classes: Sequence[str]) -> dict[str, float]:

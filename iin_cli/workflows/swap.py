@@ -187,7 +187,7 @@ class _Swap:
     def _predict(self, classes: tuple[str, ...]) -> None:
         first, second = (torch.tensor(side) for side in zip(*self.pairs, strict=True))
         latents = (self.z_target[first], self.z_source[second], self._latents(self.pairs))
-        before, source, after = (log_probabilities(self.opened, z).exp() for z in latents)
+        before, source, after = (log_probabilities(self.opened, z, self.report).exp() for z in latents)
         for row, entry in enumerate(self.edits):
             entry["predicted_before"] = classes[int(before[row].argmax())]
             entry["predicted_source"] = classes[int(source[row].argmax())]

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..data import open_dataset
 from ..data.latents import as_images
 from ..data.pairs import step_generator
-from ..distributed import choose_device
+from ..distributed import choose_device, seeded
 from ..errors import DataError
 from ..io import checkpoint
 from ..io.rundir import open_run, write_json
@@ -218,9 +218,7 @@ def _untrained(
     device: torch.device,
 ) -> tuple[Any, Recipe]:
     """Build module and recipe with weights that depend on `seed` only, the caller's global generator untouched."""
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would reseed every GPU as well.
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         module: Any = found.factory.for_training(found.argument, facts, latent_dim, weights).to(device)
         return module, module.recipe(steps, seed)
 

@@ -137,7 +137,7 @@ def walk(
         if classes is None:
             save_png(place if is_file else place / "walk.png", _image_figure(opened, walks, report))
         else:
-            result = _predict(opened, walks, classes, result, place, is_file)
+            result = _predict(opened, walks, classes, result, place, is_file, report)
         if not is_file:
             write_json(place / "walk.json", result.as_dict())
     return result
@@ -222,11 +222,18 @@ def _shape(opened: OpenTranslator) -> tuple[int, int, int]:
 
 
 def _predict(
-    opened: OpenTranslator, walks: _Walks, classes: tuple[str, ...], result: WalkResult, place: Path, is_file: bool
+    opened: OpenTranslator,
+    walks: _Walks,
+    classes: tuple[str, ...],
+    result: WalkResult,
+    place: Path,
+    is_file: bool,
+    report: Reporter,
 ) -> WalkResult:
     """Write the class log-probabilities along the walks as plot and table, and say how often predictions flip."""
     values = {
-        kind: log_probabilities(opened, z.flatten(0, 1)).view(*z.shape[:2], len(classes)) for kind, z in walks.z.items()
+        kind: log_probabilities(opened, z.flatten(0, 1), report).view(*z.shape[:2], len(classes))
+        for kind, z in walks.z.items()
     }
     if not is_file or place.suffix.lower() == ".png":
         panels = [

@@ -5,17 +5,20 @@ E is everything up to the last linear layer, G is that layer. Weights come by ti
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from huggingface_hub import try_to_load_from_cache
+from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
 from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
-from iin_cli.errors import CheckpointError, DataError, UsageError, nearest
+from iin_cli.distributed import seeded
+from iin_cli.errors import CheckpointError, UsageError, nearest
+from iin_cli.io.weights import read_weights
 from iin_cli.plugin_api import Backbone
 
 __all__ = ["Timm"]
@@ -34,8 +37,7 @@ class Timm(nn.Module, Backbone):
     def __init__(self, model: str, weights: str = "none") -> None:
         super().__init__()
         # Named without weights, a translator must find the very same network again.
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(0)
+        with seeded(0):
             self.net = _build(model, weights)
         head = self.net.get_classifier()
         if not isinstance(head, nn.Linear):
@@ -78,7 +80,7 @@ class Timm(nn.Module, Backbone):
     def pretrained(cls, argument: str | None, weights: str) -> Timm:
         """Build the model `argument` with `weights`: `default`, `none`, or a file, and check that f = G∘E.
 
-        Raises UsageError for a name timm does not know or a network that is not split there, DataError for weights that
+        Raises UsageError for a name timm does not know or a network that is not split there, and for weights that
         cannot be fetched, CheckpointError for a file that does not fit.
         """
         backbone = cls(_check_name(argument), weights).eval()
@@ -116,22 +118,27 @@ def _build(model: str, weights: str) -> nn.Module:
         file = try_to_load_from_cache(known.hf_hub_id or "timm/none", "model.safetensors")
     if not isinstance(file, str):
         return _fetched(model, known)
-    if not file.endswith((".safetensors", ".pth", ".pt", ".bin")):
-        raise CheckpointError(f"--weights {file}: give a .safetensors or .pth file")
+    # Read here, since not every timm refuses to run what a pickle holds.
+    tensors = read_weights(Path(file))
     try:
-        return timm.create_model(model, pretrained=True, pretrained_cfg_overlay={"file": file, "custom_load": False})
-    # A file that is cut off, holds no weights, or those of another network fails in as many ways as there are loaders.
+        return timm.create_model(model, pretrained=True, pretrained_cfg_overlay={"state_dict": tensors})
+    # Weights of another network fail in as many ways as there are networks.
     except Exception as error:
-        reason = (str(error).strip() or "there is no such file").splitlines()[0]
+        # The first line of torch's names the network's class only; the names that do not fit come below, all of them.
+        reason = " ".join(str(error).split())[:160]
         raise CheckpointError(f"{file} does not hold the weights of timm's {model}: {reason}") from error
 
 
 def _fetched(model: str, known: PretrainedCfg) -> nn.Module:
     try:
+        if known.hf_hub_id:
+            # Asked once before timm asks, which without a network tries again aloud for most of a minute.
+            get_hf_file_metadata(hf_hub_url(known.hf_hub_id, "model.safetensors"))
         return timm.create_model(model, pretrained=True)
-    except (OSError, RuntimeError) as error:
+    # What a client without a network raises depends on its version, and need not be an OSError.
+    except Exception as error:
         source = f"model.safetensors of {known.hf_hub_id} on the Hugging Face hub" if known.hf_hub_id else known.url
-        raise DataError(
+        raise UsageError(
             f"the weights of timm's {model} are not in {HF_HUB_CACHE} and cannot be fetched ({type(error).__name__}): "
             f"fetch {source} where there is a network, and pass that file with --weights FILE"
         ) from error

@@ -115,7 +115,7 @@ def test_other_image_sizes_are_refused_with_one_that_fits(size, use):
 
 def test_arguments_and_empty_latents_are_refused():
     facts = DataFacts(32, None, 100)
-    with pytest.raises(UsageError, match="takes no argument, and 'big' was given"):
+    with pytest.raises(UsageError, match="takes no argument, and was given 'big'"):
         Autoencoder.for_training("big", facts, None)
     with pytest.raises(UsageError, match="latent size must be at least 1, and 0"):
         Autoencoder.for_training(None, facts, 0)

@@ -1,29 +1,14 @@
-"""Weights from files and from torch's cache: names old and new, misfits, damage, no network."""
-
-from urllib.error import URLError
+"""Published weights from torch's cache, and weights put into a network: names old and new, misfits, no network."""
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import ResNet18_Weights
 
-from iin_cli.backbones.pretrained_weights import default_weights, load_weights, read_weights
+from iin_cli.backbones.pretrained_weights import cached_file, default_weights, load_weights
 from iin_cli.errors import CheckpointError, UsageError
 
 FILE_NAME = "resnet18-f37072fd.pth"
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    """An empty cache of torch hub, and no network."""
-
-    def refuse(*_, **__):
-        raise URLError("no route to host")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    return tmp_path / "torch" / "hub" / "checkpoints"
 
 
 def network():
@@ -38,52 +23,6 @@ def loaded(tensors, **options):
     model = network()
     load_weights(model, tensors, "the file", **options)
     return model.state_dict()
-
-
-@pytest.mark.parametrize("wrap", [dict, lambda t: {"model": t, "epoch": 3}, lambda t: {"state_dict": t}])
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_files_of_torch_save_as_training_scripts_write_them(tmp_path, wrap, prefix):
-    torch.save(wrap({prefix + name: tensor for name, tensor in filled().items()}), tmp_path / "w.pth")
-    tensors = read_weights(tmp_path / "w.pth")
-    assert tensors.keys() == filled().keys()
-    assert all((tensor == 1).all() for tensor in loaded(tensors).values())
-
-
-def test_a_safetensors_file(tmp_path):
-    save_file(filled(), tmp_path / "w.safetensors")
-    assert read_weights(tmp_path / "w.safetensors").keys() == filled().keys()
-
-
-@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04" + bytes(40)])
-def test_a_damaged_file_is_one_line(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(CheckpointError, match=f"{name} cannot be read") as caught:
-        read_weights(tmp_path / name)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("content", [[1, 2], {"epoch": 3}, {}, {"layer": {"weight": torch.zeros(1)}}])
-def test_a_file_of_something_else(tmp_path, content):
-    torch.save(content, tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match="does not hold a network's weights"):
-        read_weights(tmp_path / "w.pth")
-
-
-def test_a_file_that_would_run_code_is_not_run(tmp_path):
-    class Trap:
-        def __reduce__(self):
-            return (open, (str(tmp_path / "sprung"), "w"))
-
-    torch.save({"weight": Trap()}, tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        read_weights(tmp_path / "w.pth")
-    assert not (tmp_path / "sprung").exists()
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(CheckpointError, match=r"no such weights file: .*default, none, or a file"):
-        read_weights(tmp_path / "w.pth")
 
 
 def test_weights_of_another_network_name_the_first_misfits():
@@ -125,9 +64,16 @@ def test_names_that_torchvision_has_changed_since():
     assert all((tensor == 2).all() for tensor in model.state_dict().values())
 
 
+def test_what_a_diverged_training_left_is_refused():
+    spoilt = filled() | {"0.bias": torch.full_like(filled()["0.bias"], torch.nan)}
+    with pytest.raises(CheckpointError, match=r"^the file has values that are not finite in 1 of \d+ tensors, 0\.bias"):
+        load_weights(network(), spoilt, "the file")
+
+
 def test_the_default_weights_come_from_the_cache(hub):
     hub.mkdir(parents=True)
     torch.save(filled(), hub / FILE_NAME)
+    assert cached_file(ResNet18_Weights.DEFAULT) == hub / FILE_NAME
     assert default_weights(ResNet18_Weights.DEFAULT, "resnet18").keys() == filled().keys()
 
 
@@ -137,6 +83,8 @@ def test_without_a_network_the_file_and_its_place_are_named(hub):
     for part in ("resnet18", "no route to host", f"place {FILE_NAME} in {hub}", "--weights none"):
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+    with pytest.raises(UsageError, match=r"or use --encoder-weights random$"):
+        default_weights(ResNet18_Weights.DEFAULT, "resnet18", "--encoder-weights random")
 
 
 def test_a_damaged_file_in_the_cache(hub):

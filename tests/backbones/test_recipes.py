@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from iin_cli.backbones.autoencoder import Autoencoder
-from iin_cli.backbones.recipes import AutoencoderRecipe, nelbo, seeded
+from iin_cli.backbones.recipes import AutoencoderRecipe, nelbo
 
 
 def bars(count, seed):
@@ -57,26 +57,6 @@ def test_learned_variance_settles_at_the_mean_squared_error():
     level = torch.tensor(math.log(0.09), requires_grad=True)
     nelbo(x, x_hat, torch.zeros(4, 2), torch.zeros(4, 2), level)[0].backward()
     assert abs(level.grad.item()) < 1e-3
-
-
-def test_seeded_draws_depend_on_the_generator_only():
-    def drawn(seed):
-        generator = torch.Generator().manual_seed(seed)
-        values = []
-        for _ in range(2):
-            with seeded(generator, torch.device("cpu")):
-                values.append(torch.rand(()).item())
-        return values
-
-    before = torch.get_rng_state()
-    first = drawn(1)
-    torch.rand(5)
-    assert drawn(1) == first
-    assert drawn(2) != first
-    assert first[0] != first[1]
-    torch.set_rng_state(before)
-    drawn(3)
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_dark_images_do_not_collapse_the_posterior():

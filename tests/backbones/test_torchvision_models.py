@@ -2,7 +2,6 @@
 
 import tomllib
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -38,18 +37,6 @@ def images(rows=3, side=72):
 
 def facts(classes=("a", "b"), size=64, wished=True):
     return DataFacts(size, classes, 100, wished)
-
-
-@pytest.fixture
-def offline(monkeypatch, tmp_path):
-    """An empty cache of torch hub, and no network."""
-
-    def refuse(*_, **__):
-        raise URLError("no route to host")
-
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
-    return tmp_path / "torch" / "hub" / "checkpoints"
 
 
 # ------------------------------------------------------------------------------------------------------------- names
@@ -153,14 +140,14 @@ def test_random_weights_are_always_the_same_and_leave_the_generator():
     assert (one.image_size, one.interpolation, one.latent_dim) == (256, "bilinear", 1024)
 
 
-def test_default_weights_come_from_torchs_cache(offline):
+def test_default_weights_come_from_torchs_cache(hub):
     with pytest.raises(
         UsageError, match=r"place shufflenetv2_x0.5-f707e7126e.pth in .*checkpoints, or use --weights none"
     ):
         torchvision_models.shufflenet_v2_x0_5.pretrained(None, "default")
     wanted = {name: tensor + 1 for name, tensor in backbone("shufflenet_v2_x0_5", 1000).network.state_dict().items()}
-    offline.mkdir(parents=True, exist_ok=True)
-    torch.save(wanted, offline / "shufflenetv2_x0.5-f707e7126e.pth")
+    hub.mkdir(parents=True, exist_ok=True)
+    torch.save(wanted, hub / "shufflenetv2_x0.5-f707e7126e.pth")
     module = torchvision_models.shufflenet_v2_x0_5.pretrained(None, "default")
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in module.network.state_dict().items())
 

@@ -11,11 +11,11 @@ from iin_cli.backbones.torchvision_networks import (
     build_network,
     categories,
     check_side,
-    fixed_seed,
     head_name,
     model_names,
     starting_weights,
 )
+from iin_cli.distributed import seeded
 from iin_cli.errors import UsageError
 
 
@@ -44,7 +44,7 @@ def test_preprocessing_survives_json():
     ],
 )
 def test_the_head_gives_the_wanted_classes(model, head):
-    with fixed_seed():
+    with seeded(0):
         network = build_network(model, 7, 64)
     assert head_name(network) == head
     assert len(network.get_submodule(head).weight) == 7
@@ -52,17 +52,8 @@ def test_the_head_gives_the_wanted_classes(model, head):
     assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 7)
 
 
-def test_a_fixed_seed_leaves_the_callers_generator():
-    before = torch.get_rng_state()
-    with fixed_seed():
-        first = torch.randn(3)
-    with fixed_seed():
-        assert torch.equal(torch.randn(3), first)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
 def test_sides_that_a_network_cannot_take():
-    with fixed_seed():
+    with seeded(0):
         network = build_network("alexnet", 2, 64)
         check_side(network, "alexnet", 64)
         assert network.training

@@ -97,3 +97,11 @@ def test_on_a_terminal_bars_take_any_description(capsys, monkeypatch):
     assert captured.out == ""
     assert "features of [/photos]" in captured.err
     assert "[/y] left out" in captured.err
+
+
+def test_a_last_line_is_not_said_twice(capsys, monkeypatch):
+    clock = iter([0.0, 3.0, 3.0, 3.0])
+    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock, 3.0))
+    with reporter().task("encoding", 10, "images") as task:
+        task.advance(10)
+    assert capsys.readouterr().err.count("encoding: 10/10 images") == 1

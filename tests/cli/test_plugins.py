@@ -30,6 +30,13 @@ def test_a_broken_guest_is_listed_and_breaks_nothing(tmp_path):
     table = iin()
     assert table.returncode == 0
     assert "SystemExit: 9" in table.stdout
+    # Eighty backbones of one distribution are a paragraph, not eighty lines; none is left out.
+    assert table.stdout.count("\n") < 40
+    assert "unusable" in table.stdout
+    assert "resnet50" in table.stdout
+    quiet = iin("--quiet")
+    assert quiet.stdout == table.stdout
+    assert "loading" not in quiet.stderr
 
 
 GREETING = '''
@@ -42,6 +49,26 @@ def greet(name: str = "you") -> None:
     """
     print(f"hello {name}")
 '''
+
+
+WITHOUT = """
+import importlib.metadata as metadata
+
+every = metadata.entry_points
+metadata.entry_points = lambda **asked: tuple(p for p in every(**asked) if p.dist.name == "iin-cli")
+"""
+
+
+def test_a_missing_plugins_command_says_what_brings_it(tmp_path, run_cli):
+    # Python runs this file before any other: iin alone is installed then.
+    (tmp_path / "sitecustomize.py").write_text(WITHOUT)
+    env = {"PYTHONPATH": str(tmp_path)}
+    said = "iin: unknown command 'train-stylizer': it comes with the package iin-sketch, which is not installed\n"
+    assert run_cli("train-stylizer", "--content", "digits", env=env) == (2, "", said)
+    assert run_cli("train-stylizer", "--help", env=env) == (2, "", said)
+    code, listed, _ = run_cli("--help", env=env)
+    assert code == 0
+    assert "train-stylizer" not in listed
 
 
 def test_a_plugin_brings_commands(tmp_path, run_cli):

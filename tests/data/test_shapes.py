@@ -127,6 +127,13 @@ def test_a_column_that_is_not_drawn_is_refused(shapes, ask, message):
         ask(shapes)
 
 
-def test_shapes_takes_no_argument():
-    with pytest.raises(UsageError, match="write shapes"):
-        open_shapes(None, "round")
+def test_the_classes_may_be_another_column():
+    shapes, corners = open_shapes(), open_shapes(None, "corners")
+    assert corners.name == "shapes:corners"
+    assert corners.labels["class"].names == ("sharp", "soft", "softer", "round")
+    np.testing.assert_array_equal(corners.labels["kind"].values, shapes.labels["class"].values)
+    np.testing.assert_array_equal(corners.images(np.arange(3), 16), shapes.images(np.arange(3), 16))
+    assert corners.fingerprint != shapes.fingerprint
+    assert corners.path(3).removeprefix("shapes:corners") == shapes.path(3).removeprefix("shapes")
+    with pytest.raises(UsageError, match="did you mean corners"):
+        open_shapes(None, "corner")

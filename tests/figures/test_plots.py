@@ -30,6 +30,13 @@ def test_of_many_classes_only_the_likely_ones_are_named():
     named = {int(text.get_text()) for text in figure.legends[0].get_texts()}
     assert len(named) == NAMED_CLASSES
     assert set(values.max(0).argsort()[-NAMED_CLASSES:]) == named
+    panel = figure.axes[0]
+    rest = panel.collections[0].get_segments()
+    assert len(rest) == 40 - NAMED_CLASSES
+    unnamed = [index for index in range(40) if index not in named]
+    assert np.allclose([line[:, 1] for line in rest], values[:, unnamed].T)
+    low, high = panel.get_ylim()
+    assert low < values.min() < values.max() < high
 
 
 def test_equal_figures_give_equal_bytes(tmp_path):

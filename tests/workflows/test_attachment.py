@@ -6,6 +6,7 @@ import torch
 
 from iin_cli.backbones.cutting import FLATTEN_LIMIT
 from iin_cli.data import open_dataset
+from iin_cli.errors import CheckpointError
 from iin_cli.io import checkpoint
 from iin_cli.progress import Silent
 from iin_cli.registry import find
@@ -54,6 +55,13 @@ def translator(dim):
     made = Translator(dim, blocks=2, hidden=8, depth=0, seed=0)
     made.initialize(torch.randn(64, dim, generator=torch.Generator().manual_seed(0)))
     return made.eval()
+
+
+def test_a_network_that_gives_no_numbers_is_refused(resnet, dataset):
+    opened = open_backbone(str(resnet))
+    opened.backbone.network.fc.bias.fill_(torch.nan)
+    with pytest.raises(CheckpointError, match=r"^resnet18 gives values that are not finite on images of "):
+        Attachment(opened, dataset, CPU)
 
 
 def test_a_network_cut_in_two_is_still_f(resnet, dataset):

@@ -11,6 +11,8 @@ from PIL import Image
 from iin_cli.errors import CheckpointError, DataError, PluginError, UsageError
 from iin_cli.io import checkpoint
 from iin_cli.progress import Silent
+from iin_cli.translator.factors import Factors
+from iin_cli.translator.flow import Translator
 from iin_cli.workflows import opening
 from iin_cli.workflows.opening import (
     choose_root,
@@ -227,3 +229,41 @@ def test_digests_follow_names_and_values():
         second.bias[0] += 1e-6
     assert module_digest(first) != module_digest(second)
     assert set(versions()) == {"iin", "torch", "python"}
+
+
+def test_weights_given_as_a_backbone_are_sent_to_their_option(tmp_path):
+    file = tmp_path / "resnet50-0000.pth"
+    torch.save({"fc.bias": torch.zeros(1)}, file)
+    with pytest.raises(CheckpointError, match=r"no checkpoint of iin: .* --backbone resnet50 --weights \S+\.pth$"):
+        open_backbone(str(file))
+
+
+def test_moved_weights_of_a_named_network_are_named_by_the_user(tmp_path):
+    backbone = open_backbone("shufflenet_v2_x0_5", weights="none").backbone
+    file = tmp_path / "weights.pth"
+    torch.save(backbone.network.state_dict(), file)
+    found = open_backbone("shufflenet_v2_x0_5", weights=str(file), layer="conv5")
+    dim = found.backbone.latent_dim
+    translator = Translator(dim, blocks=1, hidden=2, depth=0, seed=0)
+    metadata = {
+        "kind": "translator",
+        "config": translator.config,
+        "factors": Factors.of({"residual": dim}).as_json(),
+        "backbone": found.provenance,
+    }
+    path = tmp_path / "t.safetensors"
+    checkpoint.save(path, translator.state_dict(), metadata)
+    assert open_translator(path).open_backbone.layer == "conv5"
+    moved = file.rename(tmp_path / "moved.pth")
+    with pytest.raises(CheckpointError, match=r"the weights of shufflenet_v2_x0_5, the backbone of .* --backbone$"):
+        open_translator(path)
+    again = open_translator(path, backbone=moved).open_backbone
+    assert (again.sha256, again.layer, again.weights) == (found.sha256, "conv5", str(moved))
+    torch.save({name: value + 1 for name, value in backbone.network.state_dict().items()}, moved)
+    with pytest.raises(CheckpointError, match="is not the backbone"):
+        open_translator(path, backbone=moved)
+
+
+def test_a_checkpoint_takes_no_other_weights(files):
+    with pytest.raises(UsageError, match=r"^--weights none: .* weights of its own; leave it out$"):
+        open_backbone(str(files.autoencoder), weights="none")

@@ -53,7 +53,7 @@ def test_bad_input_leaves_nothing(files, tmp_path):
     broken[6, 2] = torch.nan
     for tensors, words in (
         ({"z": latents(dim=5)}, "has N = 5, .* translates 8"),
-        ({"z": broken}, "the first is row 6"),
+        ({"z": broken}, "not finite in row 6"),
         ({"z_tilde": latents()}, "no tensor 'z'; it has: z_tilde"),
         # Finite latents, but so far out that T leaves float32.
         ({"z": latents() * 5e37}, "z_tilde of .* not finite"),

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from iin_cli.errors import DataError, UsageError
+from iin_cli.concepts.variants import group_variants
+from iin_cli.errors import UsageError
 from iin_cli.io.paths import cache_dir
 from iin_cli.plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Relation
 from iin_cli.workflows.loop import Schedule
@@ -68,11 +69,7 @@ class SketchConcept(ConceptProvider):
 
         `seed` has no part in it. Raises DataError when there is no item.
         """
-        indices = np.asarray(indices, dtype=np.int64)
-        if not len(indices):
-            raise DataError(f"concept {self.concept} needs images, and none of {dataset.name} were given")
-        thrice = np.repeat(indices, 3)
-        return Groups(thrice, np.tile(np.arange(3, dtype=np.int64), len(indices)), thrice)
+        return group_variants(self.concept, dataset, indices, 2)
 
     def render(self, images: np.ndarray, variant: int) -> np.ndarray:
         """Draw `images` uint8 (B, S, S, 3) as they are (0), in the style of sketch A (1) or B (2)."""
@@ -94,7 +91,7 @@ class SketchConcept(ConceptProvider):
         source = "default" if default_file().is_file() else "random"
         side = working_side(circumstances.image_size, size_for(device).side)
         decides = [dataset.fingerprint, _digest(self._sketches), source, size_for(device).width, side]
-        file = cache_dir() / "stylizers" / _key([*decides, circumstances.interpolation]) / PRODUCT
+        file = cache_dir() / "stylizers" / _key(decides) / PRODUCT
         if file.is_file():
             report.note(f"concept {self.concept}: the stylizer of an earlier run, {file}")
         else:

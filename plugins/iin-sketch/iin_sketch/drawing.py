@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from iin_cli.data.latents import as_images
+from iin_cli.workflows.decoding import to_pixels
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -68,8 +69,7 @@ class SketchDrawing:
             for style in (self.styles[sketch], self.styles[1 - sketch])
         )
         change = (ours + CONTRAST * (ours - theirs))[:, :, BORDER:-BORDER, BORDER:-BORDER] * small.deviation
-        finished = (images + _resize(change, images.shape[2])).clamp(-1, 1)
-        return finished.add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+        return to_pixels(images + _resize(change, images.shape[2]))
 
 
 def _resize(images: Tensor, side: int) -> Tensor:

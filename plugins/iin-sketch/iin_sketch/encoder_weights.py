@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
-import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from iin_cli.backbones.pretrained_weights import cached_file, default_weights, load_weights
 from iin_cli.errors import CheckpointError, UsageError
+from iin_cli.io.weights import read_weights
 from iin_cli.progress import Reporter
 from iin_cli.workflows.opening import module_digest
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models import VGG19_Weights
@@ -46,7 +45,7 @@ class EncoderWeights:
 
 def default_file() -> Path:
     """Return where torch's cache has VGG-19's weights, or would have them."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(DEFAULT.url).name
+    return cached_file(DEFAULT)
 
 
 def open_encoder(wanted: str, random_width: int, report: Reporter) -> EncoderWeights:
@@ -55,10 +54,12 @@ def open_encoder(wanted: str, random_width: int, report: Reporter) -> EncoderWei
     Args:
         random_width: channels of a random encoder's first layer.
 
-    Raises CheckpointError for a file that cannot be read or fits no VGG-19, and for weights that cannot be fetched.
+    Raises CheckpointError for a file that cannot be read or fits no VGG-19, UsageError for one that is not there and
+    for weights that cannot be fetched.
     """
     if wanted == "default":
-        encoder = _of_state(_default_state(), default_file())
+        tensors = default_weights(DEFAULT, "VGG-19", "--encoder-weights random")
+        encoder = _of_tensors(tensors, str(default_file()))
         return EncoderWeights(encoder, wanted, module_digest(encoder))
     if wanted == "random":
         encoder = random_encoder(random_width, RANDOM_SEED, _scaling_images())
@@ -70,47 +71,19 @@ def open_encoder(wanted: str, random_width: int, report: Reporter) -> EncoderWei
     path = Path(wanted).expanduser()
     if not path.is_file():
         raise UsageError(f"--encoder-weights {wanted}: no such file; write default, random, or the path of a file")
-    encoder = _of_state(_read(path), path)
+    encoder = _of_tensors(read_weights(path), str(path))
     report.warn(f"the stylizer's encoder has the weights of {path}, not torchvision's VGG-19")
     return EncoderWeights(encoder, str(path.resolve()), module_digest(encoder))
 
 
-def _default_state() -> dict[str, Tensor]:
-    file = default_file()
-    if file.is_file():
-        return _read(file)
-    try:
-        return dict(DEFAULT.get_state_dict(progress=False, check_hash=True))
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(
-            f"VGG-19's weights cannot be fetched ({' '.join(str(error).split())}): place {file.name} in {file.parent}, "
-            "or use --encoder-weights random"
-        ) from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        with warnings.catch_warnings():
-            # Of old or foreign pickles torch warns before it refuses them; the refusal is enough.
-            warnings.simplefilter("ignore")
-            return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError, SafetensorError, pickle.UnpicklingError, EOFError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise CheckpointError(f"{path} holds no weights that can be read safely: {reason}") from error
-
-
-def _of_state(state: dict[str, Tensor], path: Path) -> Encoder:
-    first = state.get("features.0.weight")
-    if not isinstance(first, Tensor) or first.dim() != 4:
-        raise CheckpointError(f"{path} holds no VGG-19: it has no features.0.weight; use torchvision's vgg19")
+def _of_tensors(tensors: Mapping[str, Tensor], source: str) -> Encoder:
+    """Build the encoder of a VGG-19's weights, named as torchvision's, in the width they have; the rest is left out."""
+    first = tensors.get("features.0.weight")
+    if first is None or first.dim() != 4:
+        raise CheckpointError(f"{source} holds no VGG-19: it has no features.0.weight; use torchvision's vgg19")
     encoder = Encoder(len(first))
-    try:
-        encoder.load_state_dict({name: state[name] for name in encoder.state_dict()})
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(f"{path} holds weights of another network than VGG-19: {reason}") from error
+    own = encoder.state_dict()
+    load_weights(encoder, {name: tensor for name, tensor in tensors.items() if name in own}, source)
     return encoder
 
 

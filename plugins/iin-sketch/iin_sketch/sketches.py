@@ -39,7 +39,8 @@ FAMILY_SIZE = 16
 FAMILY_SEED = 2
 # Files are read at this side, whatever size they are used at, so that checks do not depend on the run.
 READING_SIDE = 256
-CROP_TRIES = 8
+# Crops are drawn again while their lightness deviates less, 8 times at most: bare ground says nothing of strokes.
+BARE_DEVIATION, CROP_TRIES = 20.0, 8
 MOST_STYLES = 1000
 
 
@@ -108,8 +109,7 @@ class StyleBank:
         for _ in range(CROP_TRIES):
             top, left = generator.integers(0, len(drawing) - side + 1, 2)
             crop = drawing[top : top + side, left : left + side]
-            # Bare ground says nothing of strokes.
-            if crop.std() > 20:
+            if crop.std() > BARE_DEVIATION:
                 break
         crop = np.rot90(crop, generator.integers(4))
         return crop[:, ::-1] if generator.random() < 0.5 else crop
@@ -137,7 +137,8 @@ def read_styles(style: str | None) -> tuple[StyleBank, str]:
     """Read what `--style` names; returns the drawings and what to call them.
 
     None: the two shipped sketches and the family. `A.png,B.png`: those sketches and the family. A folder: its images
-    alone, all alike. Raises DataError for files or folders that are missing or unfit, UsageError for an empty name.
+    alone, all alike. Raises DataError for files or folders that are missing or unfit and for two sketches that are the
+    same, UsageError for an empty name.
     """
     if style is None:
         return sketch_bank([read_sketch(path) for path in shipped_pair()]), "the shipped sketches"
@@ -148,7 +149,8 @@ def read_styles(style: str | None) -> tuple[StyleBank, str]:
         chosen = np.arange(len(folder.sources))[:MOST_STYLES]
         drawings = np.stack([read_sketch(Path(folder.path(int(index)))) for index in chosen])
         return StyleBank(drawings, np.full(len(drawings), 1 / len(drawings))), style
-    return sketch_bank([read_sketch(Path(name).expanduser()) for name in style.split(",") if name]), style
+    paths = [Path(name.strip()).expanduser() for name in style.split(",") if name.strip()]
+    return sketch_bank(check_pair(*paths) if len(paths) == 2 else [read_sketch(path) for path in paths]), style
 
 
 def resized(drawings: np.ndarray, side: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from iin_cli.data import open_dataset
-from iin_cli.distributed import choose_device
+from iin_cli.distributed import choose_device, seeded
 from iin_cli.errors import DataError
 from iin_cli.io.rundir import open_run, write_json
 from iin_cli.plugin_api import Dataset, Interpolation
@@ -201,9 +201,7 @@ def fit_stylizer(
 
 def new_stylizer(encoder: EncoderWeights, decoder_width: int, side: int, seed: int) -> Stylizer:
     """Build an untrained stylizer whose weights depend on `seed` only, the caller's global generator untouched."""
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would reseed every GPU as well.
-        torch.default_generator.manual_seed(seed)
+    with seeded(seed):
         stylizer = Stylizer(encoder.encoder.width, decoder_width, side)
     stylizer.encoder = encoder.encoder
     return stylizer

@@ -90,6 +90,8 @@ def test_styles_by_name(tmp_path, drawings):
     folder, _ = read_styles(str(tmp_path))
     assert np.array_equal(folder.drawings, pair.drawings[:2])
     assert folder.weights.tolist() == [0.5, 0.5]
+    with pytest.raises(DataError, match=r"are the same: they differ by 0\.00 of 255 grey levels"):
+        read_styles(f"{drawings[0]}, {drawings[0]}")
     with pytest.raises(UsageError, match="--style is empty"):
         read_styles("")
     with pytest.raises(DataError, match="no such sketch"):

@@ -13,7 +13,7 @@ from iin_timm import Timm
 from safetensors.torch import save_file
 from timm.data import create_transform, resolve_model_data_config
 
-from iin_cli.errors import CheckpointError, DataError, UsageError
+from iin_cli.errors import CheckpointError, UsageError
 from iin_cli.registry import find
 
 FAMILIES = ("test_vit", "test_convnext", "test_resnet", "test_efficientnet", "test_mambaout", "mobilenetv3_small_050")
@@ -117,9 +117,24 @@ def test_what_the_cache_holds_is_taken_without_a_network(weights, tmp_path, monk
 def test_without_network_and_cache_it_says_which_file(tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match=r"model.safetensors of timm/test_vit.r160_in1k .* --weights FILE") as refused:
+    with pytest.raises(UsageError, match=r"model.safetensors of timm/test_vit.r160_in1k .* --weights FILE") as refused:
         Timm.pretrained("test_vit", "default")
     assert "\n" not in str(refused.value)
+
+
+def test_the_hub_is_asked_once_where_there_is_no_network(tmp_path, monkeypatch):
+    def unreachable(url):
+        raise RefusedError(url)
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("iin_timm.get_hf_file_metadata", unreachable)
+    monkeypatch.setattr("iin_timm.timm.create_model", lambda *args, **kwargs: pytest.fail("timm was asked as well"))
+    with pytest.raises(UsageError, match=r"cannot be fetched \(RefusedError\): fetch model.safetensors"):
+        Timm.pretrained("test_vit", "default")
+
+
+class RefusedError(Exception):
+    """Like those of an HTTP client, no OSError."""
 
 
 class Foreign:
@@ -138,6 +153,7 @@ def test_an_unfit_file_is_one_line(kind, weights, tmp_path):
     with pytest.raises(CheckpointError, match=path.name) as refused:
         Timm.pretrained("test_vit", str(path))
     assert "\n" not in str(refused.value)
+    assert (kind == "foreign") == ("Missing key(s)" in str(refused.value))
 
 
 @pytest.mark.parametrize(

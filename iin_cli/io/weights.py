@@ -1,0 +1,68 @@
+"""Weights files of any origin, safetensors or what `torch.save` wrote, as name -> tensor and without running code."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..errors import CheckpointError
+
+__all__ = ["read_weights", "reason_of"]
+
+# What training scripts wrap the weights in; averaged ones come first, as they are the better judged.
+WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model")
+# What data parallelism and torch.compile put before the names.
+PREFIXES = ("module.", "_orig_mod.")
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Read name -> tensor from a `.safetensors` file or one that `torch.save` wrote, the latter without running code.
+
+    Raises CheckpointError for a missing or damaged file, or one that holds anything but tensors.
+    """
+    if not file.is_file():
+        raise CheckpointError(f"no such weights file: {file}; --weights is default, none, or a file")
+    try:
+        if file.suffix == ".safetensors":
+            content: Any = load_file(file)
+        else:
+            with warnings.catch_warnings():
+                # Of old or foreign pickles torch warns before it refuses them; the refusal is enough.
+                warnings.simplefilter("ignore")
+                content = torch.load(file, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
+    # What a damaged pickle raises is anyone's guess.
+    except Exception as error:
+        # Torch would advise to run the code that it refused.
+        reason = "" if isinstance(error, UnpicklingError) else f" ({reason_of(error)})"
+        raise CheckpointError(
+            f"the weights file {file} cannot be read{reason}: it is damaged, or holds more than tensors"
+        ) from error
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not (isinstance(content, Mapping) and content and all(isinstance(part, Tensor) for part in content.values())):
+        raise CheckpointError(f"the weights file {file} does not hold a network's weights: tensors by name")
+    return _without_prefixes(content)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the first sentence of what a library says is wrong, in one line without its full stop."""
+    first = str(getattr(error, "reason", error)).strip().split("\n")[0].split(". ")[0]
+    return first.rstrip(".:") or type(error).__name__
+
+
+def _without_prefixes(content: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    tensors = dict(content)
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors

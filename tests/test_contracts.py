@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from iin_cli.cli import COMMANDS, app
+from iin_cli.cli import COMMANDS, add_plugin_commands, app
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "iin_cli"
@@ -154,6 +154,7 @@ def options_of(command):
 def check_line(line):
     """A line of shell that begins with `iin`: its command exists, and so do its options."""
     words = shlex.split(line.split(" | ")[0], comments=True)
+    add_plugin_commands()
     commands = typer.main.get_command(app).commands
     if len(words) == 1 or words[1].startswith("-"):
         return

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -14,7 +15,7 @@ import typer
 from ..errors import IinError, UsageError
 from ..registry import FIRST_PARTY, find, names
 
-__all__ = ["app", "main"]
+__all__ = ["add_plugin_commands", "app", "main"]
 
 COMMANDS = (
     "demo",
@@ -83,9 +84,11 @@ def _add_plugin_command(name: str) -> None:
         app.command(name, hidden=name not in names("commands"), context_settings=settings)(unusable)
 
 
-for _name in sorted({*names("commands"), *FIRST_PARTY["commands"]}):
-    if _name not in COMMANDS:
-        _add_plugin_command(_name)
+@cache
+def add_plugin_commands() -> None:
+    """Add the plugins' commands, once; not at import, since the plugins import this package."""
+    for name in sorted({*names("commands"), *FIRST_PARTY["commands"]} - {*COMMANDS}):
+        _add_plugin_command(name)
 
 
 class _Stopped(BaseException):
@@ -106,6 +109,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
     try:
+        add_plugin_commands()
         code = app(prog_name="iin", standalone_mode=False)
     except BaseException as error:
         code = _report(error)

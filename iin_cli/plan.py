@@ -31,6 +31,8 @@ WIDE = 256
 # and no measurement, so that the same command makes the same plan again when it is resumed.
 CPU_SECONDS, CPU_FLOPS, CPU_FLOPS_BFLOAT16 = 600.0, 4e10, 1.2e11
 LEAST_STEPS_WIDE = 600
+# Blocks, width and steps for fewer than 10·N wide rows: what is larger knows them by heart before it is of use.
+FEW_ROWS_SIZE = (4, 128, 1000)
 # Of a feature's std. Fewer than 10·N rows are known by heart within a hundred steps unless they are blurred.
 FEATURE_NOISE, FEATURE_NOISE_FEW = 0.01, 0.3
 # Libraries and interpreter, before the first latent.
@@ -195,12 +197,14 @@ def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
     # A small set of latents is known by heart early; fewer steps at the same schedule cost nothing.
     steps = AUTO_STEPS if rows >= 20_000 else max(600, AUTO_STEPS * rows // 20_000)
     batch_pairs = 125 if wide and on_cpu else 250
-    hidden = min(dim, 2048) if wide else 512
-    if wide and on_cpu:
+    blocks, hidden = (6, min(dim, 2048)) if wide else (12, 512)
+    if wide and on_cpu and rows < 10 * dim:
+        blocks, hidden, steps = FEW_ROWS_SIZE
+    elif wide and on_cpu:
         hidden, steps = _sized_for_cpu(dim, 2 * batch_pairs, steps, CPU_FLOPS_BFLOAT16 if bfloat16 else CPU_FLOPS)
     return TranslatorPlan(
         preset="auto",
-        blocks=6 if wide else 12,
+        blocks=blocks,
         hidden=hidden,
         depth=2,
         batch_pairs=batch_pairs,

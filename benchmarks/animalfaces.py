@@ -22,7 +22,7 @@ from iin_cli.data.latents import as_images
 from iin_cli.distributed import noise
 from iin_cli.progress import Silent
 from iin_cli.translator.edit import ou_walk, swap
-from iin_cli.workflows.grouping import find_providers, grouped
+from iin_cli.workflows.grouping import circumstances, find_providers, grouped
 from iin_cli.workflows.opening import OpenTranslator, open_backbone, open_translator
 
 DATA = "animalfaces"
@@ -84,7 +84,8 @@ def evaluate(work: Path, root: str, seed: int) -> dict[str, Any]:
     opened = open_translator(work / "fit")
     providers = find_providers(CONCEPTS)
     parts = {name: np.asarray(items) for name, items in dataset.splits.items()}
-    grouped(opened.open_backbone, dataset, parts["train"], providers, seed, opened.device, Silent())
+    as_fitted = circumstances(opened.open_backbone, seed, opened.device, Silent())
+    grouped(dataset, parts["train"], providers, as_fitted)
     sketch, grey = providers
     rendered = {
         name: [latents(opened, dataset, items, sketch, variant) for variant in range(3)]

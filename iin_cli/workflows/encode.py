@@ -17,7 +17,7 @@ from ..io import checkpoint
 from ..io.rundir import new_file
 from ..plugin_api import ConceptProvider, Dataset, Groups
 from ..progress import Reporter, Silent
-from .grouping import encode_items, find_providers, grouped
+from .grouping import circumstances, encode_items, find_providers, grouped
 from .inputs import split_items
 from .opening import OpenBackbone, choose_root, describe_data, open_backbone, open_data, versions
 
@@ -87,7 +87,8 @@ def encode(
     opened = open_backbone(backbone, where, weights, layer)
     dataset = open_data(data, opened.data, data_root, report)
     indices = split_items(dataset, split)
-    groups = grouped(opened, dataset, indices, providers, draw_seed(seed) if providers else 0, where, report)
+    seed = draw_seed(seed) if providers else 0
+    groups = grouped(dataset, indices, providers, circumstances(opened, seed, where, report))
     rows = _rows(indices, providers, groups)
     file = new_file(out, f"encode-{Path(dataset.name).name}-{split}", "z.safetensors")
     tensors = _encoded(opened, dataset, rows, where, report) | _described(dataset, rows, bool(providers))

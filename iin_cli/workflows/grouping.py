@@ -25,6 +25,7 @@ __all__ = [
     "ConceptPairs",
     "LatentTable",
     "as_estimator",
+    "circumstances",
     "encode_items",
     "find_providers",
     "group",
@@ -134,7 +135,7 @@ def group(
             f"{dataset.name} has {len(indices)} training images, fewer than the {needed} "
             f"{'' if needed < opened.backbone.latent_dim else 'dimensions of the latent '}that a translator needs"
         )
-    groups = grouped(opened, dataset, indices, providers, seed, device, report)
+    groups = grouped(dataset, indices, providers, circumstances(opened, seed, device, report))
     blocks, rows_of = [encode_items(opened, dataset, indices, device=device, report=report)], {}
     start, row_indices = len(indices), [indices]
     for provider, own in zip(providers, groups, strict=True):
@@ -152,21 +153,19 @@ def group(
     return LatentTable(blocks), pairs, held_out
 
 
+def circumstances(opened: OpenBackbone, seed: int, device: torch.device | str, report: Reporter) -> Circumstances:
+    """Return what concepts may use that are prepared for `opened`."""
+    backbone = opened.backbone
+    return Circumstances(str(device), backbone.image_size, backbone.interpolation, seed, report)
+
+
 def grouped(
-    opened: OpenBackbone,
-    dataset: Dataset,
-    indices: np.ndarray,
-    providers: Sequence[ConceptProvider],
-    seed: int,
-    device: torch.device | str,
-    report: Reporter,
+    dataset: Dataset, indices: np.ndarray, providers: Sequence[ConceptProvider], circumstances: Circumstances
 ) -> list[Groups]:
     """Prepare every concept and let it group the items `indices` (M,) of `dataset`; errors as the concepts raise."""
-    backbone = opened.backbone
-    circumstances = Circumstances(str(device), backbone.image_size, backbone.interpolation, seed, report)
     for provider in providers:
         provider.prepare(dataset, indices, circumstances)
-    return [provider.groups(dataset, indices, seed) for provider in providers]
+    return [provider.groups(dataset, indices, circumstances.seed) for provider in providers]
 
 
 def encode_items(

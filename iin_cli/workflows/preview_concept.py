@@ -18,7 +18,7 @@ from ..figures.grids import image_grid, save_png
 from ..io.rundir import write_json
 from ..plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Interpolation, Relation
 from ..progress import Reporter, Silent
-from .grouping import find_providers
+from .grouping import find_providers, grouped
 from .opening import open_data
 from .outputs import open_output
 
@@ -87,8 +87,7 @@ def preview_concept(
     size = image_size or min(dataset.native_size, LARGEST_SIDE)
     indices = np.asarray(dataset.splits["train"])
     with open_output(out, f"preview-concept-{provider.concept}", (".png",), "a grid of images") as (place, is_file):
-        provider.prepare(dataset, indices, Circumstances(str(where), size, INTERPOLATION, seed, report))
-        groups = provider.groups(dataset, indices, seed)
+        (groups,) = grouped(dataset, indices, [provider], Circumstances(str(where), size, INTERPOLATION, seed, report))
         members = _groups_with_pairs(groups, provider)
         rows = _choose(members, groups.variants, n, seed)
         picture = place if is_file else place / "preview.png"

@@ -18,8 +18,8 @@ from ..metrics.judges import ColorJudge, LabelJudge, shape_classifier
 from ..plan import Wishes
 from ..progress import Reporter, Silent
 from .fit_translator import fit_translator
+from .generation import TranslatorPrior, generate
 from .opening import open_translator
-from .sample import generate
 from .swap import swap
 from .swap_scores import SwapScores, score_swaps
 from .train_backbone import train_backbone
@@ -127,7 +127,8 @@ def _draw(folder: Path, translator: Path, seed: int, device: str, report: Report
         walk(
             translator, "ou", [factor], out=folder / f"walk-{factor}.png", n=4, seed=seed, device=device, report=report
         )
-    samples = np.concatenate(list(generate(open_translator(translator, choose_device(device)), range(64))))
+    opened = open_translator(translator, choose_device(device))
+    samples = np.concatenate(list(generate(opened.image_backbone, TranslatorPrior(opened), range(64), opened.device)))
     save_png(folder / "samples.png", image_grid(samples.reshape(8, 8, *samples.shape[1:])))
     return sorted(path.name for path in folder.glob("*.png"))
 

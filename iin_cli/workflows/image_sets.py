@@ -21,8 +21,8 @@ from ..io import checkpoint
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from ..registry import names
+from .generation import TranslatorPrior, generate
 from .opening import open_translator
-from .sample import generate
 
 __all__ = ["GenerateImages", "Generated", "ImageSet", "Stored", "open_named", "translator_images"]
 
@@ -124,7 +124,8 @@ def translator_images(
 
     `backbone` says where the translator's backbone lies now. Errors as `open_translator`; UsageError for a classifier.
     """
-    yield from generate(open_translator(path, device, backbone), seeds, READ_TOGETHER)
+    opened = open_translator(path, device, backbone)
+    yield from generate(opened.image_backbone, TranslatorPrior(opened), seeds, device, READ_TOGETHER)
 
 
 def _is_run(name: str, path: Path) -> bool:

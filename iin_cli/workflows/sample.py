@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,15 +11,15 @@ from typing import Any, Literal, Protocol, Self, get_args
 
 import numpy as np
 
-from ..distributed import choose_device, gather, is_main_rank, noise, rank, shard, world_size
+from ..distributed import choose_device, gather, is_main_rank, rank, shard, world_size
 from ..errors import UsageError
 from ..io.rundir import open_run, write_json
 from ..progress import Reporter, Silent
-from .decoding import in_pieces, to_pixels
+from .generation import TranslatorPrior, generate
 from .image_files import ArrayFile, PngFolder
-from .opening import OpenTranslator, open_translator
+from .opening import open_translator
 
-__all__ = ["Format", "SampleResult", "generate", "sample"]
+__all__ = ["Format", "SampleResult", "sample"]
 
 Format = Literal["png", "npz", "safetensors"]
 
@@ -54,32 +54,6 @@ class _Sink(Protocol):
     def __exit__(self, *failure: Any) -> None: ...
 
 
-def generate(opened: OpenTranslator, seeds: Sequence[int], batch: int = 64) -> Iterator[np.ndarray]:
-    """Yield the images of `seeds` (Eq 13) in order, as uint8 (B, S, S, 3) with B = `batch`, the last batch smaller.
-
-    An image depends on its seed alone, to the byte: neither `batch` nor the other seeds change it.
-    Raises UsageError for a translator whose backbone draws no images.
-    """
-    decode, inverse = opened.image_backbone.decode, opened.translator.inverse
-    waiting: list[np.ndarray] = []
-    ready = 0
-    pieces = in_pieces(
-        len(seeds),
-        lambda rows: noise(seeds[rows], opened.translator.dim),
-        lambda z_tilde: decode(inverse(z_tilde)),
-        opened.device,
-    )
-    for images in pieces:
-        waiting.append(to_pixels(images))
-        ready += len(images)
-        while ready >= batch:
-            joined = np.concatenate(waiting)
-            yield joined[:batch]
-            waiting, ready = [joined[batch:]], ready - batch
-    if ready:
-        yield np.concatenate(waiting)
-
-
 def sample(
     translator: Path,
     seeds: Sequence[int],
@@ -107,7 +81,7 @@ def sample(
     if format not in get_args(Format):
         raise UsageError(f"--format {format!r}: choose from {', '.join(get_args(Format))}")
     opened = open_translator(translator, choose_device(device), backbone)
-    size = opened.image_backbone.image_size
+    network = opened.image_backbone
     mine = shard(seeds)
     with ExitStack() as stack:
         # Only the main process may make the folder: to the others it is no longer new.
@@ -116,9 +90,12 @@ def sample(
         if out is None:
             report.note(f"run folder {folder}")
         started = time.monotonic()
-        with _sink(folder, format, len(mine), size) as sink, report.task("sampling", len(mine), "images") as task:
+        with (
+            _sink(folder, format, len(mine), network.image_size) as sink,
+            report.task("sampling", len(mine), "images") as task,
+        ):
             done = 0
-            for pixels in generate(opened, mine, batch):
+            for pixels in generate(network, TranslatorPrior(opened), mine, opened.device, batch):
                 sink.add(mine[done : done + len(pixels)], pixels)
                 done += len(pixels)
                 task.advance(len(pixels))

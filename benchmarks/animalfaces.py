@@ -110,18 +110,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", default="none", help="what ResNet-50 starts from: default, none, or a file")
     parser.add_argument("--image-size", default="96")
+    parser.add_argument("--backbone-steps", default="320")
     parser.add_argument("--backbone-seconds", default="600")
+    parser.add_argument(
+        "--dims", default="roundness=128,greyscale=128", help="sizes of the factors; estimated: by Eq 11"
+    )
     parser.add_argument("--translator-seconds", default="600")
     given = parser.parse_args()
     work, seed = given.work, given.seed
     work.mkdir(parents=True, exist_ok=True)
     where = ["--data", DATA, "--data-root", given.data_root, "--seed", str(seed)]
-    size = ["--weights", given.weights, "--image-size", given.image_size, "--max-seconds", given.backbone_seconds]
+    size = ["--weights", given.weights, "--image-size", given.image_size]
+    size += ["--steps", given.backbone_steps, "--max-seconds", given.backbone_seconds]
     backbone = run(
         work, "backbone", ["train-backbone", "--backbone", "resnet50", *where, *size, "--out", str(work / "backbone")]
     )
     concepts = [word for concept in CONCEPTS for word in ("--concept", concept)]
     out = ["--out", str(work / "fit"), "--max-seconds", given.translator_seconds]
+    out += ["--dims", given.dims] if given.dims != "estimated" else []
     fit = run(work, "fit", ["fit-translator", "--backbone", str(work / "backbone"), *concepts, *where, *out])
     found = computed(work, "evaluation", lambda: evaluate(work, given.data_root, seed))
 

@@ -51,10 +51,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/shapes"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backbone", default="classifier", help="classifier or autoencoder")
-    parser.add_argument("--image-size", default="32")
-    parser.add_argument("--backbone-steps", default="4000")
-    parser.add_argument("--backbone-seconds", default="330")
+    parser.add_argument("--image-size", default="64")
+    parser.add_argument("--backbone-steps", default="20000")
+    parser.add_argument("--backbone-seconds", default="900")
     parser.add_argument("--translator-seconds", default="300")
+    # A translator that bends less keeps the factor's scale alike over all shapes, where a ridge regression can read it.
+    parser.add_argument("--blocks", default="2")
+    parser.add_argument("--hidden", default="64")
+    parser.add_argument("--translator-steps", default="3000")
     parser.add_argument("--sigma", default="0.9", help="correlation of pairs that share a factor")
     given = parser.parse_args()
     work, seed = given.work, str(given.seed)
@@ -67,6 +71,7 @@ def main() -> None:
     for number, (pairs, concept) in enumerate(PAIRS.items()):
         name = f"fit-{number}"
         out = ["--out", str(work / name), "--max-seconds", given.translator_seconds, "--sigma", given.sigma]
+        out += ["--blocks", given.blocks, "--hidden", given.hidden, "--steps", given.translator_steps]
         concepts = ["--concept", concept, "--concept", OTHER]
         fits[pairs] = run(work, name, ["fit-translator", "--backbone", str(work / "backbone"), *concepts, *where, *out])
         found[pairs] = computed(work, f"evaluation-{number}", lambda fit=work / name: evaluate(fit))

@@ -23,11 +23,12 @@ def image_grid(
     column_labels: Sequence[str] = (),
     row_gaps: Sequence[int] = (),
     column_gaps: Sequence[int] = (),
+    smallest: int = SMALLEST_CELL,
 ) -> np.ndarray:
     """Lay images out as a grid on white.
 
     Args:
-        cells: uint8 (R, C, S, S, 3); small images are enlarged by a whole factor to at least 64 pixels, unblurred.
+        cells: uint8 (R, C, S, S, 3); images below `smallest` pixels are enlarged to it or more by a whole factor.
         row_labels: texts left of the rows, R of them or none.
         column_labels: texts above the columns, C of them or none.
         row_gaps, column_gaps: rows and columns followed by a wide gap.
@@ -35,7 +36,7 @@ def image_grid(
     Returns uint8 (H, W, 3).
     """
     rows, columns = cells.shape[:2]
-    zoom = -(-SMALLEST_CELL // cells.shape[2])
+    zoom = -(-smallest // cells.shape[2])
     side = cells.shape[2] * zoom
     font = _font(max(11, side // 7))
     left = max((_text_width(font, text) + 2 * MARGIN for text in row_labels), default=GAP)

@@ -1,4 +1,4 @@
-"""What can be done to a z̃: swap a factor, walk along it (Eqs 14, 17), or draw it anew."""
+"""What can be done to a z̃: swap a factor, walk along it (Eqs 14, 17) or between four (Fig 7), or draw it anew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import DataError, UsageError
 from .factors import Factors
 
-__all__ = ["attribute_axis", "linear_walk", "ou_walk", "redraw", "swap"]
+__all__ = ["attribute_axis", "attribute_walk", "bilinear_grid", "linear_walk", "ou_walk", "redraw", "swap"]
 
 
 def swap(target: Tensor, source: Tensor, factors: Factors, names: Sequence[str]) -> Tensor:
@@ -34,6 +34,28 @@ def attribute_axis(z_tilde: Tensor, has: Tensor) -> Tensor:
     if not has.any() or has.all():
         raise DataError("an attribute axis needs images with and without the attribute")
     return z_tilde[~has].mean(0) - z_tilde[has].mean(0)
+
+
+def attribute_walk(start: Tensor, axis: Tensor, strengths: Sequence[float]) -> Tensor:
+    """Add an attribute to `start` z̃ (B, N): z̃ − s · axis for every strength s of `strengths`, (steps, B, N).
+
+    Eq 14's axis (N,) points away from the attribute, without minus with; the minus here lets s = 1 add it by the whole
+    difference of the two means, s = −1 remove it as far, and s = 0 leave z̃ as it is.
+    """
+    if len(strengths) < 2:
+        raise UsageError(f"a walk needs at least 2 steps, got {len(strengths)}")
+    return torch.stack([start - strength * axis for strength in strengths])
+
+
+def bilinear_grid(corners: Tensor, steps: int) -> Tensor:
+    """Interpolate linearly in both directions between four `corners` z̃ (4, N): (steps, steps, N) (Fig 7).
+
+    The corners are top left, top right, bottom left, bottom right, each met exactly; the result is rows by columns.
+    """
+    if len(corners) != 4:
+        raise UsageError(f"a grid has four corners, and {len(corners)} were given")
+    top, bottom = (linear_walk(corners[left], corners[left + 1], steps) for left in (0, 2))
+    return linear_walk(top, bottom, steps)
 
 
 def linear_walk(start: Tensor, end: Tensor, steps: int) -> Tensor:

@@ -18,6 +18,7 @@ FILES = {
     ".jpeg",
     ".webp",
     ".gif",
+    ".mp4",
     ".pdf",
     ".svg",
     ".json",

@@ -1,38 +1,40 @@
-"""Walk through the interpretable representation: straight lines (Fig 4) or an Ornstein–Uhlenbeck walk (Eq 17)."""
+"""Walk through the interpretable representation: lines (Fig 4), attributes (Eq 14), grids (Fig 7), chance (Eq 17)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from ..distributed import choose_device, draw_seed, noise
-from ..errors import UsageError
-from ..figures.grids import image_grid, save_png
-from ..figures.plots import plot_walks, save_figure
+from ..distributed import choose_device, draw_seed
+from ..figures.grids import save_png
+from ..figures.plots import save_figure
 from ..io.rundir import write_json
+from ..plugin_api import Dataset
 from ..progress import Reporter, Silent
-from ..translator import edit
-from .decoding import decode_pixels, encode_pixels, in_pieces
-from .inputs import Inputs, starts, targets_and_sources
-from .opening import OpenTranslator, open_translator
-from .outputs import open_output
-from .predictions import by_class, log_probabilities, write_table
+from .attribute_axes import AXIS_IMAGES, Axis, AxisPart, axis_from_folders, axis_from_labels
+from .attributes import parse_attributes
+from .inputs import Inputs, choose_items, recorded_data, starts, targets_and_sources
+from .opening import OpenTranslator, open_data, open_translator
+from .predictions import write_table
 from .swap import check_factors
+from .walk_drawing import class_rows, class_values, flip_rate, save_film, walk_figure, walk_plot
+from .walk_paths import (
+    INTERPRETABLE,
+    LATENT,
+    Center,
+    Walks,
+    attribute_walks,
+    corner_grid,
+    linear_walks,
+    wandering_walks,
+)
+from .walk_wishes import AxisWish, Mode, Where, check_axis, check_choices, film_format, open_place, usual_steps
 
-__all__ = ["Center", "Mode", "WalkResult", "walk"]
+__all__ = ["WalkResult", "walk"]
 
-Mode = Literal["linear", "ou"]
-Center = Literal["origin", "input"]
-IMAGE_STEPS = 8
-CLASSIFIER_STEPS = 50
-# What a walk is called in figures and tables.
-INTERPRETABLE, LATENT = "interpretable", "latent"
+STRENGTH = (-3.0, 3.0)
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,13 @@ class WalkResult:
 
     Attributes:
         out: the file or folder written.
-        factors: the factors that moved; of a linear walk without `--factor`, all.
-        steps: points of each walk, both ends included.
-        count: walks.
+        factors: the factors that moved; all where `--factor` names none.
+        steps: points of each walk, both ends included; of a grid, images a side.
+        count: walks, or 1 grid.
         flip_rate: of a classifier, the fraction of points after the first where the predicted class is not the first's,
-            over all interpretable walks; `latent_flip_rate` the same over the latent ones. Else None.
+            over all interpretable walks; `latent_flip_rate` the same over the latent ones. Else None. Along an
+            attribute the point of least strength counts as the first.
+        attributes: of an attribute walk, what its axis is made of; `strength` its ends.
     """
 
     out: str
@@ -59,23 +63,17 @@ class WalkResult:
     ends: tuple[str, ...] | None = None
     flip_rate: float | None = None
     latent_flip_rate: float | None = None
+    attributes: tuple[AxisPart, ...] = ()
+    strength: tuple[float, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
         return asdict(self)
 
-
-@dataclass(frozen=True)
-class _Walks:
-    """Latents z (steps, B, N) along each kind of walk, and where they begin and end."""
-
-    z: dict[str, Tensor]
-    starts: Inputs
-    ends: Inputs | None
-
-    @property
-    def count(self) -> int:
-        return len(self.starts)
+    def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Return what a person reads as tables: title and rows."""
+        rows = [asdict(part) for part in self.attributes]
+        return [("axis", rows)] if rows else []
 
 
 def walk(
@@ -91,6 +89,12 @@ def walk(
     gamma: float = 0.1,
     walk_sigma: float | None = None,
     center: Center = "origin",
+    attributes: Sequence[str] = (),
+    with_folder: Path | None = None,
+    without_folder: Path | None = None,
+    strength: tuple[float, float] | None = None,
+    axis_images: int = AXIS_IMAGES,
+    animate: str | None = None,
     data: str | None = None,
     data_root: Path | None = None,
     split: str = "test",
@@ -103,168 +107,120 @@ def walk(
 
     `linear` goes from each target to its source: the interpretable walk on the straight line in z̃, in the chosen
     factors only where some are given, and below it the latent walk on the straight line in z between the same ends.
-    `ou` lets the chosen factors of each target wander (Eq 17).
+    `ou` lets the chosen factors of each target wander (Eq 17). `grid` spreads z̃ between four targets, linearly in
+    both directions (Fig 7). `attribute` adds an attribute to each target, or takes it away (Fig 8): z̃ − s · axis, with
+    Eq 14's axis, the mean z̃ of images without the attribute minus that of images with it. So a strength s of 1 adds
+    the whole difference between the two means, and a negative one takes it away.
 
     Args:
         factors: names of the translator's factors; `ou` needs at least one.
         target, source: images (files or folders); what is not given is drawn from the data, `n` each, by `seed`.
-        steps: points of a walk; None: 8 for images, 50 for a classifier.
+        out: a new folder, which gets figure and film, or the file of one: `.png`, `.gif`, `.webp`, `.mp4`; of a
+            classifier `.png`, `.json`, `.csv`.
+        steps: points of a walk; None: 8 for images, 50 for a classifier, along an attribute 7 and 51.
         gamma: rate of return γ in (0, 1] of `ou`.
         walk_sigma: step size of `ou`; None keeps N(0, 1) stationary.
         center: `ou` is pulled back to the origin, or to the input.
+        attributes: `NAME[=VALUE][:WEIGHT]`, as `parse_attributes` and `has_attribute` read them.
+        with_folder, without_folder: images with an attribute and without, instead of `attributes`.
+        strength: where an attribute walk begins and ends; None: −3 to 3.
+        axis_images: images that the axis averages, at most.
+        animate: format of the film in a folder: gif (the default), webp or mp4.
 
     Raises UsageError, DataError and CheckpointError as their docstrings say.
     """
-    report, seed = report or Silent(), draw_seed(seed)
-    _check_choices(mode, center, source)
+    report, where = report or Silent(), Where(data, data_root, split, n, draw_seed(seed))
+    wish = AxisWish(attributes, with_folder, without_folder, strength, axis_images)
+    check_choices(mode, center, source, n)
+    check_axis(mode, wish)
     opened = open_translator(translator, choose_device(device), backbone)
+    film = film_format(opened.backbone, mode, out, animate)
     if mode == "ou" or factors:
         check_factors(opened, factors)
-    names = tuple(factors) or opened.factors.names
-    classes = opened.backbone.classes
-    steps = steps or (IMAGE_STEPS if classes is None else CLASSIFIER_STEPS)
-    endings = (".png",) if classes is None else (".png", ".json", ".csv")
-    with open_output(out, f"walk-{mode}-{'-'.join(factors)}", endings, "a figure") as (place, is_file):
-        where = {"data": data, "data_root": data_root, "split": split, "n": n, "seed": seed}
+    names, steps = tuple(factors) or opened.factors.names, steps or usual_steps(opened.backbone, mode)
+    label = "-".join([f"walk-{mode}", *factors, *(text.partition(":")[0] for text in attributes)])
+    with open_place(out, label, opened.backbone) as (place, is_file):
+        axis = None
         if mode == "linear":
-            walks = _linear(opened, *targets_and_sources(opened, target, source, **where), names, steps)
+            pairs = targets_and_sources(opened, target, source, **vars(where))
+            walks = linear_walks(opened, *pairs, names, steps, film is not None)
+        elif mode == "ou":
+            begin = starts(opened, target, **vars(where))
+            walks = wandering_walks(
+                opened, begin, names, steps, where.seed, gamma, walk_sigma, center, film is not None
+            )
+        elif mode == "grid":
+            walks = corner_grid(opened, starts(opened, target, **vars(where)), names, steps, film is not None)
         else:
-            walks = _wandering(opened, starts(opened, target, **where), names, steps, seed, gamma, walk_sigma, center)
-        ends = walks.ends.names if walks.ends is not None else None
+            begin, axis = _begin_and_axis(opened, target, wish, names, where, report)
+            walks = attribute_walks(opened, begin, axis.vector, strength or STRENGTH, steps, film is not None)
         result = WalkResult(
-            str(place), mode, names, steps, walks.count, seed, str(opened.path), walks.starts.names, ends
+            str(place),
+            mode,
+            names,
+            steps,
+            1 if walks.is_grid else len(walks.starts),
+            where.seed,
+            str(opened.path),
+            walks.starts.names,
+            walks.ends.names if walks.ends is not None else None,
+            attributes=axis.parts if axis is not None else (),
+            strength=(walks.strengths[0], walks.strengths[-1]) if walks.strengths else None,
         )
-        if classes is None:
-            save_png(place if is_file else place / "walk.png", _image_figure(opened, walks, report))
-        else:
-            result = _predict(opened, walks, classes, result, place, is_file, report)
+        result = _write(opened, walks, result, place, is_file, film, report)
         if not is_file:
             write_json(place / "walk.json", result.as_dict())
     return result
 
 
-def _check_choices(mode: str, center: str, source: Sequence[Path]) -> None:
-    if mode not in get_args(Mode):
-        raise UsageError(f"--mode {mode!r}: choose from {', '.join(get_args(Mode))}")
-    if center not in get_args(Center):
-        raise UsageError(f"--center {center!r}: choose from {', '.join(get_args(Center))}")
-    if mode == "ou" and source:
-        raise UsageError("--source is where a linear walk ends; an ou walk has no end, so leave it out")
-
-
-def _linear(opened: OpenTranslator, targets: Inputs, sources: Inputs, names: Sequence[str], steps: int) -> _Walks:
-    if len(targets) != len(sources):
-        raise UsageError(f"{len(targets)} targets and {len(sources)} sources make no pairs: give as many of each")
-    z_tilde = _to_z_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
-    z_tilde_source = _to_z_tilde(opened, encode_pixels(opened.backbone, sources.pixels, opened.device))
-    end = edit.swap(z_tilde, z_tilde_source, opened.factors, names)
-    interpretable = _to_z(opened, edit.linear_walk(z_tilde, end, steps))
-    latent = edit.linear_walk(interpretable[0], interpretable[-1], steps)
-    return _Walks({INTERPRETABLE: interpretable, LATENT: latent}, targets, sources)
-
-
-def _wandering(
+def _begin_and_axis(
     opened: OpenTranslator,
-    targets: Inputs,
+    target: Sequence[Path],
+    wish: AxisWish,
     names: Sequence[str],
-    steps: int,
-    seed: int,
-    gamma: float,
-    sigma: float | None,
-    center: Center,
-) -> _Walks:
-    if steps < 2:
-        raise UsageError(f"a walk needs at least 2 steps, got {steps}")
-    z_tilde = _to_z_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
-    # Each walk has noise of its own, so that the walk of an image does not depend on those beside it.
-    kicks = noise(range(seed, seed + len(targets)), (steps - 1) * opened.translator.dim)
-    kicks = kicks.view(len(targets), steps - 1, -1).transpose(0, 1)
-    walked = edit.ou_walk(z_tilde, opened.factors, names, kicks, gamma, sigma, center == "input")
-    return _Walks({INTERPRETABLE: _to_z(opened, walked)}, targets, None)
+    where: Where,
+    report: Reporter,
+) -> tuple[Inputs, Axis]:
+    """Return where an attribute walk begins, and its axis; the data is opened once for both."""
+    if wish.attributes:
+        dataset = open_data(where.data, recorded_data(opened), where.data_root, report)
+        begin = starts(opened, target, **vars(where)) if target else _drawn(opened, dataset, where)
+        attributes = parse_attributes(wish.attributes)
+        return begin, axis_from_labels(opened, dataset, attributes, names, wish.most, report)
+    begin = starts(opened, target, **vars(where))
+    return begin, axis_from_folders(opened, wish.with_folder, wish.without_folder, names, wish.most, report)
 
 
-def _to_z_tilde(opened: OpenTranslator, z: Tensor) -> Tensor:
-    return torch.cat(list(in_pieces(len(z), z.__getitem__, lambda rows: opened.translator(rows)[0], opened.device)))
+def _drawn(opened: OpenTranslator, dataset: Dataset, where: Where) -> Inputs:
+    items = choose_items(dataset, where.split, where.n, where.seed)
+    pixels = dataset.images(items, opened.backbone.image_size, opened.backbone.interpolation)
+    return Inputs(pixels, tuple(dataset.path(int(item)) for item in items))
 
 
-def _to_z(opened: OpenTranslator, z_tilde: Tensor) -> Tensor:
-    """T⁻¹ along walks, (steps, B, N) -> (steps, B, N)."""
-    flat = z_tilde.flatten(0, 1)
-    z = torch.cat(list(in_pieces(len(flat), flat.__getitem__, opened.translator.inverse, opened.device)))
-    return z.view_as(z_tilde)
-
-
-def _image_figure(opened: OpenTranslator, walks: _Walks, report: Reporter) -> np.ndarray:
-    """Draw one row per walk, between the inputs; of linear walks the interpretable one above the latent one."""
-    rows, labels, gaps = [], [], []
-    decoded = {
-        kind: decode_pixels(opened.backbone, z.flatten(0, 1), opened.device, report).reshape(
-            *z.shape[:2], *_shape(opened)
-        )
-        for kind, z in walks.z.items()
-    }
-    for walk_index in range(walks.count):
-        for kind, images in decoded.items():
-            frame = [walks.starts.pixels[walk_index][None], images[:, walk_index]]
-            frame += [walks.ends.pixels[walk_index][None]] if walks.ends is not None else []
-            rows.append(np.concatenate(frame))
-            labels.append(kind if len(decoded) > 1 else "")
-        gaps.append(len(rows) - 1)
-    steps = len(next(iter(decoded.values())))
-    points = [str(step) for step in range(steps)]
-    columns = ["target", *points, "source"] if walks.ends is not None else ["input", *points]
-    wide = (0, steps) if walks.ends is not None else (0,)
-    return image_grid(np.stack(rows), labels if len(decoded) > 1 else (), columns, gaps, wide)
-
-
-def _shape(opened: OpenTranslator) -> tuple[int, int, int]:
-    return (opened.backbone.image_size, opened.backbone.image_size, 3)
-
-
-def _predict(
+def _write(
     opened: OpenTranslator,
-    walks: _Walks,
-    classes: tuple[str, ...],
+    walks: Walks,
     result: WalkResult,
     place: Path,
     is_file: bool,
+    film: str | None,
     report: Reporter,
 ) -> WalkResult:
-    """Write the class log-probabilities along the walks as plot and table, and say how often predictions flip."""
-    values = {
-        kind: log_probabilities(opened, z.flatten(0, 1), report).view(*z.shape[:2], len(classes))
-        for kind, z in walks.z.items()
-    }
-    if not is_file or place.suffix.lower() == ".png":
-        panels = [
-            (f"{Path(walks.starts.names[index]).name}: {kind} walk", of_kind[:, index].numpy())
-            for index in range(walks.count)
-            for kind, of_kind in values.items()
-        ]
-        title = f"{result.mode} walk of {', '.join(result.factors)} (squares: class predicted)"
-        save_figure(place if is_file else place / "walk.png", plot_walks(panels, classes, 2, title))
-    if not is_file or place.suffix.lower() != ".png":
-        write_table(place if is_file else place / "walk.csv", _table(values, walks, classes))
-    rates = {kind: _flip_rate(of_kind) for kind, of_kind in values.items()}
+    """Write what the walk shows into the file or the folder; of a classifier, also say how often predictions flip."""
+    ending = place.suffix.lower() if is_file else ""
+    classes = opened.backbone.classes
+    if classes is None:
+        if ending in ("", ".png"):
+            save_png(place if is_file else place / "walk.png", walk_figure(opened, walks, report))
+        if film is not None:
+            save_film(place if is_file else place / f"walk.{film}", opened, walks, report)
+        return result
+    values = class_values(opened, walks, report)
+    if ending in ("", ".png"):
+        moved = [part.attribute for part in result.attributes] or result.factors
+        title = f"{result.mode} walk of {', '.join(moved)} (squares: class predicted)"
+        save_figure(place if is_file else place / "walk.png", walk_plot(values, walks, classes, title))
+    if ending != ".png":
+        write_table(place if is_file else place / "walk.csv", class_rows(values, walks, classes))
+    rates = {kind: flip_rate(of_kind, walks.strengths) for kind, of_kind in values.items()}
     return replace(result, flip_rate=rates[INTERPRETABLE], latent_flip_rate=rates.get(LATENT))
-
-
-def _table(values: dict[str, Tensor], walks: _Walks, classes: Sequence[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "start": walks.starts.names[index],
-            "walk": kind,
-            "step": step,
-            "predicted": classes[int(row.argmax())],
-            "log_probability": by_class(row, classes),
-        }
-        for index in range(walks.count)
-        for kind, of_kind in values.items()
-        for step, row in enumerate(of_kind[:, index])
-    ]
-
-
-def _flip_rate(log_probability: Tensor) -> float:
-    """Fraction of points after the first whose class is not the first's, (steps, B, classes)."""
-    predicted = log_probability.argmax(2)
-    return (predicted[1:] != predicted[:1]).double().mean().item()

@@ -22,7 +22,23 @@ def test_linear_is_the_default_and_bad_input_is_one_line(files, command_line):
         (["--mode", "ou", "-f", "digit", "--gamma", "2"], "gamma"),
         (["--center", "moon"], "origin, input"),
         (["--steps", "1"], "--steps"),
+        (["--mode", "attribute", "-a", "class=3", "--strength", "3..-3"], "--strength 3..-3"),
+        (["--mode", "attribute", "-a", "class=3", "--strength", "three"], "write -3..3"),
+        (["--mode", "attribute", "--with", "here"], "go together"),
+        (["--mode", "grid", "--n", "5"], "four corners"),
+        (["--animate", "avi"], "gif, webp, mp4"),
     ):
         code, out, err = command_line("walk", "-t", files.of_images, *arguments)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
         assert words in err
+
+
+def test_an_attribute_walk_shows_its_axis_and_unknown_attributes_are_data_errors(files, pictures, command_line):
+    shared = ["walk", "-t", files.of_images, "--mode", "attribute", "--data", pictures, "--split", "all", "--seed", 0]
+    code, out, _ = command_line(*shared, "-a", "class=a", "-a", "color=1:-1", "--strength", "-1..1", "--out", "w.gif")
+    assert code == 0
+    assert "color=1" in out
+    assert "images without" in out
+    code, out, err = command_line(*shared, "-a", "Smiling", "--out", "v.gif")
+    assert (code, out, len(err.splitlines())) == (3, "", 1)
+    assert "choose from: class, color" in err

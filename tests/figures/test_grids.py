@@ -33,6 +33,12 @@ def test_small_images_are_enlarged_without_blur():
     assert len(np.unique(page.reshape(-1, 3), axis=0)) <= len(np.unique(images.reshape(-1, 3), axis=0)) + 1
 
 
+def test_the_smallest_side_can_be_asked_for():
+    images = cells(1, 2, size=20)
+    assert image_grid(images, smallest=128).shape[0] == 140 + 2 * GAP
+    assert image_grid(images, smallest=10).shape[0] == 20 + 2 * GAP
+
+
 def test_labels_take_room_of_their_own():
     images = cells(2, 2)
     page = image_grid(images, ["first", "second"], ["a", "b"])

@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.translator.edit import attribute_axis, linear_walk, ou_walk, redraw, swap
+from iin_cli.translator.edit import (
+    attribute_axis,
+    attribute_walk,
+    bilinear_grid,
+    linear_walk,
+    ou_walk,
+    redraw,
+    swap,
+)
 from iin_cli.translator.factors import Factors
 
 FACTORS = Factors.of({"digit": 2, "color": 1, "residual": 3})
@@ -34,6 +42,31 @@ def test_equation_14_is_without_minus_with():
     for has in ([1, 1, 1], [0, 0, 0]):
         with pytest.raises(DataError, match="with and without"):
             attribute_axis(z, torch.tensor(has))
+
+
+def test_strength_1_adds_the_attribute_whole():
+    """At strength 1 the mean of the images without it becomes the mean of those with it."""
+    z, has = noise(40, 6), torch.arange(40) % 4 == 0
+    walk = attribute_walk(z[~has], attribute_axis(z, has), [-1.0, 0.0, 1.0])
+    without, having = z[~has].mean(0), z[has].mean(0)
+    torch.testing.assert_close(walk[2].mean(0), having)
+    torch.testing.assert_close(walk[0].mean(0), 2 * without - having)
+    assert torch.equal(walk[1], z[~has])
+    with pytest.raises(UsageError, match="at least 2"):
+        attribute_walk(z, z[0], [1.0])
+
+
+def test_a_grid_is_bilinear():
+    corners = noise(4, 6)
+    grid = bilinear_grid(corners, 5)
+    assert grid.shape == (5, 5, 6)
+    for corner, place in enumerate(((0, 0), (0, 4), (4, 0), (4, 4))):
+        torch.testing.assert_close(grid[place], corners[corner])
+    down, across = 0.25, 0.75
+    weights = torch.tensor([(1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across])
+    torch.testing.assert_close(grid[1, 3], weights @ corners)
+    with pytest.raises(UsageError, match="four corners, and 3"):
+        bilinear_grid(corners[:3], 5)
 
 
 def test_a_linear_walk_is_straight_and_ends_where_it_should():

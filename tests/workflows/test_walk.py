@@ -1,52 +1,17 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
+from PIL import Image, ImageSequence
 
-from iin_cli.errors import UsageError
+from iin_cli.data.folder import open_folder
+from iin_cli.errors import DataError, UsageError
 from iin_cli.figures.grids import GAP
-from iin_cli.workflows import walk as module
 from iin_cli.workflows.decoding import decode_pixels, encode_pixels
-from iin_cli.workflows.inputs import Inputs
 from iin_cli.workflows.opening import open_translator
 from iin_cli.workflows.walk import walk
-
-
-def inputs(seed, count=2):
-    pixels = np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
-    return Inputs(pixels, tuple(f"{seed}/{index}" for index in range(count)))
-
-
-def test_both_linear_walks_share_their_ends_and_are_straight_in_their_space(files):
-    opened = open_translator(files.of_images)
-    walks = module._linear(opened, inputs(0), inputs(1), ["digit"], 5).z
-    interpretable, latent = walks["interpretable"], walks["latent"]
-    torch.testing.assert_close(interpretable[0], latent[0])
-    torch.testing.assert_close(interpretable[-1], latent[-1])
-    torch.testing.assert_close(latent[2], (latent[0] + latent[-1]) / 2)
-    z_tilde = torch.stack([opened.translator(z)[0] for z in interpretable])
-    torch.testing.assert_close(z_tilde[2], (z_tilde[0] + z_tilde[-1]) / 2, atol=1e-4, rtol=1e-4)
-    rest = slice(opened.factors.slice("digit").stop, None)
-    torch.testing.assert_close(z_tilde[:, :, rest], z_tilde[:1, :, rest].expand(5, -1, -1), atol=1e-4, rtol=1e-4)
-    start = encode_pixels(opened.backbone, inputs(0).pixels, opened.device)
-    torch.testing.assert_close(interpretable[0], start, atol=1e-4, rtol=1e-4)
-
-
-def test_an_ou_walk_of_an_image_does_not_depend_on_those_beside_it(files):
-    opened = open_translator(files.of_images)
-    arguments = (["digit"], 6, 11, 0.1, None, "origin")
-    both = module._wandering(opened, inputs(0), *arguments).z["interpretable"]
-    first = Inputs(inputs(0).pixels[:1], ("one",))
-    alone = module._wandering(opened, first, *arguments).z["interpretable"]
-    assert torch.equal(both[:, :1], alone)
-    z_tilde = torch.stack([opened.translator(z)[0] for z in both])
-    moving = opened.factors.slice("digit")
-    assert (z_tilde[1:, :, moving] - z_tilde[:-1, :, moving]).abs().min() > 1e-4
-    rest = slice(moving.stop, None)
-    torch.testing.assert_close(z_tilde[:, :, rest], z_tilde[:1, :, rest].expand(6, -1, -1), atol=1e-4, rtol=1e-4)
 
 
 def test_the_figure_has_the_interpretable_walk_above_the_latent_one(files, tmp_path):
@@ -88,9 +53,112 @@ def test_a_classifier_gives_log_probabilities_and_flips(files, tmp_path, mode):
     assert (tmp_path / "out" / "walk.png").is_file()
 
 
+def read_frames(path):
+    with Image.open(path) as film:
+        return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_grid_is_a_page_of_images_and_a_film_round_its_edge(files, tmp_path):
+    result = walk(files.of_images, "grid", seed=3, steps=3, out=tmp_path / "out")
+    assert (result.count, result.steps, len(result.starts), result.ends) == (1, 3, 4, None)
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["walk.gif", "walk.json", "walk.png"]
+    page = np.asarray(Image.open(tmp_path / "out" / "walk.png"))
+    assert page.shape == (3 * 64 + 4 * GAP, 3 * 64 + 4 * GAP, 3)
+    film = read_frames(tmp_path / "out" / "walk.gif")
+    assert len(film) == 4 * 24
+    # The film begins in the top left corner and comes by top right, bottom right and bottom left.
+    corners = [page[y : y + 64 : 2, x : x + 64 : 2] for y, x in ((GAP, GAP), (GAP, -GAP - 64), (-GAP - 64, -GAP - 64))]
+    # Of noise 256 colours are few, so the film is not exact; it shows each corner in its turn all the same.
+    shown = [frame[GAP:-GAP:8, GAP:-GAP:8].astype(int) for frame in film[:49:24]]
+    apart = np.array([[np.abs(image - corner).mean() for corner in corners] for image in shown])
+    assert apart.argmin(1).tolist() == [0, 1, 2]
+    assert apart.diagonal().max() < 12
+
+
+def test_an_attribute_is_added_by_positive_strengths(files, pictures, tmp_path, cache):
+    result = walk(
+        files.of_images,
+        "attribute",
+        attributes=["class=a", "color=3:-0.5"],
+        strength=(-2, 2),
+        n=2,
+        seed=3,
+        data=str(pictures),
+        split="all",
+        out=tmp_path / "out",
+    )
+    first, second = result.attributes
+    assert (first.attribute, first.weight, second.attribute, second.weight) == ("class=a", 1, "color=3", -0.5)
+    assert (result.strength, result.steps, result.factors) == ((-2, 2), 7, ("digit", "color", "residual"))
+    train = open_folder(pictures).splits["train"]
+    assert first.images_with + first.images_without == len(train)
+    saved = json.loads((tmp_path / "out" / "walk.json").read_text())
+    assert saved["attributes"][1]["images_with"] == second.images_with
+    assert result.tables()[0][1][0]["attribute"] == "class=a"
+    film = read_frames(tmp_path / "out" / "walk.gif")
+    assert film[0].shape[1] == 2 * 128 + 3 * GAP
+    assert len(film) == 48
+
+
+def test_the_ending_of_out_says_what_is_written(files, tmp_path):
+    for name in ("a.png", "a.gif", "a.webp"):
+        walk(files.of_images, n=1, steps=2, seed=0, out=tmp_path / name)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.gif", "a.png", "a.webp"]
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert [len(read_frames(tmp_path / name)) for name in ("a.gif", "a.webp")] == [48, 48]
+    walk(files.of_images, n=1, steps=2, seed=0, out=tmp_path / "folder", animate="webp")
+    assert (tmp_path / "folder" / "walk.webp").read_bytes() == (tmp_path / "a.webp").read_bytes()
+    assert (tmp_path / "folder" / "walk.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+    assert not (tmp_path / "folder" / "walk.gif").exists()
+
+
+def test_an_attribute_walk_of_a_classifier_is_a_plot_and_a_table_over_the_strength(files, pictures, tmp_path, cache):
+    result = walk(
+        files.of_classes,
+        "attribute",
+        ["digit"],
+        attributes=["class=b"],
+        n=2,
+        steps=5,
+        seed=1,
+        data=str(pictures),
+        split="all",
+        out=tmp_path / "out",
+    )
+    with open(tmp_path / "out" / "walk.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["strength"]) for row in rows] == [-3, -1.5, 0, 1.5, 3] * 2
+    # What is predicted at strength 0 is what the others are compared with.
+    middle = {row["start"]: row["predicted"] for row in rows if float(row["strength"]) == 0}
+    flips = [row["predicted"] != middle[row["start"]] for row in rows if float(row["strength"]) != 0]
+    assert result.flip_rate == pytest.approx(np.mean(flips))
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["walk.csv", "walk.json", "walk.png"]
+
+
+def test_two_folders_make_an_axis_too(files, pictures, tmp_path, cache):
+    for side, numbers in (("with", range(6)), ("without", range(6, 16))):
+        (tmp_path / side).mkdir()
+        for number in numbers:
+            shutil.copy(pictures / f"{number:02d}.png", tmp_path / side)
+    target = pictures / "90.png"
+    arguments = {"target": [target], "steps": 3, "seed": 0}
+    folders = {"with_folder": tmp_path / "with", "without_folder": tmp_path / "without"}
+    result = walk(files.of_images, "attribute", out=tmp_path / "w.png", **folders, **arguments)
+    (part,) = result.attributes
+    assert (part.attribute, part.images_with, part.images_without, result.starts) == ("with", 6, 10, (str(target),))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"--with: .*empty has no images"):
+        walk(files.of_images, "attribute", **folders | {"with_folder": tmp_path / "empty"}, **arguments)
+
+
 def test_bad_input(files, tmp_path):
     out = tmp_path / "out"
-    with pytest.raises(UsageError, match="linear, ou"):
+    with pytest.raises(UsageError, match="linear, ou, grid, attribute"):
         walk(files.of_images, "circle", out=out)
     with pytest.raises(UsageError, match="which factor"):
         walk(files.of_images, "ou", out=out)
@@ -102,4 +170,14 @@ def test_bad_input(files, tmp_path):
         walk(files.of_images, "ou", ["digit"], steps=1, out=out)
     with pytest.raises(UsageError, match="no end"):
         walk(files.of_images, "ou", ["digit"], source=[tmp_path], out=out)
+    with pytest.raises(UsageError, match=r"four corners, and --target gives 1"):
+        walk(files.of_images, "grid", target=[image_file(tmp_path)], out=out)
+    with pytest.raises(DataError, match=r"no attribute 'clas': did you mean class"):
+        walk(files.of_images, "attribute", attributes=["clas=3"], out=out)
     assert not out.exists()
+
+
+def image_file(folder):
+    path = folder / "one.png"
+    Image.new("RGB", (32, 32)).save(path)
+    return path

@@ -69,13 +69,15 @@ def generate(
 
     An image depends on its seed alone, to the byte: neither `batch` nor the other seeds change it.
     """
+
+    def draw(piece: Tensor) -> Tensor:
+        # Rounded where they were drawn: a byte per value, not four, leaves the device.
+        return torch.from_numpy(to_pixels(backbone.decode(prior.draw(piece))))
+
     waiting: list[np.ndarray] = []
     ready = 0
-    pieces = in_pieces(
-        len(seeds), lambda rows: noise(seeds[rows], prior.noise_dim), lambda z: backbone.decode(prior.draw(z)), device
-    )
-    for images in pieces:
-        waiting.append(to_pixels(images))
+    for images in in_pieces(len(seeds), lambda rows: noise(seeds[rows], prior.noise_dim), draw, device):
+        waiting.append(images.numpy())
         ready += len(images)
         while ready >= batch:
             joined = np.concatenate(waiting)

@@ -1,42 +1,49 @@
-"""Writing many images: a folder of PNG files, or one file of arrays; encoding overlaps whatever makes the images."""
+"""Writing many images: encoding and writing go on in the background, and a bounded queue keeps memory flat."""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
+import safetensors.numpy
 from PIL import Image
-from safetensors.torch import save_file
 
-from ..io.atomic import as_write_error, write_atomically
+from ..io.atomic import as_write_error
 
-__all__ = ["ArrayFile", "PngFolder"]
+__all__ = ["WRITERS", "PngFolder", "WritingPool", "encode_npz", "encode_png", "encode_safetensors", "write_image"]
 
-WRITERS = min(4, os.cpu_count() or 1)
+# Each process of a machine has its share of the cores. Pillow compresses without Python's lock, hashing does too.
+WRITERS = max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
-class PngFolder:
-    """Writes images as `000123.png` in background threads; a failure is raised by the next call."""
+class WritingPool:
+    """Threads that write; whoever brings work faster than it is done waits.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._pool = ThreadPoolExecutor(WRITERS)
-        self._pending: list[Future[None]] = []
+    Work begins in the order it came in, so that work may wait for earlier work. A failure is raised by a later
+    `submit` or at the end.
 
-    def add(self, numbers: Sequence[int], pixels: np.ndarray) -> None:
-        """Write images uint8 (B, S, S, 3) under their numbers (B,); waits for the batch before."""
-        pending, self._pending = self._pending, []
-        for future in pending:
-            future.result()
-        self._pending = [
-            self._pool.submit(_write_png, self.folder / f"{number:06d}.png", image)
-            for number, image in zip(numbers, pixels, strict=True)
-        ]
+    Args:
+        threads: how many.
+        waiting: how many pieces of work may be unfinished.
+    """
+
+    def __init__(self, threads: int, waiting: int) -> None:
+        self.waiting = waiting
+        self._pool = ThreadPoolExecutor(threads)
+        self._pending: deque[Future[Any]] = deque()
+
+    def submit(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """Have `work` done; waits while too much is unfinished."""
+        while self._pending and (len(self._pending) >= self.waiting or self._pending[0].done()):
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(work, *arguments))
+        return self._pending[-1]
 
     def __enter__(self) -> Self:
         return self
@@ -49,41 +56,55 @@ class PngFolder:
                 future.result()
 
 
-class ArrayFile:
-    """Collects images and writes `images` uint8 (M, S, S, 3) and `seeds` int64 (M,) as `.npz` or `.safetensors`."""
+class PngFolder:
+    """Writes images as `000123.png` in background threads; a failure is raised by a later call."""
 
-    def __init__(self, path: Path, count: int, size: int) -> None:
-        self.path = path
-        self._images = np.empty((count, size, size, 3), np.uint8)
-        self._seeds = np.empty(count, np.int64)
-        self._done = 0
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._pool = WritingPool(WRITERS, 64 * WRITERS)
 
     def add(self, numbers: Sequence[int], pixels: np.ndarray) -> None:
-        """Add images uint8 (B, S, S, 3) with their seeds (B,)."""
-        where = slice(self._done, self._done + len(pixels))
-        self._images[where], self._seeds[where] = pixels, numbers
-        self._done += len(pixels)
+        """Write images uint8 (B, S, S, 3) under their numbers (B,)."""
+        for number, image in zip(numbers, pixels, strict=True):
+            self._pool.submit(self._write, self.folder / f"{number:06d}.png", image)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
-        if kind is not None:
-            return
-        arrays = {"images": self._images[: self._done], "seeds": self._seeds[: self._done]}
-        with write_atomically(self.path) as temporary:
-            if self.path.suffix == ".npz":
-                with open(temporary, "wb") as file:
-                    np.savez(file, **arrays)
-            else:
-                save_file({name: torch.from_numpy(array) for name, array in arrays.items()}, temporary)
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._pool.__exit__(kind, *rest)
+
+    @staticmethod
+    def _write(path: Path, image: np.ndarray) -> None:
+        write_image(path, encode_png(image))
 
 
-def _write_png(path: Path, image: np.ndarray) -> None:
+def encode_png(image: np.ndarray) -> bytes:
+    """Return an image uint8 (S, S, 3) as PNG."""
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, format="PNG", compress_level=3)
+    return encoded.getvalue()
+
+
+def encode_npz(**arrays: np.ndarray) -> bytes:
+    """Return named arrays as `.npz`; equal arrays give equal bytes."""
+    encoded = io.BytesIO()
+    # numpy dates every member 1980, so no clock gets into the file.
+    np.savez(encoded, **arrays)
+    return encoded.getvalue()
+
+
+def encode_safetensors(**arrays: np.ndarray) -> bytes:
+    """Return named arrays as `.safetensors`; equal arrays give equal bytes."""
+    return safetensors.numpy.save(arrays)
+
+
+def write_image(path: Path, encoded: bytes) -> None:
+    """Write one of many files, whole or not at all. ResourceError when the disk is full, UsageError if forbidden."""
     # Renamed when whole, but not synced as a checkpoint is: thousands of syncs would outlast the drawing.
     temporary = path.with_suffix(".part")
     try:
-        Image.fromarray(image).save(temporary, format="PNG", compress_level=3)
+        temporary.write_bytes(encoded)
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

@@ -1,35 +1,60 @@
-"""Rank, shard, device and random numbers: the same alone and under torchrun.
+"""Rank, shard, device and random numbers: the same alone and under torchrun; and how several processes end as one.
 
 Randomness belongs to the sample, work to the rank: the noise of a sample depends on its seed only, and is drawn on the
 CPU so that neither batch, rank nor device changes it.
+
+What processes tell each other (words, numbers, decisions) travels by gloo through the CPU, whatever they compute on.
+Nobody waits for a process that has failed: its connections close with it, which ends every wait on it by gloo at once;
+who waits for a GPU instead is ended by `_Alarm`. So a wait needs no short limit: one process may encode for hours.
 """
 
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import secrets
+import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 
 if TYPE_CHECKING:
     import torch
+    from torch.distributed import ProcessGroup
 
 __all__ = [
+    "Failure",
     "bfloat16_is_fast",
     "choose_device",
     "draw_seed",
+    "failure",
+    "from_main",
     "gather",
+    "gather_numbers",
     "is_main_rank",
+    "leaders_first",
+    "local_rank",
+    "lost_process",
     "noise",
     "rank",
+    "report_failure",
     "seeded",
     "shard",
+    "small_group",
+    "wait_for_all",
     "world_size",
 ]
+
+LONGEST_WAIT = timedelta(days=1)
+# Between looks at whether another process has failed, and before this one is ended then: gently, and at once.
+WATCH_SECONDS, GRACE_SECONDS = 1.0, 5.0
 
 
 def rank() -> int:
@@ -40,6 +65,11 @@ def rank() -> int:
 def world_size() -> int:
     """How many processes share this run; 1 outside torchrun."""
     return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def local_rank() -> int:
+    """Number of this process among those of its machine; 0 outside torchrun."""
+    return int(os.environ.get("LOCAL_RANK", rank()))
 
 
 def is_main_rank() -> bool:
@@ -58,14 +88,208 @@ def gather(value: Any) -> list[Any]:
         return [value]
     import torch.distributed as processes
 
-    if not processes.is_initialized():
-        # Values travel through the CPU, so that no GPU is needed for a few words.
-        processes.init_process_group("gloo")
-        # A process that exits with the group's threads still running may be aborted on its way out.
-        atexit.register(processes.destroy_process_group)
     values: list[Any] = [None] * world_size()
-    processes.all_gather_object(values, value)
+    processes.all_gather_object(values, value, group=small_group())
     return values
+
+
+def gather_numbers(numbers: Sequence[float]) -> list[list[float]]:
+    """Return every rank's `numbers`, equally many of each; as `gather`, in a tenth of a millisecond on one machine."""
+    if world_size() == 1:
+        return [list(numbers)]
+    import torch
+    import torch.distributed as processes
+
+    rows = [torch.empty(len(numbers), dtype=torch.float64) for _ in range(world_size())]
+    processes.all_gather(rows, torch.tensor(numbers, dtype=torch.float64), group=small_group())
+    return [row.tolist() for row in rows]
+
+
+def from_main(value: Any) -> Any:
+    """Return the main rank's `value` on every rank; tensors in its dicts and lists come one by one, on the CPU."""
+    if world_size() == 1:
+        return value
+    import torch
+    import torch.distributed as processes
+
+    tensors: list[torch.Tensor] = []
+    skeleton = [_without_tensors(value, tensors) if is_main_rank() else None]
+    sizes = [[(tensor.shape, tensor.dtype) for tensor in tensors]]
+    for words in (skeleton, sizes):
+        processes.broadcast_object_list(words, src=0, group=small_group())
+    if is_main_rank():
+        for tensor in tensors:
+            processes.broadcast(tensor.detach().cpu().contiguous(), src=0, group=small_group())
+        return value
+    tensors = [torch.empty(shape, dtype=dtype) for shape, dtype in sizes[0]]
+    for tensor in tensors:
+        processes.broadcast(tensor, src=0, group=small_group())
+    return _with_tensors(skeleton[0], tensors)
+
+
+def wait_for_all() -> None:
+    """Return once every rank has called it."""
+    # Of no numbers at all nobody waits for anybody.
+    gather_numbers([0])
+
+
+@contextmanager
+def leaders_first() -> Iterator[None]:
+    """Let the main rank do what follows first, then one rank of every other machine, then all others.
+
+    For work whose result is kept in a cache: the first does it, and the others find it, whether the machines share
+    their caches or not. No two ranks of one machine fill its cache at once.
+    """
+    turn = 0 if is_main_rank() else 1 if local_rank() == 0 else 2
+    for _ in range(turn):
+        wait_for_all()
+    yield
+    for _ in range(2 - turn):
+        wait_for_all()
+
+
+@cache
+def small_group() -> ProcessGroup:
+    """Return the group that small values travel by; the first call waits for all ranks. UsageError outside torchrun."""
+    import torch.distributed as processes
+
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        if name not in os.environ:
+            raise UsageError(f"WORLD_SIZE says {world_size()} processes, and {name} is not set: start them by torchrun")
+    if processes.is_initialized():
+        # By the program that calls this one, for whatever it needs.
+        return processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
+    processes.init_process_group("gloo", timeout=LONGEST_WAIT)
+    alarm = _alarm()
+    # A process that exits with the group's threads still running may be aborted on its way out.
+    atexit.register(lambda: (processes.destroy_process_group(), alarm.stop()))
+    return processes.group.WORLD
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What the first rank that failed told: why, and whether it was a rank of this machine."""
+
+    why: str
+    here: bool
+
+
+def report_failure(why: str) -> Failure | None:
+    """Tell the other ranks why this one ends; return what one of them told before, None for the first to fail."""
+    if world_size() == 1 or not small_group.cache_info().currsize:
+        return None
+    return _alarm().sound(why)
+
+
+def failure() -> Failure | None:
+    """Return why the first rank that failed did so, None as long as none has told."""
+    if world_size() == 1 or not small_group.cache_info().currsize:
+        return None
+    return _alarm().heard()
+
+
+def lost_process(error: BaseException) -> bool:
+    """Say whether `error` comes of waiting for a rank that is no more."""
+    if world_size() == 1 or not isinstance(error, RuntimeError):
+        return False
+    import torch.distributed as processes
+
+    said = str(error).lower()
+    return isinstance(error, processes.DistError) or any(word in said for word in ("gloo", "nccl", "closed by peer"))
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """Stands for tensor `number` of those that are sent one by one."""
+
+    number: int
+
+
+class _Alarm:
+    """What the first rank that fails tells all others, through the store at which they met.
+
+    A rank that waits for a GPU, or is busy on a machine whose own processes are well, would not notice: some seconds
+    after the alarm it is asked to end, and some seconds after that it is ended.
+    """
+
+    def __init__(self) -> None:
+        import torch.distributed as processes
+
+        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+        self._machine = os.environ.get("GROUP_RANK", "0")
+        # A connection of its own: one that waits for a value lets nobody else ask.
+        self._store = processes.TCPStore(address, port, is_master=False, timeout=timedelta(minutes=1))
+        # Torchrun may start all ranks again at the same store.
+        self._key = f"iin/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}/failure"
+        self._stopped = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def sound(self, why: str) -> Failure | None:
+        """Tell `why`, and return what was told before; None if nothing was."""
+        mine = json.dumps([rank(), self._machine, why])
+        try:
+            told = self._store.compare_set(self._key, "", mine).decode()
+        except RuntimeError:
+            return self.heard()
+        return None if told == mine else self._read(told)
+
+    def heard(self) -> Failure | None:
+        """Return what was told, None for nothing; a store that is gone tells that its process is."""
+        try:
+            return self._read(self._store.get(self._key).decode()) if self._store.check([self._key]) else None
+        except RuntimeError:
+            return Failure("the main process has ended", False)
+
+    def _read(self, told: str) -> Failure:
+        _, machine, why = json.loads(told)
+        return Failure(why, machine == self._machine)
+
+    def stop(self) -> None:
+        """Stop watching; a thread that is inside the store when Python ends aborts the process."""
+        self._stopped.set()
+        self._watcher.join(WATCH_SECONDS + 1)
+
+    def _watch(self) -> None:
+        try:
+            while not self._store.check([self._key]):
+                if self._stopped.wait(WATCH_SECONDS):
+                    return
+        except RuntimeError:
+            # The store went with its process, which may have ended well.
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._stopped.wait(GRACE_SECONDS):
+                return
+            os.kill(os.getpid(), number)
+
+
+@cache
+def _alarm() -> _Alarm:
+    return _Alarm()
+
+
+def _without_tensors(value: Any, tensors: list[torch.Tensor]) -> Any:
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        tensors.append(value)
+        return _Tensor(len(tensors) - 1)
+    if isinstance(value, dict):
+        return {name: _without_tensors(entry, tensors) for name, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_without_tensors(entry, tensors) for entry in value)
+    return value
+
+
+def _with_tensors(value: Any, tensors: list[torch.Tensor]) -> Any:
+    if isinstance(value, _Tensor):
+        return tensors[value.number]
+    if isinstance(value, dict):
+        return {name: _with_tensors(entry, tensors) for name, entry in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_with_tensors(entry, tensors) for entry in value)
+    return value
 
 
 def noise(seeds: Sequence[int], dim: int) -> torch.Tensor:
@@ -111,7 +335,7 @@ def choose_device(wanted: str) -> torch.device:
     if wanted == "auto":
         if torch.cuda.is_available():
             # Under torchrun every process of a machine takes its own GPU.
-            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+            return torch.device("cuda", local_rank() % torch.cuda.device_count())
         return torch.device("mps") if torch.backends.mps.is_available() else torch.device("cpu")
     try:
         device = torch.device(wanted)
@@ -122,6 +346,8 @@ def choose_device(wanted: str) -> torch.device:
         device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
     ):
         raise UsageError(f"--device {wanted}: this machine has none; use --device cpu or auto")
+    if wanted == "cuda" and world_size() > 1:
+        return torch.device("cuda", local_rank() % torch.cuda.device_count())
     return device
 
 

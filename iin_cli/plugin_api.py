@@ -20,7 +20,7 @@ N is the latent size.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -31,6 +31,7 @@ from .progress import Reporter
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+    from torch.nn import Module
 
 __all__ = [
     "Backbone",
@@ -43,6 +44,7 @@ __all__ = [
     "Labels",
     "Recipe",
     "Relation",
+    "Share",
     "check_columns",
     "is_path",
     "no_argument",
@@ -199,6 +201,43 @@ class DataFacts:
     size_is_wished: bool = False
 
 
+@dataclass(frozen=True)
+class Share:
+    """What one of several processes does of a training they share: some rows of every batch, always the same places.
+
+    Attributes:
+        part: the rows of the whole batch that this process is given; never none.
+        total: rows of the whole batch.
+        ranks: how many processes.
+        replicate: module -> one to call instead, whose backward pass leaves in every process the mean over processes of
+            its parameters' gradients (torch's DistributedDataParallel). Its forward must come before every backward.
+        sum: tensor -> its sum over processes, on the same device; no gradient passes.
+    """
+
+    part: slice
+    total: int
+    ranks: int
+    replicate: Callable[[Module], Module]
+    sum: Callable[[Tensor], Tensor]
+
+    @property
+    def fraction(self) -> float:
+        """Rows of this process, of all rows of a batch."""
+        return (self.part.stop - self.part.start) / self.total
+
+    @property
+    def weight(self) -> float:
+        """By which a mean over this process's rows is multiplied, so that the mean over processes is that of the batch.
+
+        What a loss is multiplied by before the backward pass through a replicated module.
+        """
+        return self.fraction * self.ranks
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Turn a mean over this process's rows into that over the whole batch, the same in every process."""
+        return self.sum(value * self.fraction)
+
+
 class Recipe(ABC):
     """How a backbone is trained. The loop owns data, clock and checkpoints; the recipe owns losses and optimisers.
 
@@ -222,6 +261,16 @@ class Recipe(ABC):
     @abstractmethod
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
         """Measure on held-out images (B, 3, S, S). Key `score`: lower is better, decides which step is kept."""
+
+    def distribute(self, share: Share) -> None:
+        """Train together with other processes from now on; called once, before the first step and before any resume.
+
+        From then on `step` is given rows `share.part` of every batch, has to leave the same weights in all processes,
+        those that one process with the whole batch would have (noise is drawn for `share.total` rows, and its own taken
+        from it), and returns means over its own rows. `validate` is called in one process only, and `state_dict` must
+        be the same in all. UsageError, as it stands here, of a recipe that trains in one process only.
+        """
+        raise UsageError(f"{type(self).__name__} trains in one process only: start it without torchrun")
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -7,11 +7,20 @@ from iin_cli.distributed import (
     bfloat16_is_fast,
     choose_device,
     draw_seed,
+    failure,
+    from_main,
+    gather,
+    gather_numbers,
     is_main_rank,
+    leaders_first,
+    local_rank,
+    lost_process,
     noise,
     rank,
+    report_failure,
     seeded,
     shard,
+    wait_for_all,
     world_size,
 )
 from iin_cli.errors import UsageError
@@ -26,6 +35,42 @@ def alone(monkeypatch):
 def test_alone_there_is_one_rank_with_all_the_work():
     assert (rank(), world_size(), is_main_rank()) == (0, 1, True)
     assert shard(range(5)) == [0, 1, 2, 3, 4]
+
+
+def test_alone_nobody_is_waited_for_or_told():
+    tensor = torch.ones(2)
+    assert gather("x") == ["x"]
+    assert gather_numbers([1.5, 2]) == [[1.5, 2]]
+    assert from_main({"a": tensor})["a"] is tensor
+    wait_for_all()
+    with leaders_first():
+        pass
+    assert report_failure("why") is None
+    assert failure() is None
+    assert not lost_process(RuntimeError("gloo: connection closed by peer"))
+
+
+def test_several_processes_need_a_place_to_meet(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(UsageError, match="MASTER_ADDR is not set: start them by torchrun"):
+        gather(1)
+    # Before they have met there is nobody to tell.
+    assert report_failure("why") is None
+    assert lost_process(RuntimeError("[gloo] Connection closed by peer"))
+    assert not lost_process(RuntimeError("shapes differ"))
+    assert not lost_process(ValueError("gloo"))
+
+
+def test_every_process_of_a_machine_takes_its_own_gpu(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert local_rank() == 1
+    assert choose_device("auto") == choose_device("cuda") == torch.device("cuda", 1)
+    assert choose_device("cuda:0") == torch.device("cuda", 0)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7])

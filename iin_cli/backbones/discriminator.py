@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -55,13 +57,19 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
 
 
-def feature_similarity(real: list[Tensor], fake: list[Tensor]) -> Tensor:
+def feature_similarity(
+    real: list[Tensor], fake: list[Tensor], mean: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
     """Distance in the discriminator's features (Larsen et al. 2016): mean over layers of ‖f − f̂‖² / ‖f‖².
 
     The norms are per layer over the batch, so that no layer counts more because its activations are larger.
+
+    Args:
+        mean: of a batch that is shared: turns means over these rows into those over the whole batch.
     """
-    terms = []
-    for f, f_hat in zip(real, fake, strict=True):
-        f = f.detach().float()
-        terms.append((f - f_hat.float()).square().mean() / f.square().mean().clamp_min(1e-8))
-    return torch.stack(terms).mean()
+    real = [f.detach().float() for f in real]
+    sizes = torch.stack([f.square().mean() for f in real])
+    if mean is not None:
+        sizes = mean(sizes)
+    distances = torch.stack([(f - f_hat.float()).square().mean() for f, f_hat in zip(real, fake, strict=True)])
+    return (distances / sizes.clamp_min(1e-8)).mean()

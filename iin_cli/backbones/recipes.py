@@ -12,13 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from ..distributed import bfloat16_is_fast
-from ..plugin_api import Recipe
+from ..plugin_api import Recipe, Share
 from .discriminator import PatchDiscriminator, discriminator_loss, feature_similarity
 
 if TYPE_CHECKING:
     from .autoencoder import Autoencoder
 
-__all__ = ["AutoencoderRecipe", "cosine_rate", "inferred_steps", "nelbo", "training_precision"]
+__all__ = [
+    "AutoencoderRecipe",
+    "cosine_rate",
+    "inferred_steps",
+    "nelbo",
+    "share_first_statistics",
+    "training_precision",
+]
 
 # A unit of the latent is active when its mean varies by more than this over the images (Burda et al. 2016).
 ACTIVE_VARIANCE = 0.01
@@ -75,6 +82,39 @@ def nelbo(
     return rec, kl
 
 
+def share_first_statistics(module: nn.Module, share: Share) -> None:
+    """Let layers of `module` that set themselves from the first batch see all of it, whoever holds its rows."""
+    for layer in module.modules():
+        if hasattr(layer, "average"):
+            layer.average = share.mean
+
+
+class _Reconstruction(nn.Module):
+    """Encoder, sampling and decoder in one forward pass, as several processes need it."""
+
+    def __init__(self, backbone: Autoencoder) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, images: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map images (B, 3, S, S) and noise (B, N) to mean and log-variance (B, N), and the image before its tanh."""
+        mean, log_variance = self.backbone.posterior(images)
+        raw = self.backbone.decoder.before_tanh(mean + noise * (0.5 * log_variance).exp())
+        return mean, log_variance, raw
+
+
+class _Judgement(nn.Module):
+    """The discriminator on reconstructions and on images, in one forward pass."""
+
+    def __init__(self, discriminator: PatchDiscriminator) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+
+    def forward(self, fake: Tensor, real: Tensor) -> tuple[Tensor, list[Tensor], Tensor, list[Tensor]]:
+        """Return logits and features of `fake`, then of `real`, both (B, 3, S, S)."""
+        return *self.discriminator(fake), *self.discriminator(real)
+
+
 class AutoencoderRecipe(Recipe):
     """Adam on the negative ELBO; from `gan_start` on also a PatchGAN and similarity in its features.
 
@@ -114,6 +154,19 @@ class AutoencoderRecipe(Recipe):
         self.discriminator_optimizer = torch.optim.Adam(
             self.discriminator.parameters(), lr=self.discriminator_rate, betas=(0.5, 0.9)
         )
+        self.share: Share | None = None
+        self.reconstruct: nn.Module = _Reconstruction(backbone)
+        self.judge: nn.Module = _Judgement(self.discriminator)
+
+    def distribute(self, share: Share) -> None:
+        """Share every batch with other processes: the gradients, the actnorms' start and the noise are one process's.
+
+        So is what is a ratio over the batch: the gradient norms that weight the adversarial terms, and the features'.
+        """
+        self._move(next(self.backbone.parameters()).device)
+        self.share = share
+        share_first_statistics(self.backbone, share)
+        self.reconstruct, self.judge = share.replicate(self.reconstruct), share.replicate(self.judge)
 
     def step(self, images: Tensor, labels: Tensor | None, fraction: float) -> dict[str, float]:
         """Take one step on images (B, 3, S, S); returns rec and kl (nats), log_variance and then the GAN's terms."""
@@ -123,10 +176,9 @@ class AutoencoderRecipe(Recipe):
 
         # Encode, sample with noise drawn on the CPU so that the device does not matter, decode.
         self.backbone.train()
+        noise = self._noise(len(images)).to(images.device)
         with training_precision(images.device):
-            mean, log_variance = self.backbone.posterior(images)
-            noise = torch.randn(mean.shape, generator=self.generator).to(images.device)
-            raw = self.backbone.decoder.before_tanh(mean + noise * (0.5 * log_variance).exp())
+            mean, log_variance, raw = self.reconstruct(images, noise)
 
         # The losses' gradient in the image, where the discriminator need be passed only once.
         reconstruction = raw.detach().tanh().requires_grad_()
@@ -142,12 +194,27 @@ class AutoencoderRecipe(Recipe):
         # Back through decoder and encoder.
         self.optimizer.zero_grad(set_to_none=True)
         beta = self.beta * min(1.0, 0.02 + fraction / self.kl_warm_up)
-        torch.autograd.backward([raw, beta * kl], [gradient * slope, torch.ones_like(kl)])
-        self.pixel_log_variance.grad = level_gradient
+        torch.autograd.backward(
+            [raw, beta * kl], [self._weighted(gradient * slope), self._weighted(torch.ones_like(kl))]
+        )
+        self.pixel_log_variance.grad = self._whole(level_gradient)
         self.optimizer.step()
         with torch.no_grad():
             self.pixel_log_variance.clamp_(min=self.least_log_variance)
         return shown
+
+    def _noise(self, rows: int) -> Tensor:
+        if self.share is None:
+            return torch.randn((rows, self.backbone.latent_dim), generator=self.generator)
+        return torch.randn((self.share.total, self.backbone.latent_dim), generator=self.generator)[self.share.part]
+
+    def _weighted(self, value: Tensor) -> Tensor:
+        """Weight a gradient, or a loss, of the mean over own rows by their part of the batch."""
+        return value if self.share is None else value * self.share.weight
+
+    def _whole(self, value: Tensor) -> Tensor:
+        """Turn the mean over own rows into that over the batch."""
+        return value if self.share is None else self.share.mean(value)
 
     def _schedule(self, fraction: float) -> None:
         rate = cosine_rate(fraction, self.peak_rate)
@@ -167,15 +234,14 @@ class AutoencoderRecipe(Recipe):
     ) -> tuple[Tensor, dict[str, float]]:
         """Step the discriminator; return the image gradient with both adversarial terms added, and what to show."""
         with training_precision(images.device):
-            fake, fake_features = self.discriminator(reconstruction)
-            real, real_features = self.discriminator(images)
-        gan, similarity = -fake.float().mean(), feature_similarity(real_features, fake_features)
+            fake, fake_features, real, real_features = self.judge(reconstruction, images)
+        gan, similarity = -fake.float().mean(), feature_similarity(real_features, fake_features, self._whole)
         (gan_gradient,) = torch.autograd.grad(gan, reconstruction, retain_graph=True)
         (similarity_gradient,) = torch.autograd.grad(similarity, reconstruction, retain_graph=True)
 
         loss = discriminator_loss(real.float(), fake.float())
         self.discriminator_optimizer.zero_grad(set_to_none=True)
-        loss.backward(inputs=list(self.discriminator.parameters()))
+        self._weighted(loss).backward(inputs=list(self.discriminator.parameters()))
         self.discriminator_optimizer.step()
 
         size = self._last_layer_norm(raw, gradient * slope)
@@ -188,7 +254,7 @@ class AutoencoderRecipe(Recipe):
     def _last_layer_norm(self, raw: Tensor, gradient: Tensor) -> Tensor:
         # Only the last layer is passed backwards, which costs next to nothing.
         (in_weight,) = torch.autograd.grad(raw, self.backbone.decoder.image.weight, gradient, retain_graph=True)
-        return in_weight.norm().clamp_min(1e-8)
+        return self._whole(in_weight).norm().clamp_min(1e-8)
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:

@@ -10,15 +10,16 @@ from typing import Any
 
 import torch
 
-from ..distributed import bfloat16_is_fast, choose_device
+from ..distributed import bfloat16_is_fast, choose_device, from_main, is_main_rank, leaders_first, world_size
 from ..errors import UsageError
 from ..io import checkpoint
-from ..io.rundir import open_run, write_json
-from ..plan import WIDE, TranslatorPlan, Wishes, plan_translator
+from ..io.rundir import write_json
+from ..plan import WIDE, Cost, TranslatorPlan, Wishes, plan_translator
 from ..progress import Reporter, Silent
 from ..translator.factors import Factors
 from ..translator.flow import Translator
 from .attachment import Attachment
+from .data_parallel import open_run_together, share_of
 from .fitting import TranslatorFit, fitting_speed, log_det_error, round_trip_error
 from .grouping import as_estimator, find_providers
 from .loop import LoopResult, Schedule, optimise
@@ -121,6 +122,8 @@ def fit_translator(
         dry_run: stop once everything is inferred.
         resume: go on with the interrupted run in `out`.
 
+    Under torchrun all processes share every step; encoding is done by one of a machine while its others wait.
+
     Raises UsageError, DataError, CheckpointError, DivergedError as their docstrings say.
     """
     report, wishes, started = report or Silent(), wishes or Wishes(), time.monotonic()
@@ -128,29 +131,26 @@ def fit_translator(
         raise UsageError("give either --backbone or --latents")
     where, kind = choose_device(device), as_estimator(estimator)
     seed = seed_of_run(out, PRODUCT, seed, resume)
-    with open_run(out, _label(backbone, concepts), resume, dry_run) as folder:
+    with open_run_together(out, _label(backbone, concepts), resume, dry_run) as folder:
         if folder is not None:
             report.note(f"run folder {folder}")
         # Check f = G∘E on images, group, encode once.
         attachment = None
-        if latents is not None:
-            material = from_file(read_pairs(latents, concepts), dims, kind, report)
-        else:
-            providers = find_providers(concepts)
-            opened = open_backbone(str(backbone), where, weights, layer)
-            root = choose_root(data, opened.data, data_root)
-            dataset = open_data(data, opened.data, root, report)
-            attachment = Attachment(opened, dataset, where)
-            attachment.describe(report)
-            material = from_images(opened, providers, dataset, root, dims, kind, seed, where, report)
+        with leaders_first():
+            if latents is not None:
+                material = from_file(read_pairs(latents, concepts), dims, kind, report)
+            else:
+                providers = find_providers(concepts)
+                opened = open_backbone(str(backbone), where, weights, layer)
+                root = choose_root(data, opened.data, data_root)
+                dataset = open_data(data, opened.data, root, report)
+                attachment = Attachment(opened, dataset, where)
+                attachment.describe(report)
+                material = from_images(opened, providers, dataset, root, dims, kind, seed, where, report)
         # Infer the factors and the plan.
-        plan = plan_translator(
-            material.dim, material.rows, where.type, wishes, not material.stochastic, bfloat16_is_fast(where)
-        )
-        factors = size_factors(material, dims, plan)
+        plan, factors, cost = from_main(_inferred(material, dims, wishes, where))
         report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
         error = attachment.decode_error if attachment is not None else None
-        cost = plan.cost(material.dim, fitting_speed(where, plan, material.dim))
         report.note(cost.sentence(plan.steps))
         inferred = FitResult(
             None, factors.dims, material.scores, plan.as_dict(), seed, cost=cost.as_dict(), decode_error=error
@@ -159,38 +159,67 @@ def fit_translator(
             return inferred
         # Fit T, prove it, save.
         with resumable(folder, {**material.provenance, **inferred.inferred()}, resume) as state:
-            return _fitted(material, factors, plan, inferred, attachment, where, folder, state, resume, started, report)
+            fit, loop = _fitted(material, factors, plan, seed, where, state, resume, report)
+            result = None
+            if is_main_rank():
+                result = _saved(fit, loop, factors, material, inferred, attachment, folder, started, report)
+            return from_main(result)
+
+
+def _inferred(
+    material: Material, dims: Mapping[str, int] | None, wishes: Wishes, device: torch.device
+) -> tuple[TranslatorPlan, Factors, Cost]:
+    plan = plan_translator(
+        material.dim, material.rows, device.type, wishes, not material.stochastic, bfloat16_is_fast(device)
+    )
+    # Processes share every step.
+    speed = fitting_speed(device, plan, material.dim) * world_size()
+    return plan, size_factors(material, dims, plan), plan.cost(material.dim, speed)
 
 
 def _fitted(
     material: Material,
     factors: Factors,
     plan: TranslatorPlan,
-    inferred: FitResult,
-    attachment: Attachment | None,
+    seed: int,
     device: torch.device,
-    folder: Path,
     state: Path,
     resume: bool,
-    started: float,
     report: Reporter,
-) -> FitResult:
-    """Fit, prove and save; returns `inferred` with what came of it."""
-    translator = Translator(material.dim, plan.blocks, plan.hidden, plan.depth, inferred.seed).to(device)
-    stream = material.stream(factors, plan, inferred.seed)
-    fit = TranslatorFit(translator, stream, plan, inferred.seed, device)
+) -> tuple[TranslatorFit, LoopResult]:
+    translator = Translator(material.dim, plan.blocks, plan.hidden, plan.depth, seed).to(device)
+    stream = material.stream(factors, plan, seed)
+    fit = TranslatorFit(translator, stream, plan, seed, device)
     if not resume:
         fit.initialize()
+    if world_size() > 1:
+        fit.distribute(share_of(len(stream.batch(0).z_a), device))
     schedule = Schedule(plan.steps, plan.max_seconds, plan.validate_every, plan.patience, stream.rows_per_step)
     loop = optimise(fit, schedule, state_path=state, resume=resume, description="fitting the translator", report=report)
     report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")
-    figures = _figures(fit, loop, device)
+    return fit, loop
+
+
+def _saved(
+    fit: TranslatorFit,
+    loop: LoopResult,
+    factors: Factors,
+    material: Material,
+    inferred: FitResult,
+    attachment: Attachment | None,
+    folder: Path,
+    started: float,
+    report: Reporter,
+) -> FitResult:
+    """Prove and save what was fitted; returns `inferred` with what came of it."""
+    translator = fit.translator
+    figures = _figures(fit, loop)
     if figures["round_trip_error"] > ROUND_TRIP_LIMIT:
         report.warn(f"the round trip T⁻¹(T(z)) is off by {figures['round_trip_error']:.1e}")
     if attachment is not None:
         figures["decode_error"] = attachment.decode_error
         figures["no_op_agreement"] = attachment.no_op_agreement(translator, report)
-    metadata = _metadata(translator, factors, material, plan, inferred.seed, loop, figures)
+    metadata = _metadata(translator, factors, material, fit.plan, inferred.seed, loop, figures)
     checkpoint.save(folder / PRODUCT, translator.state_dict(), metadata)
     result = replace(
         inferred,
@@ -208,9 +237,9 @@ def _fitted(
     return result
 
 
-def _figures(fit: TranslatorFit, loop: LoopResult, device: torch.device) -> dict[str, float | None]:
+def _figures(fit: TranslatorFit, loop: LoopResult) -> dict[str, float | None]:
     fit.translator.eval()
-    z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(device)
+    z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(fit.device)
     return {
         "train_nll": loop.history[-1]["train_nll"],
         "heldout_nll": loop.best["heldout_nll"],

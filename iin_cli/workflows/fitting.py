@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from ..data.pairs import step_generator
 from ..errors import DataError
 from ..plan import TranslatorPlan
+from ..plugin_api import Share
 from ..translator.flow import Translator
 from ..translator.likelihood import bits_per_dim, nll, pair_nll
 from .pair_streams import Batch, PairStream
@@ -44,9 +45,15 @@ class TranslatorFit:
         self.precision = torch.autocast(device.type, torch.bfloat16, enabled=plan.autocast)
         self.noise_std = torch.zeros(translator.dim)
         self.held_out = stream.held_out()
+        self.share: Share | None = None
+        self.fitted: nn.Module = translator
+
+    def distribute(self, share: Share) -> None:
+        """Share every batch with other processes from now on; their translators become the main process's."""
+        self.share, self.fitted = share, share.replicate(self.translator)
 
     def initialize(self) -> None:
-        """Set the actnorms, and the feature noise, from min(10·N, all) latents at least."""
+        """Set the actnorms, and the feature noise, from min(10·N, all) latents at least; the same in every process."""
         z = self.stream.initial(max(10 * self.translator.dim, 2000))
         std = z.std(0, correction=0)
         if not std.max() > 0:
@@ -60,13 +67,16 @@ class TranslatorFit:
         self.translator.initialize(z.to(self.device))
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
-        """Take one step of Adam on the batch of step `step`."""
+        """Take one step of Adam on the batch of step `step`; of several processes, each on its part of it."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate_at(step, fraction)
         batch = self._noised(self.stream.batch(step), step)
-        loss = (self._nll(batch) * batch.weight.to(self.device)).sum()
+        if self.share is not None:
+            batch = batch.rows(self.share.part)
+        loss = (self._nll(self.fitted, batch) * batch.weight.to(self.device)).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        # The weights of all parts sum to 1: the gradients have to be added, and are averaged.
+        (loss if self.share is None else loss * self.share.ranks).backward()
         if self.plan.clip_norm:
             clip_grad_norm_(self.translator.parameters(), self.plan.clip_norm)
         self.optimizer.step()
@@ -102,11 +112,11 @@ class TranslatorFit:
         self.optimizer.load_state_dict(state["optimizer"])
         self.noise_std = state["noise_std"]
 
-    def _nll(self, batch: Batch) -> Tensor:
+    def _nll(self, translator: nn.Module, batch: Batch) -> Tensor:
         """Nats per latent: of a pair half its joint −log p, so that it compares with single latents; (P,)."""
         z = batch.z_a if batch.z_b is None else torch.cat((batch.z_a, batch.z_b))
         with self.precision:
-            z_tilde, log_det = self.translator(z.to(self.device, non_blocking=True))
+            z_tilde, log_det = translator(z.to(self.device, non_blocking=True))
         if batch.z_b is None or batch.rho is None:
             return nll(z_tilde, log_det)
         count = len(batch.z_a)
@@ -116,10 +126,8 @@ class TranslatorFit:
     def _mean_nll(self, batch: Batch) -> float:
         pieces = []
         for start in range(0, len(batch.z_a), EVAL_PAIRS):
-            part = slice(start, start + EVAL_PAIRS)
-            z_b = None if batch.z_b is None else batch.z_b[part]
-            rho = None if batch.rho is None else batch.rho[part]
-            pieces.append(self._nll(self._noised(Batch(batch.z_a[part], z_b, rho, batch.weight[part]), -1 - start)))
+            part = self._noised(batch.rows(slice(start, start + EVAL_PAIRS)), -1 - start)
+            pieces.append(self._nll(self.translator, part))
         return torch.cat(pieces).mean().item()
 
     def _noised(self, batch: Batch, step: int) -> Batch:

@@ -1,4 +1,9 @@
-"""The optimisation loop: heartbeat, validation, best weights, stop, exact resume; it knows not what it trains."""
+"""The optimisation loop: heartbeat, validation, best weights, stop, exact resume; it knows not what it trains.
+
+Several processes go through it in step. After every step they tell each other, in one exchange of a few numbers, what
+they show of it, the main one's clock and any signal; the main one alone validates and saves. So all of them see the
+same figures, and stop, diverge or go on together.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
+from ..distributed import from_main, gather_numbers, is_main_rank, wait_for_all
 from ..errors import CheckpointError, DivergedError
 from ..io.training_state import read_state, write_state
 from ..progress import Reporter, Silent
@@ -26,7 +32,10 @@ class Trainable(Protocol):
     """What the loop drives."""
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
-        """Take optimisation step number `step`, `fraction` in [0, 1) of the run done; return what to show."""
+        """Take optimisation step number `step`, `fraction` in [0, 1) of the run done; return what to show.
+
+        One of several processes returns its part: what is shown is the sum over all of them.
+        """
         ...
 
     def validate(self) -> dict[str, float]:
@@ -105,7 +114,8 @@ def optimise(
     """Run `work` to the end of `schedule` and leave it with its best weights.
 
     With `state_path` the run is saved there about once a minute, and before Ctrl-C or SIGTERM ends it; `resume` goes on
-    from there exactly (the same steps as if never interrupted, unless `max_seconds` ends it elsewhere).
+    from there exactly (the same steps as if never interrupted, unless `max_seconds` ends it elsewhere), with as many
+    processes as there are now. Of several, the main one reads and writes the state, and ends with the best weights.
 
     Raises DivergedError as soon as a shown value or a score is not finite, CheckpointError when the state does not fit.
     """
@@ -120,22 +130,23 @@ def optimise(
     with HeldSignals() as signals, flushed_denormals(), report.task(description, schedule.steps, "steps") as task:
         task.advance(result.steps)
         while reason is None:
-            shown = _timed_step(work, result, schedule)
-            result.seconds = time.monotonic() - started
+            shown = _timed_step(work, result, schedule, signals, started)
             task.advance(1, **shown, **_speed(result, schedule))
             # Asked once, so that the last step is always validated, whatever the clock says a moment later.
             reason = _finished(result, schedule)
             if reason is not None or result.steps % schedule.validate_every == 0:
-                held_out = work.validate()
+                held_out = from_main(work.validate() if is_main_rank() else None)
+                _exchanged(result, signals, started)
                 _require_finite({"score": held_out["score"]}, result.steps)
                 best_weights = _judge(work, result, held_out, shown, best_weights)
                 task.advance(0, **{key: value for key, value in held_out.items() if key != "score"})
                 reason = reason or _finished(result, schedule)
-            result.seconds = time.monotonic() - started
-            if state_path is not None and (signals.arrived or time.monotonic() - saved > SAVE_EVERY_SECONDS):
-                _save(work, result, best_weights, state_path)
-                saved = time.monotonic()
-            signals.act()
+            if state_path is not None and (signals.due or time.monotonic() - saved > SAVE_EVERY_SECONDS):
+                saved = _save(work, result, best_weights, state_path)
+            if signals.due:
+                # Torchrun ends all processes soon after the first: not before the state is on disk.
+                wait_for_all()
+                signals.act()
     result.stopped = reason
     if schedule.keep == "best":
         work.load_weights(best_weights)
@@ -154,14 +165,27 @@ def flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _timed_step(work: Trainable, result: LoopResult, schedule: Schedule) -> dict[str, float]:
+def _timed_step(
+    work: Trainable, result: LoopResult, schedule: Schedule, signals: HeldSignals, started: float
+) -> dict[str, float]:
     before = time.monotonic()
-    shown = work.step(result.steps, _fraction(result, schedule))
+    part = work.step(result.steps, _fraction(result, schedule))
+    shown = dict(zip(part, _exchanged(result, signals, started, *part.values()), strict=True))
     _require_finite(shown, result.steps)
     result.training_seconds += time.monotonic() - before
     result.steps += 1
     result.rows += schedule.rows_per_step
     return shown
+
+
+def _exchanged(result: LoopResult, signals: HeldSignals, started: float, *parts: float) -> list[float]:
+    """Return the sums of `parts` over the processes, which take the main one's clock and any one's signal."""
+    seconds, numbers, *columns = zip(
+        *gather_numbers([time.monotonic() - started, signals.arrived, *parts]), strict=True
+    )
+    result.seconds = seconds[0]
+    signals.agree(int(max(numbers)))
+    return [sum(column) for column in columns]
 
 
 def _finished(result: LoopResult, schedule: Schedule) -> Literal["steps", "time", "held-out"] | None:
@@ -205,16 +229,21 @@ def _judge(
     if held_out["score"] >= result.best_score:
         return best_weights
     result.best_score, result.best_step, result.best = held_out["score"], result.steps, held_out
+    if not is_main_rank():
+        return best_weights
     return {name: value.detach().clone() for name, value in work.weights().items()}
 
 
-def _save(work: Trainable, result: LoopResult, best_weights: dict[str, torch.Tensor], path: Path) -> None:
-    loop = {name: getattr(result, name) for name in result.__dataclass_fields__}
-    write_state(path, {"loop": loop, "best": best_weights, "work": work.state_dict()})
+def _save(work: Trainable, result: LoopResult, best_weights: dict[str, torch.Tensor], path: Path) -> float:
+    """Save the run, on the main rank; return when."""
+    if is_main_rank():
+        loop = {name: getattr(result, name) for name in result.__dataclass_fields__}
+        write_state(path, {"loop": loop, "best": best_weights, "work": work.state_dict()})
+    return time.monotonic()
 
 
 def _restore(work: Trainable, path: Path) -> tuple[LoopResult, dict[str, torch.Tensor]]:
-    state = read_state(path)
+    state = from_main(read_state(path) if is_main_rank() else None)
     try:
         work.load_state_dict(state["work"])
         return LoopResult(**state["loop"]), state["best"]

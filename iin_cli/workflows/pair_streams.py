@@ -36,6 +36,12 @@ class Batch:
     rho: Tensor | None
     weight: Tensor
 
+    def rows(self, part: slice) -> Batch:
+        """Return `part` of the batch, its weights as they are."""
+        z_b = None if self.z_b is None else self.z_b[part]
+        rho = None if self.rho is None else self.rho[part]
+        return Batch(self.z_a[part], z_b, rho, self.weight[part])
+
 
 class PairStream(Protocol):
     """Yields the batch of any step, and the held-out batches."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ..distributed import draw_seed
+from ..distributed import draw_seed, from_main, is_main_rank, world_size
 from ..errors import DivergedError, UsageError
 from ..io.rundir import recorded_seed, write_json
 
@@ -25,12 +25,17 @@ FREE = ("max_seconds", "scores", "root")
 class HeldSignals:
     """Holds Ctrl-C and SIGTERM back until `act`, so that no step is cut in half; a second one acts at once.
 
-    Outside the main thread nothing is held, since signals never arrive there.
+    Attributes:
+        due: whether all processes have agreed to end, see `agree`.
+
+    Outside the main thread nothing is held, since signals never arrive there. Under torchrun a second one is no sign of
+    impatience, since Ctrl-C arrives from the terminal and from torchrun, which ends after 30 s what does not end.
     """
 
     def __init__(self) -> None:
         self._previous: dict[int, Any] = {}
         self._arrived: int | None = None
+        self.due = False
 
     def __enter__(self) -> HeldSignals:
         if threading.current_thread() is threading.main_thread():
@@ -47,18 +52,25 @@ class HeldSignals:
             self.act()
 
     @property
-    def arrived(self) -> bool:
-        """Whether a signal waits."""
-        return self._arrived is not None
+    def arrived(self) -> int:
+        """Number of the signal that waits; 0 for none."""
+        return self._arrived or 0
+
+    def agree(self, number: int) -> None:
+        """Let all processes end by signal `number`, wherever it arrived; 0 for none."""
+        self.due = number != 0
+        if number:
+            # Nothing is taken back: one may have arrived since the others were told of none.
+            self._arrived = number
 
     def act(self) -> None:
         """Let a signal that waits do what it does: as a rule, raise."""
         if self._arrived is not None:
             number, self._arrived = self._arrived, None
-            self._previous[number](number, None)
+            self._previous.get(number, signal.default_int_handler)(number, None)
 
     def _hold(self, number: int, frame: FrameType | None) -> None:
-        if self._arrived is not None:
+        if self._arrived is not None and world_size() == 1:
             self._previous[number](number, frame)
         self._arrived = number
 
@@ -66,8 +78,13 @@ class HeldSignals:
 def seed_of_run(out: Path | None, product: str, given: int | None, resume: bool) -> int:
     """Return the seed: of the interrupted run in `out` with `resume`, else the `given` one or a fresh one.
 
-    Raises UsageError when `out` holds no interrupted run, or its run has finished and written `product`.
+    Every process gets that of the main one, who alone looks into `out`. Raises UsageError when `out` holds no
+    interrupted run, or its run has finished and written `product`.
     """
+    return from_main(_seed(out, product, given, resume) if is_main_rank() else None)
+
+
+def _seed(out: Path | None, product: str, given: int | None, resume: bool) -> int:
     if not resume:
         return draw_seed(given)
     if out is None:
@@ -84,9 +101,13 @@ def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[P
     """Save `plan` in the run's folder and yield where its state belongs.
 
     The state goes away once the run has succeeded. A run that fails leaves plan and state, with which `--resume` goes
-    on, or nothing. Raises UsageError when `plan` is not that of the run to be resumed.
+    on, or nothing. All this is the main process's work. Raises UsageError when `plan` is not that of the run to be
+    resumed.
     """
     state, plan_file = folder / STATE_NAME, folder / PLAN_NAME
+    if not is_main_rank():
+        yield state
+        return
     if resume:
         _require_same(folder, json.loads(plan_file.read_text(encoding="utf-8")), json.loads(json.dumps(plan)))
     write_json(plan_file, plan)

@@ -15,13 +15,14 @@ from torch import Tensor
 from ..data import open_dataset
 from ..data.latents import as_images
 from ..data.pairs import step_generator
-from ..distributed import choose_device, seeded
+from ..distributed import choose_device, from_main, is_main_rank, leaders_first, seeded, world_size
 from ..errors import DataError
 from ..io import checkpoint
-from ..io.rundir import open_run, write_json
-from ..plugin_api import Backbone, DataFacts, Dataset, Recipe
+from ..io.rundir import write_json
+from ..plugin_api import Backbone, DataFacts, Dataset, Recipe, Share
 from ..progress import Reporter, Silent
 from ..registry import Found, find
+from .data_parallel import open_run_together, share_of
 from .grouping import held_out_mask
 from .loop import LoopResult, Schedule, optimise
 from .opening import describe_data, versions
@@ -85,11 +86,20 @@ class _BackboneTraining:
         self.labels = dataset.labels["class"].values if backbone.classes is not None else None
         self.batch_size = min(recipe.batch_size, len(self.fit))
         self.epoch, self.order = -1, self.fit
+        self.share: Share | None = None
+
+    def distribute(self, share: Share) -> None:
+        """Share every batch with other processes from now on."""
+        self.share = share
+        self.recipe.distribute(share)
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
-        """One step of the recipe on the batch of step `step`."""
-        images, labels = self._load(self._batch(step))
-        return self.recipe.step(images, labels, fraction)
+        """One step of the recipe on the batch of step `step`; of several processes, each on its part of it."""
+        batch = self._batch(step)
+        if self.share is None:
+            return self.recipe.step(*self._load(batch), fraction)
+        shown = self.recipe.step(*self._load(batch[self.share.part]), fraction)
+        return {name: value * self.share.fraction for name, value in shown.items()}
 
     def validate(self) -> dict[str, float]:
         """The recipe's figures on held-out images."""
@@ -155,19 +165,23 @@ def train_backbone(
         steps: optimisation steps; None takes the recipe's.
         resume: go on with the interrupted run in `out`.
 
+    Under torchrun all processes share every step, if the recipe can.
+
     Raises UsageError, DataError and DivergedError as their docstrings say.
     """
     report, started = report or Silent(), time.monotonic()
     where = choose_device(device)
     found = find("backbones", backbone)
     seed = seed_of_run(out, PRODUCT, seed, resume)
-    dataset = open_dataset(data, data_root, report)
-    with open_run(out, f"train-backbone-{backbone}-{Path(data).name}", resume, dry_run) as folder:
+    with leaders_first():
+        dataset = open_dataset(data, data_root, report)
+    with open_run_together(out, f"train-backbone-{backbone}-{Path(data).name}", resume, dry_run) as folder:
         if folder is not None:
             report.note(f"run folder {folder}")
         # Infer sizes and classes from the data.
         facts = _facts(dataset, image_size)
-        module, recipe = _untrained(found, facts, latent_dim, weights, steps, seed, where)
+        with leaders_first():
+            module, recipe = _untrained(found, facts, latent_dim, weights, steps, seed, where)
         if facts.train_items < module.latent_dim:
             report.warn(
                 f"{facts.train_items} training images are fewer than the {module.latent_dim} dimensions of the latent: "
@@ -191,20 +205,37 @@ def train_backbone(
         # Train and save.
         plan = {**inferred.inferred(), "fingerprint": dataset.fingerprint, "max_seconds": max_seconds}
         with resumable(folder, plan, resume) as state:
+            if world_size() > 1:
+                work.distribute(share_of(work.batch_size, where))
             loop = _trained(work, max_seconds, state, resume, report)
-            metadata = _metadata(module, dataset, data_root, weights, seed, loop)
-            checkpoint.save(folder / PRODUCT, module.state_dict(), metadata)
-            result = replace(
-                inferred,
-                checkpoint=str(folder / PRODUCT),
-                steps=loop.steps,
-                best_step=loop.best_step,
-                seconds=round(time.monotonic() - started, 2),
-                images_per_second=round(loop.rows_per_second, 1),
-                metrics=loop.best,
-                out=str(folder),
-            )
-            write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
+            result = None
+            if is_main_rank():
+                result = _saved(work, loop, inferred, data_root, weights, folder, started)
+            return from_main(result)
+
+
+def _saved(
+    work: _BackboneTraining,
+    loop: LoopResult,
+    inferred: BackboneResult,
+    data_root: Path | None,
+    weights: str,
+    folder: Path,
+    started: float,
+) -> BackboneResult:
+    metadata = _metadata(work.backbone, work.dataset, data_root, weights, inferred.seed, loop)
+    checkpoint.save(folder / PRODUCT, work.backbone.state_dict(), metadata)
+    result = replace(
+        inferred,
+        checkpoint=str(folder / PRODUCT),
+        steps=loop.steps,
+        best_step=loop.best_step,
+        seconds=round(time.monotonic() - started, 2),
+        images_per_second=round(loop.rows_per_second, 1),
+        metrics=loop.best,
+        out=str(folder),
+    )
+    write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
     return result
 
 

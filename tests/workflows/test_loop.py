@@ -11,6 +11,7 @@ import torch
 from iin_cli.errors import CheckpointError, DivergedError
 from iin_cli.workflows import loop
 from iin_cli.workflows.loop import Schedule, optimise
+from iin_cli.workflows.resuming import HeldSignals
 
 
 class Quadratic:
@@ -162,6 +163,35 @@ def test_the_second_signal_acts_at_once():
 
     with pytest.raises(KeyboardInterrupt):
         optimise(Quadratic(at={2: twice}), Schedule(10))
+
+
+def twice_held():
+    with HeldSignals() as signals:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        assert signals.arrived == signal.SIGINT
+
+
+def test_under_torchrun_the_second_signal_is_the_first_once_more(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    # Had it acted, the assertion behind it would not have been reached, and nothing been left to count.
+    counted = []
+    signal.signal(signal.SIGINT, lambda *_: counted.append(1))
+    twice_held()
+    assert counted == [1]
+
+
+def agreed_too_early():
+    with HeldSignals() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        signals.agree(0)
+        assert not signals.due
+        assert signals.arrived == signal.SIGINT
+
+
+def test_a_signal_is_not_forgotten_when_the_others_had_none():
+    with pytest.raises(KeyboardInterrupt):
+        agreed_too_early()
 
 
 def test_the_state_of_another_run_is_refused(tmp_path, monkeypatch):

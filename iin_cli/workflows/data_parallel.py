@@ -1,0 +1,101 @@
+"""One training in several processes: which rows each takes, whose gradients are averaged, and whose word decides.
+
+Batch and learning rate are those of one process. Each rank takes a slice of the batch of every step, and the weighted
+mean of the ranks' gradients is the gradient of the whole batch, so that the run is that of one process but for the
+order in which floats are summed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as processes
+from torch.distributed import ProcessGroup
+from torch.nn.parallel import DistributedDataParallel
+
+from ..distributed import from_main, is_main_rank, local_rank, rank, small_group, world_size
+from ..errors import UsageError
+from ..io.rundir import open_run
+from ..plugin_api import Share
+
+__all__ = ["open_run_together", "replicate", "share_of"]
+
+
+# Gradients are never far apart: whoever encodes or saves for long is waited for elsewhere.
+GRADIENT_WAIT = timedelta(minutes=10)
+
+
+def share_of(total: int, device: torch.device) -> Share:
+    """Return this rank's share of batches of `total` rows; called by all ranks together.
+
+    Raises UsageError for fewer rows than ranks, more ranks than GPUs, or a device that cannot train together.
+    """
+    ranks = world_size()
+    if total < ranks:
+        raise UsageError(f"{ranks} processes cannot share batches of {total}: start {total} at most")
+    group = _gradient_group(_checked(device))
+    part = slice(total * rank() // ranks, total * (rank() + 1) // ranks)
+
+    def sum_over_ranks(value: Tensor) -> Tensor:
+        value = value.detach().clone()
+        processes.all_reduce(value, group=group)
+        return value
+
+    return Share(part, total, ranks, lambda module: replicate(module, device), sum_over_ranks)
+
+
+def replicate(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return `module` with the main rank's weights on every rank, its gradients averaged over ranks by every backward.
+
+    On GPUs, batch normalisation sees the rows of all ranks from now on. On a CPU, where torch has no such layer, it
+    sees each rank's own, and the running statistics are the main rank's.
+    """
+    group = _gradient_group(device.type)
+    if device.type == "cuda":
+        module = nn.SyncBatchNorm.convert_sync_batchnorm(module, group)
+    replica = DistributedDataParallel(
+        module,
+        device_ids=[device] if device.type == "cuda" else None,
+        process_group=group,
+        gradient_as_bucket_view=True,
+    )
+    # Buffers that do not change need not be sent with every step.
+    replica.broadcast_buffers = any(
+        isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)) for layer in module.modules()
+    )
+    return replica
+
+
+@contextmanager
+def open_run_together(out: Path | None, label: str, resume: bool, dry: bool) -> Iterator[Path | None]:
+    """`open_run` by the main rank; every rank gets the path, and only the main one writes there."""
+    with open_run(out, label, resume, dry) if is_main_rank() else nullcontext() as folder:
+        yield from_main(folder)
+
+
+def _checked(device: torch.device) -> str:
+    if device.type == "cuda":
+        here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+        if here > gpus:
+            raise UsageError(f"{here} processes for {gpus} GPU{'s' * (gpus != 1)}: start {gpus}, or use --device cpu")
+        if device.index != local_rank():
+            raise UsageError(f"--device {device}: every process needs a GPU of its own, so use --device cuda")
+        torch.cuda.set_device(device)
+    elif device.type != "cpu":
+        raise UsageError(
+            f"--device {device} trains in one process only: start it without torchrun, or use --device cpu"
+        )
+    return device.type
+
+
+@cache
+def _gradient_group(kind: str) -> ProcessGroup:
+    """Return the group that gradients travel by: NCCL between GPUs, gloo between CPUs; the first call is by all."""
+    return small_group() if kind == "cpu" else processes.new_group(backend="nccl", timeout=GRADIENT_WAIT)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import UsageError
 from .options import (
     BackboneOpt,
     ConceptOpt,
@@ -15,6 +16,7 @@ from .options import (
     DeviceOpt,
     JsonOpt,
     LayerOpt,
+    OutOpt,
     QuietOpt,
     SeedOpt,
     WeightsOpt,
@@ -22,6 +24,11 @@ from .options import (
 from .output import print_result, reporter
 
 __all__ = ["estimate_dims"]
+
+AllLayersOpt = Annotated[
+    bool, typer.Option("--all-layers", help="Score every layer of the backbone, and plot which knows what.")
+]
+ItemsOpt = Annotated[int, typer.Option("--n", help="--all-layers: training items per concept.", min=20)]
 
 
 def estimate_dims(
@@ -34,32 +41,48 @@ def estimate_dims(
     ] = "variance",
     weights: WeightsOpt = "default",
     layer: LayerOpt = None,
+    all_layers: AllLayersOpt = False,
+    n: ItemsOpt = 2000,
+    out: OutOpt = None,
     seed: SeedOpt = None,
     device: DeviceOpt = "auto",
     as_json: JsonOpt = False,
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Estimate each factor's size from how much of the latent's variance its pairs share.
+    """Estimate each factor's size from how much of the latent's variance its pairs share (Eq 11).
+
+    Beside each score: its 95 % interval over images; null, what a concept would score that is not there; z and p of the
+    two against each other, all directions of the latent counted alike; and the verdict. Eq 11 gives dimensions even to
+    what is not there (if absent); calibrated sizes leave these out, for `iin fit-translator --dims`.
 
     Examples:
 
         iin estimate-dims --backbone ae --concept digit --concept color
 
         iin estimate-dims --backbone ae --concept greyscale --estimator correlation --json
-    """
-    from ..workflows.estimate_dims import estimate_dims as run
 
-    result = run(
-        backbone,
-        concept,
-        data=data,
-        data_root=data_root,
-        estimator=estimator,
-        weights=weights,
-        layer=layer,
-        seed=seed,
-        device=device,
-        report=reporter(quiet),
-    )
-    print_result(result.as_dict(), as_json, [("factors", result.rows())])
+        iin estimate-dims --backbone resnet50 --concept class --concept greyscale --all-layers --out layers
+    """
+    options = {
+        "data": data,
+        "data_root": data_root,
+        "estimator": estimator,
+        "weights": weights,
+        "seed": seed,
+        "device": device,
+        "report": reporter(quiet),
+    }
+    if all_layers:
+        from ..workflows.layer_sweep import sweep_layers
+
+        if layer is not None:
+            raise UsageError(f"--layer {layer}: --all-layers looks at every layer; leave one of them out")
+        result = sweep_layers(backbone, concept, out, n=n, **options)
+    else:
+        from ..workflows.estimate_dims import estimate_dims as run
+
+        if out is not None:
+            raise UsageError(f"--out {out}: only --all-layers writes files; leave it out, or keep the result of --json")
+        result = run(backbone, concept, layer=layer, **options)
+    print_result(result.as_dict(), as_json, result.tables())

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import DataError, UsageError
 from .factors import RESIDUAL
 
-__all__ = ["Estimator", "allocate", "complete", "score"]
+__all__ = ["Estimator", "allocate", "allocate_calibrated", "complete", "score"]
 
 COLUMNS = 128
 Estimator = Literal["variance", "correlation"]
@@ -61,10 +61,29 @@ def allocate(scores: Mapping[str, float], dim: int) -> dict[str, int]:
     >>> allocate({"digit": 0.0, "color": 0.5}, 64)
     {'digit': 11, 'color': 19, 'residual': 34}
     """
-    if len(scores) >= dim:
-        raise UsageError(f"{len(scores)} concepts and a residual do not fit into {dim} dimensions")
-    total = math.e + sum(math.exp(value) for value in scores.values())
-    dims = {name: max(1, math.floor(math.exp(value) / total * dim)) for name, value in scores.items()}
+    return _shared_out({name: math.exp(value) for name, value in scores.items()}, math.e, dim)
+
+
+def allocate_calibrated(excess: Mapping[str, float], dim: int) -> dict[str, int]:
+    """Share out `dim` = N dimensions so that a concept that is not there gets none but the one it must have.
+
+    Eq 11 weighs a factor by e^s: at s = 0, pure noise, still by 1 where the residual has e. Here that 1 is taken off:
+    N_F = floor(N · (e^x_F − 1) / (e − 1 + Σ_k (e^x_k − 1))), at least 1, where the excess x is the score beyond that of
+    shuffled pairs, negative ones counting as 0. As in Eq 11 a concept with all of the variance gets as much as the
+    residual.
+
+    >>> allocate_calibrated({"noise": 0.0, "color": 0.5}, 64)
+    {'noise': 1, 'color': 17, 'residual': 46}
+    """
+    weights = {name: math.expm1(max(value, 0.0)) for name, value in excess.items()}
+    return _shared_out(weights, math.expm1(1), dim)
+
+
+def _shared_out(weights: Mapping[str, float], residual: float, dim: int) -> dict[str, int]:
+    if len(weights) >= dim:
+        raise UsageError(f"{len(weights)} concepts and a residual do not fit into {dim} dimensions")
+    total = residual + sum(weights.values())
+    dims = {name: max(1, math.floor(weight / total * dim)) for name, weight in weights.items()}
     while sum(dims.values()) >= dim:
         dims[max(dims, key=lambda name: dims[name])] -= 1
     return complete(dims, dim)

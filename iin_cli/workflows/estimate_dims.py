@@ -1,25 +1,37 @@
-"""Estimate the size of every factor (Eq 11): find → open → group → encode once → score → allocate."""
+"""Estimate the size of every factor (Eq 11): find → open → group → encode once → score → weigh → allocate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..distributed import choose_device, draw_seed
-from ..progress import Reporter, Silent
-from ..translator.dims import allocate
-from ..translator.factors import RESIDUAL
-from .grouping import as_estimator, find_providers, group, score_concepts
-from .opening import open_backbone, open_data
+import torch
 
-__all__ = ["DimsResult", "estimate_dims"]
+from ..distributed import choose_device, draw_seed
+from ..plugin_api import ConceptProvider, Dataset
+from ..progress import Reporter, Silent
+from ..translator.dims import Estimator, allocate, allocate_calibrated
+from ..translator.factors import RESIDUAL
+from .evidence import Evidence, collect_evidence
+from .grouping import as_estimator, find_providers, group, score_concepts
+from .opening import OpenBackbone, open_backbone, open_data
+
+__all__ = ["DimsResult", "estimate", "estimate_dims"]
 
 
 @dataclass(frozen=True)
 class DimsResult:
-    """Sizes and the scores they come from; `factors` ends with the residual, whose score is 1."""
+    """Sizes and the scores they come from; `factors` ends with the residual, whose score is 1.
+
+    Attributes:
+        factors: sizes by Eq 11, those of `iin fit-translator`.
+        scores: of the pairs that a fit draws.
+        absent: what Eq 11 would give each concept if its score were 0, the others' as they are.
+        calibrated: sizes in proportion to what a concept scores beyond that (`dims.allocate_calibrated`).
+        evidence: of each concept, with the score over all pairs.
+    """
 
     latent_dim: int
     factors: dict[str, int]
@@ -27,22 +39,33 @@ class DimsResult:
     relations: dict[str, str]
     estimator: str
     seed: int
+    absent: dict[str, int]
+    calibrated: dict[str, int]
+    evidence: dict[str, Evidence]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        return asdict(self)
+        return {**vars(self), "evidence": {name: evidence.as_dict() for name, evidence in self.evidence.items()}}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per factor for a table."""
+        none = dict.fromkeys(("interval", "null", "z", "p", "verdict"))
         return [
             {
                 "factor": name,
                 "dims": size,
+                "if_absent": self.absent.get(name),
+                "calibrated": self.calibrated[name],
                 "score": self.scores.get(name, 1.0),
+                **(self.evidence[name].as_row() if name in self.evidence else none),
                 "pairs": self.relations.get(name, "-"),
             }
             for name, size in self.factors.items()
         ]
+
+    def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Return (title, rows) of every table."""
+        return [("factors", self.rows())]
 
 
 def estimate_dims(
@@ -68,8 +91,25 @@ def estimate_dims(
     providers = find_providers(concepts)
     opened = open_backbone(backbone, where, weights, layer)
     dataset = open_data(data, opened.data, data_root, report)
-    table, pairs, _ = group(opened, dataset, providers, seed, where, report)
-    scores = score_concepts(table, pairs, seed, kind)
-    relations: dict[str, str] = {concept.name: concept.relation for concept in pairs}
+    return estimate(opened, dataset, providers, kind, seed, where, report)
+
+
+def estimate(
+    opened: OpenBackbone,
+    dataset: Dataset,
+    providers: Sequence[ConceptProvider],
+    estimator: Estimator,
+    seed: int,
+    device: torch.device,
+    report: Reporter,
+) -> DimsResult:
+    """Score the concepts of `providers` in the latents of `opened`; raises DataError as `grouping.group` does."""
+    table, pairs, _ = group(opened, dataset, providers, seed, device, report)
+    scores = score_concepts(table, pairs, seed, estimator)
     factors = allocate(scores, table.dim)
-    return DimsResult(table.dim, factors, {**scores, RESIDUAL: 1.0}, relations, estimator, seed)
+    evidence = collect_evidence(table, pairs, seed, estimator, report)
+    absent = {name: allocate({**scores, name: 0.0}, table.dim)[name] for name in scores}
+    calibrated = allocate_calibrated({name: found.excess for name, found in evidence.items()}, table.dim)
+    relations: dict[str, str] = {concept.name: concept.relation for concept in pairs}
+    scores = {**scores, RESIDUAL: 1.0}
+    return DimsResult(table.dim, factors, scores, relations, estimator, seed, absent, calibrated, evidence)

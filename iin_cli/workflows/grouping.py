@@ -76,12 +76,16 @@ class LatentTable:
 
 @dataclass(frozen=True)
 class ConceptPairs:
-    """A concept's pairs: rows for fitting and rows held out, which never share an image. `held_out` may be None."""
+    """A concept's pairs: rows for fitting and rows held out, which never share an image. `held_out` may be None.
+
+    `sources` int64 (rows,) says of every row of the table which image it shows; None: each another.
+    """
 
     name: str
     relation: Relation
     fit: PairSampler
     held_out: PairSampler | None
+    sources: np.ndarray | None = None
 
 
 def as_estimator(name: str) -> Estimator:
@@ -145,9 +149,10 @@ def group(
             rows_of[provider.concept, int(variant)] = start
             row_indices.append(items)
             start += len(items)
-    held_out = held_out_mask(dataset.sources[np.concatenate(row_indices)])
+    sources = dataset.sources[np.concatenate(row_indices)]
+    held_out = held_out_mask(sources)
     pairs = [
-        _pairs(provider, own, _rows(provider, own, indices, rows_of), held_out, report)
+        _pairs(provider, own, _rows(provider, own, indices, rows_of), held_out, sources, report)
         for provider, own in zip(providers, groups, strict=True)
     ]
     return LatentTable(blocks), pairs, held_out
@@ -236,7 +241,12 @@ def _rows(
 
 
 def _pairs(
-    provider: ConceptProvider, grouped: Groups, rows: np.ndarray, held_out: np.ndarray, report: Reporter
+    provider: ConceptProvider,
+    grouped: Groups,
+    rows: np.ndarray,
+    held_out: np.ndarray,
+    sources: np.ndarray,
+    report: Reporter,
 ) -> ConceptPairs:
     out = held_out[rows]
     fit = PairSampler.of(rows[~out], grouped.group_ids[~out], provider.concept)
@@ -247,4 +257,4 @@ def _pairs(
             f"concept {provider.concept} has no pair among the held-out images: its held-out NLL is not measured"
         )
         rest = None
-    return ConceptPairs(provider.concept, provider.relation, fit, rest)
+    return ConceptPairs(provider.concept, provider.relation, fit, rest, sources)

@@ -13,6 +13,9 @@ def test_json(run_cli, files, pictures):
     assert result["latent_dim"] == sum(result["factors"].values()) == 8
     assert list(result["factors"]) == ["class", "color", "residual"]
     assert set(result["scores"]) == {"class", "color", "residual"}
+    assert set(result["evidence"]) == set(result["absent"]) == {"class", "color"}
+    assert set(result["evidence"]["color"]) == {"score", "null", "z", "p_value", "verdict"}
+    assert sum(result["calibrated"].values()) == 8
 
 
 def test_table(command_line, files, pictures):
@@ -20,6 +23,8 @@ def test_table(command_line, files, pictures):
     assert code == 0
     assert "residual" in out
     assert "score" in out
+    assert "if absent" in out
+    assert "found" in out
 
 
 @pytest.mark.parametrize(
@@ -31,6 +36,9 @@ def test_table(command_line, files, pictures):
         (("-c", "digit", "--estimator", "x"), 2, "choose from: correlation, variance"),
         (("-c", "digit", "-b", "nowhere.safetensors"), 4, "no such backbone checkpoint: nowhere.safetensors"),
         (("-c", "digit", "-d", "nowhere"), 2, "or give the path of a folder of images"),
+        (("-c", "digit", "--all-layers"), 2, "autoencoder has one latent only"),
+        (("-c", "digit", "--all-layers", "--layer", "x"), 2, "--layer x: --all-layers looks at every layer"),
+        (("-c", "digit", "--out", "x"), 2, "--out x: only --all-layers writes files"),
         ((), 2, "--concept"),
     ],
 )

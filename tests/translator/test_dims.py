@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.translator.dims import allocate, complete, score
+from iin_cli.translator.dims import allocate, allocate_calibrated, complete, score
 
 
 def noise(*shape, seed=0):
@@ -85,3 +85,30 @@ def test_sizes_that_do_not_sum_are_refused():
         complete({"digit": 13, "residual": 50}, 64)
     with pytest.raises(UsageError, match="leave 0 of 30"):
         complete({"digit": 13, "color": 17}, 30)
+
+
+@pytest.mark.parametrize("concepts", [1, 2, 5])
+def test_calibrated_sizes_give_what_is_not_there_the_one_it_must_have(concepts):
+    names = [f"noise {number}" for number in range(concepts)]
+    assert allocate_calibrated(dict.fromkeys(names, 0.0), 64) == {**dict.fromkeys(names, 1), "residual": 64 - concepts}
+    assert allocate_calibrated(dict.fromkeys(names, -0.3), 64) == allocate_calibrated(dict.fromkeys(names, 0.0), 64)
+    # Eq 11 gives each N / (K + e).
+    assert allocate({names[0]: 0.0}, 64)[names[0]] == math.floor(64 / (1 + math.e))
+
+
+def test_calibrated_sizes_of_what_is_everything_are_equal_and_grow_with_the_score():
+    assert allocate_calibrated({"a": 1.0, "b": 1.0, "c": 1.0}, 16) == {"a": 4, "b": 4, "c": 4, "residual": 4}
+    sizes = [allocate_calibrated({"a": score, "b": 0.0}, 64)["a"] for score in (0.0, 0.1, 0.2, 0.5, 0.9)]
+    assert sizes == sorted(set(sizes))
+    assert sizes[3] == math.floor(64 * math.expm1(0.5) / (math.expm1(0.5) + math.expm1(1)))
+    # An absent one does not thin out the others.
+    assert allocate_calibrated({"a": 0.5}, 64)["a"] == sizes[3]
+
+
+def test_calibrated_sizes_always_sum_to_n():
+    for values in itertools.product([-1.0, 0.0, 0.5, 5.0], repeat=3):
+        sizes = allocate_calibrated(dict(zip("abc", values, strict=True)), 5)
+        assert sum(sizes.values()) == 5
+        assert min(sizes.values()) >= 1
+    with pytest.raises(UsageError, match="2 concepts and a residual do not fit into 2"):
+        allocate_calibrated({"a": 0.0, "b": 0.0}, 2)

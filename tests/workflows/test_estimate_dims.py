@@ -2,10 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
+import torch
 
+from iin_cli.concepts.variants import VariantConcept, group_variants
+from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
+from iin_cli.plugin_api import ConceptProvider, Groups
+from iin_cli.progress import Silent
+from iin_cli.translator.dims import allocate, allocate_calibrated
+from iin_cli.workflows.estimate_dims import estimate as estimate_of
 from iin_cli.workflows.estimate_dims import estimate_dims
+from iin_cli.workflows.opening import open_backbone
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +51,58 @@ def test_a_differ_concept_scores_what_changes(estimate):
     assert [row["pairs"] for row in result.rows()] == ["differ", "-"]
 
 
+def test_every_concept_has_evidence_and_sizes_without_it(estimate):
+    result = estimate("class", "color", "greyscale")
+    scores = {name: score for name, score in result.scores.items() if name != "residual"}
+    assert list(scores) == ["class", "color", "greyscale"]
+    for name in scores:
+        found = result.evidence[name]
+        assert found.verdict == "found"
+        # The pairs drawn are of the same items.
+        assert found.score.value == pytest.approx(result.scores[name], abs=0.05)
+        assert result.absent[name] == allocate({**scores, name: 0.0}, 8)[name] <= result.factors[name]
+    excess = {name: found.excess for name, found in result.evidence.items()}
+    assert result.calibrated == allocate_calibrated(excess, 8)
+    assert sum(result.calibrated.values()) == 8
+    row = result.rows()[0]
+    assert (row["if_absent"], row["calibrated"], row["verdict"]) == (
+        result.absent["class"],
+        result.calibrated["class"],
+        "found",
+    )
+    assert set(map(tuple, result.rows())) == {tuple(row)}
+
+
+def test_what_is_not_there_is_said_to_be_not(files, pictures):
+    class Dice(ConceptProvider):
+        concept, relation = "dice", "share"
+
+        def groups(self, dataset, indices, seed):
+            return Groups(
+                indices, np.zeros(len(indices), np.int64), np.random.default_rng(0).integers(0, 4, len(indices))
+            )
+
+    class Nothing(VariantConcept):
+        concept, variants, fingerprint = "nothing", 1, "nothing"
+
+        def groups(self, dataset, indices, seed):
+            return group_variants(self.concept, dataset, indices, 1)
+
+        def render(self, images, variant):
+            return images
+
+    opened = open_backbone(str(files.autoencoder))
+    dataset = open_dataset(str(pictures))
+    result = estimate_of(opened, dataset, [Dice(), Nothing()], "variance", 0, torch.device("cpu"), Silent())
+    for name in ("dice", "nothing"):
+        assert result.evidence[name].verdict == "not distinguishable from none"
+        assert result.calibrated[name] == 1
+        assert result.absent[name] > 0
+    assert result.scores["nothing"] == pytest.approx(0, abs=1e-6)
+
+
 def test_one_seed_one_result(estimate):
-    assert estimate("class").scores == estimate("class").scores
+    assert estimate("class").as_dict() == estimate("class").as_dict()
     assert estimate("class", seed=1).scores != estimate("class").scores
 
 

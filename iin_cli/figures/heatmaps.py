@@ -1,0 +1,64 @@
+"""Matrices as heat maps side by side, every cell with its number; drawn without a display or any global state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+__all__ = ["Matrix", "plot_matrices"]
+
+CELL_INCHES = 1.05
+# Of the range: above it the cell is dark, and its number white.
+DARK = 0.6
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A matrix (R, C) to draw, NaN where there is no figure; `notes` (R, C) stand small below the numbers."""
+
+    title: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: np.ndarray
+    notes: Sequence[Sequence[str]] = ()
+    row_label: str = ""
+    column_label: str = ""
+
+
+def plot_matrices(matrices: Sequence[Matrix], title: str | None = None) -> Figure:
+    """Draw matrices of figures in [0, 1] side by side, white for 0 and dark blue for 1; others take the nearest."""
+    widths = [len(matrix.columns) for matrix in matrices]
+    tallest = max(len(matrix.rows) for matrix in matrices)
+    size = (CELL_INCHES * sum(widths) + 1.9 * len(matrices), 0.75 * tallest + 1.9)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(matrices), squeeze=False, width_ratios=widths)[0]
+    for panel, matrix in zip(axes, matrices, strict=True):
+        _panel(panel, matrix)
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def _panel(panel: Axes, matrix: Matrix) -> None:
+    values = np.asarray(matrix.values, float)
+    panel.imshow(np.ma.masked_invalid(values), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    panel.set_facecolor("0.92")
+    panel.set_xticks(range(len(matrix.columns)), matrix.columns, rotation=20, ha="right", rotation_mode="anchor")
+    panel.set_yticks(range(len(matrix.rows)), matrix.rows)
+    panel.tick_params(length=0)
+    panel.set_title(matrix.title, fontsize="medium")
+    panel.set_xlabel(matrix.column_label)
+    panel.set_ylabel(matrix.row_label)
+    for row, column in np.ndindex(*values.shape):
+        value = values[row, column]
+        note = matrix.notes[row][column] if matrix.notes else ""
+        text = f"{value:z.2f}" if np.isfinite(value) else "–"
+        color = "white" if np.isfinite(value) and value > DARK else "black"
+        panel.text(column, row, text, ha="center", va="bottom" if note else "center", color=color)
+        panel.text(column, row + 0.08, note, ha="center", va="top", color=color, fontsize="x-small")

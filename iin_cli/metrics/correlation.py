@@ -1,0 +1,76 @@
+"""How alike the two members of pairs are in a block of dimensions, and how alike pairs are that were shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import DataError
+from .bootstrap import Interval, bootstrap
+
+__all__ = ["PairCorrelation"]
+
+SHUFFLES = 200
+# Of the greatest deviation over several blocks, each resample of which takes as long as all of them together.
+GAP_RESAMPLES = 200
+
+
+class PairCorrelation:
+    """Mean over a block's dimensions of the correlation corr(a_i, b_i) over pairs; of z̃ it should be σ·m (Eqs 8–9).
+
+    One dimension after the other, since a pair likelihood of diagonal covariance promises no more; a rotation of a
+    block whose dimensions are uncorrelated and equally correlated in pairs changes nothing.
+
+    Args:
+        a, b: the members of P independent pairs, (P, N).
+
+    Raises DataError for fewer than three pairs.
+    """
+
+    def __init__(self, a: np.ndarray, b: np.ndarray) -> None:
+        if len(a) < 3:
+            raise DataError(f"{len(a)} pairs are too few for a correlation: needs at least 3")
+        self.a, self.b = (np.asarray(side, np.float32) - np.mean(side, 0, np.float64) for side in (a, b))
+
+    def block(self, where: slice, seed: int = 0) -> Interval:
+        """Return the mean correlation of the dimensions `where`, resampling whole pairs."""
+        moments = self._moments(where)
+        return bootstrap(lambda chosen: self._mean(moments, chosen), len(self.a), seed)
+
+    def shuffled(self, where: slice, seed: int = 0) -> Interval:
+        """Return the same of pairs whose members are put together at random: the mean and the middle 95 %."""
+        generator = np.random.default_rng(seed)
+        everything = np.arange(len(self.a))
+        values = []
+        for _ in range(SHUFFLES):
+            moments = self._moments(where, generator.permutation(len(self.b)))
+            values.append(self._mean(moments, everything))
+        low, high = np.quantile(values, (0.025, 0.975))
+        return Interval(float(np.mean(values)), float(low), float(high), len(self.a))
+
+    def gap(self, blocks: Sequence[slice], expected: Sequence[float], seed: int = 0) -> Interval:
+        """Return the greatest deviation of the blocks' correlations from those `expected`."""
+        moments = [self._moments(where) for where in blocks]
+
+        def greatest(chosen: np.ndarray) -> float:
+            found = [self._mean(part, chosen) for part in moments]
+            return float(np.abs(np.subtract(found, expected)).max())
+
+        return bootstrap(greatest, len(self.a), seed, GAP_RESAMPLES)
+
+    def _moments(self, where: slice, order: np.ndarray | None = None) -> np.ndarray:
+        """Return what correlations are made of, per pair: a, b, a², b² and ab, (5, P, n)."""
+        a, b = self.a[:, where], self.b[:, where]
+        if order is not None:
+            b = b[order]
+        return np.stack((a, b, a * a, b * b, a * b))
+
+    @staticmethod
+    def _mean(moments: np.ndarray, chosen: np.ndarray) -> float:
+        # Counts instead of copies: a resample is a weighted mean of what is there.
+        weights = np.bincount(chosen, minlength=moments.shape[1]).astype(moments.dtype) / len(chosen)
+        a, b, a_squared, b_squared, product = np.matmul(weights, moments).astype(np.float64)
+        scale = np.sqrt(np.maximum(a_squared - a * a, 0) * np.maximum(b_squared - b * b, 0))
+        alive = scale > 1e-12
+        return float(((product - a * b)[alive] / scale[alive]).mean()) if alive.any() else float("nan")

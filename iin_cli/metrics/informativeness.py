@@ -1,0 +1,194 @@
+"""What a block of dimensions tells of a concept: held-out probes, and DCI and the mutual-information gap of blocks.
+
+Blocks stand where Eastwood & Williams (2018) and Chen et al. (2018) have single coordinates: rotating a block changes
+what no concept can see, and should change no figure. For labels the probe's cross-entropy bounds the information from
+below, I(y; block) ≥ H(y) − CE (Barber & Agakov 2003); for measurements the share of the variance explained takes its
+place.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import DataError
+
+__all__ = ["Evidence", "Target", "completeness", "disentanglement", "gap", "probe"]
+
+FOLDS = 3
+TREES = 60
+# Of the training items, for probabilities rather than votes.
+LEAF = 0.01
+# Inverse strength of the penalty on standardised features; a block without information must not look like one.
+STRENGTH = 0.05
+# The prior's part in predicted probabilities: no single surprise may cost infinitely much.
+CAUTION = 0.02
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is known of each item: labels int64 (M,), or measurements float64 (M, k)."""
+
+    values: np.ndarray
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the values are measurements."""
+        return self.values.dtype.kind == "f"
+
+    def check(self) -> None:
+        """Raise DataError where nothing can be learned: too few items, one value only."""
+        if len(self.values) < 4 * FOLDS:
+            raise DataError(f"{len(self.values)} items are too few for a probe: needs at least {4 * FOLDS}")
+        if len(np.unique(self.values, axis=0)) < 2:
+            raise DataError("every item has the same label")
+
+    def shuffled(self, seed: int) -> Target:
+        """Return the same values on other items."""
+        return Target(np.random.default_rng(seed).permutation(self.values))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How a probe did on each item (M,) while it was held out, and how the training items' mean or frequencies did.
+
+    Attributes:
+        loss, base_loss: nats for labels, squared error for measurements, of the probe and of who sees no block.
+        miss, base_miss: 1 for a wrong label; of measurements the loss.
+    """
+
+    loss: np.ndarray
+    base_loss: np.ndarray
+    miss: np.ndarray
+    base_miss: np.ndarray
+
+    def information(self, chosen: np.ndarray | slice = slice(None)) -> float:
+        """Return (H − CE)/H, of measurements R²: 1 tells all, 0 (or noise below it) nothing."""
+        return _saved(self.loss[chosen], self.base_loss[chosen])
+
+    def score(self, chosen: np.ndarray | slice = slice(None)) -> float:
+        """Return (accuracy − chance)/(1 − chance), chance being the most frequent label's; of measurements R²."""
+        return _saved(self.miss[chosen], self.base_miss[chosen])
+
+
+def probe(block: np.ndarray, target: Target, seed: int = 0) -> Evidence:
+    """Learn `target` from `block` (M, d) on two thirds of the items, and be asked of the rest, in turn.
+
+    The probe is the mean of a linear model (logistic, or ridge regression) and a random forest, so that it finds what
+    is there in a straight line and what is not. Raises DataError as `Target.check`.
+    """
+    target.check()
+    count = len(block)
+    folds = np.random.default_rng(seed).permutation(count) % FOLDS
+    evidence = Evidence(*(np.empty(count) for _ in range(4)))
+    learn = _regression if target.continuous else _classification
+    # Solvers that stop early are as good a probe; a fold with one label only is none of the user's business.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for fold in range(FOLDS):
+            fit, held = folds != fold, folds == fold
+            found = learn(_scaled(block, fit), target.values, fit, held, seed)
+            for column, values in zip(vars(evidence).values(), found, strict=True):
+                column[held] = values
+    return evidence
+
+
+def disentanglement(importance: np.ndarray) -> float:
+    """Return DCI's disentanglement of R (blocks, concepts): 1 where every block tells of one concept only.
+
+    Of each block 1 − H(R_i. / Σ R_i.) in units of log(concepts), weighted by the block's part in ΣR. NaN without any
+    information, or for one concept.
+
+    >>> disentanglement(np.eye(3)), round(disentanglement(np.ones((2, 2))), 6)
+    (1.0, 0.0)
+    """
+    rows = np.maximum(importance, 0)
+    if rows.shape[1] < 2 or rows.sum() <= 0:
+        return float("nan")
+    weights = rows.sum(1) / rows.sum()
+    return float(sum(weight * _purity(row) for weight, row in zip(weights, rows, strict=True) if weight > 0))
+
+
+def completeness(importance: np.ndarray) -> float:
+    """Return DCI's completeness of R (blocks, concepts): 1 where every concept is told by one block only.
+
+    The mean over concepts of 1 − H(R_.j / Σ R_.j) in units of log(blocks); concepts no block tells of are left out.
+    """
+    columns = [column for column in np.maximum(importance, 0).T if column.sum() > 0]
+    if importance.shape[0] < 2 or not columns:
+        return float("nan")
+    return float(np.mean([_purity(column) for column in columns]))
+
+
+def gap(information: np.ndarray) -> float:
+    """Return the mutual-information gap of one concept: what its best block (blocks,) tells beyond the second best.
+
+    >>> gap(np.array([0.1, 0.9, 0.2]))
+    0.7
+    """
+    second, best = np.sort(np.maximum(information, 0))[-2:]
+    return float(best - second)
+
+
+def _saved(loss: np.ndarray, base: np.ndarray) -> float:
+    total = base.sum()
+    return float(1 - loss.sum() / total) if total > 0 else float("nan")
+
+
+def _purity(parts: np.ndarray) -> float:
+    shares = parts[parts > 0] / parts.sum()
+    return float(1 + (shares * np.log(shares)).sum() / np.log(len(parts)))
+
+
+def _scaled(block: np.ndarray, fit: np.ndarray) -> np.ndarray:
+    mean, std = block[fit].mean(0), block[fit].std(0)
+    return (block - mean) / np.where(std > 1e-9, std, 1)
+
+
+def _classification(
+    features: np.ndarray, labels: np.ndarray, fit: np.ndarray, held: np.ndarray, seed: int
+) -> tuple[np.ndarray, ...]:
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    known, codes = np.unique(labels, return_inverse=True)
+    # Every label keeps a little mass, also one that the training items lack.
+    prior = (np.bincount(codes[fit], minlength=len(known)) + 1 / len(known)) / (fit.sum() + 1)
+    predicted = np.tile(prior, (int(held.sum()), 1))
+    if len(np.unique(codes[fit])) > 1:
+        models = (
+            LogisticRegression(C=STRENGTH, max_iter=300),
+            RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=seed),
+        )
+        total = np.zeros_like(predicted)
+        for model in models:
+            model.fit(features[fit], codes[fit])
+            total[:, model.classes_] += model.predict_proba(features[held]) / len(models)
+        predicted = (1 - CAUTION) * total + CAUTION * prior
+    truth, rows = codes[held], np.arange(int(held.sum()))
+    miss, base_miss = predicted.argmax(1) != truth, prior.argmax() != truth
+    return -np.log(predicted[rows, truth]), -np.log(prior[truth]), miss.astype(float), base_miss.astype(float)
+
+
+def _regression(
+    features: np.ndarray, values: np.ndarray, fit: np.ndarray, held: np.ndarray, seed: int
+) -> tuple[np.ndarray, ...]:
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.linear_model import RidgeCV
+
+    # In units of their spread, so that measurements of several kinds count alike.
+    mean, std = values[fit].mean(0), values[fit].std(0)
+    scaled = (values - mean) / np.where(std > 1e-12, std, 1)
+    models = (
+        RidgeCV(alphas=np.geomspace(1, 1e4, 9)),
+        RandomForestRegressor(TREES, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed),
+    )
+    predicted = np.zeros_like(scaled[held])
+    for model in models:
+        # A single column is a vector to the forest.
+        found = model.fit(features[fit], scaled[fit].squeeze()).predict(features[held])
+        predicted += found.reshape(predicted.shape) / len(models)
+    loss, base = np.square(predicted - scaled[held]).mean(1), np.square(scaled[held]).mean(1)
+    return loss, base, loss, base

@@ -7,7 +7,7 @@ concepts (Eq 12) are trained here. Every stage whose result lies in --work is no
 
 At full length, on a GPU, with Inception's official weights, the distance being the FID then:
 
-    uv run python benchmarks/generation.py --data-root DIR --data fashionmnist --data mnist --features inception \\
+    uv run python benchmarks/generation.py --data-root DIR --data fashionmnist --data mnist --features inception \
         --autoencoder-steps 120000 --autoencoder-seconds 36000 --translator-seconds 7200 --device cuda
 """
 
@@ -63,14 +63,14 @@ def trained(work: Path, data: str, given: argparse.Namespace) -> dict[str, dict[
 
 
 def compared(work: Path, data: str, given: argparse.Namespace) -> dict[str, Any]:
-    """Run the protocol of `iin fid --translator` with the baselines among its priors, fitted for as long as T."""
+    """Run the protocol of `iin fid --translator` with the baselines among its priors."""
     device = choose_device(given.device)
     opened = open_translator(work / "translator", device)
     dataset = open_dataset(data, Path(given.data_root))
     wanted = str(work / "classifier") if given.features == "classifier" else None
     features = open_features(wanted, None, device, reporter())
     z = posterior_samples(opened, dataset, given.seed)
-    two_stage = TwoStagePrior(z, float(given.translator_seconds), given.seed).to(device)
+    two_stage = TwoStagePrior(z, given.two_stage_seconds, given.seed).to(device)
     priors = [
         BackbonePrior(opened.image_backbone),
         MixturePrior(z, seed=given.seed),
@@ -100,7 +100,8 @@ def main() -> None:
     parser.add_argument("--autoencoder-steps", help="default: inferred from the data")
     parser.add_argument("--autoencoder-seconds", default="720")
     parser.add_argument("--classifier-seconds", default="90")
-    parser.add_argument("--translator-seconds", default="1200", help="also of the two-stage VAE")
+    parser.add_argument("--translator-seconds", default="1200")
+    parser.add_argument("--two-stage-seconds", type=float, default=600.0)
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--trials", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)

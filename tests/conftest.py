@@ -18,6 +18,9 @@ from iin_cli.translator.flow import Translator
 
 DIMS = {"digit": 3, "color": 2, "residual": 3}
 
+# The suite runs one process per core: more threads would only wait for each other, and round differently.
+torch.set_num_threads(1)
+
 
 def seeded(build, seed=0):
     """Build a module whose random weights depend on `seed` only, with latents and outputs of ordinary size."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import sys
+import time
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
 
+from ..distributed import failure, is_main_rank, lost_process, rank, report_failure, world_size
 from ..errors import IinError, UsageError
 from ..registry import FIRST_PARTY, find, names
 
@@ -26,6 +29,11 @@ COMMANDS = (
     "swap",
     "sample",
     "walk",
+    "respond",
+    "embed",
+    "explain",
+    "audit",
+    "report",
     "fid",
     "encode",
     "translate",
@@ -34,6 +42,9 @@ COMMANDS = (
     "plugins",
     "import-compvis",
 )
+
+# How long a process of several lets the main one speak first, and then waits for torchrun to end it.
+HEAD_START_SECONDS, END_SECONDS = 1.0, 2.0
 
 app = typer.Typer(
     name="iin",
@@ -99,6 +110,9 @@ class _Stopped(BaseException):
 
 
 def _stop(signum: int, frame: Any) -> NoReturn:
+    if world_size() > 1:
+        # Ctrl-C comes from the terminal and once more from torchrun, which has SIGKILL for what does not end.
+        signal.signal(signum, signal.SIG_IGN)
     raise _Stopped(signum)
 
 
@@ -113,6 +127,11 @@ def main() -> None:
         code = app(prog_name="iin", standalone_mode=False)
     except BaseException as error:
         code = _report(error)
+        if world_size() > 1 and code:
+            # The others wait for this process until it is gone: nothing at exit may wait for them.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -124,9 +143,52 @@ def _report(error: BaseException) -> int:
 
         traceback.print_exception(error)
     code, text = _explain(error)
-    text = "; ".join([text, *getattr(error, "__notes__", [])])
-    print(f"iin: {' '.join(text.split())}", file=sys.stderr)
+    text = " ".join("; ".join([text, *getattr(error, "__notes__", [])]).split())
+    if world_size() == 1:
+        print(f"iin: {text}", file=sys.stderr)
+    else:
+        _report_together(error, text)
     return code
+
+
+def _report_together(error: BaseException, text: str) -> None:
+    """Say why one process of several ends, once for all of them: the first to fail speaks, the main one before others.
+
+    Torchrun repeats that line at the end of its own report.
+    """
+    began, stopped = time.time(), isinstance(error, (_Stopped, KeyboardInterrupt))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # What torchrun ends now goes quietly; what the user ended still says so.
+        signal.signal(number, signal.SIG_IGN if stopped else signal.SIG_DFL)
+    if not is_main_rank():
+        text = f"{text} (process {rank()} of {world_size()})"
+        # What has befallen all of them is the main one's to tell, and torchrun ends the others when it is gone.
+        _wait(HEAD_START_SECONDS)
+    told = failure() if stopped else report_failure(text)
+    if told is None:
+        if is_main_rank() or not stopped:
+            print(f"iin: {text}", file=sys.stderr)
+        if not stopped:
+            _tell_torchrun(text, began)
+    elif not stopped:
+        # Whoever ends now, before torchrun has seen who failed, would be taken for the cause.
+        time.sleep(END_SECONDS)
+        if not told.here:
+            print(f"iin: ended, since a process of another machine did: {told.why}", file=sys.stderr)
+
+
+def _wait(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and failure() is None:
+        time.sleep(0.05)
+
+
+def _tell_torchrun(text: str, when: float) -> None:
+    file = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if file is not None:
+        extra = {"py_callstack": f"iin: {text}", "timestamp": str(int(when))}
+        with open(file, "w", encoding="utf-8") as opened:
+            json.dump({"message": {"message": f"iin: {text}", "extraInfo": extra}}, opened)
 
 
 def _explain(error: BaseException) -> tuple[int, str]:
@@ -141,6 +203,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return getattr(error, "exit_code", 2), f"{error.format_message()} (see `iin --help`)"
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
         return 6, f"out of memory: {error or 'choose a smaller --batch'}"
+    if lost_process(error):
+        return 1, "another process of this run ended without a word: killed, or out of memory?"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return 6, f"no space left on the disk ({error.filename or error})"
     return 1, f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)"

@@ -31,6 +31,7 @@ class Statistics:
         n: how many images; None when a foreign file does not say.
         weights_sha256: digest of the feature network's weights file; None when unknown.
         resize: how images were brought to the network's size; None when unknown.
+        image_size: side in pixels of the images, if all were squares of one size; None otherwise, and when unknown.
         source: what to call the set in a message.
     """
 
@@ -39,6 +40,7 @@ class Statistics:
     n: int | None = None
     weights_sha256: str | None = None
     resize: str | None = None
+    image_size: int | None = None
     source: str = "features"
 
 
@@ -80,6 +82,12 @@ class Moments:
             return
         shift = self._take(other.mean.to(self.mean.device if self.n else other.mean.device), other.n)
         self.scatter.add_(other.scatter.to(shift.device)).addr_(shift, shift)
+
+    def cpu(self) -> Moments:
+        """Return the same moments on the CPU, from where another process can have them; `self` is not to be used on."""
+        moved = Moments()
+        moved.n, moved.mean, moved.scatter = self.n, self.mean.cpu(), self.scatter.cpu()
+        return moved
 
     def covariance(self) -> Tensor:
         """Return Σ (D, D) with the divisor n − 1, exactly symmetric. DataError for fewer than two rows."""
@@ -132,20 +140,22 @@ def check_comparable(a: Statistics, b: Statistics) -> None:
         if of_a is not None and of_b is not None and of_a != of_b:
             raise CheckpointError(
                 f"{a.source} was made with {what} {of_a[:12]} and {b.source} with {of_b[:12]}: "
-                "give --weights the file the other was made with, or compute both anew"
+                "give --weights (or --features) the file the other was made with, or compute both anew"
             )
 
 
-def write_statistics(path: Path, statistics: Statistics) -> None:
-    """Write a statistics file (`mu`, `sigma` and their origin), whole or not at all."""
+def write_statistics(path: Path, statistics: Statistics, features: Tensor | None = None) -> None:
+    """Write a statistics file (`mu`, `sigma` and their origin; some of the `features`), whole or not at all."""
     metadata = {
         "kind": "statistics",
         "n": statistics.n,
         "weights_sha256": statistics.weights_sha256,
         "resize": statistics.resize,
+        "image_size": statistics.image_size,
         "source": statistics.source,
     }
-    checkpoint.save(path, {"mu": statistics.mean, "sigma": statistics.covariance}, metadata)
+    tensors = {"mu": statistics.mean, "sigma": statistics.covariance}
+    checkpoint.save(path, tensors if features is None else {**tensors, "features": features}, metadata)
 
 
 def read_statistics(path: Path) -> Statistics:
@@ -161,7 +171,7 @@ def read_statistics(path: Path) -> Statistics:
     mu, sigma = tensors.get("mu"), tensors.get("sigma")
     if mu is None or sigma is None or mu.ndim != 1 or sigma.shape != (len(mu), len(mu)):
         raise CheckpointError(f"{path} holds no statistics: expected mu (D,) and sigma (D, D)")
-    known = {key: facts.get(key) for key in ("n", "weights_sha256", "resize")}
+    known = {key: facts.get(key) for key in ("n", "weights_sha256", "resize", "image_size")}
     statistics = Statistics(mu.double(), sigma.double(), source=str(path), **known)
     _checked(statistics)
     return statistics

@@ -33,6 +33,7 @@ class InceptionFeatures:
     """A callable from images to their 2048 features; the network is read, or fetched, when first used.
 
     Attributes:
+        name: what a result calls the network.
         weights_sha256: digest of the weights file.
         resize: name of the way images are brought to 299 × 299.
 
@@ -40,6 +41,7 @@ class InceptionFeatures:
     is missing or does not fit the network.
     """
 
+    name = "inception"
     resize = "bilinear-299"
 
     def __init__(self, weights: Path | None, device: torch.device, reporter: Reporter | None = None) -> None:

@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from ..distributed import choose_device
-from ..errors import CheckpointError, DataError, IinError, UsageError
+from ..distributed import choose_device, gather, is_main_rank
+from ..errors import CheckpointError, DataError, UsageError
 from ..io import checkpoint
-from ..io.paths import cache_dir
-from ..metrics.fid import Moments, Statistics, check_comparable, frechet_distance, read_statistics, write_statistics
-from ..metrics.inception import OFFICIAL_SHA256, InceptionFeatures
+from ..metrics.fid import Statistics, check_comparable, frechet_distance, read_statistics, write_statistics
 from ..progress import Reporter, Silent
+from .feature_networks import Features, OpenFeatures
+from .feature_networks import open_features as open_network
 from .image_sets import Generated, GenerateImages, ImageSet, Stored, open_named, translator_images
+from .set_statistics import measure, metric_name, warn_of_few
 
-__all__ = ["Features", "FidResult", "compute_fid"]
+__all__ = ["FidResult", "compute_fid"]
 
 DEFAULT_SAMPLES = 10_000
-# With fewer images than features the covariance is singular and the distance biased upwards.
-FEW_IMAGES = 2048
-# Part of the cache's key: raise it whenever the same images would give other statistics.
-STATISTICS_VERSION = 1
-
-
-class Features(Protocol):
-    """A callable from images to features, known by the digest of its weights."""
-
-    weights_sha256: str
-    resize: str
-
-    def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Return features (B, D) of B images uint8 (H, W, 3), each of its own size."""
-        ...
-
-
-OpenFeatures = Callable[[Path | None, torch.device, Reporter], Features]
 
 
 @dataclass(frozen=True)
@@ -55,6 +31,7 @@ class FidResult:
     Attributes:
         metric: `fid` where both sets are known to have gone through the official Inception weights, else `fd`.
         value: the (squared) Fréchet distance.
+        network: what images went through; None where both sets are statistics files.
         n: images in the smaller set, of those known; `n_a`, `n_b`: None where a foreign statistics file does not say.
         weights_sha256: digest of the weights of both sets; None where that is not known.
         resize: how images were brought to the network's size; None where that is not known.
@@ -64,6 +41,7 @@ class FidResult:
 
     metric: str
     value: float
+    network: str | None
     n: int | None
     n_a: int | None
     n_b: int | None
@@ -78,6 +56,7 @@ def compute_fid(
     b: str,
     *,
     n: int | None = None,
+    features: str | None = None,
     weights: Path | None = None,
     data_root: Path | None = None,
     backbone: Path | None = None,
@@ -87,7 +66,7 @@ def compute_fid(
     seed: int = 0,
     save_stats: Path | None = None,
     images_from_translator: GenerateImages | None = None,
-    open_features: OpenFeatures = InceptionFeatures,
+    open_features: OpenFeatures = open_network,
     reporter: Reporter | None = None,
 ) -> FidResult:
     """Measure the Fréchet distance between the images that `a` and `b` name; symmetric in them.
@@ -97,12 +76,13 @@ def compute_fid(
             (Eq 13 with seeds `seed`, `seed + 1`, ...) or a statistics file (`.safetensors`, pytorch-fid's `.npz`).
         n: images of each set; where there are more, a random choice by `seed`. Default: all, and of a translator as
             many as the other set has, else 10,000.
+        features: a backbone (checkpoint, run folder, name) whose E is the feature network; default: Inception.
         weights: the feature network's weights file; default: the official one, fetched when it is not here.
         backbone: where the translators' backbone lies now, if it was moved.
         batch: images per forward pass.
         save_stats: a new file for the statistics of `a`.
         images_from_translator: (checkpoint, seeds) -> uint8 (B, S, S, 3), batch by batch.
-        open_features: (weights, device, reporter) -> the feature network.
+        open_features: (features, weights, device, reporter) -> the feature network.
 
     Beside a translator, folders and datasets are read at its size, as its backbone saw them in training; otherwise
     as they are stored. Statistics are cached by the content of images and weights.
@@ -119,20 +99,22 @@ def compute_fid(
 
     # Features: all that can be refused is refused before the network runs.
     waiting = [entry for entry in sets if isinstance(entry, ImageSet)]
-    features = open_features(weights, on, report) if waiting else None
-    for entry in sets:
-        if features is not None and isinstance(entry, Statistics):
-            _check_origin(entry, features)
-    of_a, of_b = (
-        entry if isinstance(entry, Statistics) else _statistics(entry, features, batch, report) for entry in sets
-    )
+    network = open_features(features, weights, on, report) if waiting else None
+    _check_files(sets, [entry.image_size for entry in sets], network, "--weights" if features is None else "--features")
+    of_sets = [_statistics(entry, network, batch, report) for entry in sets]
 
-    # Distance.
-    check_comparable(of_a, of_b)
-    if save_stats is not None:
-        write_statistics(save_stats, of_a)
-    value = frechet_distance(of_a, of_b)
-    return _result(value, of_a, of_b, seed, time.monotonic() - started, report)
+    # Distance: on the main rank, for all of them.
+    result = None
+    if is_main_rank():
+        of_a, of_b = of_sets
+        _check_files(sets, [of.image_size for of in of_sets])
+        check_comparable(of_a, of_b)
+        if save_stats is not None:
+            write_statistics(save_stats, of_a)
+        value = frechet_distance(of_a, of_b)
+        name = network.name if network is not None else None
+        result = _result(value, of_a, of_b, name, seed, time.monotonic() - started, report)
+    return gather(result)[0]
 
 
 def _check_target(save_stats: Path | None) -> None:
@@ -163,9 +145,10 @@ def _settle(
     known += [side.n for side in sides if isinstance(side, Statistics) and side.n is not None]
     samples = n or max(known, default=DEFAULT_SAMPLES)
     translators = [side for side in sides if isinstance(side, Generated)]
-    size = translators[0].side(generate) if translators and any(isinstance(side, Stored) for side in sides) else None
+    # Two translators are compared whatever their sizes, as two folders are.
+    size = translators[0].side(generate) if len(translators) == 1 else None
     return [
-        side.images(samples, seed, generate)
+        side.images(samples, seed, generate, size)
         if isinstance(side, Generated)
         else side.images(size)
         if isinstance(side, Stored)
@@ -174,58 +157,51 @@ def _settle(
     ]
 
 
-def _check_origin(statistics: Statistics, features: Features) -> None:
-    """Refuse a statistics file made otherwise than `features` will make the other set's."""
-    expected = replace(statistics, weights_sha256=features.weights_sha256, resize=features.resize, source="--weights")
-    check_comparable(statistics, expected)
+def _check_files(
+    sets: Sequence[Statistics | ImageSet],
+    sizes: Sequence[int | None],
+    features: Features | None = None,
+    option: str = "--weights",
+) -> None:
+    """Refuse a statistics file of images of another size than the other set's, or not made as `features` makes it.
+
+    `sizes` are the sides of the two sets' images as far as they are known; `option` gave the features.
+    """
+    files = [entry for entry in sets if isinstance(entry, Statistics)]
+    for file in files if features is not None else ():
+        made = replace(file, weights_sha256=features.weights_sha256, resize=features.resize, source=option)
+        check_comparable(file, made)
+    if files and None not in sizes and sizes[0] != sizes[1]:
+        names = [entry.source if isinstance(entry, Statistics) else entry.name for entry in sets]
+        raise CheckpointError(
+            f"{names[0]} is of images {sizes[0]} pixels wide and {names[1]} of images {sizes[1]} wide: "
+            "make the statistics anew from images of one size"
+        )
 
 
-def _statistics(images: ImageSet, features: Features, batch: int, reporter: Reporter) -> Statistics:
-    """Return the statistics of `images`, from the cache where they are there."""
-    facts = {"weights_sha256": features.weights_sha256, "resize": features.resize}
-    key = json.dumps({**images.identity, **facts, "version": STATISTICS_VERSION}, sort_keys=True)
-    cached = cache_dir() / "statistics" / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
-    if cached.is_file():
-        try:
-            return replace(read_statistics(cached), source=images.name)
-        except CheckpointError as error:
-            reporter.note(f"{error}: measured anew")
-    moments = Moments()
-    with reporter.task(f"features of {images.name}", images.count, "images") as task:
-        for part in _batches(images.read(), batch):
-            moments.add(features(part))
-            task.advance(len(part))
-    if moments.n < 2:
-        raise DataError(f"{images.name} has {moments.n} image: a Fréchet distance needs at least 2")
-    statistics = Statistics(moments.mean, moments.covariance(), moments.n, source=images.name, **facts)
-    try:
-        write_statistics(cached, statistics)
-    except IinError as error:
-        # The cache is a convenience: the figure stands without it.
-        reporter.warn(f"statistics not cached: {error}")
-    return statistics
+def _statistics(entry: Statistics | ImageSet, features: Features, batch: int, reporter: Reporter) -> Statistics | None:
+    """Return the statistics of one side; None on every rank but the main one for those that are measured."""
+    if isinstance(entry, Statistics):
+        return entry
+    measured = measure(entry, features, batch, reporter)
+    return measured.statistics if measured is not None else None
 
 
-def _batches(images: Iterator[np.ndarray], batch: int) -> Iterator[list[np.ndarray]]:
-    while part := list(islice(images, batch)):
-        yield part
-
-
-def _result(value: float, a: Statistics, b: Statistics, seed: int, seconds: float, reporter: Reporter) -> FidResult:
+def _result(
+    value: float, a: Statistics, b: Statistics, network: str | None, seed: int, seconds: float, reporter: Reporter
+) -> FidResult:
     weights = a.weights_sha256 if a.weights_sha256 == b.weights_sha256 else None
-    metric = "fid" if weights == OFFICIAL_SHA256 else "fd"
+    metric = metric_name(weights)
     counts = [statistics.n for statistics in (a, b) if statistics.n is not None]
     for statistics in (a, b):
         if statistics.weights_sha256 is None:
             reporter.warn(f"{statistics.source} does not say which weights it was made with: the result is fd, not fid")
-    if counts and min(counts) < FEW_IMAGES:
-        reporter.warn(
-            f"{metric} from {min(counts)} images is biased upwards: use at least {FEW_IMAGES:,}, "
-            "and compare only figures of equal n"
-        )
+    if counts:
+        warn_of_few(metric, min(counts), len(a.mean), reporter)
     return FidResult(
         metric=metric,
         value=value,
+        network=network,
         n=min(counts, default=None),
         n_a=a.n,
         n_b=b.n,

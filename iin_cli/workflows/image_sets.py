@@ -1,4 +1,4 @@
-"""Sets of images by name: a folder, a dataset, or what a translator generates; read one image at a time, any size."""
+"""Sets of images: a folder, a dataset, what a prior generates, reconstructions; read one image at a time, any size."""
 
 from __future__ import annotations
 
@@ -6,27 +6,40 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from ..data import open_dataset
 from ..data.folder import FolderDataset
-from ..data.latents import index_digest
+from ..data.latents import as_images, index_digest
 from ..errors import CheckpointError, DataError, UsageError
 from ..io import checkpoint
-from ..plugin_api import Dataset
+from ..plugin_api import Dataset, Interpolation
 from ..progress import Reporter
 from ..registry import names
-from .generation import TranslatorPrior, generate
-from .opening import open_translator
+from .decoding import decode_pixels, in_pieces, piece_rows
+from .generation import BackbonePrior, Prior, TranslatorPrior, generate
+from .opening import OpenTranslator, open_translator
 
-__all__ = ["GenerateImages", "Generated", "ImageSet", "Stored", "open_named", "translator_images"]
+__all__ = [
+    "GenerateImages",
+    "Generated",
+    "ImageSet",
+    "Stored",
+    "drawn",
+    "open_named",
+    "reconstructions",
+    "translator_images",
+]
 
 READ_TOGETHER = 64
+# A multiple of `piece_rows` on every device.
+MOST_PIECE_ROWS = 256
 GenerateImages = Callable[[Path, Sequence[int]], Iterator[np.ndarray]]
 
 
@@ -37,14 +50,16 @@ class ImageSet:
     Attributes:
         name: what to call them in a message.
         count: how many there are.
-        identity: JSON values; equal identities mean equal images.
-        read: yields them as uint8 (H, W, 3), each of its own size.
+        identity: JSON values; equal identities mean equal images. None where nothing is known that fixes them.
+        read: (start, stop) -> yields these of them as uint8 (H, W, 3), each of its own size.
+        image_size: side of them all in pixels, where it is known before they are read.
     """
 
     name: str
     count: int
-    identity: dict[str, str | int | None]
-    read: Callable[[], Iterator[np.ndarray]]
+    identity: dict[str, str | int | float | None] | None
+    read: Callable[[int, int], Iterator[np.ndarray]]
+    image_size: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,14 +69,14 @@ class Generated:
     path: Path
     backbone: Path | None = None
 
-    def images(self, count: int, seed: int, generate: GenerateImages) -> ImageSet:
-        """Return the images of the seeds `seed` to `seed + count − 1` (Eq 13)."""
+    def images(self, count: int, seed: int, generate: GenerateImages, side: int | None = None) -> ImageSet:
+        """Return the images of the seeds `seed` to `seed + count − 1` (Eq 13); `side` is theirs, where it is known."""
         seeds = range(seed, seed + count)
         # Metadata fixes the backbone, but not of a translator fitted to latents, for which the user vouches.
         backbone = checkpoint.digest(checkpoint.locate(self.backbone, "backbone")) if self.backbone else None
         identity = {"translator": checkpoint.digest(self.path), "backbone": backbone, "seed": seed, "count": count}
-        read = partial(_one_by_one, partial(generate, self.path, seeds))
-        return ImageSet(str(self.path), count, identity, read)
+        read = _reader(lambda start, stop: generate(self.path, seeds[start:stop]), MOST_PIECE_ROWS)
+        return ImageSet(str(self.path), count, identity, read, side)
 
     def side(self, generate: GenerateImages) -> int:
         """Return the side of its images in pixels."""
@@ -75,20 +90,53 @@ class Stored:
     dataset: Dataset
     indices: np.ndarray
 
-    def images(self, size: int | None) -> ImageSet:
+    def images(self, size: int | None, interpolation: Interpolation = "bicubic") -> ImageSet:
         """Return the images at side `size`, as training sees them; None: as stored, whatever their shapes."""
-        pieces = [self.indices[start : start + READ_TOGETHER] for start in range(0, len(self.indices), READ_TOGETHER)]
-        if size is None and isinstance(self.dataset, FolderDataset):
+        as_stored = size is None and isinstance(self.dataset, FolderDataset)
+        at = None if as_stored else size or self.dataset.native_size
+        if as_stored:
             read = partial(_as_stored, self.dataset, self.indices)
         else:
-            at = size or self.dataset.native_size
-            read = partial(_one_by_one, lambda: (self.dataset.images(piece, at) for piece in pieces))
+            read = _reader(
+                lambda start, stop: (
+                    self.dataset.images(piece, at, interpolation) for piece in _pieces(self.indices[start:stop])
+                )
+            )
         identity = {
             "dataset": self.dataset.fingerprint,
             "indices": index_digest(self.indices),
             "size": size,
+            "interpolation": interpolation,
         }
-        return ImageSet(self.dataset.name, len(self.indices), identity, read)
+        return ImageSet(self.dataset.name, len(self.indices), identity, read, at)
+
+
+def drawn(opened: OpenTranslator, prior: Prior, seeds: Sequence[int]) -> ImageSet:
+    """Return the images that G of the translator's backbone draws of what `prior` makes of each seed's noise."""
+    backbone = opened.image_backbone
+    origin = _origin(opened, prior)
+    identity = None if origin is None else {**origin, "seed": seeds[0], "count": len(seeds)}
+    read = _reader(
+        lambda start, stop: generate(backbone, prior, seeds[start:stop], opened.device, READ_TOGETHER),
+        piece_rows(opened.device),
+    )
+    return ImageSet(prior.name, len(seeds), identity, read, backbone.image_size)
+
+
+def reconstructions(opened: OpenTranslator, stored: Stored) -> ImageSet:
+    """Return G(E(x)) of stored images x, of a stochastic encoder the posterior's mean: the best that G can draw."""
+    backbone, device = opened.image_backbone, opened.device
+    originals = stored.images(backbone.image_size, backbone.interpolation)
+    together = max(READ_TOGETHER, piece_rows(device))
+
+    def redrawn(start: int, stop: int) -> Iterator[np.ndarray]:
+        for piece in _pieces(stored.indices[start:stop], together):
+            pixels = stored.dataset.images(piece, backbone.image_size, backbone.interpolation)
+            z = in_pieces(len(pixels), partial(_take, pixels), backbone.encode, device)
+            yield decode_pixels(backbone, torch.cat(list(z)), device)
+
+    identity = {**(originals.identity or {}), "redrawn_by": opened.open_backbone.sha256}
+    return ImageSet("reconstructions", originals.count, identity, _reader(redrawn, together), backbone.image_size)
 
 
 def open_named(
@@ -149,16 +197,47 @@ def _choose(dataset: Dataset, split: str, n: int | None, seed: int) -> np.ndarra
     return np.sort(np.random.default_rng(seed).choice(items, n, replace=False))
 
 
-def _one_by_one(batches: Callable[[], Iterator[np.ndarray]]) -> Iterator[np.ndarray]:
-    return chain.from_iterable(batches())
+def _origin(opened: OpenTranslator, prior: Prior) -> dict[str, str | float] | None:
+    """Return what fixes the images of a prior besides their seeds; None where that is not known."""
+    backbone = {"backbone": opened.open_backbone.sha256}
+    # A subclass may draw something else.
+    if type(prior) is TranslatorPrior and prior.translator is opened.translator:
+        return {**backbone, "translator": checkpoint.digest(opened.path), "truncation": prior.truncation}
+    if type(prior) is BackbonePrior:
+        return {**backbone, "prior": "standard normal", "truncation": prior.truncation}
+    fingerprint = getattr(prior, "fingerprint", None)
+    return None if fingerprint is None else {**backbone, "prior": fingerprint}
 
 
-def _as_stored(dataset: Dataset, indices: np.ndarray) -> Iterator[np.ndarray]:
-    files = [dataset.path(int(index)) for index in indices]
+def _take(pixels: np.ndarray, rows: slice) -> Tensor:
+    # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
+    return as_images(pixels[rows]).contiguous()
+
+
+def _reader(
+    batches: Callable[[int, int], Iterator[np.ndarray]], aligned: int = 1
+) -> Callable[[int, int], Iterator[np.ndarray]]:
+    """Read image by image what comes in batches, each of which begins at a multiple of `aligned`.
+
+    What a network gives may depend in its last bits on a row's place in the batch, but not on who reads it.
+    """
+
+    def read(start: int, stop: int) -> Iterator[np.ndarray]:
+        early = start % aligned
+        return islice(chain.from_iterable(batches(start - early, stop)), early, None) if start < stop else iter(())
+
+    return read
+
+
+def _pieces(indices: np.ndarray, size: int = READ_TOGETHER) -> list[np.ndarray]:
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
+
+
+def _as_stored(dataset: Dataset, indices: np.ndarray, start: int, stop: int) -> Iterator[np.ndarray]:
     with ThreadPoolExecutor() as pool:
         # In pieces, so that no more than these wait in memory.
-        for start in range(0, len(files), READ_TOGETHER):
-            yield from pool.map(_read_file, files[start : start + READ_TOGETHER])
+        for piece in _pieces(indices[start:stop]):
+            yield from pool.map(_read_file, [dataset.path(int(index)) for index in piece])
 
 
 def _read_file(file: str) -> np.ndarray:

@@ -1,6 +1,8 @@
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 
@@ -54,11 +56,11 @@ def test_json_has_the_keys_scripts_rely_on(tmp_path, iin):
 
 
 def test_few_images_are_warned_of_on_stderr(tmp_path, iin):
-    a = keep(tmp_path / "a.safetensors", [0, 0], n=100)
+    a = keep(tmp_path / "a.safetensors", [0] * 128, n=100)
     code, out, err = iin(a, a, "--json")
     assert code == 0
     assert json.loads(out)["n"] == 100
-    assert "2,048" in err
+    assert "fid from 100 images is biased upwards: use at least 128" in err
 
 
 def test_offline_without_weights_is_one_line_and_leaves_nothing(tmp_path):
@@ -78,6 +80,47 @@ def test_offline_without_weights_is_one_line_and_leaves_nothing(tmp_path):
     assert [path for path in (tmp_path / "torch").rglob("*") if path.is_file()] == []
 
 
+def test_a_translator_between_floor_and_ceiling(files, iin):
+    arguments = ["-t", files.of_images, "--features", files.classifier, "--n", "60", "--trials", "2"]
+    code, table, err = iin(*arguments)
+    assert code == 0
+    assert "translator, trial 2 of 2: fd" in err
+    for name in ("translator", "backbone", "reconstructions"):
+        assert re.search(rf"^\W*{name} +60 +2 +[\d.]+ ± ", table, re.MULTILINE), name
+    code, out, _ = iin(*arguments, "--json", "--prior", "backbone", "-q")
+    got = json.loads(out)
+    assert code == 0
+    assert (got["metric"], got["network"], got["resize"], got["n"]) == ("fd", "classifier", "bicubic-32", 60)
+    assert [entry["images"] for entry in got["sets"]] == ["backbone", "reconstructions"]
+    code, out, err = iin("-t", files.of_classes, "--features", files.classifier)
+    assert (code, out) == (2, "")
+    assert "classifier" in err
+
+
+def test_several_processes_measure_what_one_does(files, tmp_path, run_cli):
+    arguments = ["fid", "-t", files.of_images, "--features", files.classifier, "-n", "70", "--trials", "1"]
+    arguments += ["--device", "cpu", "--json", "-q"]
+    code, alone, _ = run_cli(*arguments)
+    assert code == 0
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    env |= {"WORLD_SIZE": "2", "IIN_CACHE": str(tmp_path / "other")}
+    command = [sys.executable, "-m", "iin_cli", *map(str, arguments)]
+    ranks = [
+        subprocess.Popen(command, env={**env, "RANK": rank, "LOCAL_RANK": rank}, stdout=subprocess.PIPE, text=True)
+        for rank in "01"
+    ]
+    said = [process.communicate(timeout=120)[0] for process in ranks]
+    assert [process.returncode for process in ranks] == [0, 0]
+    assert said[1] == ""
+    for one, two in zip(json.loads(alone)["sets"], json.loads(said[0])["sets"], strict=True):
+        assert two["images"] == one["images"]
+        assert two["value"] == pytest.approx(one["value"], rel=1e-9)
+        assert [two[key] for key in ("precision", "recall")] == [one[key] for key in ("precision", "recall")]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -91,6 +134,16 @@ def test_offline_without_weights_is_one_line_and_leaves_nothing(tmp_path):
         (["a.safetensors", "a.safetensors", "--n", "1"], 2, "--n"),
         (["a.safetensors", "empty/", "--weights", "gone.pth"], 3, "no images"),
         (["a.safetensors", "a.safetensors", "--save-stats", "other.safetensors"], 2, "exists already"),
+        ([], 2, "iin fid A B, or iin fid --translator"),
+        (["a.safetensors", "a.safetensors", "--trials", "3"], 2, "--trials goes with --translator"),
+        (["a.safetensors", "a.safetensors", "--truncation", "0"], 2, "--truncation goes with --translator"),
+        (["a.safetensors", "-t", "t.safetensors"], 2, "leave out a.safetensors"),
+        (["-t", "t.safetensors", "--split", "train"], 2, "--reference train"),
+        (["-t", "t.safetensors", "--save-stats", "s.safetensors"], 2, "--save-stats"),
+        (["-t", "t.safetensors", "--trials", "0"], 2, "--trials"),
+        (["-t", "t.safetensors", "--prior", "backbon"], 2, "did you mean backbone?"),
+        (["-t", "t.safetensors", "--truncation", "1.5"], 2, "--truncation 1.5"),
+        (["-t", "t.safetensors"], 4, "t.safetensors"),
     ],
 )
 def test_bad_input_is_one_line_and_its_exit_code(tmp_path, iin, arguments, code, words):

@@ -4,6 +4,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from pytorch_fid.fid_score import calculate_frechet_distance
 
 from iin_cli.errors import CheckpointError, DataError
 from iin_cli.io import checkpoint
@@ -55,6 +56,14 @@ def test_moments_keep_their_digits_far_from_the_origin():
 def test_float32_features_are_summed_in_float64():
     rows = draw(1000, 5, 2).float()
     assert torch.allclose(statistics(rows, 8).mean, rows.double().mean(0), rtol=0, atol=1e-14)
+
+
+def test_moments_on_the_cpu_are_the_same():
+    moments = Moments()
+    moments.add(draw(20, 3, 19))
+    moved = moments.cpu()
+    assert (moved.n, moved.mean.device.type, moved.scatter.device.type) == (20, "cpu", "cpu")
+    assert torch.allclose(moved.covariance(), torch.cov(draw(20, 3, 19).T), rtol=1e-12)
 
 
 def test_merged_moments_equal_one_pass_in_any_order():
@@ -117,6 +126,16 @@ def test_full_rank_agrees_with_scipy_sqrtm():
     assert frechet_distance(a, b) == pytest.approx(float(wanted), rel=1e-9)
 
 
+def test_full_rank_agrees_with_pytorch_fid():
+    mix = draw(64, 64, 16)
+    a, b = statistics(draw(400, 64, 17) @ mix), statistics(draw(300, 64, 18, scale=0.8, shift=0.3) @ mix)
+    with warnings.catch_warnings():
+        # It calls scipy with an argument of old.
+        warnings.simplefilter("ignore")
+        wanted = calculate_frechet_distance(a.mean.numpy(), a.covariance.numpy(), b.mean.numpy(), b.covariance.numpy())
+    assert frechet_distance(a, b) == pytest.approx(float(wanted), rel=1e-6)
+
+
 @pytest.mark.parametrize(("n_a", "n_b"), [(10, 10), (40, 7), (7, 300), (2, 2)])
 def test_fewer_images_than_features_agree_with_the_low_rank_form(n_a, n_b):
     a, b = draw(n_a, 150, 8, scale=2.0), draw(n_b, 150, 9, shift=0.1)
@@ -168,13 +187,18 @@ def test_incomparable_statistics_are_refused_by_name():
 # -------------------------------------------------------------------------------------------------------------- files
 def test_statistics_file_keeps_values_and_origin(tmp_path):
     path = tmp_path / "a.safetensors"
-    wanted = statistics(draw(9, 4, 15), weights_sha256="ab" * 32, resize="bilinear-299", source="faces")
+    wanted = statistics(draw(9, 4, 15), weights_sha256="ab" * 32, resize="bilinear-299", image_size=64, source="faces")
     write_statistics(path, wanted)
     got = read_statistics(path)
     assert torch.equal(got.mean, wanted.mean)
     assert torch.equal(got.covariance, wanted.covariance)
     assert (got.n, got.weights_sha256, got.resize, got.source) == (9, "ab" * 32, "bilinear-299", str(path))
+    assert got.image_size == 64
     assert checkpoint.describe(path)["source"] == "faces"
+    assert set(checkpoint.load(path).tensors) == {"mu", "sigma"}
+    write_statistics(path, wanted, draw(2, 4, 21))
+    assert torch.equal(checkpoint.load(path).tensors["features"], draw(2, 4, 21))
+    assert torch.equal(read_statistics(path).mean, wanted.mean)
 
 
 def test_npz_of_pytorch_fid_is_read(tmp_path):

@@ -14,6 +14,7 @@ from iin_cli.errors import CheckpointError, DataError
 from iin_cli.metrics import inception
 from iin_cli.metrics.fid import Moments, Statistics, frechet_distance
 from iin_cli.metrics.inception import OFFICIAL_SHA256, InceptionFeatures, official_weights_path
+from iin_cli.workflows.fid import compute_fid
 
 CPU = torch.device("cpu")
 
@@ -83,6 +84,10 @@ def test_features_and_distance_are_those_of_pytorch_fid(weights, tmp_path, monke
     wanted = ((mu_a - mu_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * np.sqrt(values).sum()
     assert frechet_distance(*ours) == pytest.approx(wanted, rel=1e-6)
     assert wanted > 1e-3
+    # The same from the folders themselves.
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+    found = compute_fid(*(str(tmp_path / name) for name in sets), weights=weights, device="cpu", batch=3)
+    assert found.value == pytest.approx(wanted, rel=1e-6)
     assert no_network == []
 
 

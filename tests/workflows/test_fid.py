@@ -22,6 +22,7 @@ from iin_cli.workflows.image_sets import translator_images
 class Means:
     """A stand-in network: mean colour and height of each image; counts what it is shown."""
 
+    name = "means"
     resize = "none"
 
     def __init__(self, digest="ab" * 32):
@@ -91,7 +92,7 @@ def test_two_folders_of_mixed_sizes_at_their_own_sizes(tmp_path):
     assert got.value == pytest.approx(frechet_distance(statistics_of(a), statistics_of(b)), rel=1e-6)
     assert got.value > 1e-3
     assert features.seen == [image.shape for image in a + b]
-    assert (got.metric, got.n, got.n_a, got.n_b) == ("fd", 6, 9, 6)
+    assert (got.metric, got.network, got.n, got.n_a, got.n_b) == ("fd", "means", 6, 9, 6)
     assert got.weights_sha256 == "ab" * 32
 
 
@@ -302,8 +303,52 @@ def test_only_known_official_weights_make_it_fid(tmp_path):
     assert got.value <= 1e-9
 
 
-def test_few_images_are_warned_of(tmp_path):
+def test_statistics_of_images_of_another_size_are_refused(tmp_path):
     photos(tmp_path / "a", 4, 0)
+    squares_of_8, squares_of_6 = tmp_path / "8", tmp_path / "6"
+    for folder, side in ((squares_of_8, 8), (squares_of_6, 6)):
+        folder.mkdir()
+        for index, image in enumerate(np.concatenate(list(squares(None, range(5), side)))):
+            Image.fromarray(image).save(folder / f"{index}.png")
+        run(folder, folder, save_stats=tmp_path / f"{side}.safetensors")
+    kept = tmp_path / "8.safetensors"
+    assert read_statistics(kept).image_size == 8
+    path = translator(tmp_path / "t.safetensors")
+    unseen = Means()
+    # A translator's size is known before it draws for the network, a folder's only then.
+    with pytest.raises(CheckpointError, match=r"t\.safetensors is of images 6 .*/8\.safetensors of images 8 wide"):
+        run(path, kept, unseen, images_from_translator=squares)
+    assert unseen.seen == []
+    for other in (squares_of_6, tmp_path / "6.safetensors"):
+        with pytest.raises(CheckpointError, match=r"8\.safetensors is of images 8 pixels wide and .*6.* of images 6"):
+            run(kept, other)
+    # As pytorch-fid does, folders of any sizes are compared, and so are files that do not say.
+    assert run(squares_of_8, squares_of_6).value > 0
+    assert run(kept, squares_of_8).value <= 1e-9
+    run(tmp_path / "a", tmp_path / "a", save_stats=tmp_path / "mixed.safetensors")
+    assert read_statistics(tmp_path / "mixed.safetensors").image_size is None
+    assert run(tmp_path / "mixed.safetensors", squares_of_8).value > 0
+
+
+def test_a_backbone_can_take_the_place_of_inception(tmp_path, files):
+    photos(tmp_path / "a", 9, 0, sides=(20, 40))
+    photos(tmp_path / "b", 12, 1, low=80)
+    kept = tmp_path / "kept.safetensors"
+    options = {"features": str(files.classifier), "device": "cpu"}
+    got = compute_fid(str(tmp_path / "a"), str(tmp_path / "b"), save_stats=kept, **options)
+    digest = checkpoint.digest(files.classifier)
+    assert (got.metric, got.network, got.resize, got.weights_sha256) == ("fd", "classifier", "bicubic-32", digest)
+    assert got.value > 0
+    assert compute_fid(str(kept), str(tmp_path / "b"), **options).value == got.value
+    with pytest.raises(CheckpointError, match="and --features with"):
+        compute_fid(str(kept), str(tmp_path / "b"), device="cpu", features=str(files.autoencoder))
+
+
+def test_few_images_are_warned_of_by_the_number_of_features(tmp_path):
+    photos(tmp_path / "a", 3, 0)
+    photos(tmp_path / "b", 4, 0)
     ear = Ear()
-    run(tmp_path / "a", tmp_path / "a", reporter=ear)
-    assert any("from 4 images is biased upwards: use at least 2,048" in text for text in ear.heard)
+    run(tmp_path / "b", tmp_path / "b", reporter=ear)
+    assert ear.heard == []
+    run(tmp_path / "b", tmp_path / "a", reporter=ear)
+    assert any("from 3 images is biased upwards: use at least 4" in text for text in ear.heard)

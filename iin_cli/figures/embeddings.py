@@ -1,0 +1,170 @@
+"""Maps of embedded images: dots in the colours of a label, walks drawn in (Fig 10), factor against factor (Fig 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_rgb
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+__all__ = [
+    "NAMED_LABELS",
+    "Coloring",
+    "Plane",
+    "by_color",
+    "by_label",
+    "by_number",
+    "frame_plane",
+    "plain",
+    "plot_planes",
+    "plot_walks_on_map",
+]
+
+# So many colours can be told apart; a label beyond them is grey.
+NAMED_LABELS = 20
+GREY = (0.8, 0.8, 0.8)
+SCALE = "viridis"
+PANEL_INCHES = 4.2
+MOST_COLUMNS = 10
+LONGEST_NAME = 14
+# A dot farther out than so many times the range of the middle half is far, if most are not.
+FAR, MOST = 8.0, 0.9
+
+
+@dataclass(frozen=True)
+class Coloring:
+    """Colours of M dots.
+
+    Attributes:
+        title: what they show.
+        colors: (M, 3) in [0, 1].
+        key: (name, colour) of every label that has a colour of its own.
+        span: of numbers, the lowest and the highest: the ends of the colour scale.
+    """
+
+    title: str
+    colors: np.ndarray
+    key: tuple[tuple[str, tuple[float, float, float]], ...] = ()
+    span: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Plane:
+    """M dots in the plane: `points` (M, 2), what to write along its two `axes`, and above it."""
+
+    points: np.ndarray
+    axes: tuple[str, str]
+    title: str = ""
+
+
+def plain(count: int) -> Coloring:
+    """Colour `count` dots alike, where there is no label."""
+    return Coloring("no label", np.tile(to_rgb("C0"), (count, 1)))
+
+
+def by_color(title: str, colors: np.ndarray) -> Coloring:
+    """Give every dot the colour (M, 3) in [0, 1] that its image has."""
+    return Coloring(title, np.clip(np.asarray(colors, np.float64), 0, 1))
+
+
+def by_number(title: str, values: np.ndarray) -> Coloring:
+    """Colour dots by measurements (M,)."""
+    low, high = float(np.min(values)), float(np.max(values))
+    return Coloring(title, colormaps[SCALE](Normalize(low, high)(values))[:, :3], span=(low, high))
+
+
+def by_label(title: str, values: np.ndarray, names: Sequence[str] | None = None) -> Coloring:
+    """Colour dots by labels int64 (M,); of more than 20 the most frequent have a colour, the others are grey.
+
+    Args:
+        names: names[v] is what label v is called; the number itself when None.
+    """
+    found, counts = np.unique(values, return_counts=True)
+    shown = np.sort(found[np.argsort(-counts, kind="stable")[:NAMED_LABELS]])
+    # By number, so that a class keeps its colour from one figure to the next.
+    palette = colormaps["tab10" if shown.max(initial=0) < 10 else "tab20"].colors
+    colors = {int(label): palette[int(label) % len(palette)] for label in shown}
+    if len(set(colors.values())) < len(colors):
+        colors = {int(label): palette[place] for place, label in enumerate(shown)}
+    key = tuple((str(names[label]) if names is not None else str(label), color) for label, color in colors.items())
+    if len(shown) < len(found):
+        key += ((f"{len(found) - len(shown)} others", GREY),)
+    return Coloring(title, np.array([colors.get(int(value), GREY) for value in values]).reshape(-1, 3), key)
+
+
+def plot_planes(planes: Sequence[Plane], colorings: Sequence[Coloring], title: str) -> Figure:
+    """Draw every plane in every colouring: one row per plane, one column per colouring."""
+    figure, axes = _page(len(planes), len(colorings), title)
+    for row, plane in zip(axes, planes, strict=True):
+        for panel, coloring in zip(row, colorings, strict=True):
+            _dots(panel, plane, coloring)
+            panel.set_title(f"{plane.title}\ncolour: {coloring.title}".strip(), fontsize="medium")
+    for column, coloring in enumerate(colorings):
+        _explain_colors(figure, axes[:, column], coloring, axes[-1, column])
+    return figure
+
+
+def plot_walks_on_map(plane: Plane, coloring: Coloring, walks: Sequence[tuple[str, np.ndarray]], title: str) -> Figure:
+    """Draw the map once per walk (title, points (steps, 2)): crosses joined by grey lines, a ring where it starts."""
+    columns = min(3, len(walks))
+    figure, axes = _page(-(-len(walks) // columns), columns, title)
+    panels = axes.flatten()
+    for panel, (name, path) in zip(panels, walks, strict=False):
+        _dots(panel, plane, coloring)
+        panel.plot(*path.T, color="0.35", linewidth=0.8, marker="x", markersize=4, markeredgecolor="black")
+        panel.scatter(*path[0], s=90, facecolors="none", edgecolors="black", linewidths=1.8, zorder=3)
+        panel.set_title(name, fontsize="medium")
+    for panel in panels[len(walks) :]:
+        panel.set_axis_off()
+    _explain_colors(figure, panels, coloring)
+    return figure
+
+
+def frame_plane(panel: Axes, plane: Plane, margin: float = 0.05) -> None:
+    """Name the axes of a panel, and frame the dots; a few far away are counted instead of squeezing all others."""
+    lower, middle, upper = np.quantile(plane.points, (0.25, 0.5, 0.75), axis=0)
+    near = np.abs(plane.points - middle) <= FAR * np.maximum(upper - lower, 1e-12)
+    near = near.all(1) if near.all(1).mean() > MOST else np.ones(len(near), bool)
+    low, high = plane.points[near].min(0), plane.points[near].max(0)
+    room = margin * np.maximum(high - low, 1e-6)
+    # Of a map only the neighbourhoods mean something: no ticks.
+    panel.set(xlabel=plane.axes[0], ylabel=plane.axes[1], xticks=[], yticks=[])
+    panel.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
+    if not near.all():
+        beyond = f"{(~near).sum()} outside the frame"
+        panel.text(0.99, 0.01, beyond, transform=panel.transAxes, ha="right", va="bottom", fontsize="small")
+
+
+def _page(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(PANEL_INCHES * columns + 0.4, (PANEL_INCHES - 0.2) * rows + 0.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _dots(panel: Axes, plane: Plane, coloring: Coloring) -> None:
+    size = float(np.clip(6000 / max(1, len(plane.points)), 4, 30))
+    panel.scatter(*plane.points.T, s=size, c=coloring.colors, linewidths=0)
+    frame_plane(panel, plane)
+
+
+def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, under: Axes | None = None) -> None:
+    """Put the legend, or the colour scale, below `panels`: below the panel `under`, else below the whole figure."""
+    if coloring.span is not None:
+        scale = ScalarMappable(Normalize(*coloring.span), SCALE)
+        figure.colorbar(scale, ax=list(panels), location="bottom", shrink=0.7, label=coloring.title)
+    elif coloring.key:
+        dots = [Line2D([], [], linestyle="", marker="o", color=color) for _, color in coloring.key]
+        names = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name, _ in coloring.key]
+        # Wide enough for a letter of the small font, and for a dot with its gaps.
+        width = 0.075 * max(map(len, names)) + 0.45
+        columns = max(1, min(MOST_COLUMNS, int((PANEL_INCHES if under else figure.get_figwidth()) / width)))
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1)} if under else {"loc": "outside lower center"}
+        (under or figure).legend(dots, names, **place, ncols=columns, frameon=False, fontsize="small", columnspacing=1)

@@ -1,0 +1,130 @@
+"""An explanation as a page: for each edit its source, the nearest real images, and what it does to the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
+
+__all__ = ["Look", "Neighbour", "plot_explanation"]
+
+CELL_INCHES = 1.15
+BARS_INCHES = 3.4
+LONGEST_NAME = 18
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A real image uint8 (S, S, 3) and its label."""
+
+    pixels: np.ndarray
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One row of the page.
+
+    Attributes:
+        factor: what was changed; rows of one factor stand together and share their bars.
+        source: the image it was taken from, uint8 (S, S, 3), or None.
+        drawn: what a decoder makes of the edit, uint8 (1, S, S, 3), or None.
+        nearest: the real images nearest to the edit, the nearest first.
+        delta: class -> {value, low, high}, the change of its probability over all edits of the factor.
+        predicted: the class of this edit.
+    """
+
+    factor: str
+    source: np.ndarray | None
+    drawn: np.ndarray | None
+    nearest: Sequence[Neighbour]
+    delta: Mapping[str, Mapping[str, float]] | None = None
+    predicted: str | None = None
+
+
+def plot_explanation(looks: Sequence[Look], title: str, probabilities: Mapping[str, float] | None = None) -> Figure:
+    """Draw the rows `looks`, the image as it is first; beside that one the class `probabilities`, if there are any."""
+    has_drawn = any(look.drawn is not None for look in looks)
+    columns = 1 + has_drawn + max(len(look.nearest) for look in looks)
+    bars = probabilities is not None
+    size = (CELL_INCHES * columns + (BARS_INCHES if bars else 0) + 1.0, (CELL_INCHES + 0.28) * len(looks) + 0.8)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    widths = [1.0] * columns + ([BARS_INCHES / CELL_INCHES] if bars else [])
+    grid = figure.add_gridspec(len(looks), len(widths), width_ratios=widths)
+    for row, look in enumerate(looks):
+        _draw_row(figure, grid, row, look, has_drawn)
+    if probabilities is not None:
+        _draw_bars(figure, grid, looks, probabilities)
+    return figure
+
+
+def _draw_row(figure: Figure, grid: GridSpec, row: int, look: Look, has_drawn: bool) -> None:
+    first = figure.add_subplot(grid[row, 0])
+    shown = look.source if look.source is not None else np.full((1, 1, 3), 255, np.uint8)
+    _image(first, shown, _caption("image" if row == 0 else "source" if look.source is not None else "", look))
+    first.set_ylabel(_short(look.factor), fontsize="medium")
+    if has_drawn and look.drawn is not None:
+        _image(figure.add_subplot(grid[row, 1]), look.drawn[0], "decoded")
+    for place, neighbour in enumerate(look.nearest):
+        panel = figure.add_subplot(grid[row, 1 + has_drawn + place])
+        _image(panel, neighbour.pixels, _short(f"nearest: {neighbour.label}" if place == 0 else neighbour.label))
+
+
+def _caption(what: str, look: Look) -> str:
+    return _short(f"edit → {look.predicted}") if look.predicted is not None else what
+
+
+def _image(panel: Axes, pixels: np.ndarray, caption: str) -> None:
+    panel.imshow(pixels, interpolation="nearest" if len(pixels) < 100 else "antialiased")
+    panel.set(xticks=[], yticks=[])
+    panel.set_title(caption, fontsize="small", pad=2)
+    if len(pixels) == 1:
+        panel.spines[:].set_visible(False)
+
+
+def _draw_bars(figure: Figure, grid: GridSpec, looks: Sequence[Look], probabilities: Mapping[str, float]) -> None:
+    """Draw the probabilities beside the first row, and beside every factor what its edits change in them."""
+    names = list(probabilities)
+    first = figure.add_subplot(grid[0, -1])
+    first.barh(range(len(names)), list(probabilities.values()), color="0.5")
+    first.set_xlim(0, 1)
+    _name_bars(first, names, "probability")
+    row, widest = 1, _widest(looks)
+    for factor, group in groupby(looks[1:], key=lambda look: look.factor):
+        own = list(group)
+        panel = figure.add_subplot(grid[row : row + len(own), -1])
+        row += len(own)
+        found = own[0].delta or {}
+        values = np.array([[found[name][part] for part in ("value", "low", "high")] for name in names])
+        colors = ["C0" if value >= 0 else "C3" for value in values[:, 0]]
+        # The mean may lie at an end of its interval, by rounding a hair beyond it.
+        reach = np.stack((values[:, 0] - values[:, 1], values[:, 2] - values[:, 0])).clip(min=0)
+        panel.barh(range(len(names)), values[:, 0], color=colors, xerr=reach, ecolor="0.2", capsize=2)
+        panel.set_xlim(-widest, widest)
+        panel.axvline(0, color="0.3", linewidth=0.8)
+        _name_bars(panel, names, f"change by {_short(factor)}, all edits")
+
+
+def _widest(looks: Sequence[Look]) -> float:
+    """Return one scale for all factors: what moves little must look so."""
+    ends = [abs(part[end]) for look in looks for part in (look.delta or {}).values() for end in ("low", "high")]
+    return max(0.05, 1.05 * max(ends, default=0.0))
+
+
+def _name_bars(panel: Axes, names: Sequence[str], title: str) -> None:
+    panel.set_yticks(range(len(names)), [_short(name) for name in names], fontsize="small")
+    panel.invert_yaxis()
+    panel.set_title(title, fontsize="small", pad=2)
+    panel.tick_params(axis="x", labelsize="small")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_NAME else f"{text[: LONGEST_NAME - 1]}…"

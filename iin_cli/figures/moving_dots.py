@@ -1,0 +1,90 @@
+"""Frames of an animation: dots or small pictures that move over a plane, all other dots pale behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from .embeddings import Plane, by_label, frame_plane
+
+__all__ = ["Scene", "draw_frame"]
+
+INCHES, DPI = 6.0, 100
+PICTURE_SIDE = 40
+DOT_RADIUS = 6
+CAPTION_SIZE = 15
+PALE = 0.75
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What stays the same from frame to frame, and what moves.
+
+    Attributes:
+        background: the plane with all dots, uint8 (H, W, 3).
+        to_pixels: scale (2,) and shift (2,): a point of the plane times the one plus the other is a pixel.
+        pictures: uint8 (frames, B, S, S, 3), or None.
+        colors: of the dots, (frames, B, 3) in [0, 1], or None.
+    """
+
+    background: np.ndarray
+    to_pixels: tuple[np.ndarray, np.ndarray]
+    pictures: np.ndarray | None = None
+    colors: np.ndarray | None = None
+
+    @classmethod
+    def of_pictures(cls, plane: Plane, pictures: np.ndarray) -> Self:
+        """Let pictures uint8 (frames, B, S, S, 3) move over grey dots."""
+        return cls(*_background(plane, np.full((len(plane.points), 3), 0.6)), pictures=pictures)
+
+    @classmethod
+    def of_labels(cls, plane: Plane, behind: np.ndarray, moving: np.ndarray) -> Self:
+        """Let dots with labels (frames, B) move over the plane's own (M,); one label, one colour in all frames."""
+        colors = by_label("", np.concatenate((behind, moving.flatten()))).colors
+        own, others = colors[: len(behind)], colors[len(behind) :]
+        return cls(*_background(plane, own), colors=others.reshape(*moving.shape, 3))
+
+
+def draw_frame(scene: Scene, number: int, points: np.ndarray, caption: str) -> np.ndarray:
+    """Draw frame `number` with what moves at `points` (B, 2); returns uint8 (H, W, 3)."""
+    page = Image.fromarray(scene.background)
+    pen = ImageDraw.Draw(page)
+    pen.text((page.width // 2, 8), caption, fill="black", font=_font(), anchor="ma")
+    scale, shift = scene.to_pixels
+    for index, (x, y) in enumerate((points * scale + shift).round().astype(int).tolist()):
+        if scene.pictures is not None:
+            picture = Image.fromarray(scene.pictures[number, index]).resize((PICTURE_SIDE, PICTURE_SIDE))
+            page.paste(picture, (x - PICTURE_SIDE // 2, y - PICTURE_SIDE // 2))
+        elif scene.colors is not None:
+            fill = tuple((scene.colors[number, index] * 255).round().astype(int).tolist())
+            box = (x - DOT_RADIUS, y - DOT_RADIUS, x + DOT_RADIUS, y + DOT_RADIUS)
+            pen.ellipse(box, fill=fill, outline="black")
+    return np.asarray(page)
+
+
+def _background(plane: Plane, colors: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Draw the dots paled; returns the page and `to_pixels`."""
+    figure = Figure(figsize=(INCHES, INCHES), dpi=DPI)
+    canvas = FigureCanvasAgg(figure)
+    panel: Axes = figure.add_axes((0.08, 0.08, 0.88, 0.84))
+    panel.scatter(*plane.points.T, s=10, c=PALE + (1 - PALE) * colors, linewidths=0)
+    frame_plane(panel, plane, 0.08)
+    canvas.draw()
+    background = np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    zero, one = panel.transData.transform([(0.0, 0.0), (1.0, 1.0)])
+    # Matplotlib counts rows from the bottom.
+    flip = np.array([1.0, -1.0])
+    return background, ((one - zero) * flip, zero * flip + np.array([0.0, background.shape[0]]))
+
+
+def _font() -> ImageFont.FreeTypeFont:
+    # Matplotlib brings one always; Pillow's own scalable font is newer than the oldest Pillow supported.
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), CAPTION_SIZE)

@@ -1,0 +1,384 @@
+"""The sections of a report, each a function of its subject that may fail alone."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import DataError, IinError, ResourceError
+from ..figures.page import Bar, Block, Commands, Facts, Failure, Heading, Picture, Table, Text, picture_of
+from ..metrics.bootstrap import FEW_ITEMS, Interval
+from ..translator.dims import allocate, allocate_calibrated
+from ..translator.factors import RESIDUAL
+from .audit import audit
+from .estimate_dims import estimate
+from .evidence import Evidence
+from .explain import explain
+from .grouping import MOST_NEEDED, find_providers
+from .info import describe
+from .report_subject import PartOfData, Subject
+from .respond import respond
+from .swap import swap
+from .walk import walk
+
+__all__ = ["SECTIONS", "attempt", "glance"]
+
+# Images a side of a swap grid, walks of each factor, images explained, and edits of each factor of these.
+GRID, WALKS, EXPLAINED, EDITS = 7, 4, 3, 16
+MADE_AGAIN = "Make it again"
+
+
+def interpreted(subject: Subject) -> list[Block]:
+    """Say what was interpreted: network, layer, data, factors."""
+    opened, dataset, backbone = subject.opened, subject.dataset, subject.opened.backbone
+    classes = subject.classes
+    network = {
+        "Network": f"{backbone.name} ({'names a class' if classes is not None else 'draws an image'})",
+        "Network from": opened.open_backbone.source,
+        "Layer": opened.open_backbone.layer or "the one that the network is made to be cut at",
+        "Features (N)": opened.factors.dim,
+        "Images": f"{backbone.image_size} × {backbone.image_size} pixels",
+        "Data": dataset.name,
+        "Images of it": ", ".join(f"{len(items):,} in {split}" for split, items in dataset.splits.items()),
+        "Translator": str(subject.translator),
+    }
+    if classes is not None:
+        network["Classes"] = f"{len(classes)}: {', '.join(classes[:20])}{', …' if len(classes) > 20 else ''}"
+    relations = {"share": "pairs that share it", "differ": "pairs that differ in it alone", "rest": "what is left"}
+    rows = [
+        {"factor": each.name, "dimensions": each.dim, "learned from": relations[each.relation], "sigma": each.sigma}
+        for each in opened.factors
+    ]
+    return [Facts(network), Bar(opened.factors.dims, RESIDUAL), Table("Factors", rows)]
+
+
+def sizes(subject: Subject) -> list[Block]:
+    """Weigh every concept on training images: is it in the latents, and how many dimensions does Eq 11 give it?"""
+    part = PartOfData(subject.dataset, max(4 * subject.n, 2 * MOST_NEEDED), subject.seed)
+    found: dict[str, Evidence] = {}
+    failed: dict[str, str] = {}
+    for name in subject.concepts:
+        why = attempt(lambda name=name: found.update(_weighed(subject, part, name)))
+        if why is not None:
+            failed[name] = why
+    if not found:
+        raise DataError("; ".join(f"{name}: {why}" for name, why in failed.items()) or "the translator has no concepts")
+    blocks: list[Block] = [
+        Text(
+            "The score is the share of the features’ variance that pairs of the concept have in common. Beside it: "
+            "what a concept scores that is not there, and the dimensions that Equation 11 gives for the score and for "
+            "the ends of its 95 % interval. Calibrated sizes leave out what any concept would get."
+        ),
+        Table(f"Sizes, from {len(part.splits['train']):,} training images", _size_rows(subject, found)),
+    ]
+    blocks += [Failure(name, why) for name, why in failed.items()]
+    return [*blocks, Commands([_dims_command(subject)], "Measure on all training images")]
+
+
+def edits(subject: Subject) -> list[Block]:
+    """Swap every factor: as images where the network draws them, else as predictions and the nearest real images."""
+    return _explanations(subject) if subject.classes is not None else _swaps(subject)
+
+
+def walks(subject: Subject) -> list[Block]:
+    """Let one factor at a time wander and everything else stand still; of an autoencoder first from image to image."""
+    drawn, blocks, lines = subject.classes is None, [], []
+    kinds = [("linear", (), "From image to image")] if drawn else []
+    kinds += [("ou", (name,), f"{name} wanders") for name in subject.opened.factors.names]
+    for number, (mode, moved, title) in enumerate(kinds):
+        file = subject.folder / f"walk-{number}.png"
+        options = {"out": file, "n": WALKS, **subject.where()}
+        said = _said_of_walk(moved, drawn)
+        blocks.append(Heading(title))
+        blocks += _picture(
+            " ".join(["the walk of", *(moved or ["all factors"])]),
+            lambda mode=mode, moved=moved, options=options: walk(subject.translator, mode, moved, **options),
+            file,
+            f"{WALKS} walks. {said}",
+            said,
+            plot=not drawn,
+        )
+        words = [word for name in moved for word in ("--factor", name)]
+        lines.append(
+            subject.command("walk", "--mode", mode, *words, "--n", WALKS, out=f"{_safe('walk', mode, *moved)}.png")
+        )
+    return [*_unless_all_failed(blocks), Commands(lines, MADE_AGAIN)]
+
+
+def responses(subject: Subject) -> list[Block]:
+    """Measure how much the answer owes to every factor, beside random subspaces of its size."""
+    folder = subject.folder / "respond"
+    # A point of a walk is drawn by a decoder at the price of many that are classified by one layer.
+    count = subject.n if subject.classes is not None else max(FEW_ITEMS, subject.n // 4)
+    result = respond(subject.translator, (), folder, n=count, **subject.where())
+    answers = "predictions" if subject.classes is not None else "drawn images"
+    for each in result.factors:
+        name, main = next(iter(each.overall.items()))
+        subject.glance.setdefault(each.name, {}).update(
+            {
+                name.replace("_", " "): _words(main.factor),
+                "of a random subspace": _words(main.control),
+                "moves the answer": main.verdict,
+            }
+        )
+    intro = Text(
+        f"How far the {answers} move while one factor of {result.images} images wanders. A larger factor moves more "
+        "whatever it means: the control is a random subspace of the same size."
+    )
+    figure = picture_of(
+        folder / "respond.png",
+        f"Violin plots, one row per factor ({', '.join(each.name for each in result.factors)}): the factor's walks "
+        "beside those of a random subspace. The tables give the figures.",
+        "Distributions along the walks: the factor beside random subspaces of its size.",
+        plot=True,
+    )
+    failed = [Failure(name, why) for name, why in result.failed.items()]
+    line = subject.command("respond", "--n", count, out="respond")
+    return [intro, figure, *_tables(result.tables()), *failed, Commands([line], MADE_AGAIN)]
+
+
+def audited(subject: Subject) -> list[Block]:
+    """Ask whether every factor holds its concept, all of it and nothing else."""
+    folder = subject.folder / "audit"
+    result = audit(subject.translator, n=subject.n, out=folder, **subject.where())
+    for name in subject.concepts:
+        seen = subject.glance.setdefault(name, {})
+        for key, column in (("information", "known from its factor"), ("leakage", "known from the residual")):
+            figure = result.figures.get(f"{key}.{name}")
+            seen[column] = _words(figure.interval) if figure is not None else "–"
+    blocks: list[Block] = [
+        Text(f"Measured on {result.n} images of {result.data}; in brackets the 95 % interval over images.")
+    ]
+    if (folder / "audit.png").is_file():
+        said = "Heat maps of concepts by factors; a good translator is strong on the diagonal and weak off it."
+        blocks.append(picture_of(folder / "audit.png", f"{said} The tables give the figures.", said, plot=True))
+    line = subject.command("audit", "--n", subject.n, out="audit")
+    return [*blocks, *_tables(result.tables()), Commands([line], MADE_AGAIN)]
+
+
+def provenance(subject: Subject) -> list[Block]:
+    """Say where everything came from, and how to make it again."""
+    (info,) = describe(subject.translator).checkpoints
+    network, data = info.backbone or {}, info.data or {}
+    blocks: list[Block] = [
+        Facts(
+            {
+                "Translator": info.file,
+                "SHA-256 of the translator": info.sha256,
+                "Size of the translator": f"{info.size_bytes:,} bytes, {info.parameters:,} parameters",
+                "Network": network.get("source"),
+                "SHA-256 of the network": network.get("sha256"),
+                "Data": data.get("name"),
+                "Data root": data.get("root"),
+                "Fingerprint of the data": data.get("fingerprint"),
+                "Seed of this page": str(subject.seed),
+            }
+        ),
+        Facts({f"{name} at the fit": version for name, version in (info.versions or {}).items()}),
+    ]
+    training = {key: str(value) if key == "seed" else value for key, value in (info.training or {}).items()}
+    if training:
+        plan = {key.replace("_", " "): _plain(value) for key, value in sorted(training.items())}
+        blocks += [Heading("The fit: its plan and its outcome"), Facts(plan)]
+    blocks += [
+        Heading("The commands that reproduce it"),
+        Text("This page:"),
+        Commands([subject.command("report", "--n", subject.n, out="report.html")]),
+    ]
+    fit = subject.fit_command()
+    if fit is not None:
+        blocks += [
+            Text(
+                "A translator like this one, as far as its checkpoint tells (where time was limited, the number of "
+                "steps also depends on the machine):"
+            ),
+            Commands([fit]),
+        ]
+    return blocks
+
+
+SECTIONS: tuple[tuple[str, Callable[[Subject], list[Block]]], ...] = (
+    ("What was interpreted", interpreted),
+    ("Sizes of the factors", sizes),
+    ("Factors swapped", edits),
+    ("Walks", walks),
+    ("What the answer owes to each factor", responses),
+    ("Audit", audited),
+    ("Provenance", provenance),
+)
+
+
+def attempt(work: Callable[[], object]) -> str | None:
+    """Do `work`; return why it failed, in one line, or None. A full disk ends everything."""
+    try:
+        work()
+    except ResourceError:
+        raise
+    except IinError as error:
+        return " ".join(str(error).split())
+    # Whatever stops one part, the minutes spent on the others must not be lost.
+    except Exception as error:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return None
+
+
+def glance(subject: Subject) -> list[Block]:
+    """Return what the sections found of each factor in one table; nothing where none found anything."""
+    rows = [
+        {"factor": name, "dimensions": dim, **subject.glance[name]}
+        for name, dim in subject.opened.factors.dims.items()
+        if name in subject.glance
+    ]
+    return [Table("At a glance", rows)] if rows else []
+
+
+def _weighed(subject: Subject, part: PartOfData, name: str) -> dict[str, Evidence]:
+    providers = find_providers([subject.concept(name)])
+    opened = subject.opened
+    result = estimate(opened.open_backbone, part, providers, "variance", subject.seed, opened.device, subject.report)
+    # A concept may call itself by another name than the factor that was made of it.
+    return {name: next(iter(result.evidence.values()))}
+
+
+def _size_rows(subject: Subject, found: dict[str, Evidence]) -> list[dict[str, Any]]:
+    opened = subject.opened
+    scores = {name: evidence.score.value for name, evidence in found.items()}
+    complete = len(found) == len(subject.concepts)
+    calibrated = allocate_calibrated({name: evidence.excess for name, evidence in found.items()}, opened.factors.dim)
+    rows = []
+    for name, evidence in found.items():
+        given = [
+            allocate({**scores, name: value}, opened.factors.dim)[name]
+            for value in (evidence.score.value, evidence.score.low, evidence.score.high, 0.0)
+        ]
+        rows.append(
+            {"factor": name, "this translator": opened.factors.dims[name]}
+            # Eq 11 shares out among all concepts: without one of them it says nothing.
+            | ({"Eq 11 [95 %]": f"{given[0]} [{given[1]}, {given[2]}]"} if complete else {})
+            | ({"if absent": given[3], "calibrated": calibrated[name]} if complete else {})
+            | {"score [95 %]": _words(evidence.score), "score if absent": _range(evidence.null)}
+            | {"p": evidence.p_value, "verdict": evidence.verdict}
+        )
+        subject.glance.setdefault(name, {})["in the network"] = evidence.verdict
+    return rows
+
+
+def _dims_command(subject: Subject) -> str:
+    opened = subject.opened.open_backbone
+    words: list[object] = ["iin", "estimate-dims", "--backbone", opened.source]
+    words += ["--weights", opened.weights] if opened.weights != "default" else []
+    words += ["--layer", opened.layer] if opened.layer else []
+    for name in subject.concepts:
+        words += ["--concept", subject.concept(name)]
+    recorded = subject.opened.metadata.get("data") or {}
+    for option, given, known in (("--data", subject.data, "name"), ("--data-root", subject.data_root, "root")):
+        value = given if given is not None else recorded.get(known)
+        words += [option, value] if value else []
+    return shlex.join(map(str, [*words, "--seed", subject.seed]))
+
+
+def _swaps(subject: Subject) -> list[Block]:
+    blocks: list[Block] = [
+        Text(
+            "Every image in the left column is given one factor of every image in the top row, and is drawn again; "
+            "all other factors stay its own."
+        )
+    ]
+    count, lines = GRID, []
+    for number, name in enumerate(subject.opened.factors.names):
+        file = subject.folder / f"swap-{number}.png"
+        said = f"{name} of the column’s image in the row’s image."
+        blocks.append(Heading(f"{name} swapped"))
+        blocks += _picture(
+            f"the swap of {name}",
+            lambda name=name, file=file: swap(subject.translator, [name], (), (), file, n=count, **subject.where()),
+            file,
+            f"Grid of {count} by {count} drawn images under {count} sources and beside {count} targets: {said}",
+            said,
+        )
+        lines.append(subject.command("swap", "--factor", name, "--n", count, out=f"{_safe('swap', name)}.png"))
+    return [*_unless_all_failed(blocks), Commands(lines, MADE_AGAIN)]
+
+
+def _explanations(subject: Subject) -> list[Block]:
+    folder, search = subject.folder / "explain", min(5000, 10 * subject.n)
+    options = {"n": EXPLAINED, "sources": EDITS, "search": search}
+    result = explain(subject.translator, (), folder, **options, **subject.where())
+    blocks: list[Block] = [
+        Text(
+            f"A classifier draws nothing: beside each edit stand the most similar of {result.searched:,} real training "
+            f"images. Each factor was taken from {result.sources} other images, one at a time, and left all others as "
+            "they are; intervals are over these."
+        )
+    ]
+    for figure, image, (title, rows) in zip(result.figures, result.images, result.tables(), strict=True):
+        said = f"{title}: the image, its edits by factor, what they do to the predictions, and the nearest real images."
+        blocks += [
+            Heading(title),
+            picture_of(folder / figure, f"{said} The table below gives the figures.", said, plot=True),
+            Table(f"Edits of {Path(image['image']).name}", rows),
+        ]
+    words = [word for key, value in options.items() for word in (f"--{key}", value)]
+    return [*blocks, Commands([subject.command("explain", *words, out="explain")], MADE_AGAIN)]
+
+
+def _said_of_walk(moved: Sequence[str], drawn: bool) -> str:
+    if not moved:
+        return "All factors move at once, in a straight line from one image to another."
+    name = " and ".join(moved)
+    if drawn:
+        return f"Only {name} moves, at random about its mean (Equation 17); each row starts from another image."
+    return (
+        f"Log-probabilities of the classes while only {name} moves, at random about its mean (Equation 17); the "
+        "squares below say what is predicted."
+    )
+
+
+def _picture(
+    what: str, make: Callable[[], object], file: Path, alt: str, caption: str, plot: bool = False
+) -> list[Block]:
+    """Return the picture that `make` leaves at `file`, or why there is none."""
+    made: list[Picture] = []
+
+    def work() -> None:
+        make()
+        made.append(picture_of(file, alt, caption, plot))
+
+    why = attempt(work)
+    return [Failure(f"{what} could not be drawn", why)] if why is not None else [*made]
+
+
+def _unless_all_failed(blocks: list[Block]) -> list[Block]:
+    if any(isinstance(block, Picture) for block in blocks):
+        return blocks
+    raise DataError(next((block.why for block in blocks if isinstance(block, Failure)), "there is nothing to show"))
+
+
+def _tables(tables: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Block]:
+    return [Table(title[:1].upper() + title[1:], rows) for title, rows in tables]
+
+
+def _safe(*words: str) -> str:
+    """Join words to a file name, whatever a factor may be called."""
+    return re.sub(r"[^\w.]+", "-", "-".join(words))
+
+
+def _words(found: Interval) -> str:
+    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+
+
+def _range(found: Interval) -> str:
+    return f"{found.low:.3g} … {found.high:.3g}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or None
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {entry}" for key, entry in value.items()) or None
+    return value.item() if isinstance(value, np.generic) else value

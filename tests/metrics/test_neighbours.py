@@ -1,0 +1,32 @@
+import pytest
+import torch
+
+from iin_cli.errors import DataError
+from iin_cli.metrics import neighbours
+from iin_cli.metrics.neighbours import nearest_rows
+
+
+@pytest.mark.parametrize("block", [10, 2**23])
+def test_blocks_find_what_a_whole_table_of_distances_shows(monkeypatch, block):
+    monkeypatch.setattr(neighbours, "BLOCK_NUMBERS", block)
+    generator = torch.Generator().manual_seed(0)
+    queries, rows = torch.randn(4, 3, generator=generator), torch.randn(50, 3, generator=generator)
+    numbers, distances = nearest_rows(queries, rows, 6)
+    table = (queries[:, None] - rows[None]).norm(dim=2)
+    expected, order = table.sort(dim=1)
+    torch.testing.assert_close(distances, expected[:, :6])
+    assert torch.equal(numbers, order[:, :6])
+
+
+def test_near_rows_far_from_the_origin_are_told_apart():
+    rows = torch.full((3, 2), 1e4)
+    rows[:, 0] += torch.tensor([0.0, 0.01, 0.02])
+    assert nearest_rows(rows[1:2], rows, 1)[0].item() == 1
+
+
+def test_skipped_rows_do_not_count_and_fewer_are_all():
+    rows = torch.tensor([[0.0], [1.0], [2.0]])
+    numbers, distances = nearest_rows(torch.tensor([[0.0]]), rows, 5, torch.tensor([True, False, False]))
+    assert (numbers.tolist(), distances.tolist()) == ([[1, 2]], [[1.0, 2.0]])
+    with pytest.raises(DataError, match="no image to compare with"):
+        nearest_rows(rows, rows, 1, torch.ones(3, dtype=torch.bool))

@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from factors import auc, from_tilde, latents, sized_like, to_tilde, trained_probe
+from factors import auc, latents, sized_like, trained_probe
 from stages import computed, machine, run
 from torch import Tensor
 
 from iin_cli.data import open_dataset
 from iin_cli.data.latents import as_images
-from iin_cli.distributed import noise
 from iin_cli.progress import Silent
 from iin_cli.translator.edit import ou_walk, swap
 from iin_cli.workflows.grouping import circumstances, find_providers, grouped
 from iin_cli.workflows.opening import OpenTranslator, open_backbone, open_translator
+from iin_cli.workflows.reading import from_tilde, to_tilde
+from iin_cli.workflows.walk_paths import walk_noise
 
 DATA = "animalfaces"
 CONCEPTS = ("roundness", "greyscale")
@@ -61,8 +62,8 @@ def swapped(opened: OpenTranslator, rendered: dict[str, list[Tensor]]) -> dict[s
 @torch.inference_mode()
 def responses(opened: OpenTranslator, z: Tensor) -> dict[str, float]:
     """Fraction of points along OU walks of one length whose predicted class is not the start's, per factor."""
-    tilde, dim = to_tilde(opened, z), opened.translator.dim
-    kicks = noise(range(len(z)), WALK_STEPS * dim).view(len(z), WALK_STEPS, dim).transpose(0, 1)
+    tilde = to_tilde(opened, z)
+    kicks = walk_noise(range(len(z)), WALK_STEPS + 1, opened.translator.dim)
     first = opened.backbone.decode(z).argmax(1)
     rates = {}
     for factor in opened.factors.names:

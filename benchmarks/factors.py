@@ -15,9 +15,7 @@ from iin_cli.progress import Silent
 from iin_cli.workflows.grouping import encode_items
 from iin_cli.workflows.opening import OpenTranslator
 
-__all__ = ["auc", "from_tilde", "latents", "r_squared", "sized_like", "to_tilde", "trained_probe"]
-
-ROWS = 256
+__all__ = ["auc", "latents", "r_squared", "sized_like", "trained_probe"]
 
 
 def latents(
@@ -30,18 +28,6 @@ def latents(
     """Encode items `items`, as they are or as `provider` renders them, to z (M, N)."""
     found = encode_items(opened.open_backbone, dataset, items, provider, variant, device=opened.device, report=Silent())
     return torch.from_numpy(np.array(found.mean))
-
-
-@torch.inference_mode()
-def to_tilde(opened: OpenTranslator, z: Tensor) -> Tensor:
-    """T, in pieces: (M, N) -> (M, N)."""
-    return torch.cat([opened.translator(rows.to(opened.device))[0].cpu() for rows in z.split(ROWS)])
-
-
-@torch.inference_mode()
-def from_tilde(opened: OpenTranslator, z_tilde: Tensor) -> Tensor:
-    """T⁻¹, in pieces: (M, N) -> (M, N)."""
-    return torch.cat([opened.translator.inverse(rows.to(opened.device)).cpu() for rows in z_tilde.split(ROWS)])
 
 
 def sized_like(opened: OpenTranslator, z_tilde: Tensor, factor: str, size: int, seed: int = 0) -> np.ndarray:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from factors import latents, r_squared, to_tilde
+from factors import latents, r_squared
 from stages import computed, machine, run
 
 from iin_cli.data import open_dataset
 from iin_cli.workflows.opening import open_translator
+from iin_cli.workflows.reading import to_tilde
 
 DATA = "shapes:corners"
 OTHER = "attribute:turn"

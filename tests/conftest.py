@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from iin_cli.io import checkpoint
 from iin_cli.registry import find
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
+from iin_cli.workflows.opening import open_translator
 
 DIMS = {"digit": 3, "color": 2, "residual": 3}
 
@@ -83,6 +85,28 @@ def files(tmp_path_factory):
         of_classes=save_translator(folder / "t-clf.safetensors", classifier),
         of_latents=save_translator(folder / "t.safetensors", None),
     )
+
+
+@pytest.fixture
+def opened(files):
+    """The autoencoder's translator, open."""
+    return open_translator(files.of_images)
+
+
+@pytest.fixture(scope="session")
+def write_idx():
+    """Write random images and labels 0 … 9 as MNIST and its kin lay them out, in a folder `raw`."""
+
+    def write(folder, train=48, test=16):
+        folder.mkdir(parents=True, exist_ok=True)
+        generator = np.random.default_rng(0)
+        for part, items in (("train", train), ("t10k", test)):
+            head, pixels = f"{part}-images-idx3-ubyte", generator.integers(0, 256, (items, 28, 28), dtype=np.uint8)
+            (folder / head).write_bytes(struct.pack(">iiii", 2051, items, 28, 28) + pixels.tobytes())
+            digits = (np.arange(items) % 10).astype(np.uint8)
+            (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">ii", 2049, items) + digits.tobytes())
+
+    return write
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from .options import (
     DataRootOpt,
     DebugOpt,
     DeviceOpt,
+    GammaOpt,
     JsonOpt,
     MovedBackboneOpt,
     OutOpt,
@@ -18,6 +19,7 @@ from .options import (
     SeedOpt,
     SplitOpt,
     TranslatorOpt,
+    WalkSigmaOpt,
 )
 from .output import print_result, reporter
 
@@ -40,10 +42,6 @@ ColorByOpt = Annotated[
 ]
 ImagesOpt = Annotated[int, typer.Option("--n", help="Images to embed, drawn from the data.", min=1)]
 PointsOpt = Annotated[int, typer.Option("--steps", help="Points of a walk.", min=2)]
-GammaOpt = Annotated[float, typer.Option("--gamma", help="Walks' rate of return to the origin, in (0, 1].")]
-WalkSigmaOpt = Annotated[
-    float | None, typer.Option("--walk-sigma", help="Walks' step size; default: what keeps N(0, 1) as it is.", min=0)
-]
 CoordinatesOpt = Annotated[
     bool, typer.Option("--coordinates", help="Write embed.csv: each image's labels and places on the maps.")
 ]

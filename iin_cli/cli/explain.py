@@ -12,6 +12,7 @@ from .options import (
     DataRootOpt,
     DebugOpt,
     DeviceOpt,
+    GammaOpt,
     JsonOpt,
     MovedBackboneOpt,
     OutOpt,
@@ -20,6 +21,7 @@ from .options import (
     SourceOpt,
     SplitOpt,
     TranslatorOpt,
+    WalkSigmaOpt,
 )
 from .output import print_result, reporter
 
@@ -44,10 +46,6 @@ SpaceOpt = Annotated[
 TopOpt = Annotated[int, typer.Option("--top", help="Classes to report.", min=1)]
 SearchOpt = Annotated[int, typer.Option("--search", help="At most so many training images are searched.", min=1)]
 PointsOpt = Annotated[int, typer.Option("--steps", help="walk: points of a walk, whose last is the edit.", min=2)]
-GammaOpt = Annotated[float, typer.Option("--gamma", help="walk: rate of return to the origin, in (0, 1].")]
-WalkSigmaOpt = Annotated[
-    float | None, typer.Option("--walk-sigma", help="walk: step size; default: what keeps N(0, 1) as it is.", min=0)
-]
 CountOpt = Annotated[int, typer.Option("--n", help="Images to explain, where none is named.", min=1)]
 
 

@@ -14,6 +14,7 @@ from ..errors import UsageError
 __all__ = [
     "BackboneOpt",
     "BatchOpt",
+    "CenterOpt",
     "ConceptOpt",
     "DataOpt",
     "DataRootOpt",
@@ -21,6 +22,7 @@ __all__ = [
     "DeviceOpt",
     "DryRunOpt",
     "FactorOpt",
+    "GammaOpt",
     "JsonOpt",
     "LatentsOpt",
     "LayerOpt",
@@ -36,6 +38,7 @@ __all__ = [
     "StepsOpt",
     "TargetOpt",
     "TranslatorOpt",
+    "WalkSigmaOpt",
     "WeightsOpt",
     "parse_assignments",
     "parse_seeds",
@@ -140,6 +143,14 @@ SourceOpt = Annotated[
     ),
 ]
 SplitOpt = Annotated[str, typer.Option("--split", help="Which part of the data: train, test or all.", metavar="NAME")]
+GammaOpt = Annotated[float, typer.Option("--gamma", help="Of random walks: rate of return to the centre, in (0, 1].")]
+WalkSigmaOpt = Annotated[
+    float | None,
+    typer.Option("--walk-sigma", help="Of random walks: step size; default: what keeps N(0, 1) as it is.", min=0),
+]
+CenterOpt = Annotated[
+    str, typer.Option("--center", help="Random walks are pulled back to the origin or the input.", metavar="WHERE")
+]
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")]
 
 

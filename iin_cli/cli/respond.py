@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from .options import (
+    CenterOpt,
     DataOpt,
     DataRootOpt,
     DebugOpt,
     DeviceOpt,
+    GammaOpt,
     JsonOpt,
     MovedBackboneOpt,
     OutOpt,
@@ -18,6 +20,7 @@ from .options import (
     SeedOpt,
     SplitOpt,
     TranslatorOpt,
+    WalkSigmaOpt,
 )
 from .output import print_result, reporter
 
@@ -30,11 +33,6 @@ WalkedOpt = Annotated[
 ImagesOpt = Annotated[int, typer.Option("--n", help="Start images; where there are fewer, all.", min=1)]
 PointsOpt = Annotated[int, typer.Option("--steps", help="Points of a walk, the start included.", min=2)]
 WalksOpt = Annotated[int, typer.Option("--walks", help="Walks from each image.", min=1)]
-GammaOpt = Annotated[float, typer.Option("--gamma", help="Rate of return to the centre, in (0, 1].")]
-WalkSigmaOpt = Annotated[
-    float | None, typer.Option("--walk-sigma", help="Step size; default: what keeps N(0, 1) as it is.", min=0)
-]
-CenterOpt = Annotated[str, typer.Option("--center", help="Pulled back to the origin or the input.", metavar="WHERE")]
 ControlsOpt = Annotated[int, typer.Option("--controls", help="Random subspaces beside each factor.", min=1)]
 RawOpt = Annotated[bool, typer.Option("--raw", help="Write every point's log-probabilities as respond.csv too.")]
 

@@ -10,10 +10,12 @@ import typer
 
 from ..errors import UsageError
 from .options import (
+    CenterOpt,
     DataOpt,
     DataRootOpt,
     DebugOpt,
     DeviceOpt,
+    GammaOpt,
     JsonOpt,
     MovedBackboneOpt,
     OutOpt,
@@ -23,6 +25,7 @@ from .options import (
     SplitOpt,
     TargetOpt,
     TranslatorOpt,
+    WalkSigmaOpt,
 )
 from .output import print_result, reporter
 
@@ -43,13 +46,6 @@ PointsOpt = Annotated[
     ),
 ]
 WalksOpt = Annotated[int, typer.Option("--n", help="Walks, where images come from the data.", min=1)]
-GammaOpt = Annotated[float, typer.Option("--gamma", help="ou: rate of return to the centre, in (0, 1].")]
-WalkSigmaOpt = Annotated[
-    float | None, typer.Option("--walk-sigma", help="ou: step size; default: what keeps N(0, 1) as it is.", min=0)
-]
-CenterOpt = Annotated[
-    str, typer.Option("--center", help="ou: pulled back to the origin or the input.", metavar="WHERE")
-]
 AttributeOpt = Annotated[
     list[str] | None,
     typer.Option(

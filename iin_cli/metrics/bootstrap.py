@@ -31,7 +31,16 @@ class Interval:
         return asdict(self)
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+        return f"{self:.3f}"
+
+    def __format__(self, spec: str) -> str:
+        """Write `value [low, high]`, each number as `spec` says.
+
+        >>> f"{Interval(0.5, 0.25, 0.75, 9):.2f}"
+        '0.50 [0.25, 0.75]'
+        """
+        value, low, high = (format(number, spec or ".3f") for number in (self.value, self.low, self.high))
+        return f"{value} [{low}, {high}]"
 
     def separate_from(self, other: Interval) -> bool:
         """Whether the two intervals do not overlap."""

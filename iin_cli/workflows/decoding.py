@@ -44,7 +44,8 @@ def in_pieces(
 
 def encode_pixels(backbone: Backbone, pixels: np.ndarray, device: torch.device) -> Tensor:
     """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean."""
-    pieces = in_pieces(len(pixels), lambda rows: as_images(pixels[rows]), backbone.encode, device)
+    # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
+    pieces = in_pieces(len(pixels), lambda rows: as_images(pixels[rows]).contiguous(), backbone.encode, device)
     return torch.cat(list(pieces))
 
 

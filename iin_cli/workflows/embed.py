@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..distributed import draw_seed, noise
+from ..distributed import draw_seed
 from ..errors import IinError, UsageError, nearest
 from ..figures.embeddings import Coloring, Plane, plot_planes, plot_walks_on_map
 from ..figures.plots import save_figure
@@ -30,6 +30,7 @@ from .outputs import open_output
 from .predictions import write_table
 from .reading import Reading, from_tilde, open_reading
 from .swap import check_factors
+from .walk_paths import walk_noise
 
 __all__ = ["EmbedResult", "Kind", "embed"]
 
@@ -255,9 +256,7 @@ class _Maps:
     def _walked(self, name: str, walk: _Walk) -> Tensor:
         """Walk factor `name` from the first images, z (steps, starts, N)."""
         start = self.reading.z_tilde[:STARTS]
-        # Each with noise of its own, so that the first walk is the same however many others there are.
-        kicks = noise(range(self.seed, self.seed + len(start)), (walk.steps - 1) * start.shape[1])
-        kicks = kicks.view(len(start), walk.steps - 1, -1).transpose(0, 1)
+        kicks = walk_noise(range(self.seed, self.seed + len(start)), walk.steps, start.shape[1])
         walked = edit.ou_walk(start, self.reading.opened.factors, [name], kicks, walk.gamma, walk.sigma)
         return from_tilde(self.reading.opened, walked)
 

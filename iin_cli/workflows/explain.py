@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..distributed import choose_device, draw_seed, noise
+from ..distributed import choose_device, draw_seed
 from ..errors import DataError, UsageError, nearest
 from ..figures.explanations import Look, plot_explanation
 from ..figures.plots import save_figure
 from ..io.rundir import write_json
-from ..metrics.bootstrap import FEW_ITEMS, mean_interval
+from ..metrics.bootstrap import FEW_ITEMS, Interval, mean_interval
 from ..metrics.neighbours import nearest_rows
 from ..plugin_api import Dataset
 from ..progress import Reporter, Silent
@@ -24,11 +24,12 @@ from ..translator import edit
 from .decoding import decode_pixels, encode_pixels
 from .explain_library import Library, Space, open_library
 from .inputs import Inputs, choose_items, recorded_data, split_items, starts
-from .opening import OpenTranslator, choose_root, open_data, open_translator
+from .opening import OpenTranslator, open_data, open_translator
 from .outputs import open_output
 from .predictions import log_probabilities
 from .reading import from_tilde, to_tilde
 from .swap import check_factors
+from .walk_paths import walk_noise
 
 __all__ = ["ExplainMode", "ExplainResult", "explain"]
 
@@ -121,8 +122,7 @@ def explain(
     _ = opened.backbone
     names = tuple(factors) or opened.factors.names
     check_factors(opened, names)
-    recorded = recorded_data(opened)
-    dataset = open_data(data, recorded, choose_root(data, recorded, data_root), report)
+    dataset = open_data(data, recorded_data(opened), data_root, report)
     where = {"data": data, "data_root": data_root, "split": split, "n": n, "seed": seed}
     targets = starts(opened, images, **where)
     endings = (".json", ".png") if len(targets) == 1 else (".json",)
@@ -214,8 +214,7 @@ class _Explainer:
             self.from_sources = to_tilde(opened, encode_pixels(opened.backbone, sources.pixels, opened.device))
         else:
             self.count = count
-            kicks = noise(range(wishes.seed, wishes.seed + count), (wishes.steps - 1) * opened.translator.dim)
-            self.kicks = kicks.view(count, wishes.steps - 1, -1).transpose(0, 1)
+            self.kicks = walk_noise(range(wishes.seed, wishes.seed + count), wishes.steps, opened.translator.dim)
         if self.count < FEW_ITEMS and self.classes is not None:
             report.note(f"intervals over {self.count} edits of each factor are rough")
 
@@ -324,10 +323,10 @@ def _row(factor: str, part: dict[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"factor": factor}
     if "delta" in part:
         changed = part["changed"]
-        row["class_changes"] = f"{changed['value']:.2f} [{changed['low']:.2f}, {changed['high']:.2f}]"
+        row["class_changes"] = f"{Interval(**changed):.2f}"
         most = max(part["delta"], key=lambda name: abs(part["delta"][name]["value"]))
         delta = part["delta"][most]
-        row["moves_most"] = f"{most}: {delta['value']:+.2f} [{delta['low']:+.2f}, {delta['high']:+.2f}]"
+        row["moves_most"] = f"{most}: {Interval(**delta):+.2f}"
     shares = sorted(part["nearest_labels"].items(), key=lambda item: -item[1])[:3]
     row["nearest_images"] = ", ".join(f"{name} {share:.0%}" for name, share in shares) or "-"
     return row

@@ -101,13 +101,4 @@ def open_library(
     found = encode_items(opened.open_backbone, dataset, items, device=opened.device, report=report)
     kept = np.sort(np.random.default_rng(seed).permutation(len(items))[:most])
     z = torch.from_numpy(np.array(found.mean[kept]))
-    return Library(opened, dataset, items[kept], z, z if space == "z" else _translated(opened, z, report))
-
-
-def _translated(opened: OpenTranslator, z: Tensor, report: Reporter) -> Tensor:
-    parts = []
-    with report.task("translating", len(z), "images") as task:
-        for block in z.split(BLOCK):
-            parts.append(to_tilde(opened, block))
-            task.advance(len(block))
-    return torch.cat(parts)
+    return Library(opened, dataset, items[kept], z, z if space == "z" else to_tilde(opened, z, report))

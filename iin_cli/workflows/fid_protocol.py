@@ -27,7 +27,7 @@ from .fid_scores import FLOOR, ProtocolResult, SetScores, Trial
 from .generation import BackbonePrior, Prior, TranslatorPrior
 from .image_sets import ImageSet, Stored, drawn, reconstructions
 from .inputs import choose_items, recorded_data, split_items
-from .opening import OpenTranslator, choose_root, open_data, open_translator
+from .opening import OpenTranslator, open_data, open_translator
 from .set_statistics import Measured, measure, metric_name, warn_of_few
 
 __all__ = ["PRIORS", "compute_protocol", "fid_protocol"]
@@ -77,8 +77,7 @@ def compute_protocol(
     _check_wishes(priors, truncation, trials)
     opened = open_translator(translator, on, backbone)
     known = {"translator": TranslatorPrior(opened, truncation), "backbone": BackbonePrior(opened.image_backbone)}
-    recorded = recorded_data(opened)
-    dataset = open_data(data, recorded, choose_root(data, recorded, data_root), report)
+    dataset = open_data(data, recorded_data(opened), data_root, report)
     network = open_features(features, weights, on, report)
     chosen = [known[name] for name in dict.fromkeys(priors)]
     return fid_protocol(

@@ -12,17 +12,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
 
 from ..data import open_dataset
 from ..data.folder import FolderDataset
-from ..data.latents import as_images, index_digest
+from ..data.latents import index_digest
 from ..errors import CheckpointError, DataError, UsageError
 from ..io import checkpoint
 from ..plugin_api import Dataset, Interpolation
 from ..progress import Reporter
 from ..registry import names
-from .decoding import decode_pixels, in_pieces, piece_rows
+from .decoding import decode_pixels, encode_pixels, piece_rows
 from .generation import BackbonePrior, Prior, TranslatorPrior, generate
 from .opening import OpenTranslator, open_translator
 
@@ -132,8 +131,7 @@ def reconstructions(opened: OpenTranslator, stored: Stored) -> ImageSet:
     def redrawn(start: int, stop: int) -> Iterator[np.ndarray]:
         for piece in _pieces(stored.indices[start:stop], together):
             pixels = stored.dataset.images(piece, backbone.image_size, backbone.interpolation)
-            z = in_pieces(len(pixels), partial(_take, pixels), backbone.encode, device)
-            yield decode_pixels(backbone, torch.cat(list(z)), device)
+            yield decode_pixels(backbone, encode_pixels(backbone, pixels, device), device)
 
     identity = {**(originals.identity or {}), "redrawn_by": opened.open_backbone.sha256}
     return ImageSet("reconstructions", originals.count, identity, _reader(redrawn, together), backbone.image_size)
@@ -207,11 +205,6 @@ def _origin(opened: OpenTranslator, prior: Prior) -> dict[str, str | float] | No
         return {**backbone, "prior": "standard normal", "truncation": prior.truncation}
     fingerprint = getattr(prior, "fingerprint", None)
     return None if fingerprint is None else {**backbone, "prior": fingerprint}
-
-
-def _take(pixels: np.ndarray, rows: slice) -> Tensor:
-    # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
-    return as_images(pixels[rows]).contiguous()
 
 
 def _reader(

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..translator import edit
-from .decoding import encode_pixels, in_pieces
+from .decoding import encode_pixels
 from .inputs import starts
 from .opening import OpenTranslator
+from .reading import to_tilde
 
 __all__ = ["PartialPrior", "Parts", "choose_parts"]
 
@@ -99,8 +100,7 @@ class PartialPrior:
             raise UsageError(f"--fix {factor}={path} is a folder: name one image")
         found = starts(self.opened, [path], data=None, data_root=None, split="all", n=1, seed=0)
         z = encode_pixels(self.opened.backbone, found.pixels, self.opened.device)
-        pieces = in_pieces(1, z.__getitem__, lambda rows: self.opened.translator(rows)[0], self.opened.device)
-        return torch.cat(list(pieces)), hashlib.sha256(found.pixels.tobytes()).hexdigest()
+        return to_tilde(self.opened, z), hashlib.sha256(found.pixels.tobytes()).hexdigest()
 
 
 def _twice(names: Sequence[str]) -> str:

@@ -13,11 +13,11 @@ from torch import Tensor
 from ..distributed import choose_device
 from ..metrics.bootstrap import FEW_ITEMS
 from ..plugin_api import Dataset
-from ..progress import Reporter
+from ..progress import Reporter, Silent
 from .decoding import in_pieces
 from .grouping import encode_items
 from .inputs import choose_items, recorded_data, split_items
-from .opening import OpenTranslator, choose_root, open_data, open_translator
+from .opening import OpenTranslator, open_data, open_translator
 
 __all__ = ["Reading", "from_tilde", "open_reading", "read_items", "to_tilde"]
 
@@ -68,8 +68,7 @@ def open_reading(
     """
     opened = open_translator(translator, choose_device(device), backbone)
     _ = opened.backbone
-    recorded = recorded_data(opened)
-    dataset = open_data(data, recorded, choose_root(data, recorded, data_root), report)
+    dataset = open_data(data, recorded_data(opened), data_root, report)
     there = split_items(dataset, split)
     items = there if n is None or n >= len(there) else choose_items(dataset, split, n, seed)
     if len(items) < FEW_ITEMS:
@@ -84,9 +83,9 @@ def read_items(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, repo
     return Reading(opened, dataset, items, z, to_tilde(opened, z))
 
 
-def to_tilde(opened: OpenTranslator, z: Tensor) -> Tensor:
+def to_tilde(opened: OpenTranslator, z: Tensor, report: Reporter | None = None) -> Tensor:
     """T of any number of rows, in pieces, on the CPU: z (..., N) -> z̃ (..., N)."""
-    return _mapped(opened, z, lambda rows: opened.translator(rows)[0])
+    return _mapped(opened, z, lambda rows: opened.translator(rows)[0], report)
 
 
 def from_tilde(opened: OpenTranslator, z_tilde: Tensor) -> Tensor:
@@ -94,7 +93,12 @@ def from_tilde(opened: OpenTranslator, z_tilde: Tensor) -> Tensor:
     return _mapped(opened, z_tilde, opened.translator.inverse)
 
 
-def _mapped(opened: OpenTranslator, rows: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    flat = rows.reshape(-1, rows.shape[-1])
-    pieces = in_pieces(len(flat), flat.__getitem__, function, opened.device)
-    return torch.cat(list(pieces)).view_as(rows)
+def _mapped(
+    opened: OpenTranslator, rows: Tensor, function: Callable[[Tensor], Tensor], report: Reporter | None = None
+) -> Tensor:
+    flat, pieces = rows.reshape(-1, rows.shape[-1]), []
+    with (report or Silent()).task("translating", len(flat), "images") as task:
+        for piece in in_pieces(len(flat), flat.__getitem__, function, opened.device):
+            pieces.append(piece)
+            task.advance(len(piece))
+    return torch.cat(pieces).view_as(rows)

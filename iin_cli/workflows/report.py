@@ -18,7 +18,7 @@ from ..io.rundir import new_file
 from ..progress import Reporter, Silent, Task
 from ..registry import names
 from .inputs import recorded_data, split_items
-from .opening import choose_root, open_data, open_translator
+from .opening import open_data, open_translator
 from .report_sections import SECTIONS, attempt, glance
 from .report_subject import Subject
 
@@ -88,8 +88,8 @@ def report(
     report, seed, began = report or Silent(), draw_seed(seed), time.monotonic()
     _check(out, n)
     opened = open_translator(translator, choose_device(device), backbone)
-    size, recorded = opened.backbone.image_size, recorded_data(opened)
-    dataset = open_data(data, recorded, choose_root(data, recorded, data_root), report)
+    size = opened.backbone.image_size
+    dataset = open_data(data, recorded_data(opened), data_root, report)
     split_items(dataset, split)
     if data is not None and data not in names("datasets") and Path(data).expanduser().exists():
         data = str(Path(data).expanduser().resolve())

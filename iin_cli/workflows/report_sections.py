@@ -121,8 +121,8 @@ def responses(subject: Subject) -> list[Block]:
         name, main = next(iter(each.overall.items()))
         subject.glance.setdefault(each.name, {}).update(
             {
-                name.replace("_", " "): _words(main.factor),
-                "of a random subspace": _words(main.control),
+                name.replace("_", " "): f"{main.factor:.3g}",
+                "of a random subspace": f"{main.control:.3g}",
                 "moves the answer": main.verdict,
             }
         )
@@ -150,7 +150,7 @@ def audited(subject: Subject) -> list[Block]:
         seen = subject.glance.setdefault(name, {})
         for key, column in (("information", "known from its factor"), ("leakage", "known from the residual")):
             figure = result.figures.get(f"{key}.{name}")
-            seen[column] = _words(figure.interval) if figure is not None else "–"
+            seen[column] = f"{figure.interval:.3g}" if figure is not None else "–"
     blocks: list[Block] = [
         Text(f"Measured on {result.n} images of {result.data}; in brackets the 95 % interval over images.")
     ]
@@ -261,7 +261,7 @@ def _size_rows(subject: Subject, found: dict[str, Evidence]) -> list[dict[str, A
             # Eq 11 shares out among all concepts: without one of them it says nothing.
             | ({"Eq 11 [95 %]": f"{given[0]} [{given[1]}, {given[2]}]"} if complete else {})
             | ({"if absent": given[3], "calibrated": calibrated[name]} if complete else {})
-            | {"score [95 %]": _words(evidence.score), "score if absent": _range(evidence.null)}
+            | {"score [95 %]": f"{evidence.score:.3g}", "score if absent": _range(evidence.null)}
             | {"p": evidence.p_value, "verdict": evidence.verdict}
         )
         subject.glance.setdefault(name, {})["in the network"] = evidence.verdict
@@ -366,10 +366,6 @@ def _tables(tables: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Bloc
 def _safe(*words: str) -> str:
     """Join words to a file name, whatever a factor may be called."""
     return re.sub(r"[^\w.]+", "-", "-".join(words))
-
-
-def _words(found: Interval) -> str:
-    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
 
 
 def _range(found: Interval) -> str:

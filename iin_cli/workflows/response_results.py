@@ -260,20 +260,16 @@ def _row(factor: FactorResponse, found: Comparison) -> dict[str, Any]:
     return {
         "factor": factor.name,
         "dims": factor.dim,
-        "walk": _in_words(found.factor),
-        "control": _in_words(found.control),
-        "difference": _in_words(found.difference),
-        "ratio": _in_words(found.ratio) if found.ratio is not None else None,
+        "walk": f"{found.factor:.3g}",
+        "control": f"{found.control:.3g}",
+        "difference": f"{found.difference:.3g}",
+        "ratio": f"{found.ratio:.3g}" if found.ratio is not None else None,
         "verdict": found.verdict,
     }
 
 
 def _beside(found: Comparison) -> str:
-    return f"{_in_words(found.factor)} : {found.control.value:.3g}"
-
-
-def _in_words(found: Interval) -> str:
-    return f"{found.value:.3g} [{found.low:.3g}, {found.high:.3g}]"
+    return f"{found.factor:.3g} : {found.control.value:.3g}"
 
 
 def _violins(

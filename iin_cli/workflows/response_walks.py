@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..distributed import noise
 from ..errors import DataError
 from ..metrics.bootstrap import FEW_ITEMS
 from ..metrics.response import class_response, image_response, negative_rate, random_subspace
@@ -23,6 +22,7 @@ from ..translator.factors import RESIDUAL, Factors
 from .decoding import in_pieces
 from .predictions import log_probabilities
 from .reading import Reading, from_tilde
+from .walk_paths import walk_noise
 
 __all__ = ["Measured", "Starts", "WalkSettings", "basis_of_control", "measure_walks", "read_starts"]
 
@@ -162,8 +162,8 @@ def _walk(reading: Reading, block: slice, name: str, basis: Tensor | None, setti
     """Walk in z̃, (B, points, N); the start itself is left out."""
     factors = reading.opened.factors
     start = reading.z_tilde[block].repeat_interleave(settings.walks, 0)
-    kicks = noise([settings.seed + int(item) for item in reading.items[block]], settings.points * factors.dim)
-    kicks = kicks.view(len(start), settings.steps - 1, factors.dim).transpose(0, 1)
+    seeds = [settings.seed + int(item) for item in reading.items[block]]
+    kicks = walk_noise(seeds, settings.steps, factors.dim, settings.walks)
     how = (settings.gamma, settings.sigma, settings.center_on_input)
     if basis is None:
         path = edit.ou_walk(start, factors, (name,), kicks, *how)

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..distributed import noise
 from ..errors import UsageError
 from ..translator import edit
-from .decoding import encode_pixels, in_pieces
+from .decoding import encode_pixels
 from .inputs import Inputs
 from .opening import OpenTranslator
+from .reading import from_tilde, to_tilde
 
 __all__ = [
     "INTERPRETABLE",
@@ -28,7 +28,7 @@ __all__ = [
     "attribute_walks",
     "corner_grid",
     "linear_walks",
-    "to_z_tilde",
+    "walk_noise",
     "wandering_walks",
 ]
 
@@ -66,12 +66,12 @@ def linear_walks(
     """Go from each target to its source, in z̃ and, between the same ends, in z (Fig 4)."""
     if len(targets) != len(sources):
         raise UsageError(f"{len(targets)} targets and {len(sources)} sources make no pairs: give as many of each")
-    z_tilde = to_z_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
-    z_tilde_source = to_z_tilde(opened, encode_pixels(opened.backbone, sources.pixels, opened.device))
+    z_tilde = to_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
+    z_tilde_source = to_tilde(opened, encode_pixels(opened.backbone, sources.pixels, opened.device))
     end = edit.swap(z_tilde, z_tilde_source, opened.factors, names)
 
     def both(points: int) -> dict[str, Tensor]:
-        interpretable = _to_z(opened, edit.linear_walk(z_tilde, end, points))
+        interpretable = from_tilde(opened, edit.linear_walk(z_tilde, end, points))
         return {INTERPRETABLE: interpretable, LATENT: edit.linear_walk(interpretable[0], interpretable[-1], points)}
 
     return Walks(both(steps), targets, sources, both(_film_points(steps)) if film else {})
@@ -91,12 +91,10 @@ def wandering_walks(
     """Let the factors `names` of each target wander (Eq 17); its film has no points between the steps."""
     if steps < 2:
         raise UsageError(f"a walk needs at least 2 steps, got {steps}")
-    z_tilde = to_z_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
-    # Each walk has noise of its own, so that the walk of an image does not depend on those beside it.
-    kicks = noise(range(seed, seed + len(targets)), (steps - 1) * opened.translator.dim)
-    kicks = kicks.view(len(targets), steps - 1, -1).transpose(0, 1)
+    z_tilde = to_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
+    kicks = walk_noise(range(seed, seed + len(targets)), steps, opened.translator.dim)
     walked = edit.ou_walk(z_tilde, opened.factors, names, kicks, gamma, sigma, center == "input")
-    z = {INTERPRETABLE: _to_z(opened, walked)}
+    z = {INTERPRETABLE: from_tilde(opened, walked)}
     return Walks(z, targets, film=z if film else {})
 
 
@@ -104,10 +102,10 @@ def attribute_walks(
     opened: OpenTranslator, targets: Inputs, axis: Tensor, strength: tuple[float, float], steps: int, film: bool = False
 ) -> Walks:
     """Take the attribute of Eq 14's `axis` (N,) from each target or add it, at strengths from one end to the other."""
-    z_tilde = to_z_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
+    z_tilde = to_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
 
     def along(strengths: Sequence[float]) -> dict[str, Tensor]:
-        return {INTERPRETABLE: _to_z(opened, edit.attribute_walk(z_tilde, axis, strengths))}
+        return {INTERPRETABLE: from_tilde(opened, edit.attribute_walk(z_tilde, axis, strengths))}
 
     strengths, between = _strengths(strength, steps), _strengths(strength, _film_points(steps)) if film else ()
     return Walks(along(strengths), targets, None, along(between) if film else {}, strengths, between)
@@ -123,29 +121,26 @@ def corner_grid(opened: OpenTranslator, corners: Inputs, names: Sequence[str], s
             f"a grid has four corners, and --target gives {len(corners)}: "
             "name four images, or none to have them drawn from the data"
         )
-    z_tilde = to_z_tilde(opened, encode_pixels(opened.backbone, corners.pixels, opened.device))
+    z_tilde = to_tilde(opened, encode_pixels(opened.backbone, corners.pixels, opened.device))
     z_tilde = edit.swap(z_tilde[:1].expand(4, -1), z_tilde, opened.factors, names)
     grid = edit.bilinear_grid(z_tilde, steps).transpose(0, 1)
-    z = {INTERPRETABLE: _to_z(opened, grid.contiguous())}
+    z = {INTERPRETABLE: from_tilde(opened, grid.contiguous())}
     if not film:
         return Walks(z, corners, is_grid=True)
     # Clockwise; each side leaves its last corner to the next one.
     round_trip = z_tilde[[0, 1, 3, 2, 0]]
     sides = edit.linear_walk(round_trip[:-1], round_trip[1:], FILM_POINTS)[:-1]
     tour = sides.transpose(0, 1).flatten(0, 1)[:, None]
-    return Walks(z, corners, film={INTERPRETABLE: _to_z(opened, tour)}, is_grid=True)
+    return Walks(z, corners, film={INTERPRETABLE: from_tilde(opened, tour)}, is_grid=True)
 
 
-def to_z_tilde(opened: OpenTranslator, z: Tensor) -> Tensor:
-    """T of latents, (B, N) -> (B, N), on the CPU."""
-    return torch.cat(list(in_pieces(len(z), z.__getitem__, lambda rows: opened.translator(rows)[0], opened.device)))
+def walk_noise(seeds: Sequence[int], steps: int, dim: int, walks: int = 1) -> Tensor:
+    """W of Eq 17 for `walks` walks of `steps` points from each seed: (steps − 1, B · walks, dim).
 
-
-def _to_z(opened: OpenTranslator, z_tilde: Tensor) -> Tensor:
-    """T⁻¹ along walks, (steps, B, N) -> (steps, B, N)."""
-    flat = z_tilde.flatten(0, 1)
-    z = torch.cat(list(in_pieces(len(flat), flat.__getitem__, opened.translator.inverse, opened.device)))
-    return z.view_as(z_tilde)
+    Each seed's is its own, so that the walks of an image do not depend on those beside it.
+    """
+    kicks = noise(seeds, walks * (steps - 1) * dim)
+    return kicks.view(len(seeds) * walks, steps - 1, dim).transpose(0, 1)
 
 
 def _film_points(steps: int) -> int:

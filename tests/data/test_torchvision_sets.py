@@ -16,18 +16,8 @@ from iin_cli.errors import DataError, UsageError
 TRAIN, TEST = 48, 16
 
 
-def write_idx(folder, train=TRAIN, test=TEST):
-    folder.mkdir(parents=True, exist_ok=True)
-    generator = np.random.default_rng(0)
-    for part, items in (("train", train), ("t10k", test)):
-        pixels = generator.integers(0, 256, (items, 28, 28), dtype=np.uint8)
-        (folder / f"{part}-images-idx3-ubyte").write_bytes(struct.pack(">iiii", 2051, items, 28, 28) + pixels.tobytes())
-        digits = (np.arange(items) % 10).astype(np.uint8)
-        (folder / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">ii", 2049, items) + digits.tobytes())
-
-
 @pytest.fixture
-def root(tmp_path):
+def root(tmp_path, write_idx):
     write_idx(tmp_path / "MNIST" / "raw")
     return tmp_path
 
@@ -64,7 +54,7 @@ def test_colormnist_colours_mnist(root):
     assert colored.fingerprint == open_colormnist(root).fingerprint != mnist.fingerprint
 
 
-def test_fashionmnist_has_garments(tmp_path):
+def test_fashionmnist_has_garments(tmp_path, write_idx):
     write_idx(tmp_path / "FashionMNIST" / "raw")
     assert open_fashionmnist(tmp_path).labels["class"].names[9] == "Ankle boot"
 
@@ -87,7 +77,7 @@ def test_the_environment_names_the_root(root, monkeypatch):
     assert len(open_mnist().sources) == TRAIN + TEST
 
 
-def test_missing_files_are_downloaded_into_the_root_in_one_move(tmp_path, monkeypatch, capsys):
+def test_missing_files_are_downloaded_into_the_root_in_one_move(tmp_path, monkeypatch, capsys, write_idx):
     def fetch(self):
         print("Extracting")
         write_idx(Path(self.raw_folder))
@@ -98,7 +88,7 @@ def test_missing_files_are_downloaded_into_the_root_in_one_move(tmp_path, monkey
     assert capsys.readouterr().out == ""
 
 
-def test_a_download_that_stops_half_way_leaves_nothing(tmp_path, monkeypatch):
+def test_a_download_that_stops_half_way_leaves_nothing(tmp_path, monkeypatch, write_idx):
     def stop(self):
         write_idx(Path(self.raw_folder))
         raise KeyboardInterrupt
@@ -109,7 +99,7 @@ def test_a_download_that_stops_half_way_leaves_nothing(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_placed_archives_are_offered_to_torchvision(tmp_path, monkeypatch):
+def test_placed_archives_are_offered_to_torchvision(tmp_path, monkeypatch, write_idx):
     archive = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte.gz"
     archive.parent.mkdir(parents=True)
     archive.write_bytes(b"placed by hand")

@@ -8,8 +8,7 @@ from iin_cli.progress import Silent
 from iin_cli.workflows.attribute_axes import axis_from_folders, axis_from_labels
 from iin_cli.workflows.attributes import Attribute
 from iin_cli.workflows.decoding import encode_pixels
-from iin_cli.workflows.opening import open_translator
-from iin_cli.workflows.walk_paths import to_z_tilde
+from iin_cli.workflows.reading import to_tilde
 
 
 @pytest.fixture(autouse=True)
@@ -17,13 +16,8 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
 
 
-@pytest.fixture
-def opened(files):
-    return open_translator(files.of_images)
-
-
 def z_tilde_of(opened, dataset, items):
-    return to_z_tilde(opened, encode_pixels(opened.backbone, dataset.images(items, 32), opened.device))
+    return to_tilde(opened, encode_pixels(opened.backbone, dataset.images(items, 32), opened.device))
 
 
 def axis(opened, dataset, *attributes, names=None, most=10_000):

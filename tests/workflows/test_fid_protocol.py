@@ -17,7 +17,6 @@ from iin_cli.workflows.feature_networks import open_features
 from iin_cli.workflows.fid_protocol import compute_protocol, fid_protocol
 from iin_cli.workflows.generation import BackbonePrior, TranslatorPrior, generate
 from iin_cli.workflows.image_sets import Stored, reconstructions
-from iin_cli.workflows.opening import open_translator
 
 CPU = torch.device("cpu")
 
@@ -30,11 +29,6 @@ def own_cache(monkeypatch, tmp_path):
 @pytest.fixture(scope="module")
 def digits():
     return open_dataset("digits")
-
-
-@pytest.fixture
-def opened(files):
-    return open_translator(files.of_images)
 
 
 class Watched:

@@ -1,7 +1,6 @@
 """From seeds to images, to the byte."""
 
 import numpy as np
-import pytest
 import torch
 
 from iin_cli.distributed import noise
@@ -9,14 +8,8 @@ from iin_cli.workflows.decoding import to_pixels
 from iin_cli.workflows.generation import BackbonePrior, TranslatorPrior, generate_latents
 from iin_cli.workflows.generation import generate as generate_images
 from iin_cli.workflows.image_sets import translator_images
-from iin_cli.workflows.opening import open_translator
 
 CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def opened(files):
-    return open_translator(files.of_images)
 
 
 def generate(opened, seeds, batch=64):

@@ -18,11 +18,6 @@ def digits():
     return open_dataset("digits")
 
 
-@pytest.fixture
-def opened(files):
-    return open_translator(files.of_images)
-
-
 def read_set(images):
     return np.stack(list(images.read(0, images.count)))
 

@@ -12,16 +12,10 @@ from iin_cli.distributed import noise
 from iin_cli.errors import DataError, UsageError
 from iin_cli.workflows.decoding import encode_pixels
 from iin_cli.workflows.generation import TranslatorPrior, generate_latents
-from iin_cli.workflows.opening import open_translator
 from iin_cli.workflows.partial_sampling import PartialPrior, Parts, choose_parts
 
 CPU = torch.device("cpu")
 FACTORS = {"digit": slice(0, 3), "color": slice(3, 5), "residual": slice(5, 8)}
-
-
-@pytest.fixture
-def opened(files):
-    return open_translator(files.of_images)
 
 
 @pytest.fixture

@@ -24,11 +24,6 @@ def draw(opened, seeds, prior=None):
     return np.concatenate(list(generate(opened.image_backbone, prior or TranslatorPrior(opened), seeds, CPU)))
 
 
-@pytest.fixture
-def opened(files):
-    return open_translator(files.of_images)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(files, tmp_path_factory):
     """The bytes of seeds 0-599 as npz and png, drawn in one go."""

@@ -1,7 +1,6 @@
 """Eq 12 on every dataset of Table 2: autoencoder, translator without concepts, samples; tiny files of each layout."""
 
 import pickle
-import struct
 
 import numpy as np
 import pytest
@@ -20,25 +19,15 @@ def pixels(items, *shape):
     return np.random.default_rng(items).integers(0, 256, (items, *shape), dtype=np.uint8)
 
 
-def idx(folder):
-    raw = folder / "raw"
-    raw.mkdir(parents=True)
-    for part, items in (("train", TRAIN), ("t10k", TEST)):
-        head = struct.pack(">iiii", 2051, items, 28, 28)
-        (raw / f"{part}-images-idx3-ubyte").write_bytes(head + pixels(items, 28, 28).tobytes())
-        digits = (np.arange(items) % 10).astype(np.uint8)
-        (raw / f"{part}-labels-idx1-ubyte").write_bytes(struct.pack(">ii", 2049, items) + digits.tobytes())
+def mnist(root, monkeypatch, write_idx):
+    write_idx(root / "MNIST" / "raw", TRAIN, TEST)
 
 
-def mnist(root, monkeypatch):
-    idx(root / "MNIST")
+def fashionmnist(root, monkeypatch, write_idx):
+    write_idx(root / "FashionMNIST" / "raw", TRAIN, TEST)
 
 
-def fashionmnist(root, monkeypatch):
-    idx(root / "FashionMNIST")
-
-
-def cifar10(root, monkeypatch):
+def cifar10(root, monkeypatch, write_idx):
     folder = root / CIFAR10.base_folder
     folder.mkdir()
     for number, (name, _) in enumerate(CIFAR10.train_list + CIFAR10.test_list):
@@ -51,7 +40,7 @@ def cifar10(root, monkeypatch):
     monkeypatch.setattr(CIFAR10, "meta", CIFAR10.meta | {"md5": None})
 
 
-def celeba(root, monkeypatch):
+def celeba(root, monkeypatch, write_idx):
     folder = root / "celeba"
     (folder / "img_align_celeba").mkdir(parents=True)
     names = [f"{number:06}.jpg" for number in range(1, TRAIN + TEST + 1)]
@@ -64,9 +53,9 @@ def celeba(root, monkeypatch):
 
 
 @pytest.mark.parametrize("layout", [mnist, fashionmnist, cifar10, celeba])
-def test_a_translator_without_concepts(layout, tmp_path, monkeypatch):
+def test_a_translator_without_concepts(layout, tmp_path, monkeypatch, write_idx):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    layout(tmp_path, monkeypatch)
+    layout(tmp_path, monkeypatch, write_idx)
     common = {"data_root": tmp_path, "seed": 0}
     trained = train_backbone(
         "autoencoder", layout.__name__, out=tmp_path / "ae", latent_dim=8, image_size=32, steps=2, **common

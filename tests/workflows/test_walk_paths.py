@@ -6,7 +6,8 @@ from iin_cli.errors import UsageError
 from iin_cli.workflows.decoding import encode_pixels
 from iin_cli.workflows.inputs import Inputs
 from iin_cli.workflows.opening import open_translator
-from iin_cli.workflows.walk_paths import attribute_walks, corner_grid, linear_walks, to_z_tilde, wandering_walks
+from iin_cli.workflows.reading import to_tilde
+from iin_cli.workflows.walk_paths import attribute_walks, corner_grid, linear_walks, wandering_walks
 
 
 def inputs(seed, count=2):
@@ -62,7 +63,7 @@ def test_an_attribute_walk_adds_minus_the_axis_of_equation_14(files):
     walks = attribute_walks(opened, inputs(0), axis, (-1.0, 2.0), 4, film=True)
     assert walks.strengths == (-1, 0, 1, 2)
     z_tilde = back(opened, walks.z["interpretable"])
-    start = to_z_tilde(opened, encode_pixels(opened.backbone, inputs(0).pixels, opened.device))
+    start = to_tilde(opened, encode_pixels(opened.backbone, inputs(0).pixels, opened.device))
     for step, strength in enumerate(walks.strengths):
         torch.testing.assert_close(z_tilde[step], start - strength * axis, atol=1e-4, rtol=1e-4)
     assert (len(walks.film_strengths), walks.film_strengths[0], walks.film_strengths[-1]) == (25, -1, 2)
@@ -79,7 +80,7 @@ def test_a_grid_meets_its_corners_and_is_flat_between_them(files):
     for corner, place in enumerate(((0, 0), (2, 0), (0, 2), (2, 2))):
         torch.testing.assert_close(z[place], encoded[corner], atol=1e-4, rtol=1e-4)
     z_tilde = back(opened, z)
-    torch.testing.assert_close(z_tilde[1, 1], to_z_tilde(opened, encoded).mean(0), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(z_tilde[1, 1], to_tilde(opened, encoded).mean(0), atol=1e-4, rtol=1e-4)
     tour = walks.film["interpretable"]
     assert tour.shape == (96, 1, 8)
     for corner, point in ((0, 0), (1, 24), (3, 48), (2, 72)):

@@ -45,7 +45,7 @@ FailIfOpt = Annotated[
         "--fail-if", help="Exit with code 1 if so, as 'leakage.color>0.1'; repeatable.", metavar="NAME>NUMBER"
     ),
 ]
-ItemsOpt = Annotated[int, typer.Option("--n", help="Items at most, and pairs of each concept.", min=3)]
+ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="Items at most, and pairs of each concept.", min=3)]
 ListOpt = Annotated[bool, typer.Option("--list-metrics", help="List the figures and what they mean; measure nothing.")]
 
 

@@ -40,7 +40,7 @@ ColorByOpt = Annotated[
         "--color-by", help="A label column that colours dots; repeatable; default: as factors.", metavar="COLUMN"
     ),
 ]
-ImagesOpt = Annotated[int, typer.Option("--n", help="Images to embed, drawn from the data.", min=1)]
+ImagesOpt = Annotated[int, typer.Option("--n", "-n", help="Images to embed, drawn from the data.", min=1)]
 PointsOpt = Annotated[int, typer.Option("--steps", help="Points of a walk.", min=2)]
 CoordinatesOpt = Annotated[
     bool, typer.Option("--coordinates", help="Write embed.csv: each image's labels and places on the maps.")

@@ -20,7 +20,7 @@ PreviewDataOpt = Annotated[
         "--data", "-d", help="A dataset's name or a folder of images; default: as fit-translator.", metavar="NAME|DIR"
     ),
 ]
-GroupsOpt = Annotated[int, typer.Option("--n", help="Groups to show, a row each.", min=1, max=256)]
+GroupsOpt = Annotated[int, typer.Option("--n", "-n", help="Groups to show, a row each.", min=1, max=256)]
 ImageSizeOpt = Annotated[
     int | None,
     typer.Option(

@@ -30,7 +30,7 @@ WalkedOpt = Annotated[
     list[str] | None,
     typer.Option("--factor", "-f", help="A factor that wanders; repeatable; default: each in turn.", metavar="NAME"),
 ]
-ImagesOpt = Annotated[int, typer.Option("--n", help="Start images; where there are fewer, all.", min=1)]
+ImagesOpt = Annotated[int, typer.Option("--n", "-n", help="Start images; where there are fewer, all.", min=1)]
 PointsOpt = Annotated[int, typer.Option("--steps", help="Points of a walk, the start included.", min=2)]
 WalksOpt = Annotated[int, typer.Option("--walks", help="Walks from each image.", min=1)]
 ControlsOpt = Annotated[int, typer.Option("--controls", help="Random subspaces beside each factor.", min=1)]

@@ -26,7 +26,7 @@ from .output import print_result, reporter
 
 __all__ = ["swap"]
 
-CountOpt = Annotated[int, typer.Option("--n", help="Images of each kind, where they come from the data.", min=1)]
+CountOpt = Annotated[int, typer.Option("--n", "-n", help="Images of each kind, where they come from the data.", min=1)]
 
 
 def swap(

@@ -45,7 +45,7 @@ PointsOpt = Annotated[
         "--steps", help="Points of a walk; default: 8 (attribute: 7) of images, 50 (51) of a classifier.", min=2
     ),
 ]
-WalksOpt = Annotated[int, typer.Option("--n", help="Walks, where images come from the data.", min=1)]
+WalksOpt = Annotated[int, typer.Option("--n", "-n", help="Walks, where images come from the data.", min=1)]
 AttributeOpt = Annotated[
     list[str] | None,
     typer.Option(

@@ -21,7 +21,7 @@ __all__ = ["decode_pixels", "encode_pixels", "in_pieces", "piece_rows", "to_pixe
 
 def piece_rows(device: torch.device) -> int:
     """Return the constant height of a piece: enough to keep the device busy, little enough not to waste a small job."""
-    return 32 if device.type == "cpu" else 256
+    return 64 if device.type == "cpu" else 256
 
 
 def in_pieces(

@@ -5,17 +5,14 @@ CPU so that neither batch, rank nor device changes it.
 
 What processes tell each other (words, numbers, decisions) travels by gloo through the CPU, whatever they compute on.
 Nobody waits for a process that has failed: its connections close with it, which ends every wait on it by gloo at once;
-who waits for a GPU instead is ended by `_Alarm`. So a wait needs no short limit: one process may encode for hours.
+who waits for a GPU instead is ended by `Alarm`. So a wait needs no short limit: one process may encode for hours.
 """
 
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import secrets
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,13 +21,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
+from .failure_alarm import Alarm, Failure
 
 if TYPE_CHECKING:
     import torch
     from torch.distributed import ProcessGroup
 
 __all__ = [
-    "Failure",
     "bfloat16_is_fast",
     "choose_device",
     "draw_seed",
@@ -53,8 +50,6 @@ __all__ = [
 ]
 
 LONGEST_WAIT = timedelta(days=1)
-# Between looks at whether another process has failed, and before this one is ended then: gently, and at once.
-WATCH_SECONDS, GRACE_SECONDS = 1.0, 5.0
 
 
 def rank() -> int:
@@ -166,14 +161,6 @@ def small_group() -> ProcessGroup:
     return processes.group.WORLD
 
 
-@dataclass(frozen=True)
-class Failure:
-    """What the first rank that failed told: why, and whether it was a rank of this machine."""
-
-    why: str
-    here: bool
-
-
 def report_failure(why: str) -> Failure | None:
     """Tell the other ranks why this one ends; return what one of them told before, None for the first to fail."""
     if world_size() == 1 or not small_group.cache_info().currsize:
@@ -205,68 +192,9 @@ class _Tensor:
     number: int
 
 
-class _Alarm:
-    """What the first rank that fails tells all others, through the store at which they met.
-
-    A rank that waits for a GPU, or is busy on a machine whose own processes are well, would not notice: some seconds
-    after the alarm it is asked to end, and some seconds after that it is ended.
-    """
-
-    def __init__(self) -> None:
-        import torch.distributed as processes
-
-        address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        self._machine = os.environ.get("GROUP_RANK", "0")
-        # A connection of its own: one that waits for a value lets nobody else ask.
-        self._store = processes.TCPStore(address, port, is_master=False, timeout=timedelta(minutes=1))
-        # Torchrun may start all ranks again at the same store.
-        self._key = f"iin/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}/failure"
-        self._stopped = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
-
-    def sound(self, why: str) -> Failure | None:
-        """Tell `why`, and return what was told before; None if nothing was."""
-        mine = json.dumps([rank(), self._machine, why])
-        try:
-            told = self._store.compare_set(self._key, "", mine).decode()
-        except RuntimeError:
-            return self.heard()
-        return None if told == mine else self._read(told)
-
-    def heard(self) -> Failure | None:
-        """Return what was told, None for nothing; a store that is gone tells that its process is."""
-        try:
-            return self._read(self._store.get(self._key).decode()) if self._store.check([self._key]) else None
-        except RuntimeError:
-            return Failure("the main process has ended", False)
-
-    def _read(self, told: str) -> Failure:
-        _, machine, why = json.loads(told)
-        return Failure(why, machine == self._machine)
-
-    def stop(self) -> None:
-        """Stop watching; a thread that is inside the store when Python ends aborts the process."""
-        self._stopped.set()
-        self._watcher.join(WATCH_SECONDS + 1)
-
-    def _watch(self) -> None:
-        try:
-            while not self._store.check([self._key]):
-                if self._stopped.wait(WATCH_SECONDS):
-                    return
-        except RuntimeError:
-            # The store went with its process, which may have ended well.
-            return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._stopped.wait(GRACE_SECONDS):
-                return
-            os.kill(os.getpid(), number)
-
-
 @cache
-def _alarm() -> _Alarm:
-    return _Alarm()
+def _alarm() -> Alarm:
+    return Alarm(rank())
 
 
 def _without_tensors(value: Any, tensors: list[torch.Tensor]) -> Any:

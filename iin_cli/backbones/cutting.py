@@ -7,6 +7,7 @@ G∘E then only approximates f, unless all that follows is an average too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +16,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..errors import UsageError, nearest
+from ..feature_maps import averaged_axes
 
-__all__ = ["FLATTEN_LIMIT", "Cut", "cut_at", "cut_before_head", "cuttable_layers"]
-
-# The widest input of any last linear layer in torchvision (AlexNet, VGG): a translator that wide can still be fitted.
-FLATTEN_LIMIT = 4096
+__all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers"]
 
 
 @dataclass(frozen=True)
@@ -36,33 +35,25 @@ class Cut:
     Args:
         traced: the network.
         node: the value that becomes z.
-        form: of that value; one larger than `FLATTEN_LIMIT` is averaged down to its channels.
+        form: of that value; a large one is averaged down to its channels, as `averaged_axes` says.
     """
 
     def __init__(self, traced: _Traced, node: fx.Node, form: _Form) -> None:
-        self.form, shape = form, form.shape
-        count = torch.Size(shape).numel()
-        self.pooled = count > FLATTEN_LIMIT and len(shape) > 1
-        self.channel_axis = _channel_axis(shape)
-        self.dim = shape[self.channel_axis - 1] if self.pooled else count
+        self.form, self._averaged = form, averaged_axes(form.shape)
+        # What is left of the value, whose numbers are z.
+        self._kept = [1 if axis in self._averaged else size for axis, size in enumerate(form.shape, 1)]
+        self.dim = math.prod(self._kept)
         self._before = fx.Interpreter(traced.network, graph=_part(traced.graph, None, node))
         self._after = fx.Interpreter(traced.network, graph=_part(traced.graph, node, traced.output))
 
     def encode(self, inputs: Tensor) -> Tensor:
         """E: what the network takes (B, …) -> z (B, N)."""
         value = self._before.run(inputs)
-        if not self.pooled:
-            return value.flatten(1)
-        return value.mean([axis for axis in range(1, value.ndim) if axis != self.channel_axis])
+        return value.mean(self._averaged) if self._averaged else value.flatten(1)
 
     def decode(self, z: Tensor) -> Tensor:
         """G: z (B, N) -> what the network gives."""
-        if self.pooled:
-            flat = [1] * len(self.form.shape)
-            flat[self.channel_axis - 1] = self.dim
-            value = z.reshape(-1, *flat).expand(-1, *self.form.shape)
-        else:
-            value = z.reshape(-1, *self.form.shape)
+        value = z.reshape(-1, *self._kept).expand(-1, *self.form.shape)
         # The layers that follow may work in place, and z is the caller's; the order in memory decides that of sums.
         return self._after.run(value.clone(memory_format=self.form.memory_format))
 
@@ -218,11 +209,6 @@ def _part(graph: fx.Graph, start: fx.Node | None, end: fx.Node) -> fx.Graph:
             copies[node] = part.node_copy(node, copies.__getitem__)
     part.output(copies[end])
     return part
-
-
-def _channel_axis(shape: tuple[int, ...]) -> int:
-    """Which axis of (B, *shape) counts channels: the first of (C, S, S), the last of (S, S, C) and of tokens (T, C)."""
-    return 1 if len(shape) == 1 or (len(shape) == 3 and shape[1] == shape[2]) else len(shape)
 
 
 def _missing(network: nn.Module, layer: str) -> str:

@@ -44,9 +44,14 @@ SpaceOpt = Annotated[
     str, typer.Option("--space", help="Distance in z-tilde (whitened) or in z, Euclidean in both.", metavar="SPACE")
 ]
 TopOpt = Annotated[int, typer.Option("--top", help="Classes to report.", min=1)]
-SearchOpt = Annotated[int, typer.Option("--search", help="At most so many training images are searched.", min=1)]
+SearchOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--search", help="Training images searched at most; default: all if their latents are cached, else 5000.", min=1
+    ),
+]
 PointsOpt = Annotated[int, typer.Option("--steps", help="walk: points of a walk, whose last is the edit.", min=2)]
-CountOpt = Annotated[int, typer.Option("--n", help="Images to explain, where none is named.", min=1)]
+CountOpt = Annotated[int, typer.Option("--n", "-n", help="Images to explain, where none is named.", min=1)]
 
 
 def explain(
@@ -60,7 +65,7 @@ def explain(
     k: NearestOpt = 5,
     space: SpaceOpt = "z-tilde",
     top: TopOpt = 5,
-    search: SearchOpt = 5000,
+    search: SearchOpt = None,
     steps: PointsOpt = 20,
     gamma: GammaOpt = 0.1,
     walk_sigma: WalkSigmaOpt = None,

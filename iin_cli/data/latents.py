@@ -27,7 +27,7 @@ from ..errors import DataError, ResourceError
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent
 
-__all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest"]
+__all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest", "is_cached"]
 
 FORMAT = 1
 # 32 MiB of float32 at a time, whatever the size of a row.
@@ -109,6 +109,11 @@ def index_digest(indices: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(indices, dtype=np.int64).tobytes()).hexdigest()
 
 
+def is_cached(identity: Mapping[str, Any]) -> bool:
+    """Say whether `cached` would find the items of this identity encoded already."""
+    return _folder(identity).is_dir()
+
+
 def cached(
     identity: Mapping[str, Any],
     count: int,
@@ -132,8 +137,7 @@ def cached(
 
     Raises DataError when a latent is not finite or the cache is damaged, ResourceError when the disk is full.
     """
-    key = hashlib.sha256(json.dumps({"format": FORMAT, **identity}, sort_keys=True).encode()).hexdigest()
-    folder = cache_dir() / "latents" / key[:2] / key
+    folder = _folder(identity)
     if not folder.is_dir():
         if count < 1:
             raise DataError("there are no items to encode")
@@ -158,6 +162,11 @@ def cached(
         )
     except (OSError, ValueError) as error:
         raise DataError(f"the cached latents in {folder} are damaged ({error}): remove that folder") from error
+
+
+def _folder(identity: Mapping[str, Any]) -> Path:
+    key = hashlib.sha256(json.dumps({"format": FORMAT, **identity}, sort_keys=True).encode()).hexdigest()
+    return cache_dir() / "latents" / key[:2] / key
 
 
 @contextmanager

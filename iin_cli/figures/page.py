@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "Failure",
     "Heading",
     "Picture",
+    "Pictures",
     "Section",
     "Table",
     "Text",
@@ -36,9 +38,16 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 # Wider pictures gain nothing on a screen; larger files are taken as JPEG where that is smaller.
 WIDEST, HEAVIEST = 2000, 300_000
 # A plot drawn smaller than this part of its size has letters too small to read: it scrolls in its frame instead.
-LEAST_PART = 0.65
+LEAST_PART = 0.62
+# Where even that is wider than a phone, the caption says so; one that is little wider is drawn to fit after all.
+PHONE, LEAST_ON_PHONE = 330, 0.55
 # Columns of texts no longer than this are not broken into lines.
 SHORT = 26
+# A table of more columns than a phone has room for is stacked there, row under row, unless it has more rows than this
+# and no long texts; of no more rows than the third it is kept on one printed page.
+NARROW, STACKED, KEPT_TOGETHER = 3, 6, 16
+# A sign before a line break is no place to break an option at.
+OPTION = re.compile(r"(?<!\S)--?[\w-]+")
 
 
 class Block(Protocol):
@@ -100,8 +109,9 @@ class Facts:
 
     def html(self, mark: str) -> str:
         """Return the block's HTML."""
-        lines = (f"<dt>{escape(key)}</dt><dd>{escape(shown(value))}</dd>" for key, value in self.facts.items())
-        return f"<dl>{''.join(lines)}</dl>"
+        texts = {key: shown(value) for key, value in self.facts.items()}
+        lines = (f"<dt>{escape(key)}</dt><dd>{escape(text)}</dd>" for key, text in texts.items())
+        return f"<dl{_class(_if_short(texts.values()))}>{''.join(lines)}</dl>"
 
 
 @dataclass(frozen=True)
@@ -112,17 +122,26 @@ class Table:
     rows: Sequence[Mapping[str, Any]]
 
     def html(self, mark: str) -> str:
-        """Return the block's HTML, which scrolls inside itself where it is wider than the page."""
+        """Return the block's HTML, which scrolls inside itself where it is wider than the page.
+
+        Roles are said outright, since a browser forgets that a stacked table is one.
+        """
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
-        classes = {column: _class(_column_class([row.get(column) for row in self.rows])) for column in columns}
+        classes = {column: _column_class([row.get(column) for row in self.rows]) for column in columns}
         head = "".join(
-            f'<th scope="col"{classes[column]}>{escape(column.replace("_", " "))}</th>' for column in columns
+            f'<th scope="col" role="columnheader"{_class(classes[column])}>{escape(_heading(column))}</th>'
+            for column in columns
         )
-        body = "".join(f"<tr>{_cells(row, columns, classes)}</tr>" for row in self.rows)
+        body = "".join(f'<tr role="row">{_cells(row, columns, classes)}</tr>' for row in self.rows)
+        kinds, has_texts = ["scroll"], "" in classes.values()
+        kinds += ["stack"] if len(columns) > NARROW and (has_texts or len(self.rows) <= STACKED) else []
+        kinds += ["whole"] if len(self.rows) <= KEPT_TOGETHER else []
         return (
-            f'<div class="scroll" role="region" aria-labelledby="{mark}" tabindex="0"><table>'
-            f'<caption id="{mark}">{escape(self.title)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+            f'<p class="caption" id="{mark}">{escape(self.title)}</p>'
+            f'<div class="{" ".join(kinds)}" role="region" aria-labelledby="{mark}" tabindex="0">'
+            f'<table role="table" aria-labelledby="{mark}">'
+            f'<thead role="rowgroup"><tr role="row">{head}</tr></thead><tbody role="rowgroup">{body}</tbody>'
+            "</table></div>"
         )
 
 
@@ -144,14 +163,28 @@ class Picture:
         """Return the block's HTML: a white card, since the pictures are white, in light and dark alike."""
         address = f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode()}"
         width, height = self.size
-        least = round(LEAST_PART * width) if self.plot else 0
-        figure = f"<figure{_class('plot' if self.plot else '')}>"
+        scrolls = self.plot and LEAST_ON_PHONE * width > PHONE
+        least = round(LEAST_PART * width) if scrolls else 0
+        kinds = [*(["plot"] if self.plot else []), *(["wide"] if scrolls else [])]
+        figure = f"<figure{_class(' '.join(kinds))}>"
         return (
             f'{figure}<div class="scroll" role="group" aria-labelledby="{mark}" tabindex="0">'
             f'<img src="{address}" alt="{escape(self.alt)}" width="{width}" height="{height}" '
             f'style="--wide: {width}px; --least: {least}px"/></div>'
             f'<figcaption id="{mark}">{escape(self.caption)}</figcaption></figure>'
         )
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures side by side where there is room."""
+
+    pictures: Sequence[Picture]
+
+    def html(self, mark: str) -> str:
+        """Return the block's HTML."""
+        parts = (picture.html(f"{mark}-{number}") for number, picture in enumerate(self.pictures, 1))
+        return f'<div class="pictures">{"".join(parts)}</div>'
 
 
 @dataclass(frozen=True)
@@ -163,7 +196,7 @@ class Commands:
 
     def html(self, mark: str) -> str:
         """Return the block's HTML."""
-        code = "".join(f"<pre><code>{escape(line)}</code></pre>" for line in self.lines)
+        code = "".join(f"<pre><code>{_unbroken(line)}</code></pre>" for line in self.lines)
         return f'<details open=""><summary>{escape(self.title)}</summary>{code}</details>' if self.title else code
 
 
@@ -249,14 +282,35 @@ def _blocks(blocks: Sequence[Block], mark: str) -> str:
 
 def _cells(row: Mapping[str, Any], columns: Sequence[str], classes: Mapping[str, str]) -> str:
     first, *others = columns
-    head = f'<th scope="row"{classes[first]}>{escape(shown(row.get(first)))}</th>'
-    return head + "".join(f"<td{classes[column]}>{escape(shown(row.get(column)))}</td>" for column in others)
+    cells = [f'<th scope="row" role="rowheader"{_class(classes[first])}>{escape(shown(row.get(first)))}</th>']
+    for column in others:
+        value = row.get(column)
+        kind = _class(f"{classes[column]} none".strip() if value is None else classes[column])
+        # Stacked, a cell has no head above it and says itself what it is.
+        label = escape(_heading(column))
+        cells.append(f'<td role="cell"{kind} data-label="{label}"><span>{escape(shown(value))}</span></td>')
+    return "".join(cells)
+
+
+def _heading(column: str) -> str:
+    return column.replace("_", " ")
 
 
 def _column_class(values: Sequence[Any]) -> str:
-    if all(_is_number(value) for value in values):
-        return "number"
-    return "short" if all(len(shown(value)) <= SHORT for value in values) else ""
+    return "number" if all(_is_number(value) for value in values) else _if_short(map(shown, values))
+
+
+def _if_short(texts: Iterable[str]) -> str:
+    return "short" if all(len(text) <= SHORT for text in texts) else ""
+
+
+def _unbroken(line: str) -> str:
+    """Escape a command line such that no option is broken after its hyphens."""
+    parts, end = [], 0
+    for option in OPTION.finditer(line):
+        parts += [escape(line[end : option.start()]), f"<span>{escape(option[0])}</span>"]
+        end = option.end()
+    return "".join([*parts, escape(line[end:])])
 
 
 def _class(name: str) -> str:

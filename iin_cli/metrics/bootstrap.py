@@ -42,10 +42,6 @@ class Interval:
         value, low, high = (format(number, spec or ".3f") for number in (self.value, self.low, self.high))
         return f"{value} [{low}, {high}]"
 
-    def separate_from(self, other: Interval) -> bool:
-        """Whether the two intervals do not overlap."""
-        return self.low > other.high or other.low > self.high
-
 
 def bootstrap(
     statistic: Callable[[np.ndarray], float], items: int, seed: int = 0, resamples: int = RESAMPLES

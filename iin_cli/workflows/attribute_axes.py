@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 
 from ..data.folder import open_folder
-from ..data.latents import Latents
 from ..errors import DataError, UsageError
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from ..translator import edit
 from .attributes import Attribute, has_attribute
-from .decoding import in_pieces
 from .grouping import encode_items
 from .opening import OpenTranslator
+from .reading import to_tilde
 
 __all__ = ["AXIS_IMAGES", "Axis", "AxisPart", "axis_from_folders", "axis_from_labels"]
 
@@ -116,22 +115,8 @@ def _drawn(items: np.ndarray, most: int) -> np.ndarray:
 
 def _z_tilde_of(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, report: Reporter) -> Tensor:
     """Encode items, or find their latents, and translate them: float64 (M, N)."""
-    latents = encode_items(opened.open_backbone, dataset, items, device=opened.device, report=report)
-    return _translated(opened, latents, report)
-
-
-def _translated(opened: OpenTranslator, latents: Latents, report: Reporter) -> Tensor:
-    rows = []
-    with report.task("averaging", len(latents.mean), "images") as task:
-        for piece in in_pieces(
-            len(latents.mean),
-            lambda part: torch.from_numpy(latents.mean[part]),
-            lambda z: opened.translator(z)[0],
-            opened.device,
-        ):
-            rows.append(piece.double())
-            task.advance(len(piece))
-    return torch.cat(rows)
+    found = encode_items(opened.open_backbone, dataset, items, device=opened.device, report=report)
+    return to_tilde(opened, torch.from_numpy(np.array(found.mean)), report).double()
 
 
 def _sum(

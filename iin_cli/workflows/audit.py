@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..distributed import choose_device, draw_seed
-from ..errors import ResourceError
 from ..figures.plots import save_figure
 from ..io.rundir import open_run, write_json
 from ..progress import Reporter, Silent, Task
+from .attempts import attempt
 from .audit_conditions import Condition, describe_names, failures, parse_conditions
 from .audit_material import Concept, Subject, distinct_items, gather, given_concepts
 from .audit_parts import Figure, Findings, correlation, informativeness, likelihood, normality, round_trip
@@ -166,15 +166,10 @@ class _Audit:
         )
 
     def _try(self, title: str, names: tuple[str, ...], part: Part, concepts: Sequence[Concept], task: Task) -> None:
-        try:
-            part(self.subject, concepts, self.findings, task)
-        except ResourceError:
-            raise
-        # Whatever stops one part, minutes of work on the others must not be lost.
-        except Exception as error:
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
-            self.findings.skip(names, reason)
-            self.report.warn(f"{title} failed: {reason}")
+        why = attempt(lambda: part(self.subject, concepts, self.findings, task))
+        if why is not None:
+            self.findings.skip(names, why)
+            self.report.warn(f"{title} failed: {why}")
 
     def _save(self, complete: bool) -> None:
         write_json(self.folder / "audit.json", self.result(complete).as_dict())

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..distributed import choose_device, draw_seed
@@ -17,6 +18,7 @@ from ..translator.factors import RESIDUAL
 from .evidence import Evidence, collect_evidence
 from .grouping import as_estimator, find_providers, group, score_concepts
 from .opening import OpenBackbone, open_backbone, open_data
+from .outliers import Dominance, find_dominance, warn_of_dominance
 
 __all__ = ["DimsResult", "estimate", "estimate_dims"]
 
@@ -31,6 +33,7 @@ class DimsResult:
         absent: what Eq 11 would give each concept if its score were 0, the others' as they are.
         calibrated: sizes in proportion to what a concept scores beyond that (`dims.allocate_calibrated`).
         evidence: of each concept, with the score over all pairs.
+        dominance: the few items that make much of the latents' variance, if there are any.
     """
 
     latent_dim: int
@@ -42,10 +45,12 @@ class DimsResult:
     absent: dict[str, int]
     calibrated: dict[str, int]
     evidence: dict[str, Evidence]
+    dominance: Dominance | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        return {**vars(self), "evidence": {name: evidence.as_dict() for name, evidence in self.evidence.items()}}
+        evidence = {name: evidence.as_dict() for name, evidence in self.evidence.items()}
+        return {**vars(self), "evidence": evidence, "dominance": self.dominance and self.dominance.as_dict()}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per factor for a table."""
@@ -104,7 +109,9 @@ def estimate(
     report: Reporter,
 ) -> DimsResult:
     """Score the concepts of `providers` in the latents of `opened`; raises DataError as `grouping.group` does."""
-    table, pairs, _ = group(opened, dataset, providers, seed, device, report)
+    table, pairs, held_out = group(opened, dataset, providers, seed, device, report)
+    dominance = find_dominance(table.mean, np.flatnonzero(~held_out), table.called)
+    warn_of_dominance(dominance, report)
     scores = score_concepts(table, pairs, seed, estimator)
     factors = allocate(scores, table.dim)
     evidence = collect_evidence(table, pairs, seed, estimator, report)
@@ -112,4 +119,4 @@ def estimate(
     calibrated = allocate_calibrated({name: found.excess for name, found in evidence.items()}, table.dim)
     relations: dict[str, str] = {concept.name: concept.relation for concept in pairs}
     scores = {**scores, RESIDUAL: 1.0}
-    return DimsResult(table.dim, factors, scores, relations, estimator, seed, absent, calibrated, evidence)
+    return DimsResult(table.dim, factors, scores, relations, estimator, seed, absent, calibrated, evidence, dominance)

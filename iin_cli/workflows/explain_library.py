@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,15 +15,17 @@ from ..errors import DataError
 from ..figures.explanations import Neighbour
 from ..plugin_api import Dataset
 from ..progress import Reporter
-from .grouping import encode_items
+from .grouping import encode_items, is_encoded
 from .opening import OpenTranslator
 from .reading import to_tilde
 
 __all__ = ["Library", "Space", "open_library"]
 
 Space = Literal["z-tilde", "z"]
-# Rows translated between two words of progress.
-BLOCK = 512
+# Images that are searched where their latents must be made first, which takes a network minutes already.
+UNCACHED = 5000
+# Of cached latents the numbers that are read, 512 MiB: all, but of the very largest datasets.
+MOST_NUMBERS = 2**27
 # Two readings of one image, by file or by dataset, differ by rounding; two images differ by more.
 SAME = 1e-3
 
@@ -35,6 +38,7 @@ class Library:
         items: their numbers in `dataset`, int64 (M,).
         z: latents (M, N).
         rows: what distances are measured between, (M, N): z or z̃.
+        searchable: images of which these were drawn.
     """
 
     opened: OpenTranslator
@@ -42,6 +46,7 @@ class Library:
     items: np.ndarray
     z: Tensor
     rows: Tensor
+    searchable: int
 
     def __len__(self) -> int:
         return len(self.items)
@@ -88,17 +93,32 @@ class Library:
 
 
 def open_library(
-    opened: OpenTranslator, dataset: Dataset, space: Space, most: int, seed: int, report: Reporter
+    opened: OpenTranslator, dataset: Dataset, space: Space, most: int | None, seed: int, report: Reporter
 ) -> Library:
-    """Encode the training images of `dataset` (all of it where it has none), and keep at most `most`, drawn by `seed`.
+    """Encode training images of `dataset` (any of it where it has none), or find what a fit has cached of all of them.
 
-    All are encoded, since that is what a fit has done already: what it cached is used. Raises DataError for no image.
+    Args:
+        most: images at most, drawn by `seed`. None: all where their latents are cached, else 5,000.
+
+    Raises DataError for no image.
     """
-    items = np.asarray(dataset.splits["train"])
-    items = items if len(items) else np.arange(len(dataset.sources))
-    if not len(items):
+    everything = np.asarray(dataset.splits["train"])
+    everything = everything if len(everything) else np.arange(len(dataset.sources))
+    if not len(everything):
         raise DataError(f"{dataset.name} has no image to compare with")
-    found = encode_items(opened.open_backbone, dataset, items, device=opened.device, report=report)
-    kept = np.sort(np.random.default_rng(seed).permutation(len(items))[:most])
-    z = torch.from_numpy(np.array(found.mean[kept]))
-    return Library(opened, dataset, items[kept], z, z if space == "z" else to_tilde(opened, z, report))
+    there = is_encoded(opened.open_backbone, dataset, everything)
+    bound = MOST_NUMBERS // opened.factors.dim if there else UNCACHED
+    kept = np.sort(np.random.default_rng(seed).permutation(len(everything))[: bound if most is None else most])
+    if most is None and len(kept) < len(everything):
+        why = "" if there else ", since their latents are not cached"
+        report.note(
+            f"{len(kept):,} of {len(everything):,} training images of {Path(dataset.name).name} are searched, "
+            f"drawn by seed {seed}{why}; --search says how many"
+        )
+    items = everything[kept]
+    found = encode_items(
+        opened.open_backbone, dataset, everything if there else items, device=opened.device, report=report
+    )
+    z = torch.from_numpy(np.array(found.mean[kept] if there else found.mean))
+    rows = z if space == "z" else to_tilde(opened, z, report)
+    return Library(opened, dataset, items, z, rows, len(everything))

@@ -51,6 +51,7 @@ class FitResult:
         rows_per_second: latents through the optimiser, per second of optimisation.
         plan: everything inferred.
         cost: what the fit was estimated to take, as `plan.Cost` says it.
+        dominance: the few latents that make much of the variance, where dimensions were inferred from it.
     """
 
     checkpoint: str | None
@@ -59,6 +60,7 @@ class FitResult:
     plan: dict[str, Any]
     seed: int
     cost: dict[str, Any] = field(default_factory=dict)
+    dominance: dict[str, Any] | None = None
     parameters: int | None = None
     steps: int = 0
     best_step: int = 0
@@ -153,7 +155,14 @@ def fit_translator(
         error = attachment.decode_error if attachment is not None else None
         report.note(cost.sentence(plan.steps))
         inferred = FitResult(
-            None, factors.dims, material.scores, plan.as_dict(), seed, cost=cost.as_dict(), decode_error=error
+            None,
+            factors.dims,
+            material.scores,
+            plan.as_dict(),
+            seed,
+            cost=cost.as_dict(),
+            dominance=material.dominance and material.dominance.as_dict(),
+            decode_error=error,
         )
         if folder is None:
             return inferred

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ..progress import Reporter
 from ..registry import find
 from ..translator.dims import Estimator, score
 from .opening import OpenBackbone
+from .outliers import names_of_rows, variant_of
 
 __all__ = [
     "ConceptPairs",
@@ -31,6 +32,7 @@ __all__ = [
     "group",
     "grouped",
     "held_out_mask",
+    "is_encoded",
     "score_concepts",
 ]
 
@@ -42,10 +44,13 @@ HELD_OUT_SEED = 20200614
 
 
 class LatentTable:
-    """Latents of all rows, kept where they lie: rows are numbered through the blocks."""
+    """Latents of all rows, kept where they lie: rows are numbered through the blocks.
 
-    def __init__(self, blocks: Sequence[Latents]) -> None:
-        self.blocks = list(blocks)
+    `called` says what to call the item in a row, in a message.
+    """
+
+    def __init__(self, blocks: Sequence[Latents], called: Callable[[int], str] = "row {}".format) -> None:
+        self.blocks, self.called = list(blocks), called
         self.offsets = np.cumsum([0, *(len(block.mean) for block in self.blocks)])
         self.dim = int(self.blocks[0].mean.shape[1])
         self.stochastic = all(block.log_variance is not None for block in self.blocks)
@@ -141,13 +146,14 @@ def group(
         )
     groups = grouped(dataset, indices, providers, circumstances(opened, seed, device, report))
     blocks, rows_of = [encode_items(opened, dataset, indices, device=device, report=report)], {}
-    start, row_indices = len(indices), [indices]
+    start, row_indices, variants = len(indices), [indices], [""]
     for provider, own in zip(providers, groups, strict=True):
         for variant in np.unique(own.variants[own.variants != 0]):
             items = own.indices[own.variants == variant]
             blocks.append(encode_items(opened, dataset, items, provider, int(variant), device=device, report=report))
             rows_of[provider.concept, int(variant)] = start
             row_indices.append(items)
+            variants.append(variant_of(provider, int(variant)))
             start += len(items)
     sources = dataset.sources[np.concatenate(row_indices)]
     held_out = held_out_mask(sources)
@@ -155,7 +161,7 @@ def group(
         _pairs(provider, own, _rows(provider, own, indices, rows_of), held_out, sources, report)
         for provider, own in zip(providers, groups, strict=True)
     ]
-    return LatentTable(blocks), pairs, held_out
+    return LatentTable(blocks, names_of_rows(dataset, row_indices, variants)), pairs, held_out
 
 
 def circumstances(opened: OpenBackbone, seed: int, device: torch.device | str, report: Reporter) -> Circumstances:
@@ -173,6 +179,11 @@ def grouped(
     return [provider.groups(dataset, indices, circumstances.seed) for provider in providers]
 
 
+def is_encoded(opened: OpenBackbone, dataset: Dataset, indices: np.ndarray) -> bool:
+    """Say whether `encode_items` of exactly these items, as they are, was done before and is kept."""
+    return latents.is_cached(_identity(opened, dataset, indices, None, 0))
+
+
 def encode_items(
     opened: OpenBackbone,
     dataset: Dataset,
@@ -185,16 +196,6 @@ def encode_items(
 ) -> Latents:
     """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once."""
     size, interpolation = opened.backbone.image_size, opened.backbone.interpolation
-    rendering = f"{provider.fingerprint}/{variant}" if provider is not None and variant else "identity"
-    identity = {
-        "backbone": opened.sha256,
-        "layer": opened.layer,
-        "data": dataset.fingerprint,
-        "items": latents.index_digest(indices),
-        "rendering": rendering,
-        "size": size,
-        "interpolation": interpolation,
-    }
 
     def read(positions: np.ndarray) -> np.ndarray:
         if provider is None:
@@ -203,7 +204,7 @@ def encode_items(
 
     name = dataset.name if variant == 0 or provider is None else f"{dataset.name}, {provider.concept}"
     return latents.cached(
-        identity,
+        _identity(opened, dataset, indices, provider, variant),
         len(indices),
         read,
         opened.backbone.posterior,
@@ -213,6 +214,21 @@ def encode_items(
         description=f"encoding {Path(name).name}",
         called=lambda position: dataset.path(int(indices[position])),
     )
+
+
+def _identity(
+    opened: OpenBackbone, dataset: Dataset, indices: np.ndarray, provider: ConceptProvider | None, variant: int
+) -> dict[str, Any]:
+    """Return everything that decides the latents of items."""
+    return {
+        "backbone": opened.sha256,
+        "layer": opened.layer,
+        "data": dataset.fingerprint,
+        "items": latents.index_digest(indices),
+        "rendering": f"{provider.fingerprint}/{variant}" if provider is not None and variant else "identity",
+        "size": opened.backbone.image_size,
+        "interpolation": opened.backbone.interpolation,
+    }
 
 
 def score_concepts(

@@ -14,15 +14,13 @@ from torch import Tensor, nn
 
 from ..data.latents import as_images
 from ..errors import DataError, UsageError
+from ..feature_maps import averaged_axes
 from ..io.atomic import as_write_error
 from ..io.paths import cache_dir
 from ..plugin_api import Backbone
 from ..progress import Task
 
-__all__ = ["FLAT_LIMIT", "LayerFeatures", "pooled", "read_layers"]
-
-# As where the network is cut behind one layer: what is larger is averaged over its map.
-FLAT_LIMIT = 4096
+__all__ = ["LayerFeatures", "read_layers"]
 
 
 class LayerFeatures:
@@ -57,18 +55,6 @@ def read_layers(
             yield LayerFeatures(Path(folder), _write(backbone, modules, batches, device, task, Path(folder)))
     except OSError as error:
         raise as_write_error(cache_dir(), error) from error
-
-
-def pooled(value: Tensor) -> Tensor:
-    """Turn what a layer gives, (B, …), into float32 (B, N): flat, or where N were above 4,096 averaged over its map.
-
-    The channels stay: the first axis of a square map (C, S, S), else the last, of (S, S, C) or of tokens (T, C).
-    """
-    shape = value.shape[1:]
-    if shape.numel() <= FLAT_LIMIT or len(shape) < 2:
-        return value.flatten(1).float()
-    channels = 1 if len(shape) == 3 and shape[1] == shape[2] else len(shape)
-    return value.float().mean([axis for axis in range(1, value.ndim) if axis != channels])
 
 
 def _modules(backbone: Backbone, layers: Sequence[str]) -> dict[str, nn.Module]:
@@ -110,8 +96,9 @@ def _write(
 
 
 def _keep(seen: dict[str, Tensor], layer: str, value: Tensor) -> None:
+    averaged = averaged_axes(value.shape[1:])
     # Copied at once, since the next layer may work in place; of several uses the last one stays.
-    seen[layer] = pooled(value).clone()
+    seen[layer] = (value.float().mean(averaged) if averaged else value.flatten(1).float()).clone()
 
 
 def _file(folder: Path, place: int) -> Path:

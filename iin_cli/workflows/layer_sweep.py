@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from .evidence import Evidence, thin, weigh
 from .grouping import PIXELS_AT_ONCE, as_estimator, circumstances, find_providers, grouped
 from .layer_features import LayerFeatures, read_layers
 from .opening import OpenBackbone, open_backbone, open_data
+from .outliers import Dominance, find_dominance, names_of_rows, variant_of
 from .outputs import open_output
 
 __all__ = ["LayerSweep", "sweep_layers"]
@@ -41,6 +42,7 @@ class LayerSweep:
         out: the folder or file written.
         widths: of each layer's latent, in the order of computation.
         evidence: layer -> concept -> evidence; `failed`: layer -> concept -> why it could not be scored.
+        dominance: layer -> the few items that make much of the variance, of layers where there are such.
     """
 
     out: str
@@ -52,6 +54,7 @@ class LayerSweep:
     widths: dict[str, int]
     evidence: dict[str, dict[str, Evidence]]
     failed: dict[str, dict[str, str]]
+    dominance: dict[str, Dominance]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -60,7 +63,8 @@ class LayerSweep:
             for layer, concepts in self.evidence.items()
         }
         # As a list too: JSON objects have no order that a reader must keep.
-        return {**vars(self), "layers": list(self.widths), "evidence": evidence}
+        dominance = {layer: found.as_dict() for layer, found in self.dominance.items()}
+        return {**vars(self), "layers": list(self.widths), "evidence": evidence, "dominance": dominance}
 
     def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """Return (title, rows): one row per layer and concept."""
@@ -120,7 +124,7 @@ def sweep_layers(
     dataset = open_data(data, opened.data, data_root, report)
     items, renderings = _choose(opened, dataset, providers, n, seed, where, report)
     with open_output(out, f"layers-{opened.backbone.name}", (".png", ".json"), "a plot") as (place, is_file):
-        sweep = LayerSweep(str(place), opened.source, dataset.name, n, seed, kind, {}, {}, {})
+        sweep = LayerSweep(str(place), opened.source, dataset.name, n, seed, kind, {}, {}, {}, {})
         png, table = _files(place, is_file)
         batches = _batches(opened, dataset, renderings)
         total = sum(len(indices) for _, _, indices in renderings)
@@ -128,7 +132,12 @@ def sweep_layers(
             report.task("reading layers", total, "images") as task,
             read_layers(opened.backbone, layers, batches, where, task) as features,
         ):
-            _score(features, items, sweep, kind, table, report)
+            called = names_of_rows(
+                dataset,
+                [indices for _, _, indices in renderings],
+                [variant_of(provider, variant) for provider, variant, _ in renderings],
+            )
+            _score(features, items, sweep, kind, called, table, report)
         if png is not None:
             names = [concept.name for concept in items]
             title = f"{opened.backbone.name} on {Path(dataset.name).name}: {n} items per concept"
@@ -198,10 +207,11 @@ def _score(
     items: Sequence[_Items],
     sweep: LayerSweep,
     estimator: Estimator,
+    called: Callable[[int], str],
     table: Path | None,
     report: Reporter,
 ) -> None:
-    """Weigh every concept at every layer; `table` has what is known after each."""
+    """Weigh every concept at every layer; `table` has what is known after each. `called` names rows of features."""
     before, same = None, ""
     with report.task("weighing concepts", len(features.widths), "layers") as task:
         for layer, width in features.widths.items():
@@ -210,19 +220,35 @@ def _score(
             # The last part of a block gives what the block gives.
             if before is not None and np.array_equal(values, before):
                 sweep.evidence[layer] = dict(sweep.evidence[same])
-                sweep.failed.update({layer: sweep.failed[same]} if same in sweep.failed else {})
+                for kept in (sweep.failed, sweep.dominance):
+                    kept.update({layer: kept[same]} if same in kept else {})
             else:
-                _score_layer(layer, values, items, sweep, estimator, report)
+                _score_layer(layer, values, items, sweep, estimator, called, report)
             before, same = values, layer
             if table is not None:
                 write_json(table, sweep.as_dict())
             task.advance()
+    if sweep.dominance:
+        layer = max(sweep.dominance, key=lambda name: sweep.dominance[name].share)
+        report.warn(
+            f"the scores of {len(sweep.dominance)} of {len(sweep.widths)} layers are dominated by few items; "
+            f"{layer}: {sweep.dominance[layer]}"
+        )
 
 
 def _score_layer(
-    layer: str, values: np.ndarray, items: Sequence[_Items], sweep: LayerSweep, estimator: Estimator, report: Reporter
+    layer: str,
+    values: np.ndarray,
+    items: Sequence[_Items],
+    sweep: LayerSweep,
+    estimator: Estimator,
+    called: Callable[[int], str],
+    report: Reporter,
 ) -> None:
     z = torch.from_numpy(values)
+    dominance = find_dominance(lambda rows: z[rows], np.arange(len(z)), called)
+    if dominance is not None:
+        sweep.dominance[layer] = dominance
     sweep.evidence[layer] = {}
     for own in items:
         try:

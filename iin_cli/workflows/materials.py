@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import UsageError, nearest
@@ -15,8 +16,9 @@ from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter
 from ..translator.dims import Estimator, allocate, complete
 from ..translator.factors import RESIDUAL, Factors
-from .grouping import group, score_concepts
+from .grouping import LatentTable, group, score_concepts
 from .opening import OpenBackbone, describe_data
+from .outliers import Dominance, find_dominance, warn_of_dominance
 from .pair_files import PairFile, held_out_rows, split_pairs
 from .pair_streams import FixedPairs, FreshPairs, PairStream, SingleRows
 
@@ -28,7 +30,10 @@ HELD_OUT_PAIRS, HELD_OUT_PAIRS_WIDE = 2048, 512
 
 @dataclass(frozen=True)
 class Material:
-    """What a fit works on; `stream` makes the pairs once factors, batch and seed are known."""
+    """What a fit works on; `stream` makes the pairs once factors, batch and seed are known.
+
+    `dominance` is of the latents that were scored: the few that make much of their variance, if there are any.
+    """
 
     dim: int
     rows: int
@@ -37,6 +42,7 @@ class Material:
     stochastic: bool
     provenance: dict[str, Any]
     stream: Callable[[Factors, TranslatorPlan, int], PairStream]
+    dominance: Dominance | None = None
 
 
 def from_images(
@@ -57,6 +63,7 @@ def from_images(
     table, pairs, held_out = group(opened, dataset, providers, seed, device, report)
     _warn_of_few(f"{dataset.name} gives {len(table)} latents", len(table), table.dim, report)
     scores = score_concepts(table, pairs, seed, estimator) if pairs and not dims else {}
+    dominance = _dominance(table, np.flatnonzero(~held_out), report) if scores else None
 
     def stream(factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
         held = _held_out_count(table.dim)
@@ -66,7 +73,7 @@ def from_images(
 
     provenance = {"backbone": opened.provenance, "data": describe_data(dataset, root)}
     relations = {concept.name: concept.relation for concept in pairs}
-    return Material(table.dim, len(table), relations, scores, table.stochastic, provenance, stream)
+    return Material(table.dim, len(table), relations, scores, table.stochastic, provenance, stream, dominance)
 
 
 def from_file(file: PairFile, dims: Mapping[str, int] | None, estimator: Estimator, report: Reporter) -> Material:
@@ -89,7 +96,8 @@ def from_file(file: PairFile, dims: Mapping[str, int] | None, estimator: Estimat
         "data": {"name": str(file.path.resolve()), "root": None, "fingerprint": file.sha256},
     }
     relations, scores = file.relations, {} if dims else file.scores(estimator)
-    return Material(file.dim, file.rows, relations, scores, False, provenance, stream)
+    dominance = _dominance(file.table, np.arange(file.rows), report) if scores else None
+    return Material(file.dim, file.rows, relations, scores, False, provenance, stream, dominance)
 
 
 def size_factors(material: Material, dims: Mapping[str, int] | None, plan: TranslatorPlan) -> Factors:
@@ -110,6 +118,12 @@ def size_factors(material: Material, dims: Mapping[str, int] | None, plan: Trans
     else:
         sizes = allocate(material.scores, material.dim)
     return Factors.of(sizes, {name: plan.sigmas.get(name, plan.sigma) for name in sizes}, material.relations)
+
+
+def _dominance(table: LatentTable, rows: np.ndarray, report: Reporter) -> Dominance | None:
+    found = find_dominance(table.mean, rows, table.called)
+    warn_of_dominance(found, report)
+    return found
 
 
 def _held_out_count(dim: int) -> int:

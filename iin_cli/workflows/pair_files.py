@@ -62,7 +62,13 @@ class PairFile:
     @property
     def table(self) -> LatentTable:
         """All latents, one part after the other."""
-        return LatentTable([Latents(part, None) for part in self.parts])
+        names = ("z_a", "z_b") if len(self.parts) == 2 else ("z",)
+
+        def called(row: int) -> str:
+            part, own = divmod(row, len(self.parts[0]))
+            return f"row {own} of {names[part]}"
+
+        return LatentTable([Latents(part, None) for part in self.parts], called)
 
     @property
     def relations(self) -> dict[str, Relation]:

@@ -17,9 +17,10 @@ from ..io.atomic import write_text
 from ..io.rundir import new_file
 from ..progress import Reporter, Silent, Task
 from ..registry import names
+from .attempts import attempt
 from .inputs import recorded_data, split_items
 from .opening import open_data, open_translator
-from .report_sections import SECTIONS, attempt, glance
+from .report_sections import SECTIONS, glance
 from .report_subject import Subject
 
 __all__ = ["ReportResult", "report"]

@@ -8,25 +8,38 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..errors import DataError, IinError, ResourceError
-from ..figures.page import Bar, Block, Commands, Facts, Failure, Heading, Picture, Table, Text, picture_of
+from ..errors import DataError
+from ..figures.page import Bar, Block, Commands, Facts, Failure, Heading, Picture, Pictures, Table, Text, picture_of
+from ..figures.plots import save_figure
 from ..metrics.bootstrap import FEW_ITEMS, Interval
 from ..translator.dims import allocate, allocate_calibrated
 from ..translator.factors import RESIDUAL
-from .audit import audit
+from .attempts import attempt
+from .audit import AuditResult, audit
+from .audit_tables import draw_matrices
 from .estimate_dims import estimate
 from .evidence import Evidence
 from .explain import explain
 from .grouping import MOST_NEEDED, find_providers
 from .info import describe
 from .report_subject import PartOfData, Subject
+from .report_words import (
+    AUDIT_PARTS,
+    OUTCOME,
+    SIZES,
+    SWAPPED,
+    of_audit_figures,
+    of_explanations,
+    of_glance,
+    of_responses,
+    of_walk,
+    plain,
+)
 from .respond import respond
 from .swap import swap
 from .walk import walk
 
-__all__ = ["SECTIONS", "attempt", "glance"]
+__all__ = ["SECTIONS", "glance"]
 
 # Images a side of a swap grid, walks of each factor, images explained, and edits of each factor of these.
 GRID, WALKS, EXPLAINED, EDITS = 7, 4, 3, 16
@@ -54,7 +67,8 @@ def interpreted(subject: Subject) -> list[Block]:
         {"factor": each.name, "dimensions": each.dim, "learned from": relations[each.relation], "sigma": each.sigma}
         for each in opened.factors
     ]
-    return [Facts(network), Bar(opened.factors.dims, RESIDUAL), Table("Factors", rows)]
+    said = Text("sigma: how alike the fit took the factor to be in the two images of a pair that share it.", "soft")
+    return [Facts(network), Bar(opened.factors.dims, RESIDUAL), Table("Factors", rows), said]
 
 
 def sizes(subject: Subject) -> list[Block]:
@@ -69,11 +83,7 @@ def sizes(subject: Subject) -> list[Block]:
     if not found:
         raise DataError("; ".join(f"{name}: {why}" for name, why in failed.items()) or "the translator has no concepts")
     blocks: list[Block] = [
-        Text(
-            "The score is the share of the features’ variance that pairs of the concept have in common. Beside it: "
-            "what a concept scores that is not there, and the dimensions that Equation 11 gives for the score and for "
-            "the ends of its 95 % interval. Calibrated sizes leave out what any concept would get."
-        ),
+        Text(SIZES),
         Table(f"Sizes, from {len(part.splits['train']):,} training images", _size_rows(subject, found)),
     ]
     blocks += [Failure(name, why) for name, why in failed.items()]
@@ -93,7 +103,7 @@ def walks(subject: Subject) -> list[Block]:
     for number, (mode, moved, title) in enumerate(kinds):
         file = subject.folder / f"walk-{number}.png"
         options = {"out": file, "n": WALKS, **subject.where()}
-        said = _said_of_walk(moved, drawn)
+        said = of_walk(moved, drawn)
         blocks.append(Heading(title))
         blocks += _picture(
             " ".join(["the walk of", *(moved or ["all factors"])]),
@@ -101,7 +111,8 @@ def walks(subject: Subject) -> list[Block]:
             file,
             f"{WALKS} walks. {said}",
             said,
-            plot=not drawn,
+            # Of a line between images the letters say which row is which.
+            plot=not drawn or not moved,
         )
         words = [word for name in moved for word in ("--factor", name)]
         lines.append(
@@ -113,23 +124,18 @@ def walks(subject: Subject) -> list[Block]:
 def responses(subject: Subject) -> list[Block]:
     """Measure how much the answer owes to every factor, beside random subspaces of its size."""
     folder = subject.folder / "respond"
-    # A point of a walk is drawn by a decoder at the price of many that are classified by one layer.
-    count = subject.n if subject.classes is not None else max(FEW_ITEMS, subject.n // 4)
+    # An image goes once through T in an audit, and a hundred times here; what is drawn costs still more.
+    count = max(FEW_ITEMS, 2 * subject.n // 5 if subject.classes is not None else subject.n // 4)
     result = respond(subject.translator, (), folder, n=count, **subject.where())
-    answers = "predictions" if subject.classes is not None else "drawn images"
     for each in result.factors:
         name, main = next(iter(each.overall.items()))
         subject.glance.setdefault(each.name, {}).update(
             {
-                name.replace("_", " "): f"{main.factor:.3g}",
-                "of a random subspace": f"{main.control:.3g}",
+                name.replace("_", " "): f"{main.factor:.2g}",
+                "by chance": f"{main.control:.2g}",
                 "moves the answer": main.verdict,
             }
         )
-    intro = Text(
-        f"How far the {answers} move while one factor of {result.images} images wanders. A larger factor moves more "
-        "whatever it means: the control is a random subspace of the same size."
-    )
     figure = picture_of(
         folder / "respond.png",
         f"Violin plots, one row per factor ({', '.join(each.name for each in result.factors)}): the factor's walks "
@@ -139,7 +145,7 @@ def responses(subject: Subject) -> list[Block]:
     )
     failed = [Failure(name, why) for name, why in result.failed.items()]
     line = subject.command("respond", "--n", count, out="respond")
-    return [intro, figure, *_tables(result.tables()), *failed, Commands([line], MADE_AGAIN)]
+    return [Text(of_responses(result)), figure, *_tables(result.tables()), *failed, Commands([line], MADE_AGAIN)]
 
 
 def audited(subject: Subject) -> list[Block]:
@@ -148,17 +154,18 @@ def audited(subject: Subject) -> list[Block]:
     result = audit(subject.translator, n=subject.n, out=folder, **subject.where())
     for name in subject.concepts:
         seen = subject.glance.setdefault(name, {})
-        for key, column in (("information", "known from its factor"), ("leakage", "known from the residual")):
+        for key, column in (("information", "known from it"), ("leakage", "known from the residual")):
             figure = result.figures.get(f"{key}.{name}")
-            seen[column] = f"{figure.interval:.3g}" if figure is not None else "–"
+            seen[column] = f"{figure.interval:.2g}" if figure is not None else None
     blocks: list[Block] = [
         Text(f"Measured on {result.n} images of {result.data}; in brackets the 95 % interval over images.")
     ]
-    if (folder / "audit.png").is_file():
-        said = "Heat maps of concepts by factors; a good translator is strong on the diagonal and weak off it."
-        blocks.append(picture_of(folder / "audit.png", f"{said} The tables give the figures.", said, plot=True))
-    line = subject.command("audit", "--n", subject.n, out="audit")
-    return [*blocks, *_tables(result.tables()), Commands([line], MADE_AGAIN)]
+    blocks += _matrices(result, folder)
+    for title, rows in result.tables():
+        said = AUDIT_PARTS.get(title)
+        table = Table(_capital(title), of_audit_figures(subject.opened.factors, rows) if title == "figures" else rows)
+        blocks += [table, Text(said, "soft")] if said else [table]
+    return [*blocks, Commands([subject.command("audit", "--n", subject.n, out="audit")], MADE_AGAIN)]
 
 
 def provenance(subject: Subject) -> list[Block]:
@@ -183,8 +190,9 @@ def provenance(subject: Subject) -> list[Block]:
     ]
     training = {key: str(value) if key == "seed" else value for key, value in (info.training or {}).items()}
     if training:
-        plan = {key.replace("_", " "): _plain(value) for key, value in sorted(training.items())}
-        blocks += [Heading("The fit: its plan and its outcome"), Facts(plan)]
+        plan = {key.replace("_", " "): plain(training[key]) for key in sorted(training) if key not in OUTCOME}
+        outcome = {words: plain(training[key]) for key, words in OUTCOME.items() if key in training}
+        blocks += [Heading("The fit: what came of it"), Facts(outcome), Heading("The fit: its plan"), Facts(plan)]
     blocks += [
         Heading("The commands that reproduce it"),
         Text("This page:"),
@@ -213,28 +221,18 @@ SECTIONS: tuple[tuple[str, Callable[[Subject], list[Block]]], ...] = (
 )
 
 
-def attempt(work: Callable[[], object]) -> str | None:
-    """Do `work`; return why it failed, in one line, or None. A full disk ends everything."""
-    try:
-        work()
-    except ResourceError:
-        raise
-    except IinError as error:
-        return " ".join(str(error).split())
-    # Whatever stops one part, the minutes spent on the others must not be lost.
-    except Exception as error:
-        return " ".join(f"{type(error).__name__}: {error}".split())
-    return None
-
-
 def glance(subject: Subject) -> list[Block]:
     """Return what the sections found of each factor in one table; nothing where none found anything."""
     rows = [
-        {"factor": name, "dimensions": dim, **subject.glance[name]}
+        {"factor": name, "dims": dim, **subject.glance[name]}
         for name, dim in subject.opened.factors.dims.items()
         if name in subject.glance
     ]
-    return [Table("At a glance", rows)] if rows else []
+    if not rows:
+        return []
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    said = of_glance(subject.classes is None, columns)
+    return [Table("At a glance", rows), *([Text(said, "soft")] if said else [])]
 
 
 def _weighed(subject: Subject, part: PartOfData, name: str) -> dict[str, Evidence]:
@@ -283,12 +281,7 @@ def _dims_command(subject: Subject) -> str:
 
 
 def _swaps(subject: Subject) -> list[Block]:
-    blocks: list[Block] = [
-        Text(
-            "Every image in the left column is given one factor of every image in the top row, and is drawn again; "
-            "all other factors stay its own."
-        )
-    ]
+    blocks: list[Block] = [Text(SWAPPED)]
     count, lines = GRID, []
     for number, name in enumerate(subject.opened.factors.names):
         file = subject.folder / f"swap-{number}.png"
@@ -309,34 +302,39 @@ def _explanations(subject: Subject) -> list[Block]:
     folder, search = subject.folder / "explain", min(5000, 10 * subject.n)
     options = {"n": EXPLAINED, "sources": EDITS, "search": search}
     result = explain(subject.translator, (), folder, **options, **subject.where())
-    blocks: list[Block] = [
-        Text(
-            f"A classifier draws nothing: beside each edit stand the most similar of {result.searched:,} real training "
-            f"images. Each factor was taken from {result.sources} other images, one at a time, and left all others as "
-            "they are; intervals are over these."
-        )
-    ]
+    blocks: list[Block] = [Text(of_explanations(result))]
     for figure, image, (title, rows) in zip(result.figures, result.images, result.tables(), strict=True):
-        said = f"{title}: the image, its edits by factor, what they do to the predictions, and the nearest real images."
+        said = "The image, its edits by factor, the nearest real images, and what the edits do to the predictions."
         blocks += [
             Heading(title),
-            picture_of(folder / figure, f"{said} The table below gives the figures.", said, plot=True),
+            picture_of(folder / figure, f"{title}. {said} The table below gives the figures.", said, plot=True),
             Table(f"Edits of {Path(image['image']).name}", rows),
         ]
     words = [word for key, value in options.items() for word in (f"--{key}", value)]
     return [*blocks, Commands([subject.command("explain", *words, out="explain")], MADE_AGAIN)]
 
 
-def _said_of_walk(moved: Sequence[str], drawn: bool) -> str:
-    if not moved:
-        return "All factors move at once, in a straight line from one image to another."
-    name = " and ".join(moved)
-    if drawn:
-        return f"Only {name} moves, at random about its mean (Equation 17); each row starts from another image."
-    return (
-        f"Log-probabilities of the classes while only {name} moves, at random about its mean (Equation 17); the "
-        "squares below say what is predicted."
-    )
+def _matrices(result: AuditResult, folder: Path) -> list[Block]:
+    """Draw the audit's matrices one by one, which fit a phone where all in a row would not."""
+    said = {
+        "correlation": "Correlation in pairs of a concept, by factor",
+        "swap": "What becomes of a concept when a factor is swapped",
+        "information": "Information of a factor on a concept",
+    }
+    kinds = {"transfer": "swap", "preservation": "swap", "leakage": "information"}
+    pictures = []
+    for kind, caption in said.items():
+        of_kind = {
+            name: figure
+            for name, figure in result.figures.items()
+            if kinds.get(name.partition(".")[0], name.partition(".")[0]) == kind
+        }
+        plot = draw_matrices(tuple(result.factors), of_kind)
+        if plot is not None:
+            save_figure(folder / f"{kind}.png", plot)
+            alt = f"Heat map. {caption}. The tables give the figures."
+            pictures.append(picture_of(folder / f"{kind}.png", alt, f"{caption}.", plot=True))
+    return [Pictures(pictures)] if pictures else []
 
 
 def _picture(
@@ -360,7 +358,11 @@ def _unless_all_failed(blocks: list[Block]) -> list[Block]:
 
 
 def _tables(tables: Sequence[tuple[str, Sequence[dict[str, Any]]]]) -> list[Block]:
-    return [Table(title[:1].upper() + title[1:], rows) for title, rows in tables]
+    return [Table(_capital(title), rows) for title, rows in tables]
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _safe(*words: str) -> str:
@@ -370,11 +372,3 @@ def _safe(*words: str) -> str:
 
 def _range(found: Interval) -> str:
     return f"{found.low:.3g} … {found.high:.3g}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return ", ".join(map(str, value)) or None
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {entry}" for key, entry in value.items()) or None
-    return value.item() if isinstance(value, np.generic) else value

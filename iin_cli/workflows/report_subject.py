@@ -42,7 +42,7 @@ class Subject:
     seed: int
     folder: Path
     report: Reporter
-    glance: dict[str, dict[str, str]] = field(default_factory=dict)
+    glance: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
     @property
     def translator(self) -> Path:

@@ -11,6 +11,7 @@ def test_an_image_is_explained(files, command_line, tmp_path):
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert (found["out"], found["sources"], found["searched"]) == ("why", 4, 30)
+    assert found["searchable"] > 1000
     assert set(found["images"][0]["factors"]) == {"digit", "color", "residual"}
     assert sorted(file.name for file in (tmp_path / "why").iterdir()) == ["explain.json", "explain.png"]
 

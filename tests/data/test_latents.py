@@ -60,6 +60,16 @@ def test_every_item_is_encoded_once():
     assert encoder.seen == 2 * len(IMAGES)
 
 
+def test_what_was_encoded_to_its_end_is_known_to_be_there():
+    assert not latents.is_cached({"a": 1})
+    with pytest.raises(DataError):
+        encode(Encoder(break_at=9))
+    assert not latents.is_cached({"a": 1})
+    encode(Encoder())
+    assert latents.is_cached({"a": 1})
+    assert not latents.is_cached({"a": 2})
+
+
 def test_a_latent_that_is_not_finite_is_named(cache):
     with pytest.raises(DataError, match=r"mean that is not finite for item 6$"):
         encode(Encoder(break_at=6))

@@ -11,7 +11,20 @@ import pytest
 from PIL import Image
 
 from iin_cli.figures import page as module
-from iin_cli.figures.page import Bar, Commands, Facts, Failure, Heading, Picture, Section, Table, Text, page, picture_of
+from iin_cli.figures.page import (
+    Bar,
+    Commands,
+    Facts,
+    Failure,
+    Heading,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Text,
+    page,
+    picture_of,
+)
 
 HOSTILE = """<script>alert(1)</script>"'&"""
 STYLE = Path(module.__file__).with_name("page.css").read_text(encoding="utf-8")
@@ -20,6 +33,11 @@ STYLE = Path(module.__file__).with_name("page.css").read_text(encoding="utf-8")
 def parsed(text):
     """Parse a page; it is written so that an XML parser, which forgives nothing, reads it too."""
     return ElementTree.fromstring(text.removeprefix("<!DOCTYPE html>"))
+
+
+def of_block(block):
+    """Parse one block."""
+    return ElementTree.fromstring(f"<div>{block.html('t')}</div>")
 
 
 def png(width, height, noisy=False):
@@ -43,6 +61,7 @@ def whole():
         Commands([HOSTILE]),
         Bar({HOSTILE: 1, "residual": 3}, "residual"),
         Picture(png(4, 4), "png", (4, 4), HOSTILE, HOSTILE),
+        Pictures([Picture(png(4, 4), "png", (4, 4), HOSTILE, HOSTILE)] * 2),
     ]
     return page(HOSTILE, blocks, [Section(HOSTILE, blocks), Section("again", blocks)])
 
@@ -66,17 +85,47 @@ def test_ids_are_unique_and_all_that_is_referred_to_is_there(whole):
 
 def test_a_table_shows_numbers_right_and_what_is_missing_as_a_dash():
     rows = [{"name": "a", "x": 0.123456, "note": "short"}, {"name": "b", "x": float("nan"), "note": "long " * 20}]
-    table = ElementTree.fromstring(Table("title", rows).html("t")).find("table")
+    found = of_block(Table("title", rows))
+    table = next(found.iter("table"))
     assert [head.get("class") for head in table.iter("th") if head.get("scope") == "col"] == ["short", "number", None]
-    cells = [[cell.text for cell in row] for row in table.find("tbody")]
+    cells = [["".join(cell.itertext()) for cell in row] for row in table.find("tbody")]
     assert cells[0] == ["a", "0.1235", "short"]
     assert cells[1][1] == "–"
-    assert table.find("caption").text == "title"
+    assert (found.find("p").text, found.find("p").get("id"), table.get("aria-labelledby")) == ("title", "t", "t")
 
 
 def test_rows_may_lack_columns():
-    table = ElementTree.fromstring(Table("t", [{"a": 1}, {"a": 2, "b": "x"}]).html("t")).find("table")
-    assert [[cell.text for cell in row] for row in table.find("tbody")] == [["1", "–"], ["2", "x"]]
+    table = next(of_block(Table("t", [{"a": 1}, {"a": 2, "b": "x"}])).iter("table"))
+    assert [["".join(cell.itertext()) for cell in row] for row in table.find("tbody")] == [["1", "–"], ["2", "x"]]
+
+
+@pytest.mark.parametrize(("columns", "rows", "kinds"), [(3, 2, "whole"), (4, 6, "stack whole"), (4, 17, "")])
+def test_a_wide_table_of_few_rows_is_stacked_on_a_phone_and_each_cell_says_what_it_is(columns, rows, kinds):
+    found = of_block(Table("t", [{f"a_{column}": 1 for column in range(columns)}] * rows))
+    assert found.find("div").get("class").split() == ["scroll", *kinds.split()]
+    labels = [cell.get("data-label") for cell in next(found.iter("tbody"))[0].iter("td")]
+    assert labels == [f"a {column}" for column in range(1, columns)]
+    # A browser takes no stacked table for a table unless it is told so.
+    roles = {element.tag: element.get("role") for element in found.iter() if element.tag in ("table", "tr", "td")}
+    assert roles == {"table": "table", "tr": "row", "td": "cell"}
+
+
+def test_a_table_with_sentences_is_stacked_however_long():
+    found = of_block(Table("t", [{"a": 1, "b": 2, "c": 3, "why": "because " * 5}] * 30))
+    assert found.find("div").get("class") == "scroll stack"
+
+
+def test_a_command_line_is_whole_and_its_options_are_not_broken():
+    line = "iin swap -t 'a -b' --max-seconds 3 --out x-y.png"
+    code = next(of_block(Commands([line])).iter("code"))
+    assert "".join(code.itertext()) == line
+    assert {"-t", "--max-seconds", "--out"} <= {span.text for span in code.iter("span")}
+    assert "y.png" not in "".join(span.text for span in code.iter("span"))
+
+
+def test_only_short_facts_stand_in_two_columns_on_a_phone():
+    assert of_block(Facts({"a": 1, "b": "x"})).find("dl").get("class") == "short"
+    assert of_block(Facts({"a": 1, "b": "x" * 40})).find("dl").get("class") is None
 
 
 def test_a_picture_is_the_files_own_pixels(tmp_path):
@@ -102,7 +151,11 @@ def test_a_wide_picture_is_made_narrower_and_a_heavy_one_lighter(tmp_path, monke
 def test_only_a_plot_keeps_a_least_width():
     given = (png(4, 4), "png", (1000, 400), "alt", "caption")
     assert "--least: 0px" in Picture(*given).html("p")
-    assert "--least: 650px" in Picture(*given, plot=True).html("p")
+    plot = Picture(*given, plot=True).html("p")
+    assert "--least: 620px" in plot
+    # And where that is more than a phone has, the caption says so.
+    assert 'class="plot wide"' in plot
+    assert 'class="plot"' in Picture(png(4, 4), "png", (400, 400), "alt", "caption", plot=True).html("p")
 
 
 def test_the_style_asks_for_nothing_from_elsewhere(whole):

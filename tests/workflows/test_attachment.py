@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from iin_cli.backbones.cutting import FLATTEN_LIMIT
 from iin_cli.data import open_dataset
 from iin_cli.errors import CheckpointError
+from iin_cli.feature_maps import FLAT_LIMIT
 from iin_cli.io import checkpoint
 from iin_cli.progress import Silent
 from iin_cli.registry import find
@@ -74,7 +74,7 @@ def test_a_network_cut_in_two_is_still_f(resnet, dataset):
 
 def test_an_averaged_layer_is_warned_of_with_the_figures(resnet, dataset):
     attachment, listener = attached(resnet, dataset, "layer1")
-    assert FLATTEN_LIMIT < 64 * 16 * 16
+    assert FLAT_LIMIT < 64 * 16 * 16
     assert attachment.decode_error > 0
     assert "behind layer1 z is an average, and G only approximates f: max |f(x) − G(E(x))| =" in listener.warned[0]
     assert not listener.noted

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResizedCrop
 
-from iin_cli import distributed
+from iin_cli import distributed, failure_alarm
 from iin_cli.backbones import recipes
 from iin_cli.backbones.autoencoder import Autoencoder
 from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
@@ -264,7 +264,7 @@ def main(task, folder, pictures):
 
 def deaf():
     """Process 1 fails; process 0 hears no signal, as one that waits for a GPU does not."""
-    distributed.WATCH_SECONDS, distributed.GRACE_SECONDS = 0.1, 0.5
+    failure_alarm.WATCH_SECONDS, failure_alarm.GRACE_SECONDS = 0.1, 0.5
     gather(0)
     if is_main_rank():
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -11,7 +11,7 @@ from iin_cli.errors import DataError, UsageError
 from iin_cli.io import checkpoint
 from iin_cli.translator.factors import Factors
 from iin_cli.workflows import embed as module
-from iin_cli.workflows import embed_animation
+from iin_cli.workflows import embed_animation, embed_maps
 from iin_cli.workflows.embed import embed
 
 
@@ -45,7 +45,7 @@ def test_all_figures_of_a_classifier_and_their_coordinates(files, tmp_path):
     assert (saved["count"], saved["seed"], saved["data"]) == (60, 4, "digits")
     assert set(result.stays) == {"digit", "color", "residual"}
     assert all(0 <= share.low <= share.value <= share.high <= 1 for share in result.stays.values())
-    assert saved["stays"]["digit"]["items"] == module.STARTS
+    assert saved["stays"]["digit"]["items"] == embed_maps.STARTS
     with open(tmp_path / "out" / "embed.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == [
@@ -66,8 +66,8 @@ def test_a_seed_gives_the_same_bytes(files, tmp_path):
 
 
 def test_a_walk_starts_where_its_image_lies(files, tmp_path, monkeypatch):
-    drawn, real = [], module.plot_walks_on_map
-    monkeypatch.setattr(module, "plot_walks_on_map", lambda *given: drawn.append(given) or real(*given))
+    drawn, real = [], embed_maps.plot_walks_on_map
+    monkeypatch.setattr(embed_maps, "plot_walks_on_map", lambda *given: drawn.append(given) or real(*given))
     made(files.of_classes, "latent", out=tmp_path / "map.png", factors=["color"])
     ((plane, coloring, walks, _),) = drawn
     ((title, path),) = walks
@@ -105,21 +105,21 @@ def test_factors_of_one_dimension_need_no_embedding(files, tmp_path):
 
 def test_a_lone_factor_is_drawn_against_the_residual(files, tmp_path, monkeypatch):
     translator = refactored(files.of_classes, tmp_path / "t.safetensors", digit=3, residual=5)
-    planes, real = [], module._against
-    monkeypatch.setattr(module, "_against", lambda pair, lines: planes.append(pair) or real(pair, lines))
+    planes, real = [], embed_maps._against
+    monkeypatch.setattr(embed_maps, "_against", lambda pair, lines: planes.append(pair) or real(pair, lines))
     made(translator, "product", out=tmp_path / "p.png")
     assert planes == [("digit", "residual")]
 
 
 def test_what_cannot_be_drawn_is_named_and_the_rest_is_made(files, tmp_path, monkeypatch):
-    real = module.project
+    real = embed_maps.project
 
     def project(rows, dims, method, seed):
         if dims == 1:
             raise DataError("no line")
         return real(rows, dims, method, seed)
 
-    monkeypatch.setattr(module, "project", project)
+    monkeypatch.setattr(embed_maps, "project", project)
     result = made(files.of_classes, out=tmp_path / "out")
     assert result.failures == {"product": "no line"}
     assert result.figures == ("latent.png", "residual.png")

@@ -14,6 +14,7 @@ from iin_cli.progress import Silent
 from iin_cli.translator.dims import allocate, allocate_calibrated
 from iin_cli.workflows.estimate_dims import estimate as estimate_of
 from iin_cli.workflows.estimate_dims import estimate_dims
+from iin_cli.workflows.grouping import LatentTable, group
 from iin_cli.workflows.opening import open_backbone
 
 
@@ -99,6 +100,37 @@ def test_what_is_not_there_is_said_to_be_not(files, pictures):
         assert result.calibrated[name] == 1
         assert result.absent[name] > 0
     assert result.scores["nothing"] == pytest.approx(0, abs=1e-6)
+
+
+def test_an_item_that_makes_the_variance_is_named(estimate, files, pictures, monkeypatch):
+    class Listener(Silent):
+        said = []
+
+        def warn(self, text):
+            self.said.append(text)
+
+    clean = estimate("class", report=Listener())
+    assert (clean.dominance, clean.as_dict()["dominance"], Listener.said) == (None, None, [])
+    mean = LatentTable.mean
+    train = open_dataset(str(pictures)).splits["train"]
+    opened = open_backbone(str(files.autoencoder))
+    held_out = group(opened, open_dataset(str(pictures)), [], 0, torch.device("cpu"), Silent())[2]
+    odd, unused = np.flatnonzero(~held_out)[20], np.flatnonzero(held_out)[0]
+
+    def stretched(number):
+        return lambda table, rows: mean(table, rows) * torch.from_numpy(1 + 99.0 * (rows == number)).float()[:, None]
+
+    # One that is held out is no part of any score.
+    monkeypatch.setattr(LatentTable, "mean", stretched(unused))
+    assert estimate("class", report=Listener()).dominance is None
+    monkeypatch.setattr(LatentTable, "mean", stretched(odd))
+    result = estimate("class", report=Listener())
+    name = open_dataset(str(pictures)).path(int(train[odd]))
+    assert list(result.dominance.items) == [name]
+    assert result.as_dict()["dominance"]["share"] > 0.9
+    (line,) = Listener.said
+    assert line.startswith("the scores are dominated by few items: 1 of ")
+    assert name in line
 
 
 def test_one_seed_one_result(estimate):

@@ -1,17 +1,89 @@
+"""The library of real images: training images, all of them where a fit has cached them, else a bounded draw."""
+
 import numpy as np
+import pytest
 import torch
 
 from iin_cli.progress import Silent
+from iin_cli.workflows import explain_library as module
 from iin_cli.workflows.explain_library import open_library
+from iin_cli.workflows.grouping import encode_items, is_encoded
 from iin_cli.workflows.inputs import recorded_data
 from iin_cli.workflows.opening import open_data, open_translator
 from iin_cli.workflows.reading import to_tilde
 
 
-def library(translator, space="z-tilde", most=80):
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+
+
+class Listener(Silent):
+    def __init__(self):
+        self.said = []
+
+    def note(self, text):
+        self.said.append(text)
+
+
+def library(translator, space="z-tilde", most=80, seed=5, report=None):
     opened = open_translator(translator)
     dataset = open_data(None, recorded_data(opened), None)
-    return open_library(opened, dataset, space, most, 5, Silent())
+    return open_library(opened, dataset, space, most, seed, report or Silent())
+
+
+def encode_training_images(translator):
+    """What a fit does."""
+    opened = open_translator(translator)
+    dataset = open_data(None, recorded_data(opened), None)
+    items = dataset.splits["train"]
+    return items, encode_items(opened.open_backbone, dataset, items, device=opened.device, report=Silent())
+
+
+def test_what_is_not_cached_is_encoded_up_to_a_bound_and_said_so(files, monkeypatch):
+    monkeypatch.setattr(module, "UNCACHED", 25)
+    listener = Listener()
+    found = library(files.of_classes, most=None, report=listener)
+    train = found.dataset.splits["train"]
+    assert (len(found), len(set(found.items)), found.searchable) == (25, 25, len(train))
+    assert set(found.items) <= set(train)
+    assert listener.said == [
+        f"25 of {len(train):,} training images of digits are searched, drawn by seed 5, since their latents are not "
+        "cached; --search says how many"
+    ]
+    # Not even afterwards all of them.
+    assert not is_encoded(found.opened.open_backbone, found.dataset, train)
+    assert np.array_equal(library(files.of_classes, most=None).items, found.items)
+    assert not np.array_equal(library(files.of_classes, most=None, seed=6).items, found.items)
+
+
+def test_what_is_cached_is_searched_wholly(files, monkeypatch):
+    monkeypatch.setattr(module, "UNCACHED", 25)
+    items, encoded = encode_training_images(files.of_classes)
+    listener = Listener()
+    found = library(files.of_classes, "z", most=None, report=listener)
+    assert np.array_equal(found.items, items)
+    assert np.array_equal(found.z.numpy(), np.array(encoded.mean))
+    assert listener.said == []
+    # Unless it is more than memory should hold.
+    monkeypatch.setattr(module, "MOST_NUMBERS", 30 * 8)
+    some = library(files.of_classes, "z", most=None, report=listener)
+    assert len(some) == 30
+    (line,) = listener.said
+    assert "not cached" not in line
+
+
+def test_a_wish_holds_whether_the_latents_are_cached_or_not(files):
+    listener = Listener()
+    fresh = library(files.of_classes, most=40, report=listener)
+    encode_training_images(files.of_classes)
+    cached = library(files.of_classes, most=40, report=listener)
+    assert np.array_equal(fresh.items, cached.items)
+    # A network rounds a little otherwise in another batch.
+    assert torch.allclose(fresh.z, cached.z, atol=1e-4)
+    assert listener.said == []
+    everything = library(files.of_classes, most=10**6)
+    assert len(everything) == everything.searchable
 
 
 def test_it_holds_training_images_in_the_space_asked_for(files):

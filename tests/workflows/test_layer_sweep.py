@@ -15,7 +15,7 @@ from iin_cli.progress import Silent
 from iin_cli.registry import find
 from iin_cli.workflows import evidence, grouping, layer_sweep
 from iin_cli.workflows.estimate_dims import estimate_dims
-from iin_cli.workflows.layer_features import FLAT_LIMIT, LayerFeatures, pooled, read_layers
+from iin_cli.workflows.layer_features import LayerFeatures, read_layers
 from iin_cli.workflows.layer_sweep import sweep_layers
 from iin_cli.workflows.opening import open_backbone
 
@@ -58,16 +58,6 @@ def test_every_layer_gives_in_one_pass_what_it_gives_alone(network, pictures):
         folder = features._folder
     assert not folder.exists()
     assert not any(module._forward_hooks for module in backbone.modules())
-
-
-def test_large_maps_are_averaged_and_tokens_too():
-    assert pooled(torch.ones(2, FLAT_LIMIT // 64, 8, 8)).shape == (2, FLAT_LIMIT)
-    large = torch.randn(2, 70, 8, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(pooled(large), large.mean((2, 3)))
-    last = large.permute(0, 2, 3, 1)
-    torch.testing.assert_close(pooled(last), large.mean((2, 3)))
-    tokens = large.flatten(2).transpose(1, 2)
-    torch.testing.assert_close(pooled(tokens), tokens.mean(1))
 
 
 @pytest.fixture
@@ -133,6 +123,35 @@ def test_a_dead_layer_is_recorded_and_the_others_are_scored(sweep, tmp_path, mon
     assert result.failed == {name: {"class": "the latents do not vary: every item has the same z"}}
     assert "class" in result.evidence[list(result.widths)[2]]
     assert json.loads((tmp_path / "out" / "layers.json").read_text())["failed"] == result.failed
+
+
+def test_a_layer_that_one_image_dominates_is_named(sweep, tmp_path, monkeypatch):
+    class Listener(Silent):
+        said = []
+
+        def warn(self, text):
+            self.said.append(text)
+
+    def stretched(features, layer):
+        values = original(features, layer).copy()
+        if layer in list(features.widths)[1:3]:
+            values[4] *= 200
+        return values
+
+    assert sweep("class", out=tmp_path / "clean").dominance == {}
+    original = LayerFeatures.__getitem__
+    monkeypatch.setattr(LayerFeatures, "__getitem__", stretched)
+    result = sweep("class", out=tmp_path / "out", report=Listener())
+    names = list(result.widths)
+    assert list(result.dominance) == names[1:3]
+    kept = json.loads((tmp_path / "out" / "layers.json").read_text())["dominance"]
+    assert {layer: list(found["items"]) for layer, found in kept.items()} == {
+        layer: list(found.items) for layer, found in result.dominance.items()
+    }
+    lines = [line for line in Listener.said if "dominated" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"the scores of 2 of {len(names)} layers are dominated by few items; ")
+    assert ".png (" in lines[0]
 
 
 def test_what_cannot_be_swept(files, pictures, sweep):

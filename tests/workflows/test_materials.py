@@ -39,6 +39,24 @@ def test_enough_pairs_are_not_warned_of(tmp_path):
     assert material(tmp_path / "pairs.safetensors", 40)[1] == []
 
 
+def test_a_row_that_makes_the_variance_is_warned_of_where_sizes_are_inferred(tmp_path):
+    path = tmp_path / "pairs.safetensors"
+    z_a, z_b = torch.randn(2, 80, 4, generator=torch.Generator().manual_seed(0))
+    z_b[12] = 500
+    mask = torch.tensor([[1, 0]] * 80, dtype=torch.uint8)
+    save_file({"z_a": z_a.contiguous(), "z_b": z_b.contiguous(), "mask": mask}, path)
+    file = read_pairs(path, ("digit",))
+    heard = Heard()
+    found = from_file(file, None, "variance", heard)
+    assert list(found.dominance.items) == ["row 12 of z_b"]
+    (line,) = heard.warnings
+    assert "row 12 of z_b" in line
+    # Sizes that are given are nobody's scores.
+    assert from_file(file, {"digit": 2}, "variance", heard).dominance is None
+    assert len(heard.warnings) == 1
+    assert material(path, 80)[0].dominance is None
+
+
 def test_wide_latents_are_held_out_in_smaller_numbers(tmp_path, monkeypatch):
     found, _ = material(tmp_path / "pairs.safetensors", 100)
     plan = plan_translator(4, found.rows, "cpu", Wishes(), True)

@@ -251,6 +251,11 @@ def test_chromium_shows_the_page_on_a_phone_without_a_fault(page, chromium, sche
     # Nor does anything stick out that is merely cut off.
     outside = "e => e.getBoundingClientRect().right > 361 && !e.closest('.scroll')"
     assert shown.evaluate(f"[...document.querySelectorAll('body *')].filter({outside}).map(e => e.outerHTML)") == []
+    # A stacked table needs no pushing, and its cells say what they are.
+    stacked = "[...document.querySelectorAll('.stack')]"
+    assert shown.evaluate(f"{stacked}.length") > 4
+    assert shown.evaluate(f"{stacked}.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)") == []
+    assert shown.evaluate("getComputedStyle(document.querySelector('.stack td'), '::before').content") == '"dims"'
     assert shown.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     colors = shown.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
     brightness = [sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(","))) for color in colors]
@@ -268,5 +273,6 @@ def test_chromium_prints_the_page_dark_on_white(page, chromium):
     assert sum(map(int, ink.removeprefix("rgb(").removesuffix(")").split(","))) < 200
     assert shown.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
     assert shown.evaluate("getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
+    assert shown.evaluate("getComputedStyle(document.querySelector('.stack tr')).display") == "table-row"
     assert shown.pdf(format="A4")[:5] == b"%PDF-"
     context.close()

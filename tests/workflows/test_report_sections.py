@@ -1,36 +1,17 @@
-"""Sections fail alone, and say in one line why."""
+"""Sections fail alone, and the parts of a section too."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from iin_cli.errors import DataError, ResourceError
+from iin_cli.errors import DataError
 from iin_cli.figures.page import Failure, Heading, Picture
 from iin_cli.metrics.bootstrap import Interval
 from iin_cli.translator.dims import allocate
 from iin_cli.translator.factors import Factors
 from iin_cli.workflows import report_sections as sections
 from iin_cli.workflows.evidence import Evidence
-from iin_cli.workflows.report_sections import attempt, glance
-
-
-def raiser(error):
-    def work():
-        raise error
-
-    return work
-
-
-def test_what_fails_is_said_in_one_line():
-    assert attempt(lambda: 3) is None
-    assert attempt(raiser(DataError("no\nimages"))) == "no images"
-    assert attempt(raiser(ZeroDivisionError("odd\nnumber"))) == "ZeroDivisionError: odd number"
-
-
-@pytest.mark.parametrize("error", [ResourceError("full"), KeyboardInterrupt()])
-def test_a_full_disk_and_the_user_end_everything(error):
-    with pytest.raises(type(error)):
-        attempt(raiser(error))
+from iin_cli.workflows.report_sections import glance
 
 
 def test_a_section_with_no_picture_at_all_fails_with_the_first_reason():
@@ -44,7 +25,9 @@ def test_a_section_with_no_picture_at_all_fails_with_the_first_reason():
 @pytest.fixture
 def subject():
     factors = Factors.of({"digit": 13, "color": 17, "residual": 34})
-    return SimpleNamespace(opened=SimpleNamespace(factors=factors), concepts=("digit", "color"), glance={})
+    return SimpleNamespace(
+        opened=SimpleNamespace(factors=factors), concepts=("digit", "color"), classes=None, glance={}
+    )
 
 
 def evidence(low, value, high, p_value=0.005):
@@ -73,9 +56,17 @@ def test_the_summary_keeps_the_order_of_the_factors(subject):
     subject.glance.update({"residual": {"b": "2"}, "digit": {"a": "1"}})
     (table,) = glance(subject)
     assert table.rows == [
-        {"factor": "digit", "dimensions": 13, "a": "1"},
-        {"factor": "residual", "dimensions": 34, "b": "2"},
+        {"factor": "digit", "dims": 13, "a": "1"},
+        {"factor": "residual", "dims": 34, "b": "2"},
     ]
+
+
+def test_the_summary_explains_its_columns(subject):
+    subject.glance["digit"] = {"by chance": "0.1", "known from it": None}
+    table, said = glance(subject)
+    assert "known from it" in table.rows[0]
+    assert "By chance: " in said.text
+    assert "known from the residual: " not in said.text
 
 
 def test_a_file_name_is_safe_whatever_the_factor_is_called():

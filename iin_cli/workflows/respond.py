@@ -12,10 +12,11 @@ from typing import get_args
 from torch import Tensor
 
 from ..distributed import draw_seed
-from ..errors import IinError, UsageError
+from ..errors import IinError, ResourceError, UsageError
 from ..figures.plots import save_figure
 from ..io.rundir import write_json
 from ..progress import Reporter, Silent
+from .attempts import reason
 from .opening import open_translator
 from .outputs import open_output
 from .reading import Reading, open_reading
@@ -124,10 +125,12 @@ def measure_responses(
         try:
             found = _measure_factor(reading, starts, name, settings, controls, report, rows)
             result = replace(result, factors=(*result.factors, found))
+        except ResourceError:
+            raise
         except ODD as error:
             if name == names[-1] and not result.factors:
                 raise
-            why = " ".join(str(error).split()) or type(error).__name__
+            why = reason(error)
             report.warn(f"{name} is not measured: {why}")
             result = replace(result, failed={**result.failed, name: why})
         if save is not None and result.factors:

@@ -111,10 +111,10 @@ def test_a_factor_that_fails_is_recorded_and_the_rest_measured(files, tmp_path, 
     monkeypatch.setattr(module, "write_json", save)
     told = Told()
     result = respond(files.of_classes, (), tmp_path / "out", n=50, report=told, **QUICK)
-    assert result.failed == {"color": "no such walk"}
+    assert result.failed == {"color": "RuntimeError: no such walk"}
     assert saved == [["digit"], ["digit"], ["digit", "residual"]]
-    assert told.warnings == ["color is not measured: no such walk"]
-    assert result.tables()[-1] == ("not measured", [{"factor": "color", "why": "no such walk"}])
+    assert told.warnings == ["color is not measured: RuntimeError: no such walk"]
+    assert result.tables()[-1] == ("not measured", [{"factor": "color", "why": "RuntimeError: no such walk"}])
 
 
 def test_where_nothing_can_be_measured_the_error_is_raised(files, tmp_path):

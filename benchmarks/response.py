@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, required=True, help="torchvision's layout of MNIST lies here")
     parser.add_argument("--work", type=Path, default=Path("runs/response"))
     parser.add_argument("--translator-seconds", type=int, default=900)
-    parser.add_argument("--n", type=int, default=200, help="test images that walks start from")
+    parser.add_argument("--n", type=int, default=500, help="test images that walks start from")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)

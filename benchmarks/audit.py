@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from stages import computed, machine, run
+from stages import computed, interval, machine, run
 
 from iin_cli.data.pairs import PairSampler, step_generator
 from iin_cli.progress import Silent
@@ -106,7 +106,7 @@ def print_table(audits: dict[str, dict[str, Any]]) -> None:
         cells = []
         for condition in CONDITIONS:
             figure = result["figures"][condition.replace(">", "<").partition("<")[0]]
-            text = f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
+            text = interval(figure)
             cells.append(f"**{text}**" if condition in failed else text)
         print(f"| {PLANTED[name]} | {' | '.join(cells)} | {result['exit_code']} |")
     print("\nBold: the condition holds, and the audit fails.")

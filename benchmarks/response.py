@@ -12,9 +12,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from stages import machine, run
+from stages import interval, machine, run
 
-CONCEPTS = ("digit", "color")
+CONCEPTS = ["--concept", "digit", "--concept", "color"]
 GOALS = {"digit": "> 0.80", "color": "< 0.02"}
 POINTS = (20, 100)
 
@@ -23,10 +23,6 @@ def respond(given: argparse.Namespace, points: int) -> dict[str, Any]:
     arguments = ["respond", "--translator", str(given.work / "fit"), "--data-root", str(given.data_root)]
     arguments += ["--n", str(given.n), "--steps", str(points), "--out", str(given.work / f"respond-{points}")]
     return run(given.work, f"respond-{points}", [*arguments, "--seed", str(given.seed)])
-
-
-def interval(figure: dict[str, float]) -> str:
-    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
 def rows(points: int, found: dict[str, Any]) -> list[str]:
@@ -50,9 +46,7 @@ def main() -> None:
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     arguments = ["fit-translator", "--backbone", str(given.backbone), "--data-root", str(given.data_root)]
-    for concept in CONCEPTS:
-        arguments += ["--concept", concept]
-    arguments += ["--max-seconds", str(given.translator_seconds), "--seed", str(given.seed)]
+    arguments += [*CONCEPTS, "--max-seconds", str(given.translator_seconds), "--seed", str(given.seed)]
     fit = run(given.work, "fit", [*arguments, "--out", str(given.work / "fit")])
     found = {points: respond(given, points) for points in POINTS}
     wall = sum(stage["wall"] for stage in (fit, *found.values()))

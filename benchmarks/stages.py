@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["computed", "machine", "run"]
+__all__ = ["computed", "interval", "machine", "run"]
 
 
 def run(work: Path, name: str, arguments: list[str]) -> dict[str, Any]:
@@ -38,6 +38,11 @@ def computed(work: Path, name: str, compute: Callable[[], dict[str, Any]]) -> di
         result = compute()
         record.write_text(json.dumps({**result, "wall": time.monotonic() - started}, indent=2))
     return json.loads(record.read_text())
+
+
+def interval(figure: dict[str, float]) -> str:
+    """Write a figure of a result with its interval."""
+    return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
 def machine(seconds: float) -> str:

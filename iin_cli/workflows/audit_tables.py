@@ -17,6 +17,12 @@ __all__ = ["audit_tables", "draw_matrices"]
 Rows = list[dict[str, Any]]
 Figures = Mapping[str, Figure]
 NORMALITY = ("gaussianity", "mean_error", "covariance_error")
+# Matrices of concepts and factors -> their titles.
+KINDS = {
+    "correlation": "correlation in pairs of the concept\n(σ or 0, what T was fitted to)",
+    "swap": "factor swapped: its concept is the source's,\nothers stay the target's (÷ without a swap)",
+    "information": "information of the factor\non the concept",
+}
 
 
 def audit_tables(
@@ -54,26 +60,19 @@ def audit_tables(
     return [(title, rows) for title, rows in tables if rows]
 
 
-def draw_matrices(factors: Sequence[str], figures: Figures) -> Plot | None:
-    """Draw the matrices there are as heat maps; None where there is none."""
+def draw_matrices(factors: Sequence[str], figures: Figures, kinds: Sequence[str] = tuple(KINDS)) -> Plot | None:
+    """Draw those of the matrices `kinds` that there are as heat maps, side by side; None where there is none."""
     concepts = [name for name in factors if name != RESIDUAL]
     matrices = []
-    for kind, title in KINDS.items():
+    for kind in kinds:
         names = [[_name(kind, concept, factor) for factor in factors] for concept in concepts]
         found = [[figures.get(name) for name in row] for row in names]
         if not any(figure is not None for row in found for figure in row):
             continue
         values = [[np.nan if figure is None else figure.interval.value for figure in row] for row in found]
         notes = [["" if figure is None else _note(figure) for figure in row] for row in found]
-        matrices.append(Matrix(title, concepts, factors, np.array(values), notes, "concept", "factor"))
+        matrices.append(Matrix(KINDS[kind], concepts, factors, np.array(values), notes, "concept", "factor"))
     return plot_matrices(matrices) if matrices else None
-
-
-KINDS = {
-    "correlation": "correlation in pairs of the concept\n(σ or 0, what T was fitted to)",
-    "swap": "factor swapped: its concept is the source's,\nothers stay the target's (÷ without a swap)",
-    "information": "information of the factor\non the concept",
-}
 
 
 def _name(kind: str, concept: str, factor: str) -> str:

@@ -16,9 +16,9 @@ from ..progress import Reporter, Silent
 from ..translator.dims import Estimator, allocate, allocate_calibrated
 from ..translator.factors import RESIDUAL
 from .evidence import Evidence, collect_evidence
-from .grouping import as_estimator, find_providers, group, score_concepts
+from .grouping import as_estimator, check_dominance, find_providers, group, score_concepts
 from .opening import OpenBackbone, open_backbone, open_data
-from .outliers import Dominance, find_dominance, warn_of_dominance
+from .outliers import Dominance
 
 __all__ = ["DimsResult", "estimate", "estimate_dims"]
 
@@ -110,8 +110,7 @@ def estimate(
 ) -> DimsResult:
     """Score the concepts of `providers` in the latents of `opened`; raises DataError as `grouping.group` does."""
     table, pairs, held_out = group(opened, dataset, providers, seed, device, report)
-    dominance = find_dominance(table.mean, np.flatnonzero(~held_out), table.called)
-    warn_of_dominance(dominance, report)
+    dominance = check_dominance(table, np.flatnonzero(~held_out), report)
     scores = score_concepts(table, pairs, seed, estimator)
     factors = allocate(scores, table.dim)
     evidence = collect_evidence(table, pairs, seed, estimator, report)

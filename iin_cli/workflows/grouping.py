@@ -20,12 +20,13 @@ from ..progress import Reporter
 from ..registry import find
 from ..translator.dims import Estimator, score
 from .opening import OpenBackbone
-from .outliers import names_of_rows, variant_of
+from .outliers import Dominance, find_dominance, names_of_rows, variant_of, warn_of_dominance
 
 __all__ = [
     "ConceptPairs",
     "LatentTable",
     "as_estimator",
+    "check_dominance",
     "circumstances",
     "encode_items",
     "find_providers",
@@ -229,6 +230,13 @@ def _identity(
         "size": opened.backbone.image_size,
         "interpolation": opened.backbone.interpolation,
     }
+
+
+def check_dominance(table: LatentTable, rows: np.ndarray, report: Reporter) -> Dominance | None:
+    """Find the few of `rows` (M,) that make much of the variance, and with it of every score; warn of them."""
+    found = find_dominance(table.mean, rows, table.called)
+    warn_of_dominance(found, report)
+    return found
 
 
 def score_concepts(

@@ -16,9 +16,9 @@ from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter
 from ..translator.dims import Estimator, allocate, complete
 from ..translator.factors import RESIDUAL, Factors
-from .grouping import LatentTable, group, score_concepts
+from .grouping import check_dominance, group, score_concepts
 from .opening import OpenBackbone, describe_data
-from .outliers import Dominance, find_dominance, warn_of_dominance
+from .outliers import Dominance
 from .pair_files import PairFile, held_out_rows, split_pairs
 from .pair_streams import FixedPairs, FreshPairs, PairStream, SingleRows
 
@@ -63,7 +63,7 @@ def from_images(
     table, pairs, held_out = group(opened, dataset, providers, seed, device, report)
     _warn_of_few(f"{dataset.name} gives {len(table)} latents", len(table), table.dim, report)
     scores = score_concepts(table, pairs, seed, estimator) if pairs and not dims else {}
-    dominance = _dominance(table, np.flatnonzero(~held_out), report) if scores else None
+    dominance = check_dominance(table, np.flatnonzero(~held_out), report) if scores else None
 
     def stream(factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
         held = _held_out_count(table.dim)
@@ -96,7 +96,7 @@ def from_file(file: PairFile, dims: Mapping[str, int] | None, estimator: Estimat
         "data": {"name": str(file.path.resolve()), "root": None, "fingerprint": file.sha256},
     }
     relations, scores = file.relations, {} if dims else file.scores(estimator)
-    dominance = _dominance(file.table, np.arange(file.rows), report) if scores else None
+    dominance = check_dominance(file.table, np.arange(file.rows), report) if scores else None
     return Material(file.dim, file.rows, relations, scores, False, provenance, stream, dominance)
 
 
@@ -118,12 +118,6 @@ def size_factors(material: Material, dims: Mapping[str, int] | None, plan: Trans
     else:
         sizes = allocate(material.scores, material.dim)
     return Factors.of(sizes, {name: plan.sigmas.get(name, plan.sigma) for name in sizes}, material.relations)
-
-
-def _dominance(table: LatentTable, rows: np.ndarray, report: Reporter) -> Dominance | None:
-    found = find_dominance(table.mean, rows, table.called)
-    warn_of_dominance(found, report)
-    return found
 
 
 def _held_out_count(dim: int) -> int:

@@ -321,15 +321,9 @@ def _matrices(result: AuditResult, folder: Path) -> list[Block]:
         "swap": "What becomes of a concept when a factor is swapped",
         "information": "Information of a factor on a concept",
     }
-    kinds = {"transfer": "swap", "preservation": "swap", "leakage": "information"}
     pictures = []
     for kind, caption in said.items():
-        of_kind = {
-            name: figure
-            for name, figure in result.figures.items()
-            if kinds.get(name.partition(".")[0], name.partition(".")[0]) == kind
-        }
-        plot = draw_matrices(tuple(result.factors), of_kind)
+        plot = draw_matrices(tuple(result.factors), result.figures, (kind,))
         if plot is not None:
             save_figure(folder / f"{kind}.png", plot)
             alt = f"Heat map. {caption}. The tables give the figures."

@@ -159,7 +159,7 @@ def group(
     sources = dataset.sources[np.concatenate(row_indices)]
     held_out = held_out_mask(sources)
     pairs = [
-        _pairs(provider, own, _rows(provider, own, indices, rows_of), held_out, sources, report)
+        _pairs(provider, own, _rows(provider, own, indices, rows_of), held_out, sources)
         for provider, own in zip(providers, groups, strict=True)
     ]
     return LatentTable(blocks, names_of_rows(dataset, row_indices, variants)), pairs, held_out
@@ -265,20 +265,12 @@ def _rows(
 
 
 def _pairs(
-    provider: ConceptProvider,
-    grouped: Groups,
-    rows: np.ndarray,
-    held_out: np.ndarray,
-    sources: np.ndarray,
-    report: Reporter,
+    provider: ConceptProvider, grouped: Groups, rows: np.ndarray, held_out: np.ndarray, sources: np.ndarray
 ) -> ConceptPairs:
     out = held_out[rows]
     fit = PairSampler.of(rows[~out], grouped.group_ids[~out], provider.concept)
     try:
         rest = PairSampler.of(rows[out], grouped.group_ids[out], provider.concept)
     except DataError:
-        report.warn(
-            f"concept {provider.concept} has no pair among the held-out images: its held-out NLL is not measured"
-        )
         rest = None
     return ConceptPairs(provider.concept, provider.relation, fit, rest, sources)

@@ -62,6 +62,11 @@ def from_images(
     """
     table, pairs, held_out = group(opened, dataset, providers, seed, device, report)
     _warn_of_few(f"{dataset.name} gives {len(table)} latents", len(table), table.dim, report)
+    for concept in pairs:
+        if concept.held_out is None:
+            report.warn(
+                f"concept {concept.name} has no pair among the held-out images: its held-out NLL is not measured"
+            )
     scores = score_concepts(table, pairs, seed, estimator) if pairs and not dims else {}
     dominance = check_dominance(table, np.flatnonzero(~held_out), report) if scores else None
 

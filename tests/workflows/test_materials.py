@@ -1,13 +1,18 @@
 """What a fit works on: pairs of a file, and the warning where there are few of them."""
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from iin_cli.data import open_dataset
 from iin_cli.plan import Wishes, plan_translator
+from iin_cli.plugin_api import Labels
 from iin_cli.progress import Silent
 from iin_cli.workflows import materials
-from iin_cli.workflows.materials import from_file, size_factors
+from iin_cli.workflows.grouping import find_providers, held_out_mask
+from iin_cli.workflows.materials import from_file, from_images, size_factors
+from iin_cli.workflows.opening import open_backbone
 from iin_cli.workflows.pair_files import read_pairs
 from iin_cli.workflows.pair_streams import FixedPairs, SingleRows
 
@@ -55,6 +60,23 @@ def test_a_row_that_makes_the_variance_is_warned_of_where_sizes_are_inferred(tmp
     assert from_file(file, {"digit": 2}, "variance", heard).dominance is None
     assert len(heard.warnings) == 1
     assert material(path, 80)[0].dominance is None
+
+
+def test_a_concept_that_cannot_be_held_out_is_named(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path))
+    dataset = open_dataset("digits")
+    train = dataset.splits["train"][:100]
+    dataset.splits = {**dataset.splits, "train": train}
+    persons = np.arange(len(dataset.sources)) + len(dataset.sources)
+    # Two images each, but for those held out.
+    persons[train[~held_out_mask(dataset.sources[train])]] //= 2
+    dataset.labels = {"person": Labels(persons), "half": Labels(dataset.sources % 2)}
+    heard, providers = Heard(), find_providers(["label:person", "label:half"])
+    cpu = torch.device("cpu")
+    from_images(
+        open_backbone(str(files.autoencoder)), providers, dataset, None, {"person": 2}, "variance", 0, cpu, heard
+    )
+    assert heard.warnings == ["concept person has no pair among the held-out images: its held-out NLL is not measured"]
 
 
 def test_wide_latents_are_held_out_in_smaller_numbers(tmp_path, monkeypatch):

@@ -37,6 +37,7 @@ __all__ = [
     "gather_numbers",
     "is_main_rank",
     "leaders_first",
+    "leave",
     "local_rank",
     "lost_process",
     "noise",
@@ -155,10 +156,21 @@ def small_group() -> ProcessGroup:
         # By the program that calls this one, for whatever it needs.
         return processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
     processes.init_process_group("gloo", timeout=LONGEST_WAIT)
-    alarm = _alarm()
-    # A process that exits with the group's threads still running may be aborted on its way out.
-    atexit.register(lambda: (processes.destroy_process_group(), alarm.stop()))
+    _alarm()
+    atexit.register(leave)
     return processes.group.WORLD
+
+
+def leave() -> None:
+    """Leave the other ranks in good order; a process that exits with the group's threads at work may be aborted."""
+    if world_size() == 1 or not small_group.cache_info().currsize:
+        return
+    import torch.distributed as processes
+
+    if processes.is_initialized():
+        processes.destroy_process_group()
+    if _alarm.cache_info().currsize:
+        _alarm().stop()
 
 
 def report_failure(why: str) -> Failure | None:

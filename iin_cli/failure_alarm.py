@@ -13,6 +13,8 @@ __all__ = ["Alarm", "Failure"]
 
 # Between looks at whether another process has failed, and before this one is ended then: gently, and at once.
 WATCH_SECONDS, GRACE_SECONDS = 1.0, 5.0
+# How long a question to the store may take, on a machine that stands still for a while, or for the last time.
+STORE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Alarm:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         self._rank, self._machine = rank, os.environ.get("GROUP_RANK", "0")
         # A connection of its own: one that waits for a value lets nobody else ask.
-        self._store = processes.TCPStore(address, port, is_master=False, timeout=timedelta(minutes=1))
+        self._store = processes.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=STORE_SECONDS))
         # Torchrun may start all ranks again at the same store.
         self._key = f"iin/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}/failure"
         self._stopped = threading.Event()
@@ -69,7 +71,7 @@ class Alarm:
     def stop(self) -> None:
         """Stop watching; a thread that is inside the store when Python ends aborts the process."""
         self._stopped.set()
-        self._watcher.join(WATCH_SECONDS + 1)
+        self._watcher.join(STORE_SECONDS)
 
     def _watch(self) -> None:
         try:

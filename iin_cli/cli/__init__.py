@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ..distributed import failure, is_main_rank, lost_process, rank, report_failure, world_size
+from ..distributed import failure, is_main_rank, leave, lost_process, rank, report_failure, world_size
 from ..errors import IinError, UsageError
 from ..registry import FIRST_PARTY, find, names
 
@@ -127,12 +127,16 @@ def main() -> None:
         code = app(prog_name="iin", standalone_mode=False)
     except BaseException as error:
         code = _report(error)
-        if world_size() > 1 and code:
-            # The others wait for this process until it is gone: nothing at exit may wait for them.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    if world_size() > 1:
+        # The others wait for a failed process until it is gone: nothing at exit may wait for them. And one that has
+        # done its work is done: whatever thread still runs, torch's or a plugin's, would abort it at Python's end.
+        if code == 0:
+            leave()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _report(error: BaseException) -> int:

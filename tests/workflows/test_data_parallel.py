@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from torch import nn
 from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResizedCrop
 
-from iin_cli import distributed, failure_alarm
+from iin_cli import cli, distributed, failure_alarm
 from iin_cli.backbones import recipes
 from iin_cli.backbones.autoencoder import Autoencoder
 from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
@@ -251,6 +252,8 @@ def without_bfloat16():
 def main(task, folder, pictures):
     if task == "deaf":
         deaf()
+    if task == "busy":
+        busy()
     without_bfloat16()
     found = {"trained": {name: trained(name, pictures) for name in NAMES}}
     found["interrupted"] = {
@@ -272,6 +275,20 @@ def deaf():
     sys.stderr.write("iin: no more\n")
     distributed.report_failure("no more")
     os._exit(3)
+
+
+def busy():
+    """The command is done, and a thread still asks the store, as one does on a machine that stood still."""
+    gather(0)
+    store = distributed._alarm()._store
+
+    def ask():
+        while True:
+            store.check(["never"])
+
+    threading.Thread(target=ask, daemon=True).start()
+    sys.argv = ["iin", "--version"]
+    cli.main()
 
 
 def torchrun(*command, cache):
@@ -464,6 +481,12 @@ def test_a_process_that_hears_nothing_is_ended_too(tmp_path):
     assert "exitcode  : 3" in err
     assert "SIGKILL" in err
     assert "forcefully" not in err
+
+
+def test_a_thread_at_work_aborts_no_process_that_is_done(tmp_path):
+    code, out, err, _ = torchrun(__file__, "busy", tmp_path, tmp_path, cache=tmp_path / "cache")
+    assert code == 0, err
+    assert "0." in out
 
 
 def test_recipes_that_cannot_share_say_so():

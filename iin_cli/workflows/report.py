@@ -148,7 +148,7 @@ def _make(subject: Subject, file: Path, report: Reporter) -> tuple[tuple[str, ..
         else:
             report.warn(f"{title}: not made: {why}")
             blocks, failed[title] = [Failure("This section could not be made", why)], why
-        blocks += [Text(f"Warning: {text}", "soft") for text in dict.fromkeys(listening.warnings)]
+        blocks += [Text(f"Warning: {text}", "soft") for text in listening.warnings]
         sections[number] = Section(title, blocks)
         write_text(file, page(_title(subject), _opening(subject, failed), sections))
     return tuple(made), failed
@@ -189,6 +189,7 @@ class _Listening:
         self._reporter.note(text)
 
     def warn(self, text: str) -> None:
-        """Pass a warning on, and keep it."""
-        self.warnings.append(text)
-        self._reporter.warn(text)
+        """Pass a warning on, and keep it; a section that works concept by concept says one for each, and here once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self._reporter.warn(text)

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from iin_cli.io import checkpoint
+from iin_cli.progress import Silent
 from iin_cli.registry import find
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
@@ -85,6 +86,23 @@ def files(tmp_path_factory):
         of_classes=save_translator(folder / "t-clf.safetensors", classifier),
         of_latents=save_translator(folder / "t.safetensors", None),
     )
+
+
+@pytest.fixture
+def heard():
+    """A reporter that remembers: `notes` and `warnings`."""
+
+    class Heard(Silent):
+        def __init__(self):
+            self.notes, self.warnings = [], []
+
+        def note(self, text):
+            self.notes.append(text)
+
+        def warn(self, text):
+            self.warnings.append(text)
+
+    return Heard()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from PIL import Image
 
 from iin_cli.data.folder import open_folder, read_image
 from iin_cli.errors import DataError
-from iin_cli.progress import Silent
 
 
 def picture(seed, width=12, height=12):
@@ -307,14 +306,6 @@ def test_numbers_in_the_table_are_continuous_and_split_nothing(tmp_path):
     assert len(dataset.splits["test"]) == 2
 
 
-class Listener(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
-
-
 def split_classes(folder, *names):
     for number, name in enumerate(names):
         for kind in range(2):
@@ -332,16 +323,15 @@ def split_classes(folder, *names):
         (("train", "test", "valid"), {"test"}),
     ],
 )
-def test_train_and_test_folders_are_the_splits(tmp_path, names, test):
-    listener = Listener()
-    dataset = open_folder(split_classes(tmp_path, *names), listener)
+def test_train_and_test_folders_are_the_splits(heard, tmp_path, names, test):
+    dataset = open_folder(split_classes(tmp_path, *names), heard)
     label = dataset.labels["class"]
     assert label.names == ("a", "b")
     assert np.bincount(label.values).tolist() == [3 * len(names)] * 2
     found = {dataset.path(index).split("/")[-3] for index in dataset.splits["test"]}
     assert found == test
     assert len(dataset.splits["train"]) + len(dataset.splits["test"]) == len(dataset.sources)
-    assert listener.warnings == []
+    assert heard.warnings == []
 
 
 @pytest.mark.parametrize("names", [("train", "tiger"), ("test", "val"), ("train",)])
@@ -358,13 +348,12 @@ def test_split_folders_without_classes_give_splits_alone(tmp_path):
     assert [dataset.path(index)[-10:] for index in dataset.splits["test"]] == ["test/2.png"]
 
 
-def test_a_test_image_that_is_a_training_image_too_is_left_out_and_named(tmp_path):
-    listener = Listener()
+def test_a_test_image_that_is_a_training_image_too_is_left_out_and_named(heard, tmp_path):
     save(split_classes(tmp_path, "train", "test") / "test" / "a" / "0.png", 1)
-    dataset = open_folder(tmp_path, listener)
+    dataset = open_folder(tmp_path, heard)
     assert len(dataset.splits["test"]) == 5
     assert not set(dataset.sources[dataset.splits["test"]]) & set(dataset.sources[dataset.splits["train"]])
-    (warning,) = listener.warnings
+    (warning,) = heard.warnings
     assert "1 of 6 test images" in warning
     assert "test/a/0.png" in warning
 

@@ -17,17 +17,6 @@ from iin_cli.workflows.opening import open_backbone
 CPU = torch.device("cpu")
 
 
-class Listener(Silent):
-    def __init__(self):
-        self.noted, self.warned = [], []
-
-    def note(self, text):
-        self.noted.append(text)
-
-    def warn(self, text):
-        self.warned.append(text)
-
-
 @pytest.fixture(scope="module")
 def dataset(pictures):
     return open_dataset(str(pictures))
@@ -44,11 +33,10 @@ def resnet(tmp_path_factory):
     return file
 
 
-def attached(file, dataset, layer=None):
-    listener = Listener()
+def attached(file, dataset, report, layer=None):
     attachment = Attachment(open_backbone(str(file), layer=layer), dataset, CPU)
-    attachment.describe(listener)
-    return attachment, listener
+    attachment.describe(report)
+    return attachment
 
 
 def translator(dim):
@@ -64,20 +52,20 @@ def test_a_network_that_gives_no_numbers_is_refused(resnet, dataset):
         Attachment(opened, dataset, CPU)
 
 
-def test_a_network_cut_in_two_is_still_f(resnet, dataset):
-    attachment, listener = attached(resnet, dataset)
+def test_a_network_cut_in_two_is_still_f(heard, resnet, dataset):
+    attachment = attached(resnet, dataset, heard)
     assert (attachment.decode_error, attachment.agreement) == (0, 1)
     assert len(attachment.z) == len(dataset.splits["test"])
-    assert "max |f(x) − G(E(x))| = 0.0e+00" in listener.noted[0]
-    assert not listener.warned
+    assert "max |f(x) − G(E(x))| = 0.0e+00" in heard.notes[0]
+    assert not heard.warnings
 
 
-def test_an_averaged_layer_is_warned_of_with_the_figures(resnet, dataset):
-    attachment, listener = attached(resnet, dataset, "layer1")
+def test_an_averaged_layer_is_warned_of_with_the_figures(heard, resnet, dataset):
+    attachment = attached(resnet, dataset, heard, "layer1")
     assert FLAT_LIMIT < 64 * 16 * 16
     assert attachment.decode_error > 0
-    assert "behind layer1 z is an average, and G only approximates f: max |f(x) − G(E(x))| =" in listener.warned[0]
-    assert not listener.noted
+    assert "behind layer1 z is an average, and G only approximates f: max |f(x) − G(E(x))| =" in heard.warnings[0]
+    assert not heard.notes
 
 
 def test_f_is_the_same_to_the_bit_before_and_after(resnet, dataset):
@@ -90,42 +78,42 @@ def test_f_is_the_same_to_the_bit_before_and_after(resnet, dataset):
     assert torch.equal(opened.backbone.decode(opened.backbone.encode(images)), before)
 
 
-def test_the_no_op_leaves_every_class(resnet, dataset):
-    attachment, listener = attached(resnet, dataset)
-    assert attachment.no_op_agreement(translator(512), listener) == 1
-    assert "names the class of f(x) for 100.0% of" in listener.noted[-1]
+def test_the_no_op_leaves_every_class(heard, resnet, dataset):
+    attachment = attached(resnet, dataset, heard)
+    assert attachment.no_op_agreement(translator(512), heard) == 1
+    assert "names the class of f(x) for 100.0% of" in heard.notes[-1]
 
 
-def test_a_translator_that_does_not_invert_shows(resnet, dataset):
+def test_a_translator_that_does_not_invert_shows(heard, resnet, dataset):
     class Forgetful(Translator):
         def inverse(self, z_tilde):
             return -1000 * super().inverse(z_tilde)
 
-    attachment, listener = attached(resnet, dataset)
+    attachment = attached(resnet, dataset, heard)
     broken = Forgetful(512, blocks=1, hidden=8, depth=0, seed=0)
     broken.initialize(torch.randn(64, 512, generator=torch.Generator().manual_seed(0)))
-    found = attachment.no_op_agreement(broken.eval(), listener)
+    found = attachment.no_op_agreement(broken.eval(), heard)
     assert found < 1
-    assert f"for {found:.1%} of" in listener.warned[-1]
+    assert f"for {found:.1%} of" in heard.warnings[-1]
 
 
-def test_a_backbone_of_images_has_no_classes_to_agree_on(files, dataset):
-    attachment, listener = attached(files.autoencoder, dataset)
+def test_a_backbone_of_images_has_no_classes_to_agree_on(heard, files, dataset):
+    attachment = attached(files.autoencoder, dataset, heard)
     assert attachment.decode_error == 0
-    assert attachment.no_op_agreement(translator(8), listener) is None
-    assert not listener.warned
+    assert attachment.no_op_agreement(translator(8), heard) is None
+    assert not heard.warnings
 
 
-def test_the_images_are_held_out(dataset, monkeypatch, resnet):
+def test_the_images_are_held_out(heard, dataset, monkeypatch, resnet):
     asked = []
     monkeypatch.setattr(
         type(dataset),
         "images",
         lambda _, indices, size, *rest: asked.extend(indices) or np.zeros((len(indices), size, size, 3), np.uint8),
     )
-    attached(resnet, dataset)
+    attached(resnet, dataset, heard)
     assert set(asked) == set(dataset.splits["test"].tolist())
     monkeypatch.setitem(dataset.splits, "test", np.array([], np.int64))
     asked.clear()
-    attached(resnet, dataset)
+    attached(resnet, dataset, heard)
     assert 0 < len(asked) < len(dataset.splits["train"])

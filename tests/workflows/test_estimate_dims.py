@@ -102,15 +102,9 @@ def test_what_is_not_there_is_said_to_be_not(files, pictures):
     assert result.scores["nothing"] == pytest.approx(0, abs=1e-6)
 
 
-def test_an_item_that_makes_the_variance_is_named(estimate, files, pictures, monkeypatch):
-    class Listener(Silent):
-        said = []
-
-        def warn(self, text):
-            self.said.append(text)
-
-    clean = estimate("class", report=Listener())
-    assert (clean.dominance, clean.as_dict()["dominance"], Listener.said) == (None, None, [])
+def test_an_item_that_makes_the_variance_is_named(heard, estimate, files, pictures, monkeypatch):
+    clean = estimate("class", report=heard)
+    assert (clean.dominance, clean.as_dict()["dominance"], heard.warnings) == (None, None, [])
     mean = LatentTable.mean
     train = open_dataset(str(pictures)).splits["train"]
     opened = open_backbone(str(files.autoencoder))
@@ -122,13 +116,13 @@ def test_an_item_that_makes_the_variance_is_named(estimate, files, pictures, mon
 
     # One that is held out is no part of any score.
     monkeypatch.setattr(LatentTable, "mean", stretched(unused))
-    assert estimate("class", report=Listener()).dominance is None
+    assert estimate("class", report=heard).dominance is None
     monkeypatch.setattr(LatentTable, "mean", stretched(odd))
-    result = estimate("class", report=Listener())
+    result = estimate("class", report=heard)
     name = open_dataset(str(pictures)).path(int(train[odd]))
     assert list(result.dominance.items) == [name]
     assert result.as_dict()["dominance"]["share"] > 0.9
-    (line,) = Listener.said
+    (line,) = heard.warnings
     assert line.startswith("the scores are dominated by few items: 1 of ")
     assert name in line
 

@@ -7,7 +7,6 @@ import torch
 from iin_cli.data.latents import Latents
 from iin_cli.data.pairs import PairSampler, step_generator
 from iin_cli.errors import DataError
-from iin_cli.progress import Silent
 from iin_cli.workflows import evidence
 from iin_cli.workflows.evidence import ABSENT, FOUND, collect_evidence, thin, weigh
 from iin_cli.workflows.grouping import ConceptPairs, LatentTable
@@ -151,7 +150,7 @@ def test_of_less_than_the_limit_all_stay_but_who_is_alone():
     assert thin(groups, 100, step_generator(0, 0, 0)).tolist() == [0, 1, 3, 4, 5]
 
 
-def test_a_table_is_weighed_by_what_it_is_fitted_to(monkeypatch):
+def test_a_table_is_weighed_by_what_it_is_fitted_to(heard, monkeypatch):
     monkeypatch.setattr(evidence, "SHUFFLES", 99)
     groups = np.arange(300) % 6
     z = latents(300, 4)
@@ -162,15 +161,9 @@ def test_a_table_is_weighed_by_what_it_is_fitted_to(monkeypatch):
     noise = PairSampler.of(np.arange(40), groups[:40][::-1] % 2, "y")
     pairs = [ConceptPairs("x", "share", fit, None), ConceptPairs("y", "share", noise, None, np.arange(300))]
 
-    class Listener(Silent):
-        said = []
-
-        def warn(self, text):
-            self.said.append(text)
-
-    found = collect_evidence(LatentTable([Latents(z, None)]), pairs, 0, "variance", Listener())
+    found = collect_evidence(LatentTable([Latents(z, None)]), pairs, 0, "variance", heard)
     assert list(found) == ["x", "y"]
     assert found["x"].found
     assert found["x"].score.items == 250
-    assert Listener.said == ["concept y: the interval of its score, from 40 items, is rough"]
+    assert heard.warnings == ["concept y: the interval of its score, from 40 items, is rough"]
     assert set(found["x"].as_dict()) == {"score", "null", "z", "p_value", "verdict"}

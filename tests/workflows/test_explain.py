@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.progress import Silent
 from iin_cli.workflows import explain as module
 from iin_cli.workflows.decoding import encode_pixels
 from iin_cli.workflows.explain import explain
@@ -148,26 +147,17 @@ def test_a_seed_gives_one_result(files, tmp_path):
     assert in_z["nearest"][0]["distance"] != first["images"][0]["nearest"][0]["distance"]
 
 
-def test_few_sources_and_one(files, digit, tmp_path):
-    class Told(Silent):
-        said = ()
-
-        def warn(self, text):
-            self.said = (*self.said, text)
-
-        note = warn
-
+def test_few_sources_and_one(heard, files, digit, tmp_path):
     path, _ = digit
-    told = Told()
-    one = explained(files.of_classes, path, out=tmp_path / "one.json", sources=1, report=told)
-    assert any("rough" in text for text in told.said)
+    one = explained(files.of_classes, path, out=tmp_path / "one.json", sources=1, report=heard)
+    assert any("rough" in text for text in heard.notes)
     delta = one.images[0]["factors"]["digit"]["delta"]
     assert all(part["low"] == part["value"] == part["high"] for part in delta.values())
     many = explained(
-        files.of_classes, path, out=tmp_path / "many.json", sources=10**5, search=5, factors=["color"], report=told
+        files.of_classes, path, out=tmp_path / "many.json", sources=10**5, search=5, factors=["color"], report=heard
     )
     assert many.sources == len(open_data("digits", None, None).splits["test"]) - 1
-    assert any("has only" in text for text in told.said)
+    assert any("has only" in text for text in heard.warnings)
     given = explained(files.of_classes, path, out=tmp_path / "given.json", source=[path])
     assert given.images[0]["factors"]["digit"]["changed"]["value"] == 0
 

@@ -11,7 +11,6 @@ from iin_cli.io import checkpoint
 from iin_cli.io.paths import cache_dir
 from iin_cli.metrics.fid import Statistics, frechet_distance, read_statistics, write_statistics
 from iin_cli.metrics.inception import OFFICIAL_SHA256
-from iin_cli.progress import Silent
 from iin_cli.registry import find
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
@@ -33,16 +32,6 @@ class Means:
         self.seen += [image.shape for image in images]
         rows = [[*(image.reshape(-1, 3).mean(0) / 255), image.shape[0] / 100] for image in images]
         return torch.tensor(rows, dtype=torch.float32)
-
-
-class Ear(Silent):
-    def __init__(self):
-        self.heard = []
-
-    def warn(self, text):
-        self.heard.append(text)
-
-    note = warn
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +111,7 @@ def test_statistics_are_cached_by_content(tmp_path):
     assert len(changed.seen) == 5
 
 
-def test_a_damaged_or_unwritable_cache_costs_time_only(tmp_path, monkeypatch):
+def test_a_damaged_or_unwritable_cache_costs_time_only(heard, tmp_path, monkeypatch):
     photos(tmp_path / "a", 5, 0)
     photos(tmp_path / "b", 5, 1)
     first = run(tmp_path / "a", tmp_path / "b")
@@ -134,9 +123,8 @@ def test_a_damaged_or_unwritable_cache_costs_time_only(tmp_path, monkeypatch):
 
     (tmp_path / "taken").write_text("a file where the cache should be")
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "taken"))
-    ear = Ear()
-    assert run(tmp_path / "a", tmp_path / "b", reporter=ear).value == first.value
-    assert any("not cached" in text for text in ear.heard)
+    assert run(tmp_path / "a", tmp_path / "b", reporter=heard).value == first.value
+    assert any("not cached" in text for text in heard.warnings)
 
 
 def test_bad_folders_are_named(tmp_path):
@@ -283,23 +271,22 @@ def test_statistics_of_other_weights_are_refused_before_any_image_is_read(tmp_pa
     assert other.seen == []
 
 
-def test_only_known_official_weights_make_it_fid(tmp_path):
+def test_only_known_official_weights_make_it_fid(heard, tmp_path):
     official = replace(statistics_of(photos(tmp_path / "a", 6, 0)), weights_sha256=OFFICIAL_SHA256, n=5000)
     write_statistics(tmp_path / "official.safetensors", official)
     write_statistics(tmp_path / "other.safetensors", replace(official, weights_sha256="1" * 64))
     np.savez(tmp_path / "foreign.npz", mu=official.mean.numpy(), sigma=official.covariance.numpy())
 
     def measure(a, b):
-        ear = Ear()
-        return run(tmp_path / a, tmp_path / b, reporter=ear), ear.heard
+        return run(tmp_path / a, tmp_path / b, reporter=heard)
 
-    got, heard = measure("official.safetensors", "official.safetensors")
-    assert (got.metric, got.weights_sha256, got.n, heard) == ("fid", OFFICIAL_SHA256, 5000, [])
-    got, heard = measure("other.safetensors", "other.safetensors")
-    assert (got.metric, heard) == ("fd", [])
-    got, heard = measure("official.safetensors", "foreign.npz")
+    got = measure("official.safetensors", "official.safetensors")
+    assert (got.metric, got.weights_sha256, got.n) == ("fid", OFFICIAL_SHA256, 5000)
+    assert measure("other.safetensors", "other.safetensors").metric == "fd"
+    assert heard.notes == heard.warnings == []
+    got = measure("official.safetensors", "foreign.npz")
     assert (got.metric, got.weights_sha256, got.n, got.n_b) == ("fd", None, 5000, None)
-    assert "does not say which weights" in heard[0]
+    assert "does not say which weights" in heard.warnings[0]
     assert got.value <= 1e-9
 
 
@@ -344,11 +331,10 @@ def test_a_backbone_can_take_the_place_of_inception(tmp_path, files):
         compute_fid(str(kept), str(tmp_path / "b"), device="cpu", features=str(files.autoencoder))
 
 
-def test_few_images_are_warned_of_by_the_number_of_features(tmp_path):
+def test_few_images_are_warned_of_by_the_number_of_features(heard, tmp_path):
     photos(tmp_path / "a", 3, 0)
     photos(tmp_path / "b", 4, 0)
-    ear = Ear()
-    run(tmp_path / "b", tmp_path / "b", reporter=ear)
-    assert ear.heard == []
-    run(tmp_path / "b", tmp_path / "a", reporter=ear)
-    assert any("from 3 images is biased upwards: use at least 4" in text for text in ear.heard)
+    run(tmp_path / "b", tmp_path / "b", reporter=heard)
+    assert heard.notes == heard.warnings == []
+    run(tmp_path / "b", tmp_path / "a", reporter=heard)
+    assert any("from 3 images is biased upwards: use at least 4" in text for text in heard.warnings)

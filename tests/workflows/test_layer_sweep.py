@@ -125,13 +125,7 @@ def test_a_dead_layer_is_recorded_and_the_others_are_scored(sweep, tmp_path, mon
     assert json.loads((tmp_path / "out" / "layers.json").read_text())["failed"] == result.failed
 
 
-def test_a_layer_that_one_image_dominates_is_named(sweep, tmp_path, monkeypatch):
-    class Listener(Silent):
-        said = []
-
-        def warn(self, text):
-            self.said.append(text)
-
+def test_a_layer_that_one_image_dominates_is_named(heard, sweep, tmp_path, monkeypatch):
     def stretched(features, layer):
         values = original(features, layer).copy()
         if layer in list(features.widths)[1:3]:
@@ -141,14 +135,14 @@ def test_a_layer_that_one_image_dominates_is_named(sweep, tmp_path, monkeypatch)
     assert sweep("class", out=tmp_path / "clean").dominance == {}
     original = LayerFeatures.__getitem__
     monkeypatch.setattr(LayerFeatures, "__getitem__", stretched)
-    result = sweep("class", out=tmp_path / "out", report=Listener())
+    result = sweep("class", out=tmp_path / "out", report=heard)
     names = list(result.widths)
     assert list(result.dominance) == names[1:3]
     kept = json.loads((tmp_path / "out" / "layers.json").read_text())["dominance"]
     assert {layer: list(found["items"]) for layer, found in kept.items()} == {
         layer: list(found.items) for layer, found in result.dominance.items()
     }
-    lines = [line for line in Listener.said if "dominated" in line]
+    lines = [line for line in heard.warnings if "dominated" in line]
     assert len(lines) == 1
     assert lines[0].startswith(f"the scores of 2 of {len(names)} layers are dominated by few items; ")
     assert ".png (" in lines[0]

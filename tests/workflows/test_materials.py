@@ -17,41 +17,33 @@ from iin_cli.workflows.pair_files import read_pairs
 from iin_cli.workflows.pair_streams import FixedPairs, SingleRows
 
 
-class Heard(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
-
-
-def material(path, pairs, concepts=("digit",)):
+def material(path, pairs, report, concepts=("digit",)):
     z_a, z_b = torch.randn(2, pairs, 4, generator=torch.Generator().manual_seed(0))
     mask = torch.tensor([[1, 0]] * pairs, dtype=torch.uint8)
     save_file({"z_a": z_a.contiguous(), "z_b": z_b.contiguous(), "mask": mask}, path)
-    heard = Heard()
-    return from_file(read_pairs(path, concepts), None, "variance", heard), heard.warnings
+    return from_file(read_pairs(path, concepts), None, "variance", report)
 
 
 @pytest.mark.parametrize(("pairs", "concepts", "what"), [(39, ("digit",), "39 pairs"), (19, (), "38 latents")])
-def test_few_pairs_are_warned_of_with_the_numbers(tmp_path, pairs, concepts, what):
+def test_few_pairs_are_warned_of_with_the_numbers(heard, tmp_path, pairs, concepts, what):
     path = tmp_path / "pairs.safetensors"
-    (warning,) = material(path, pairs, concepts)[1]
+    material(path, pairs, heard, concepts)
+    (warning,) = heard.warnings
     assert warning.startswith(f"{path} has {what}, fewer than 10·N = 40: ")
 
 
-def test_enough_pairs_are_not_warned_of(tmp_path):
-    assert material(tmp_path / "pairs.safetensors", 40)[1] == []
+def test_enough_pairs_are_not_warned_of(heard, tmp_path):
+    material(tmp_path / "pairs.safetensors", 40, heard)
+    assert heard.warnings == []
 
 
-def test_a_row_that_makes_the_variance_is_warned_of_where_sizes_are_inferred(tmp_path):
+def test_a_row_that_makes_the_variance_is_warned_of_where_sizes_are_inferred(heard, tmp_path):
     path = tmp_path / "pairs.safetensors"
     z_a, z_b = torch.randn(2, 80, 4, generator=torch.Generator().manual_seed(0))
     z_b[12] = 500
     mask = torch.tensor([[1, 0]] * 80, dtype=torch.uint8)
     save_file({"z_a": z_a.contiguous(), "z_b": z_b.contiguous(), "mask": mask}, path)
     file = read_pairs(path, ("digit",))
-    heard = Heard()
     found = from_file(file, None, "variance", heard)
     assert list(found.dominance.items) == ["row 12 of z_b"]
     (line,) = heard.warnings
@@ -59,10 +51,10 @@ def test_a_row_that_makes_the_variance_is_warned_of_where_sizes_are_inferred(tmp
     # Sizes that are given are nobody's scores.
     assert from_file(file, {"digit": 2}, "variance", heard).dominance is None
     assert len(heard.warnings) == 1
-    assert material(path, 80)[0].dominance is None
+    assert material(path, 80, heard).dominance is None
 
 
-def test_a_concept_that_cannot_be_held_out_is_named(files, tmp_path, monkeypatch):
+def test_a_concept_that_cannot_be_held_out_is_named(heard, files, tmp_path, monkeypatch):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path))
     dataset = open_dataset("digits")
     train = dataset.splits["train"][:100]
@@ -71,7 +63,7 @@ def test_a_concept_that_cannot_be_held_out_is_named(files, tmp_path, monkeypatch
     # Two images each, but for those held out.
     persons[train[~held_out_mask(dataset.sources[train])]] //= 2
     dataset.labels = {"person": Labels(persons), "half": Labels(dataset.sources % 2)}
-    heard, providers = Heard(), find_providers(["label:person", "label:half"])
+    providers = find_providers(["label:person", "label:half"])
     cpu = torch.device("cpu")
     from_images(
         open_backbone(str(files.autoencoder)), providers, dataset, None, {"person": 2}, "variance", 0, cpu, heard
@@ -80,7 +72,7 @@ def test_a_concept_that_cannot_be_held_out_is_named(files, tmp_path, monkeypatch
 
 
 def test_wide_latents_are_held_out_in_smaller_numbers(tmp_path, monkeypatch):
-    found, _ = material(tmp_path / "pairs.safetensors", 100)
+    found = material(tmp_path / "pairs.safetensors", 100, Silent())
     plan = plan_translator(4, found.rows, "cpu", Wishes(), True)
     factors = size_factors(found, None, plan)
     assert len(found.stream(factors, plan, 0).held_out()["digit"].z_a) == 10
@@ -92,7 +84,7 @@ def test_wide_latents_are_held_out_in_smaller_numbers(tmp_path, monkeypatch):
 
 
 def test_pairs_without_a_concept_are_single_latents(tmp_path):
-    found, _ = material(tmp_path / "pairs.safetensors", 50, ())
+    found = material(tmp_path / "pairs.safetensors", 50, Silent(), ())
     plan = plan_translator(4, found.rows, "cpu", Wishes(batch_pairs=5), True)
     stream = found.stream(size_factors(found, None, plan), plan, 0)
     assert isinstance(stream, SingleRows)

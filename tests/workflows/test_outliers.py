@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from iin_cli.concepts.image_ops import greyscale_concept, rotation_concept
-from iin_cli.progress import Silent
 from iin_cli.workflows import outliers
 from iin_cli.workflows.outliers import find_dominance, names_of_rows, variant_of, warn_of_dominance
 
@@ -112,19 +111,13 @@ def test_rows_are_called_after_image_and_variant():
     assert variant_of(rotation, 1) == f" (rotation {rotation.variant_name(1)})"
 
 
-def test_the_warning_is_one_line():
-    class Listener(Silent):
-        said = []
-
-        def warn(self, text):
-            self.said.append(text)
-
-    warn_of_dominance(None, Listener())
-    assert Listener.said == []
+def test_the_warning_is_one_line(heard):
+    warn_of_dominance(None, heard)
+    assert heard.warnings == []
     z = normal(100, 3)
     z[3] = 100
-    warn_of_dominance(found(z, called="cat/{}.jpg".format), Listener())
-    (line,) = Listener.said
+    warn_of_dominance(found(z, called="cat/{}.jpg".format), heard)
+    (line,) = heard.warnings
     assert line.startswith("the scores are dominated by few items: 1 of 100 latents has ")
     assert "cat/3.jpg (" in line
     assert "\n" not in line

@@ -9,14 +9,6 @@ from iin_cli.progress import Silent
 from iin_cli.workflows.reading import from_tilde, open_reading, to_tilde
 
 
-class Told(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
-
-
 def read(translator, **given):
     return open_reading(translator, data=None, data_root=None, report=given.pop("report", Silent()), **given)
 
@@ -39,12 +31,11 @@ def test_all_items_where_there_are_fewer_than_asked(files):
     assert np.array_equal(read(files.of_images, n=5, seed=1).items, read(files.of_images, n=9, seed=1).items[:5])
 
 
-def test_few_items_are_told(files):
-    told = Told()
-    read(files.of_images, n=49, report=told)
-    assert told.warnings == ["49 images of digits in test: intervals from so few are rough"]
-    read(files.of_images, n=50, report=told)
-    assert len(told.warnings) == 1
+def test_few_items_are_told(heard, files):
+    read(files.of_images, n=49, report=heard)
+    assert heard.warnings == ["49 images of digits in test: intervals from so few are rough"]
+    read(files.of_images, n=50, report=heard)
+    assert len(heard.warnings) == 1
 
 
 def test_it_needs_a_backbone(files):

@@ -10,7 +10,6 @@ import pytest
 from iin_cli.errors import DataError, UsageError
 from iin_cli.figures.page import Text
 from iin_cli.io import checkpoint
-from iin_cli.progress import Silent
 from iin_cli.workflows import report as module
 from iin_cli.workflows.report import report
 
@@ -173,13 +172,7 @@ def test_an_autoencoders_edits_are_drawn_and_equal_seeds_give_equal_pages(quick,
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
-def test_a_section_that_breaks_says_why_and_the_rest_stands(files, tmp_path, monkeypatch):
-    class Heard(Silent):
-        warnings = []
-
-        def warn(self, text):
-            self.warnings.append(text)
-
+def test_a_section_that_breaks_says_why_and_the_rest_stands(heard, files, tmp_path, monkeypatch):
     def broken(subject):
         for _ in range(2):
             subject.report.warn("look & out")
@@ -187,7 +180,7 @@ def test_a_section_that_breaks_says_why_and_the_rest_stands(files, tmp_path, mon
 
     parts = (("Fine", lambda subject: [Text("all is well")]), ("Broken", broken), ("Fine too", lambda subject: []))
     monkeypatch.setattr(module, "SECTIONS", parts)
-    result = report(files.of_classes, tmp_path / "r.html", seed=0, device="cpu", report=Heard())
+    result = report(files.of_classes, tmp_path / "r.html", seed=0, device="cpu", report=heard)
     assert result.made == ("Fine", "Fine too")
     assert result.failed == {"Broken": "ArithmeticError: it does <not> add up"}
     found = structure(tmp_path / "r.html")
@@ -196,7 +189,7 @@ def test_a_section_that_breaks_says_why_and_the_rest_stands(files, tmp_path, mon
     assert "This section could not be made: ArithmeticError: it does <not> add up" in text
     assert "Not everything could be made: Broken" in text
     assert text.count("Warning: look & out") == 1
-    assert Heard.warnings.count("look & out") == 1
+    assert heard.warnings.count("look & out") == 1
     assert "all is well" in text
 
 

@@ -19,14 +19,6 @@ from iin_cli.workflows.response_walks import WalkSettings
 QUICK = {"steps": 5, "seed": 1, "controls": 2}
 
 
-class Told(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text):
-        self.warnings.append(text)
-
-
 def folder(result, name):
     return Path(result.out) / name
 
@@ -96,7 +88,7 @@ def test_of_an_autoencoder_the_image_change_is_measured(files, tmp_path):
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["respond.json", "respond.png"]
 
 
-def test_a_factor_that_fails_is_recorded_and_the_rest_measured(files, tmp_path, monkeypatch):
+def test_a_factor_that_fails_is_recorded_and_the_rest_measured(heard, files, tmp_path, monkeypatch):
     measure, saved = module.measure_walks, []
 
     def failing(reading, starts, name, *rest):
@@ -109,11 +101,10 @@ def test_a_factor_that_fails_is_recorded_and_the_rest_measured(files, tmp_path, 
 
     monkeypatch.setattr(module, "measure_walks", failing)
     monkeypatch.setattr(module, "write_json", save)
-    told = Told()
-    result = respond(files.of_classes, (), tmp_path / "out", n=50, report=told, **QUICK)
+    result = respond(files.of_classes, (), tmp_path / "out", n=50, report=heard, **QUICK)
     assert result.failed == {"color": "RuntimeError: no such walk"}
     assert saved == [["digit"], ["digit"], ["digit", "residual"]]
-    assert told.warnings == ["color is not measured: RuntimeError: no such walk"]
+    assert heard.warnings == ["color is not measured: RuntimeError: no such walk"]
     assert result.tables()[-1] == ("not measured", [{"factor": "color", "why": "RuntimeError: no such walk"}])
 
 
@@ -123,10 +114,9 @@ def test_where_nothing_can_be_measured_the_error_is_raised(files, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_few_images_are_measured_and_say_so(files, tmp_path):
-    told = Told()
-    result = respond(files.of_classes, ["color"], tmp_path / "out", n=1, report=told, **QUICK)
-    assert "1 images" in told.warnings[0]
+def test_few_images_are_measured_and_say_so(heard, files, tmp_path):
+    result = respond(files.of_classes, ["color"], tmp_path / "out", n=1, report=heard, **QUICK)
+    assert "1 images" in heard.warnings[0]
     assert result.factors[0].overall["flip_rate"].verdict == "too few images"
 
 

@@ -99,15 +99,9 @@ def test_one_image_is_too_few():
         measure(entry, Pixels(), 5, Silent())
 
 
-def test_the_name_of_the_metric_and_how_many_images_it_needs():
-    class Ear(Silent):
-        heard = []
-
-        def warn(self, text):
-            self.heard.append(text)
-
+def test_the_name_of_the_metric_and_how_many_images_it_needs(heard):
     assert (metric_name(OFFICIAL_SHA256), metric_name("1" * 64), metric_name(None)) == ("fid", "fd", "fd")
-    warn_of_few("fid", 2048, 2048, Ear())
-    assert Ear.heard == []
-    warn_of_few("fid", 2047, 2048, Ear())
-    assert "fid from 2,047 images is biased upwards: use at least 2,048" in Ear.heard[0]
+    warn_of_few("fid", 2048, 2048, heard)
+    assert heard.warnings == []
+    warn_of_few("fid", 2047, 2048, heard)
+    assert "fid from 2,047 images is biased upwards: use at least 2,048" in heard.warnings[0]

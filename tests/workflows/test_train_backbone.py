@@ -153,18 +153,9 @@ def test_data_that_cannot_be_trained_on(train, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_few_images_are_warned_of(train):
-    from iin_cli.progress import Silent
-
-    class Listener(Silent):
-        said = ""
-
-        def warn(self, text):
-            self.said += text
-
-    listener = Listener()
-    train(dry_run=True, latent_dim=200, report=listener)
-    assert "fewer than the 200 dimensions" in listener.said
+def test_few_images_are_warned_of(heard, train):
+    train(dry_run=True, latent_dim=200, report=heard)
+    assert "fewer than the 200 dimensions" in "".join(heard.warnings)
 
 
 def test_names_that_cannot_be_trained(train):

@@ -4,7 +4,6 @@ from safetensors.torch import load_file, save_file
 
 from iin_cli.errors import DataError, UsageError
 from iin_cli.io import checkpoint
-from iin_cli.progress import Silent
 from iin_cli.workflows.opening import open_translator
 from iin_cli.workflows.translate import translate
 
@@ -31,19 +30,12 @@ def test_there_and_back_with_everything_else_passed_through(files, tmp_path):
     assert metadata["translator"]["sha256"] == checkpoint.digest(files.of_latents)
 
 
-def test_no_backbone_is_needed_but_another_is_warned_of(files, tmp_path):
-    class Ear(Silent):
-        heard = ""
-
-        def warn(self, text):
-            self.heard += text
-
+def test_no_backbone_is_needed_but_another_is_warned_of(heard, files, tmp_path):
     (tmp_path / "t.safetensors").write_bytes(files.of_images.read_bytes())
     foreign = {"kind": "latents", "backbone": {"name": "n", "source": "elsewhere", "sha256": "0"}}
     checkpoint.save(tmp_path / "z.safetensors", {"z": latents(dtype=torch.float16)}, foreign)
-    ear = Ear()
-    translate(tmp_path / "t.safetensors", tmp_path / "z.safetensors", tmp_path / "out.safetensors", report=ear)
-    assert "elsewhere" in ear.heard
+    translate(tmp_path / "t.safetensors", tmp_path / "z.safetensors", tmp_path / "out.safetensors", report=heard)
+    assert "elsewhere" in "".join(heard.warnings)
     assert load_file(tmp_path / "out.safetensors")["z_tilde"].dtype == torch.float32
 
 

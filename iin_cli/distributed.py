@@ -163,7 +163,7 @@ def small_group() -> ProcessGroup:
 
 def leave() -> None:
     """Leave the other ranks in good order; a process that exits with the group's threads at work may be aborted."""
-    if world_size() == 1 or not small_group.cache_info().currsize:
+    if not _met():
         return
     import torch.distributed as processes
 
@@ -175,16 +175,12 @@ def leave() -> None:
 
 def report_failure(why: str) -> Failure | None:
     """Tell the other ranks why this one ends; return what one of them told before, None for the first to fail."""
-    if world_size() == 1 or not small_group.cache_info().currsize:
-        return None
-    return _alarm().sound(why)
+    return _alarm().sound(why) if _met() else None
 
 
 def failure() -> Failure | None:
     """Return why the first rank that failed did so, None as long as none has told."""
-    if world_size() == 1 or not small_group.cache_info().currsize:
-        return None
-    return _alarm().heard()
+    return _alarm().heard() if _met() else None
 
 
 def lost_process(error: BaseException) -> bool:
@@ -202,6 +198,11 @@ class _Tensor:
     """Stands for tensor `number` of those that are sent one by one."""
 
     number: int
+
+
+def _met() -> bool:
+    """Say whether this process has waited for others before: only then is there anybody to tell, or to leave."""
+    return world_size() > 1 and small_group.cache_info().currsize > 0
 
 
 @cache

@@ -1,10 +1,12 @@
 """Small untrained networks in files, as every command takes them, and the command line in this process."""
 
+import math
 import os
 import signal
 import struct
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -189,5 +191,32 @@ def run_cli(tmp_path):
             process.send_signal(signal_number)
         out, err = process.communicate(timeout=240)
         return process.returncode, out, said + err
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def torchrun():
+    """Run a program under torchrun, in `folder` and with its cache there; returns exit code, stdout, stderr, and the
+    seconds from the first error on."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("IIN_")}
+
+    def run(*command, folder, processes=2):
+        launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", *launcher, *map(str, command)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+            env={**kept, "OMP_NUM_THREADS": "1", "IIN_CACHE": str(folder / "cache")},
+        )
+        said, failed = [], None
+        for line in process.stderr:
+            said.append(line)
+            if failed is None and line.startswith("iin: "):
+                failed = time.monotonic()
+        out, _ = process.communicate()
+        return process.returncode, out, "".join(said), time.monotonic() - (failed or math.inf)
 
     return run

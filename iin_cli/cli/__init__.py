@@ -125,14 +125,13 @@ def main() -> None:
     try:
         add_plugin_commands()
         code = app(prog_name="iin", standalone_mode=False)
+        leave()
     except BaseException as error:
         code = _report(error)
     code = code if isinstance(code, int) else 0
     if world_size() > 1:
         # The others wait for a failed process until it is gone: nothing at exit may wait for them. And one that has
-        # done its work is done: whatever thread still runs, torch's or a plugin's, would abort it at Python's end.
-        if code == 0:
-            leave()
+        # done its work is done: a thread that is still inside torch would abort it at Python's end.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -42,22 +42,16 @@ def kill_while_writing(cwd, arguments):
     assert process.wait() == -signal.SIGKILL
 
 
-def test_alone_and_under_torchrun_the_same_bytes(files, tmp_path, command_line):
+def test_alone_and_under_torchrun_the_same_bytes(files, tmp_path, command_line, torchrun):
     command = ["sample", "-t", files.of_images, "--seeds", "0-599", "--device", "cpu", "--json"]
     code, out, _ = command_line(*command, "--out", "alone")
     found = json.loads(out)
     assert (code, found["count"], found["skipped"], found["out"]) == (0, 600, 0, "alone")
     assert found["images_per_second"] > 0 < found["seconds"]
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", 3, "-m", "iin_cli"]
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, [*torchrun, *command, "--batch", 7, "--out", "shared"])],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["count"] == 600
+    shared = [*command, "--batch", 7, "--out", "shared"]
+    code, out, err, _ = torchrun("-m", "iin_cli", *shared, folder=tmp_path, processes=3)
+    assert code == 0, err
+    assert json.loads(out)["count"] == 600
     alone = contents(tmp_path / "alone")
     assert len([name for name in alone if name.endswith(".png")]) == 600
     assert contents(tmp_path / "shared") == alone

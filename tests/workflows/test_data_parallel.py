@@ -1,15 +1,12 @@
-"""Training in two processes: the run is that of one, all decide alike, and one that fails ends the other.
+"""Training in two processes: the run is that of one, and all decide alike.
 
 Started by torchrun, this file is the program that the tests run; see `main`.
 """
 
 import json
-import math
 import os
 import signal
-import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,14 +17,13 @@ import torch
 from torch import nn
 from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResizedCrop
 
-from iin_cli import cli, distributed, failure_alarm
 from iin_cli.backbones import recipes
 from iin_cli.backbones.autoencoder import Autoencoder
 from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
 from iin_cli.data import latents, open_dataset
 from iin_cli.data.latents import Latents
 from iin_cli.data.pairs import PairSampler
-from iin_cli.distributed import from_main, gather, is_main_rank, leaders_first, rank, seeded, world_size
+from iin_cli.distributed import from_main, gather, leaders_first, rank, seeded, world_size
 from iin_cli.errors import DivergedError, UsageError
 from iin_cli.plan import Wishes, plan_translator
 from iin_cli.plugin_api import Recipe, Share
@@ -249,11 +245,7 @@ def without_bfloat16():
     recipes.bfloat16_is_fast = fit_module.bfloat16_is_fast = lambda device: False
 
 
-def main(task, folder, pictures):
-    if task == "deaf":
-        deaf()
-    if task == "busy":
-        busy()
+def main(folder, pictures):
     without_bfloat16()
     found = {"trained": {name: trained(name, pictures) for name in NAMES}}
     found["interrupted"] = {
@@ -263,51 +255,6 @@ def main(task, folder, pictures):
     found |= {"agreements": agreements(folder), "normalised": normalised(pictures), "refused": refused()}
     found["commands"] = commands(pictures, folder)
     torch.save(found, folder / f"rank-{rank()}.pt")
-
-
-def deaf():
-    """Process 1 fails; process 0 hears no signal, as one that waits for a GPU does not."""
-    failure_alarm.WATCH_SECONDS, failure_alarm.GRACE_SECONDS = 0.1, 0.5
-    gather(0)
-    if is_main_rank():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(100)
-    sys.stderr.write("iin: no more\n")
-    distributed.report_failure("no more")
-    os._exit(3)
-
-
-def busy():
-    """The command is done, and a thread still asks the store, as one does on a machine that stood still."""
-    gather(0)
-    store = distributed._alarm()._store
-
-    def ask():
-        while True:
-            store.check(["never"])
-
-    threading.Thread(target=ask, daemon=True).start()
-    sys.argv = ["iin", "--version"]
-    cli.main()
-
-
-def torchrun(*command, cache):
-    """Run two processes; returns the exit code, stdout, stderr, and the seconds from the first error on."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("IIN_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, command)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**kept, "OMP_NUM_THREADS": "1", "IIN_CACHE": str(cache)},
-    )
-    said, failed = [], None
-    for line in process.stderr:
-        said.append(line)
-        if failed is None and line.startswith("iin: "):
-            failed = time.monotonic()
-    out, _ = process.communicate()
-    return process.returncode, out, "".join(said), time.monotonic() - (failed or math.inf)
 
 
 @pytest.fixture(scope="module")
@@ -325,9 +272,9 @@ def alone(pictures, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def together(alone, pictures):
+def together(alone, pictures, torchrun):
     folder, _ = alone
-    code, _, err, _ = torchrun(__file__, "train", folder, pictures, cache=folder / "cache")
+    code, _, err, _ = torchrun(__file__, folder, pictures, folder=folder)
     assert code == 0, err
     return [torch.load(folder / f"rank-{number}.pt", weights_only=False) for number in range(2)]
 
@@ -436,59 +383,6 @@ def test_one_process_alone_gives_the_same_result(alone, together, pictures, tmp_
     assert fit["heldout_nll"] == pytest.approx(expected.heldout_nll, rel=1e-2)
 
 
-def test_a_process_that_fails_ends_the_job_with_its_own_line(pictures, tmp_path):
-    broken = tmp_path / "pictures"
-    broken.mkdir()
-    for file in pictures.iterdir():
-        (broken / file.name).write_bytes(file.read_bytes())
-    dataset = open_dataset(str(broken))
-    recipe = type("Recipe", (), {"batch_size": 64})()
-    backbone = type("Backbone", (), {"classes": ("a", "b", "c"), "image_size": 32, "interpolation": "bicubic"})()
-    work = _BackboneTraining(backbone, recipe, dataset, dataset.splits["train"], 1, CPU)
-    # The last row of the first batch is the second process's alone.
-    file = Path(dataset.path(int(work._batch(0)[-1])))
-    file.write_bytes(file.read_bytes()[:60])
-    command = ["train-backbone", "-b", "classifier", "-d", broken, "--steps", 50, "--seed", 1, "--device", "cpu"]
-    code, out, err, seconds = torchrun("-m", "iin_cli", *command, "--out", tmp_path / "run", cache=tmp_path / "cache")
-    assert (code, out) == (1, "")
-    assert 0 < seconds < 30
-    lines = [line for line in err.splitlines() if line.startswith("iin: ")]
-    assert len(lines) == 1, err
-    assert f"iin: image {file} cannot be read" in lines[0]
-    assert lines[0].endswith("(process 1 of 2)")
-    # Torchrun's own report ends with it.
-    assert lines[0] in err.splitlines()[-2]
-    assert "exitcode  : 3" in err
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_failing_main_process_ends_those_that_wait_for_it(tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "something").write_text("")
-    command = ["train-backbone", "-b", "classifier", "-d", "digits", "--device", "cpu", "--out", tmp_path / "run"]
-    code, _, err, seconds = torchrun("-m", "iin_cli", *command, cache=tmp_path / "cache")
-    assert code == 1
-    assert 0 < seconds < 30
-    lines = [line for line in err.splitlines() if line.startswith("iin: ")]
-    assert lines == [f"iin: --out {tmp_path / 'run'} is not empty: name a new folder, or --resume a run in it"]
-    assert "exitcode  : 2" in err
-
-
-def test_a_process_that_hears_nothing_is_ended_too(tmp_path):
-    code, _, err, seconds = torchrun(__file__, "deaf", tmp_path, tmp_path, cache=tmp_path / "cache")
-    assert code == 1
-    assert 0 < seconds < 30
-    assert "exitcode  : 3" in err
-    assert "SIGKILL" in err
-    assert "forcefully" not in err
-
-
-def test_a_thread_at_work_aborts_no_process_that_is_done(tmp_path):
-    code, out, err, _ = torchrun(__file__, "busy", tmp_path, tmp_path, cache=tmp_path / "cache")
-    assert code == 0, err
-    assert "0." in out
-
-
 def test_recipes_that_cannot_share_say_so():
     class Simple(Recipe):
         step = validate = state_dict = load_state_dict = None
@@ -505,4 +399,4 @@ def test_a_share_turns_means_into_means():
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], *map(Path, sys.argv[2:]))
+    main(*map(Path, sys.argv[1:]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib import colormaps
@@ -116,8 +116,10 @@ def plot_walks_on_map(plane: Plane, coloring: Coloring, walks: Sequence[tuple[st
     columns = min(3, len(walks))
     figure, axes = _page(-(-len(walks) // columns), columns, title)
     panels = axes.flatten()
+    # A walk may leave the images behind, and the panels are compared: one frame for all.
+    everything = replace(plane, points=np.concatenate((plane.points, *(path for _, path in walks))))
     for panel, (name, path) in zip(panels, walks, strict=False):
-        _dots(panel, plane, coloring)
+        _dots(panel, plane, coloring, everything)
         panel.plot(*path.T, color="0.35", linewidth=0.8, marker="x", markersize=4, markeredgecolor="black")
         panel.scatter(*path[0], s=90, facecolors="none", edgecolors="black", linewidths=1.8, zorder=3)
         panel.set_title(name, fontsize="medium")
@@ -149,10 +151,10 @@ def _page(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _dots(panel: Axes, plane: Plane, coloring: Coloring) -> None:
+def _dots(panel: Axes, plane: Plane, coloring: Coloring, framed: Plane | None = None) -> None:
     size = float(np.clip(6000 / max(1, len(plane.points)), 4, 30))
     panel.scatter(*plane.points.T, s=size, c=coloring.colors, linewidths=0)
-    frame_plane(panel, plane)
+    frame_plane(panel, framed or plane)
 
 
 def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, under: Axes | None = None) -> None:

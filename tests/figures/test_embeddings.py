@@ -74,6 +74,14 @@ def test_a_walk_is_drawn_on_the_map_from_its_start():
         assert np.array_equal(panel.collections[1].get_offsets(), path[:1])
 
 
+def test_a_walk_that_leaves_the_dots_stays_in_the_frame():
+    steps = np.linspace((0, 0), (0, 8), 9)
+    figure = plot_walks_on_map(plane(), plain(30), [("there", steps), ("nowhere", steps[:2])], "walks")
+    for panel in figure.axes:
+        assert panel.get_ylim()[0] < plane().points[:, 1].min()
+        assert panel.get_ylim()[1] > 8
+
+
 @pytest.mark.parametrize("far", [0, 2])
 def test_dots_far_away_do_not_squeeze_the_others(far):
     points = plane(100).points

@@ -28,7 +28,7 @@ __all__ = ["estimate_dims"]
 AllLayersOpt = Annotated[
     bool, typer.Option("--all-layers", help="Score every layer of the backbone, and plot which knows what.")
 ]
-ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="--all-layers: training items per concept.", min=20)]
+ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="--all-layers: training items per concept at most.", min=20)]
 
 
 def estimate_dims(

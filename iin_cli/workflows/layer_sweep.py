@@ -109,7 +109,7 @@ def sweep_layers(
 
     Args:
         out: new folder, for `layers.png` and `layers.json`, or new file of one of these endings.
-        n: training items per concept, drawn by `seed`.
+        n: training items per concept at most, drawn by `seed`.
 
     Raises UsageError for a backbone with one latent only; else as `estimate_dims`. A layer that cannot be scored is
     recorded with its reason.
@@ -140,7 +140,7 @@ def sweep_layers(
             _score(features, items, sweep, kind, called, table, report)
         if png is not None:
             names = [concept.name for concept in items]
-            title = f"{opened.backbone.name} on {Path(dataset.name).name}: {n} items per concept"
+            title = f"{opened.backbone.name} on {Path(dataset.name).name}: at most {n} items per concept"
             save_figure(png, plot_layers(list(sweep.widths), _curves(sweep, names), title))
     return sweep
 

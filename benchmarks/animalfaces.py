@@ -18,13 +18,13 @@ from stages import computed, machine, run
 from torch import Tensor
 
 from iin_cli.data import open_dataset
-from iin_cli.data.latents import as_images
+from iin_cli.editing.walk_paths import walk_noise
+from iin_cli.interpretation.grouping import circumstances, find_providers, grouped
+from iin_cli.interpretation.opening import OpenTranslator, open_backbone, open_translator
+from iin_cli.interpretation.reading import from_tilde, to_tilde
+from iin_cli.latents.cache import as_images
 from iin_cli.progress import Silent
 from iin_cli.translator.edit import ou_walk, swap
-from iin_cli.workflows.grouping import circumstances, find_providers, grouped
-from iin_cli.workflows.opening import OpenTranslator, open_backbone, open_translator
-from iin_cli.workflows.reading import from_tilde, to_tilde
-from iin_cli.workflows.walk_paths import walk_noise
 
 DATA = "animalfaces"
 CONCEPTS = ("roundness", "greyscale")

@@ -21,10 +21,10 @@ import torch
 from safetensors.torch import save_file
 from stages import computed, interval, machine, run
 
-from iin_cli.data.pairs import PairSampler, step_generator
+from iin_cli.interpretation.grouping import encode_items
+from iin_cli.interpretation.opening import open_backbone, open_data
+from iin_cli.latents.pairs import PairSampler, step_generator
 from iin_cli.progress import Silent
-from iin_cli.workflows.grouping import encode_items
-from iin_cli.workflows.opening import open_backbone, open_data
 
 CONCEPTS = ("digit", "color")
 SIGMAS = {"digit": 0.95, "color": 0.5}

@@ -1,6 +1,6 @@
 """Priors the paper compares a translator with, fitted to the same latents: a Gaussian mixture and a two-stage VAE.
 
-Both are maps of noise, as `iin_cli.workflows.generation.Prior` asks, so that image i depends on its seed alone.
+Both are maps of noise, as `iin_cli.editing.priors.Prior` asks, so that image i depends on its seed alone.
 """
 
 from __future__ import annotations

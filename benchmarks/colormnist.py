@@ -17,10 +17,10 @@ import torch
 from stages import computed, machine, run
 
 from iin_cli.data import open_dataset
-from iin_cli.data.latents import as_images
+from iin_cli.editing.swap_scores import score_swaps
+from iin_cli.interpretation.opening import open_backbone, open_translator
+from iin_cli.latents.cache import as_images
 from iin_cli.metrics.judges import ColorJudge, LabelJudge
-from iin_cli.workflows.opening import open_backbone, open_translator
-from iin_cli.workflows.swap_scores import score_swaps
 
 DATA = "colormnist"
 CONCEPTS = ["--concept", "digit", "--concept", "color"]

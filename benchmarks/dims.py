@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from stages import computed, machine
 
+from iin_cli.interpretation.grouping import find_providers
+from iin_cli.interpretation.opening import open_backbone, open_data
 from iin_cli.plugin_api import ConceptProvider, Dataset, Groups, Relation
 from iin_cli.progress import Silent
-from iin_cli.workflows.estimate_dims import estimate
-from iin_cli.workflows.grouping import find_providers
-from iin_cli.workflows.opening import open_backbone, open_data
+from iin_cli.sizing.estimate_dims import estimate
 
 NETWORKS = ("classifier", "autoencoder")
 REAL, NOISE = ("digit", "color"), "noise"

@@ -10,10 +10,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from iin_cli.interpretation.grouping import encode_items
+from iin_cli.interpretation.opening import OpenTranslator
 from iin_cli.plugin_api import ConceptProvider, Dataset
 from iin_cli.progress import Silent
-from iin_cli.workflows.grouping import encode_items
-from iin_cli.workflows.opening import OpenTranslator
 
 __all__ = ["auc", "latents", "r_squared", "sized_like", "trained_probe"]
 

@@ -26,12 +26,12 @@ from torch import Tensor
 from iin_cli.cli.output import reporter
 from iin_cli.data import open_dataset
 from iin_cli.distributed import choose_device
+from iin_cli.editing.priors import BackbonePrior, TranslatorPrior
+from iin_cli.fid.feature_networks import open_features
+from iin_cli.fid.protocol import fid_protocol
+from iin_cli.interpretation.grouping import encode_items
+from iin_cli.interpretation.opening import OpenTranslator, open_translator
 from iin_cli.progress import Silent
-from iin_cli.workflows.feature_networks import open_features
-from iin_cli.workflows.fid_protocol import fid_protocol
-from iin_cli.workflows.generation import BackbonePrior, TranslatorPrior
-from iin_cli.workflows.grouping import encode_items
-from iin_cli.workflows.opening import OpenTranslator, open_translator
 
 GOAL = 0.85
 

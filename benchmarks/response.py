@@ -19,10 +19,10 @@ import torch
 from stages import computed, interval, machine, run
 
 from iin_cli.data import open_dataset
-from iin_cli.data.latents import as_images
+from iin_cli.interpretation.inputs import choose_items
+from iin_cli.interpretation.opening import open_backbone
+from iin_cli.latents.cache import as_images
 from iin_cli.metrics.bootstrap import mean_interval
-from iin_cli.workflows.inputs import choose_items
-from iin_cli.workflows.opening import open_backbone
 
 CONCEPTS = ["--concept", "digit", "--concept", "color"]
 GOALS = {"digit": "> 0.80", "color": "< 0.02"}

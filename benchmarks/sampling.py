@@ -28,8 +28,8 @@ from typing import Any
 from stages import computed, machine
 
 from iin_cli.distributed import choose_device
-from iin_cli.workflows.generation import BackbonePrior, TranslatorPrior, generate
-from iin_cli.workflows.opening import open_translator
+from iin_cli.editing.priors import BackbonePrior, TranslatorPrior, generate
+from iin_cli.interpretation.opening import open_translator
 
 FORMATS, PRIORS, RANKS = ("png", "npz", "safetensors"), ("translator", "backbone"), 3
 

@@ -18,8 +18,8 @@ from factors import latents, r_squared
 from stages import computed, machine, run
 
 from iin_cli.data import open_dataset
-from iin_cli.workflows.opening import open_translator
-from iin_cli.workflows.reading import to_tilde
+from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import to_tilde
 
 DATA = "shapes:corners"
 OTHER = "attribute:turn"

@@ -22,15 +22,15 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from iin_cli.data.latents import Latents, MappedRows
-from iin_cli.data.pairs import PairSampler
+from iin_cli.fitting.streams import FreshPairs
+from iin_cli.fitting.translator_fit import TranslatorFit, log_det_error
+from iin_cli.interpretation.grouping import ConceptPairs, LatentTable, held_out_mask, score_concepts
+from iin_cli.latents.cache import Latents, MappedRows
+from iin_cli.latents.pairs import PairSampler
 from iin_cli.plan import Wishes, plan_translator
+from iin_cli.training.loop import Schedule, optimise
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
-from iin_cli.workflows.fitting import TranslatorFit, log_det_error
-from iin_cli.workflows.grouping import ConceptPairs, LatentTable, held_out_mask, score_concepts
-from iin_cli.workflows.loop import Schedule, optimise
-from iin_cli.workflows.pair_streams import FreshPairs
 
 BLOCK = 1000
 

@@ -11,6 +11,10 @@
 Ctrl-C exits with 130 and SIGTERM with 143; the command line turns both into one line.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable
+
 __all__ = [
     "CheckpointError",
     "DataError",
@@ -19,7 +23,9 @@ __all__ = [
     "PluginError",
     "ResourceError",
     "UsageError",
+    "attempt",
     "nearest",
+    "reason",
 ]
 
 
@@ -77,3 +83,25 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"choose from: {', '.join(sorted(known))}" if known else "there are none"
+
+
+def attempt(work: Callable[[], object]) -> str | None:
+    """Do `work`, one of several parts; return in one line why it failed, or None. A full disk ends everything."""
+    try:
+        work()
+    except ResourceError:
+        raise
+    # Whatever stops one part, the minutes spent on the others must not be lost.
+    except Exception as error:
+        return reason(error)
+    return None
+
+
+def reason(error: Exception) -> str:
+    r"""Say in one line what an error says; of one that is not this program's own, its kind too.
+
+    >>> reason(ZeroDivisionError("odd\nnumber"))
+    'ZeroDivisionError: odd number'
+    """
+    said = str(error) if isinstance(error, IinError) else f"{type(error).__name__}: {error}"
+    return " ".join(said.split())

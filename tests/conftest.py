@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
+from iin_cli.interpretation.opening import open_translator
 from iin_cli.io import checkpoint
 from iin_cli.progress import Silent
 from iin_cli.registry import find
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
-from iin_cli.workflows.opening import open_translator
 
 DIMS = {"digit": 3, "color": 2, "residual": 3}
 

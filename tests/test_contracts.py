@@ -13,21 +13,38 @@ from pathlib import Path
 import pytest
 import typer
 
-from iin_cli.cli import COMMANDS, add_plugin_commands, app
+from iin_cli.cli import COMMANDS, GROUPS, add_plugin_commands, app
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "iin_cli"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-RANKS = {
-    "errors": 0,
-    "progress": 0,
-    **dict.fromkeys(("plugin_api", "failure_alarm", "feature_maps"), 1),
-    **dict.fromkeys(("plan", "registry", "io", "distributed"), 2),
-    **dict.fromkeys(("translator", "backbones", "concepts", "data", "metrics", "figures"), 3),
-    "workflows": 4,
-    "cli": 5,
-    "__main__": 6,
-}
+MEASURES = ("audit", "responses", "explanation", "embedding")
+# Every folder and every module beside them; what stands lower may not import what stands higher.
+STOREYS = (
+    ("errors", "progress"),
+    ("plugin_api", "failure_alarm", "feature_maps"),
+    ("io", "registry", "plan", "distributed", "translator"),
+    ("latents", "training", "data", "backbones", "concepts", "metrics", "figures"),
+    ("interpretation",),
+    ("editing", "sizing"),
+    (
+        "fitting",
+        "fid",
+        "measures",
+        "measures/audit",
+        "measures/responses",
+        "measures/explanation",
+        "measures/embedding",
+    ),
+    ("report",),
+    ("commands",),
+    tuple(f"commands/{group}" for group in GROUPS),
+    ("cli",),
+    tuple(f"cli/{group}" for group in GROUPS),
+    ("__main__",),
+)
+RANKS = {room: rank for rank, storey in enumerate(STOREYS) for room in storey}
+LARGEST_SHARE, MOST_FILES = 0.15, 20
 HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "safetensors", "PIL", "scipy", "pytorch_fid")
 
 
@@ -41,12 +58,13 @@ def module(request):
 
 
 def room(path):
+    """The folder a module is in, or the module itself where it stands beside the folders."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return parts[0]
+    return "/".join(parts[:-1]) or parts[0]
 
 
-def rooms_imported(path):
-    """Rooms of this package that a file imports, wherever in the file."""
+def modules_imported(path):
+    """Modules of this package that a file imports, wherever in the file."""
     package = ["iin_cli", *path.relative_to(PACKAGE).parent.parts]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -54,27 +72,55 @@ def rooms_imported(path):
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             base = base + (node.module.split(".") if node.module else [])
-            names = [base] if len(base) > 1 else [[*base, alias.name] for alias in node.names]
+            names = [[*base, alias.name] for alias in node.names]
         else:
             continue
-        yield from (name[1] for name in names if name[0] == "iin_cli" and len(name) > 1)
+        for name in names:
+            if name[0] == "iin_cli" and len(name) > 1:
+                yield file_of(name[1:])
+
+
+def file_of(name):
+    """The file in which a dotted name is found; the last word may be a name that it defines."""
+    for parts in (name, name[:-1]):
+        for file in (PACKAGE.joinpath(*parts).with_suffix(".py"), PACKAGE.joinpath(*parts, "__init__.py")):
+            if parts and file.is_file():
+                return file
+    return PACKAGE / "__init__.py"
 
 
 def test_imports_point_down(module):
     if module == PACKAGE / "__init__.py":
-        assert not list(rooms_imported(module))
         return
     here = room(module)
-    for there in rooms_imported(module):
-        assert there == here or RANKS[there] < RANKS[here], f"{dotted(module)} imports {there}"
+    for file in modules_imported(module):
+        there = room(file)
+        assert there == here or RANKS[there] < RANKS[here], f"{dotted(module)} imports {dotted(file)}"
         # Built-ins come in by the guests' door.
         assert there == here or there not in ("backbones", "concepts"), f"{dotted(module)} goes round the registry"
 
 
+def test_no_imports_go_in_a_circle():
+    graph = {module: set(modules_imported(module)) - {module} for module in MODULES}
+    while leaves := [module for module, needs in graph.items() if not needs & set(graph)]:
+        for module in leaves:
+            del graph[module]
+    assert not graph, sorted(map(dotted, graph))
+
+
+def test_no_folder_is_a_room_for_everything():
+    lines = {module: len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES}
+    for folder in {module.parent for module in MODULES}:
+        here = [module for module in MODULES if module.parent == folder]
+        assert len(here) <= MOST_FILES, folder
+        below = [module for module in MODULES if folder in module.parents]
+        if folder != PACKAGE:
+            assert sum(lines[module] for module in below) <= LARGEST_SHARE * sum(lines.values()), folder
+
+
 def test_the_import_test_sees_imports():
-    seen = set(rooms_imported(PACKAGE / "workflows" / "opening.py"))
+    seen = {room(file) for file in modules_imported(PACKAGE / "interpretation" / "opening.py")}
     assert {"data", "errors", "io", "plugin_api", "registry", "translator"} <= seen
-    assert "workflows" in set(rooms_imported(PACKAGE / "cli" / "info.py"))
 
 
 def test_a_module_says_what_it_is_for_and_what_it_offers(module):

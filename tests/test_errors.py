@@ -5,6 +5,7 @@ import re
 import pytest
 
 from iin_cli import errors
+from iin_cli.errors import DataError, ResourceError, attempt, reason
 
 
 def test_exit_codes_are_those_of_the_contract():
@@ -38,3 +39,23 @@ def test_the_drawn_tree_is_the_tree():
 )
 def test_nearest(name, known, hint):
     assert errors.nearest(name, known) == hint
+
+
+def raiser(error):
+    def work():
+        raise error
+
+    return work
+
+
+def test_what_fails_is_said_in_one_line():
+    assert attempt(lambda: 3) is None
+    assert attempt(raiser(DataError("no\nimages"))) == "no images"
+    assert attempt(raiser(ZeroDivisionError("odd\nnumber"))) == "ZeroDivisionError: odd number"
+    assert reason(MemoryError()) == "MemoryError:"
+
+
+@pytest.mark.parametrize("error", [ResourceError("full"), KeyboardInterrupt(), SystemExit(3)])
+def test_a_full_disk_and_the_user_end_everything(error):
+    with pytest.raises(type(error)):
+        attempt(raiser(error))

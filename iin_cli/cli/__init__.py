@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from ..distributed import failure, is_main_rank, leave, lost_process, rank, report_failure, world_size
 from ..errors import IinError, UsageError
@@ -20,34 +21,52 @@ from ..registry import FIRST_PARTY, find, names
 
 __all__ = ["add_plugin_commands", "app", "main"]
 
-COMMANDS = (
-    "demo",
-    "train-backbone",
-    "estimate-dims",
-    "fit-translator",
-    "preview-concept",
-    "swap",
-    "sample",
-    "walk",
-    "respond",
-    "embed",
-    "explain",
-    "audit",
-    "report",
-    "fid",
-    "encode",
-    "translate",
-    "decode",
-    "info",
-    "plugins",
-    "import-compvis",
-)
+# Folder of this package -> heading of the command list, and the commands in it.
+GROUPS = {
+    "start": ("Start here", ("demo",)),
+    "make": ("Make", ("train-backbone", "estimate-dims", "preview-concept", "fit-translator")),
+    "edit": ("Edit", ("swap", "walk", "sample")),
+    "read": ("Read", ("respond", "explain", "embed", "audit", "report", "fid")),
+    "files": ("Files", ("encode", "translate", "decode", "import-compvis")),
+    "about": ("About", ("info", "plugins")),
+}
+COMMANDS = tuple(name for _, names_there in GROUPS.values() for name in names_there)
+# Where the commands of plugins stand in the list.
+PLUGINS = "Of plugins"
+# Of a command's line in the list; longer ones would be cut.
+HELP_WIDTH = 60
 
 # How long a process of several lets the main one speak first, and then waits for torchrun to end it.
 HEAD_START_SECONDS, END_SECONDS = 1.0, 2.0
 
+
+class _GroupedCommands(TyperGroup):
+    """Lists the commands under the headings of `GROUPS`."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """Return the names in the order of the groups, plugins' commands last."""
+        return sorted(
+            self.commands, key=lambda name: (COMMANDS.index(name) if name in COMMANDS else len(COMMANDS), name)
+        )
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+        """Write one section per group."""
+        shown = {name: command for name, command in self.commands.items() if not command.hidden}
+        sections = [(heading, there) for heading, there in GROUPS.values()]
+        sections.append((PLUGINS, tuple(sorted(set(shown) - set(COMMANDS)))))
+        width = max(map(len, shown)) + 2
+        for heading, there in sections:
+            rows = [
+                (name.ljust(width), shown[name].get_short_help_str(limit=HELP_WIDTH)) for name in there if name in shown
+            ]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="iin",
+    cls=_GroupedCommands,
     help="Read and edit what a neural network knows: an invertible translator from its hidden representation "
     "to named, independent factors, and back.",
     no_args_is_help=True,
@@ -74,9 +93,10 @@ def _root(
     pass
 
 
-for _name in COMMANDS:
-    _module = _name.replace("-", "_")
-    app.command(_name)(getattr(import_module(f"{__name__}.{_module}"), _module))
+for _folder, (_, _names) in GROUPS.items():
+    for _name in _names:
+        _module = _name.replace("-", "_")
+        app.command(_name)(getattr(import_module(f"{__name__}.{_folder}.{_module}"), _module))
 
 
 def _add_plugin_command(name: str) -> None:

@@ -13,8 +13,8 @@ from safetensors.torch import save_file
 from iin_cli.backbones import torchvision_models
 from iin_cli.backbones.torchvision_models import TorchvisionBackbone
 from iin_cli.data.folder import read_image
-from iin_cli.data.latents import as_images
 from iin_cli.errors import CheckpointError, DataError, UsageError
+from iin_cli.latents.cache import as_images
 from iin_cli.plugin_api import DataFacts
 
 SMALL = {

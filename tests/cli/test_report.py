@@ -13,7 +13,7 @@ def short(monkeypatch):
         raise ValueError("cannot be")
 
     parts = (("One", lambda subject: [Text("all is well")]), ("Two", broken))
-    monkeypatch.setattr("iin_cli.workflows.report.SECTIONS", parts)
+    monkeypatch.setattr("iin_cli.report.making.SECTIONS", parts)
 
 
 def test_a_page_and_its_summary(files, command_line, tmp_path):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from iin_cli.workflows import sample as workflow
+from iin_cli.editing import sample as workflow
 
 # `iin`, but in the second shard a file is written by half only.
 HALF_WRITTEN = """

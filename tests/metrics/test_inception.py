@@ -11,10 +11,10 @@ from pytorch_fid import inception as published
 from safetensors.torch import save_file
 
 from iin_cli.errors import CheckpointError, DataError
+from iin_cli.fid.distance import compute_fid
 from iin_cli.metrics import inception
 from iin_cli.metrics.fid import Moments, Statistics, frechet_distance
 from iin_cli.metrics.inception import OFFICIAL_SHA256, InceptionFeatures, official_weights_path
-from iin_cli.workflows.fid import compute_fid
 
 CPU = torch.device("cpu")
 

@@ -4,15 +4,7 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.translator.edit import (
-    attribute_axis,
-    attribute_walk,
-    bilinear_grid,
-    linear_walk,
-    ou_walk,
-    redraw,
-    swap,
-)
+from iin_cli.translator.edit import attribute_axis, attribute_walk, bilinear_grid, linear_walk, ou_walk, redraw, swap
 from iin_cli.translator.factors import Factors
 
 FACTORS = Factors.of({"digit": 2, "color": 1, "residual": 3})

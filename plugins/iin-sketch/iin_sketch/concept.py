@@ -16,7 +16,7 @@ from iin_cli.concepts.variants import group_variants
 from iin_cli.errors import UsageError
 from iin_cli.io.paths import cache_dir
 from iin_cli.plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Relation
-from iin_cli.workflows.loop import Schedule
+from iin_cli.training.loop import Schedule
 
 from .drawing import SketchDrawing, working_side
 from .encoder_weights import default_file, open_encoder

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from iin_cli.data.latents import as_images
-from iin_cli.workflows.decoding import to_pixels
+from iin_cli.interpretation.pieces import to_pixels
+from iin_cli.latents.cache import as_images
 from torch import Tensor
 from torch.nn import functional as F
 

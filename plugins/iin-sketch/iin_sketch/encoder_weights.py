@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from iin_cli.backbones.pretrained_weights import cached_file, default_weights, load_weights
 from iin_cli.errors import CheckpointError, UsageError
+from iin_cli.interpretation.opening import module_digest
 from iin_cli.io.weights import read_weights
 from iin_cli.progress import Reporter
-from iin_cli.workflows.opening import module_digest
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models import VGG19_Weights

@@ -12,13 +12,13 @@ import torch
 from iin_cli.data import open_dataset
 from iin_cli.distributed import choose_device, seeded
 from iin_cli.errors import DataError
+from iin_cli.interpretation.grouping import held_out_mask
+from iin_cli.interpretation.opening import describe_data, versions
 from iin_cli.io.rundir import open_run, write_json
 from iin_cli.plugin_api import Dataset, Interpolation
 from iin_cli.progress import Reporter, Silent
-from iin_cli.workflows.grouping import held_out_mask
-from iin_cli.workflows.loop import LoopResult, Schedule, optimise
-from iin_cli.workflows.opening import describe_data, versions
-from iin_cli.workflows.resuming import resumable, seed_of_run
+from iin_cli.training.loop import LoopResult, Schedule, optimise
+from iin_cli.training.resuming import resumable, seed_of_run
 
 from .drawing import sketch_side, working_side
 from .encoder_weights import EncoderWeights, open_encoder

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from iin_cli.backbones.discriminator import PatchDiscriminator, discriminator_loss
-from iin_cli.data.latents import as_images
-from iin_cli.data.pairs import step_generator
+from iin_cli.latents.cache import as_images
+from iin_cli.latents.pairs import step_generator
 from iin_cli.plugin_api import Dataset, Interpolation
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -53,7 +53,7 @@ class Content:
 
 
 class StylizerTraining:
-    """Trains a stylizer against a patch discriminator; drives `iin_cli.workflows.loop`.
+    """Trains a stylizer against a patch discriminator; drives `iin_cli.training.loop`.
 
     Args:
         content, held_out: images to draw in, and those the score is measured on.

@@ -4,9 +4,9 @@ import pytest
 import torch
 from iin_cli.backbones.pretrained_weights import cached_file
 from iin_cli.distributed import seeded
+from iin_cli.fitting.fit_translator import fit_translator
+from iin_cli.interpretation.opening import open_translator
 from iin_cli.plan import Wishes
-from iin_cli.workflows.fit_translator import fit_translator
-from iin_cli.workflows.opening import open_translator
 from torchvision.models import ResNet18_Weights, resnet18
 
 
@@ -21,7 +21,7 @@ def at_home(small, pictures, tmp_path, monkeypatch):
     (tmp_path / "data" / "animalfaces").symlink_to(pictures)
     monkeypatch.setenv("IIN_DATA_ROOT", str(tmp_path / "data"))
     # Two dozen pictures are enough for two steps.
-    monkeypatch.setattr("iin_cli.workflows.grouping.MOST_NEEDED", 8)
+    monkeypatch.setattr("iin_cli.interpretation.grouping.MOST_NEEDED", 8)
     return file
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from iin_cli.errors import DivergedError, UsageError
+from iin_cli.fitting.fit_translator import fit_translator
 from iin_cli.io import checkpoint
 from iin_cli.plan import Wishes
 from iin_cli.registry import find
-from iin_cli.workflows.fit_translator import fit_translator
 
 from iin_sketch import train_stylizer as module
 from iin_sketch.stylizer_files import open_stylizer

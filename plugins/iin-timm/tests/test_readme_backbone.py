@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
+from iin_cli.interpretation.opening import open_backbone
 from iin_cli.registry import find
-from iin_cli.workflows.opening import open_backbone
 
 README = Path(__file__).parents[3] / "README.md"
 

@@ -1,0 +1,38 @@
+"""`iin info`: what a checkpoint is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import DebugOpt, JsonOpt
+from ..output import print_result, reporter
+
+__all__ = ["info"]
+
+PathArg = Annotated[Path, typer.Argument(help="A checkpoint or a run folder.", metavar="FILE|DIR", show_default=False)]
+
+
+def info(path: PathArg, json: JsonOpt = False, debug: DebugOpt = False) -> None:
+    """Say what a checkpoint is: kind, factors, backbone, data, training figures, size.
+
+    Of a run folder every checkpoint is described; with --json under the key checkpoints.
+
+    Examples:
+
+      iin info runs/00003-fit-translator-autoencoder-digit
+
+      iin info translator.safetensors --json
+    """
+    from ...io.describe import describe
+
+    found = describe(path)
+    for file, reason in found.refused.items():
+        reporter().warn(f"{file} left out: {reason}")
+    if json:
+        print_result(found.as_dict(), True)
+    else:
+        for entry in found.checkpoints:
+            print_result(entry.summary(), False, [("factors", entry.factor_rows())] if entry.factors else [])

@@ -1,0 +1,80 @@
+"""`iin swap`: give images a factor of other images."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..options import (
+    DataOpt,
+    DataRootOpt,
+    DebugOpt,
+    DeviceOpt,
+    FactorOpt,
+    JsonOpt,
+    MovedBackboneOpt,
+    OutOpt,
+    QuietOpt,
+    SeedOpt,
+    SourceOpt,
+    SplitOpt,
+    TargetOpt,
+    TranslatorOpt,
+)
+from ..output import print_result, reporter
+
+__all__ = ["swap"]
+
+CountOpt = Annotated[int, typer.Option("--n", "-n", help="Images of each kind, where they come from the data.", min=1)]
+
+
+def swap(
+    translator: TranslatorOpt,
+    factor: FactorOpt,
+    target: TargetOpt = None,
+    source: SourceOpt = None,
+    out: OutOpt = None,
+    backbone: MovedBackboneOpt = None,
+    data: DataOpt = None,
+    data_root: DataRootOpt = None,
+    split: SplitOpt = "test",
+    n: CountOpt = 8,
+    seed: SeedOpt = None,
+    device: DeviceOpt = "auto",
+    json: JsonOpt = False,
+    quiet: QuietOpt = False,
+    debug: DebugOpt = False,
+) -> None:
+    """Give every target image the chosen factors of a source image.
+
+    As many sources as targets make pairs, else every target meets every source; several make a grid of all
+    combinations. Without images, test images of the translator's data. Of a classifier: what it predicts before and
+    after.
+
+    Examples:
+
+      iin swap --translator runs/00003-fit-translator --factor digit --out grid.png
+
+      iin swap -t t.safetensors -f color --target cat.jpg --source dog.jpg --out cat-as-dog.png
+
+      iin swap -t t.safetensors -f digit -f color --target photos/ --source styles/ --json
+    """
+    from ...editing.swap import swap as run
+
+    result = run(
+        translator,
+        factor,
+        target or (),
+        source or (),
+        out,
+        data=data,
+        data_root=data_root,
+        split=split,
+        n=n,
+        seed=seed,
+        backbone=backbone,
+        device=device,
+        report=reporter(quiet),
+    )
+    print_result(result.as_dict(), json, [("edits", result.rows())] if result.changed is not None else [])

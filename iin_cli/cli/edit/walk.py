@@ -1,0 +1,170 @@
+"""`iin walk`: see what the backbone shows or predicts along a walk in the interpretable representation."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...errors import UsageError
+from ..options import (
+    CenterOpt,
+    DataOpt,
+    DataRootOpt,
+    DebugOpt,
+    DeviceOpt,
+    GammaOpt,
+    JsonOpt,
+    MovedBackboneOpt,
+    OutOpt,
+    QuietOpt,
+    SeedOpt,
+    SourceOpt,
+    SplitOpt,
+    TargetOpt,
+    TranslatorOpt,
+    WalkSigmaOpt,
+)
+from ..output import print_result, reporter
+
+__all__ = ["parse_strength", "walk"]
+
+ModeOpt = Annotated[
+    str,
+    typer.Option("--mode", help="linear, attribute, grid (between four images) or ou (at random).", metavar="MODE"),
+]
+MovingOpt = Annotated[
+    list[str] | None,
+    typer.Option("--factor", "-f", help="A factor that moves; repeatable; default all, but ou.", metavar="NAME"),
+]
+PointsOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--steps", help="Points of a walk; default: 8 (attribute: 7) of images, 50 (51) of a classifier.", min=2
+    ),
+]
+WalksOpt = Annotated[int, typer.Option("--n", "-n", help="Walks, where images come from the data.", min=1)]
+AttributeOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attribute",
+        "-a",
+        help="attribute: a label of the data, as Smiling, Male:-1 (taken away) or class=cat; repeatable.",
+        metavar="NAME[=VALUE][:WEIGHT]",
+    ),
+]
+WithOpt = Annotated[
+    Path | None, typer.Option("--with", help="attribute: folder of images with it, instead of labels.", metavar="DIR")
+]
+WithoutOpt = Annotated[
+    Path | None, typer.Option("--without", help="attribute: folder of images without it.", metavar="DIR")
+]
+StrengthOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--strength", help="attribute: 1 adds the mean difference, -1 takes it away; default -3..3.", metavar="A..B"
+    ),
+]
+AxisImagesOpt = Annotated[
+    int, typer.Option("--axis-images", help="attribute: training images averaged, at most.", min=2)
+]
+AnimateOpt = Annotated[
+    str | None, typer.Option("--animate", help="Animation in a folder: gif (default), webp or mp4.", metavar="FORMAT")
+]
+
+
+def parse_strength(text: str | None) -> tuple[float, float] | None:
+    """Turn `-3..3` into (-3.0, 3.0). UsageError for anything else.
+
+    >>> parse_strength("-3..3")
+    (-3.0, 3.0)
+    """
+    if text is None:
+        return None
+    number = r"\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*"
+    match = re.fullmatch(rf"{number}\.\.{number}", text)
+    if match is None:
+        raise UsageError(f"--strength {text!r} is no range: write -3..3")
+    return float(match[1]), float(match[2])
+
+
+def walk(
+    translator: TranslatorOpt,
+    mode: ModeOpt = "linear",
+    factor: MovingOpt = None,
+    target: TargetOpt = None,
+    source: SourceOpt = None,
+    out: OutOpt = None,
+    steps: PointsOpt = None,
+    n: WalksOpt = 4,
+    gamma: GammaOpt = 0.1,
+    walk_sigma: WalkSigmaOpt = None,
+    center: CenterOpt = "origin",
+    attribute: AttributeOpt = None,
+    with_folder: WithOpt = None,
+    without_folder: WithoutOpt = None,
+    strength: StrengthOpt = None,
+    axis_images: AxisImagesOpt = 10_000,
+    animate: AnimateOpt = None,
+    backbone: MovedBackboneOpt = None,
+    data: DataOpt = None,
+    data_root: DataRootOpt = None,
+    split: SplitOpt = "test",
+    seed: SeedOpt = None,
+    device: DeviceOpt = "auto",
+    json: JsonOpt = False,
+    quiet: QuietOpt = False,
+    debug: DebugOpt = False,
+) -> None:
+    """Walk from image to image, along an attribute, between four images, or at random, and draw what is seen.
+
+    linear (Fig 4): the straight line in z̃ above the straight line in z between the same ends. attribute (Eq 14, Fig 8):
+    away from an attribute and towards it. grid (Fig 7): all between four images. ou (Eq 17): the chosen factors wander,
+    all others stay. A folder gets walk.png and walk.gif; the ending of a file (.png, .gif, .webp, .mp4) says which.
+    Of a classifier: class log-probabilities and predictions.
+
+    Examples:
+
+      iin walk --translator runs/00003-fit-translator --out walk.png
+
+      iin walk -t t.safetensors --mode linear --factor digit --target 3.png --source 8.png --out digit.gif
+
+      iin walk -t t.safetensors --mode attribute --attribute Smiling --attribute Male:-1 --strength -3..3 --data celeba
+
+      iin walk -t t.safetensors --mode attribute --with glasses --without plain --target me.png
+
+      iin walk -t t.safetensors --mode grid --out grid.png
+
+      iin walk -t t.safetensors --mode ou --factor color --steps 100 --json
+    """
+    from ...editing.walk import walk as run
+
+    result = run(
+        translator,
+        mode,
+        factor or (),
+        target or (),
+        source or (),
+        out,
+        steps=steps,
+        n=n,
+        gamma=gamma,
+        walk_sigma=walk_sigma,
+        center=center,
+        attributes=attribute or (),
+        with_folder=with_folder,
+        without_folder=without_folder,
+        strength=parse_strength(strength),
+        axis_images=axis_images,
+        animate=animate,
+        data=data,
+        data_root=data_root,
+        split=split,
+        seed=seed,
+        backbone=backbone,
+        device=device,
+        report=reporter(quiet),
+    )
+    print_result(result.as_dict(), json, result.tables())

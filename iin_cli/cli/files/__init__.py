@@ -1,0 +1,1 @@
+"""Signatures of the commands that turn one file into another."""

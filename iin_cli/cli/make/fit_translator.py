@@ -1,0 +1,145 @@
+"""`iin fit-translator`: learn the invertible translator between a latent and its named factors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import (
+    DataOpt,
+    DataRootOpt,
+    DebugOpt,
+    DeviceOpt,
+    DryRunOpt,
+    JsonOpt,
+    LayerOpt,
+    MaxSecondsOpt,
+    OutOpt,
+    QuietOpt,
+    ResumeOpt,
+    SeedOpt,
+    StepsOpt,
+    WeightsOpt,
+    parse_assignments,
+    parse_sigma,
+)
+from ..output import print_result, reporter
+
+__all__ = ["fit_translator"]
+
+
+def fit_translator(
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            "--backbone",
+            "-b",
+            help="A trained backbone: checkpoint, run folder, or registered name.",
+            metavar="CKPT|NAME",
+        ),
+    ] = None,
+    concept: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--concept",
+            "-c",
+            help="A concept, NAME or NAME:ARGUMENT; repeat for several, none: unsupervised.",
+            metavar="NAME[:ARG]",
+        ),
+    ] = None,
+    latents: Annotated[
+        Path | None,
+        typer.Option(help="Latents of any network instead of a backbone: z, or z_a, z_b, mask.", metavar="FILE"),
+    ] = None,
+    data: DataOpt = None,
+    data_root: DataRootOpt = None,
+    out: OutOpt = None,
+    dims: Annotated[
+        str | None, typer.Option(help="Sizes of the factors; default: estimated.", metavar="digit=13,color=17")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="auto, paper or compvis.")] = "auto",
+    sigma: Annotated[
+        str | None,
+        typer.Option(
+            help="Correlation of pairs that share a factor, in [0, 1); one for all or per concept.",
+            metavar="0.9|digit=0.95",
+        ),
+    ] = None,
+    estimator: Annotated[str, typer.Option(help="How sizes are estimated: variance or correlation.")] = "variance",
+    batch_pairs: Annotated[int | None, typer.Option(help="Pairs per step; default: inferred.", min=1)] = None,
+    blocks: Annotated[int | None, typer.Option(help="Flow blocks; default: inferred.", min=1)] = None,
+    hidden: Annotated[int | None, typer.Option(help="Width of the s- and t-nets; default: inferred.", min=1)] = None,
+    depth: Annotated[
+        int | None, typer.Option(help="Hidden layers of the s- and t-nets; default: inferred.", min=0)
+    ] = None,
+    feature_noise: Annotated[
+        float | None,
+        typer.Option(help="Noise added to z, as a fraction of each feature's std; default: inferred.", min=0),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Adam's peak learning rate; default: inferred.", min=1e-8)
+    ] = None,
+    weights: WeightsOpt = "default",
+    layer: LayerOpt = None,
+    steps: StepsOpt = None,
+    max_seconds: MaxSecondsOpt = None,
+    seed: SeedOpt = None,
+    device: DeviceOpt = "auto",
+    dry_run: DryRunOpt = False,
+    resume: ResumeOpt = False,
+    as_json: JsonOpt = False,
+    quiet: QuietOpt = False,
+    debug: DebugOpt = False,
+) -> None:
+    """Fit a translator to a backbone's latents, or to a file of latents.
+
+    Examples:
+
+        iin fit-translator --backbone ae --concept digit --concept color
+
+        iin fit-translator --backbone ae --out unsupervised
+
+        iin fit-translator --backbone ae --concept digit --concept color --sigma digit=0.95
+
+        iin fit-translator --backbone resnet50 --concept roundness
+
+        iin fit-translator --backbone resnet50 --layer layer4 --concept class --data faces/
+
+        iin fit-translator --latents pairs.safetensors --concept digit --dims digit=8
+    """
+    from ...fitting.fit_translator import fit_translator as run
+    from ...plan import Wishes
+
+    wishes = Wishes(
+        preset,
+        steps,
+        max_seconds,
+        batch_pairs,
+        blocks,
+        hidden,
+        depth,
+        parse_sigma(sigma),
+        feature_noise,
+        learning_rate,
+    )
+    result = run(
+        backbone,
+        concept or [],
+        latents=latents,
+        data=data,
+        data_root=data_root,
+        out=out,
+        dims=parse_assignments(dims, "--dims") or None,
+        wishes=wishes,
+        estimator=estimator,
+        weights=weights,
+        layer=layer,
+        seed=seed,
+        device=device,
+        dry_run=dry_run,
+        resume=resume,
+        report=reporter(quiet),
+    )
+    print_result(result.as_dict(), as_json, result.tables())

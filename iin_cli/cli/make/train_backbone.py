@@ -1,0 +1,88 @@
+"""`iin train-backbone`: train an autoencoder or a classifier to be interpreted, or fine-tune a known network."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..options import (
+    DataRootOpt,
+    DebugOpt,
+    DeviceOpt,
+    DryRunOpt,
+    JsonOpt,
+    MaxSecondsOpt,
+    OutOpt,
+    QuietOpt,
+    ResumeOpt,
+    SeedOpt,
+    StepsOpt,
+    WeightsOpt,
+)
+from ..output import print_result, reporter
+
+__all__ = ["train_backbone"]
+
+
+def train_backbone(
+    backbone: Annotated[
+        str,
+        typer.Option(
+            "--backbone", "-b", help="autoencoder, classifier, a torchvision classifier, or a plugin's.", metavar="NAME"
+        ),
+    ],
+    data: Annotated[
+        str, typer.Option("--data", "-d", help="A dataset's name or a folder of images.", metavar="NAME|DIR")
+    ],
+    data_root: DataRootOpt = None,
+    out: OutOpt = None,
+    image_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Side of the images in pixels; default: inferred from the data, or the network's own.", min=1
+        ),
+    ] = None,
+    latent_dim: Annotated[
+        int | None, typer.Option(help="Latent size N; default: the paper's, or the network's own.", min=2)
+    ] = None,
+    weights: WeightsOpt = "default",
+    steps: StepsOpt = None,
+    max_seconds: MaxSecondsOpt = None,
+    seed: SeedOpt = None,
+    device: DeviceOpt = "auto",
+    dry_run: DryRunOpt = False,
+    resume: ResumeOpt = False,
+    as_json: JsonOpt = False,
+    quiet: QuietOpt = False,
+    debug: DebugOpt = False,
+) -> None:
+    """Train a backbone on images and save it as a checkpoint; a torchvision network is fine-tuned from its weights.
+
+    Examples:
+
+        iin train-backbone --backbone autoencoder --data colordigits --out ae
+
+        iin train-backbone --backbone classifier --data mnist --data-root ~/data
+
+        iin train-backbone --backbone resnet50 --data faces/ --weights default
+    """
+    from ...fitting.train_backbone import train_backbone as run
+
+    result = run(
+        backbone,
+        data,
+        data_root=data_root,
+        out=out,
+        image_size=image_size,
+        latent_dim=latent_dim,
+        weights=weights,
+        steps=steps,
+        max_seconds=max_seconds,
+        seed=seed,
+        device=device,
+        dry_run=dry_run,
+        resume=resume,
+        report=reporter(quiet),
+    )
+    print_result({**result.as_dict(), **(result.metrics or {})}, as_json)

@@ -1,0 +1,108 @@
+"""`iin audit`: is an interpretation any good?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..options import (
+    DataOpt,
+    DataRootOpt,
+    DebugOpt,
+    DeviceOpt,
+    JsonOpt,
+    MovedBackboneOpt,
+    OutOpt,
+    QuietOpt,
+    SeedOpt,
+    SplitOpt,
+    TranslatorOpt,
+)
+from ..output import print_result, reporter
+
+__all__ = ["audit"]
+
+OracleOpt = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--oracle", help="A classifier trained on a concept's labels, to judge swaps; repeatable.", metavar="CKPT"
+    ),
+]
+KnownConceptOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--concept",
+        "-c",
+        help="How to write a factor's concept, where its name does not say: NAME:ARG; repeatable.",
+        metavar="NAME[:ARG]",
+    ),
+]
+FailIfOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-if", help="Exit with code 1 if so, as 'leakage.color>0.1'; repeatable.", metavar="NAME>NUMBER"
+    ),
+]
+ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="Items at most, and pairs of each concept.", min=3)]
+ListOpt = Annotated[bool, typer.Option("--list-metrics", help="List the figures and what they mean; measure nothing.")]
+
+
+def audit(
+    translator: TranslatorOpt,
+    oracle: OracleOpt = None,
+    fail_if: FailIfOpt = None,
+    concept: KnownConceptOpt = None,
+    list_metrics: ListOpt = False,
+    n: ItemsOpt = 2000,
+    out: OutOpt = None,
+    backbone: MovedBackboneOpt = None,
+    data: DataOpt = None,
+    data_root: DataRootOpt = None,
+    split: SplitOpt = "test",
+    seed: SeedOpt = None,
+    device: DeviceOpt = "auto",
+    json: JsonOpt = False,
+    quiet: QuietOpt = False,
+    debug: DebugOpt = False,
+) -> None:
+    """Measure on test images whether every factor holds its concept, all of it and nothing else.
+
+    Pair correlations, swaps, what each factor's block tells of each concept, normality, likelihood, round trip; each
+    with a 95 % interval. Exit code 1 if a condition of --fail-if holds, or cannot be judged.
+
+    Examples:
+
+      iin audit --translator runs/00003-fit-translator
+
+      iin audit -t t.safetensors --oracle oracle/ --fail-if 'leakage.digit>0.1' --fail-if 'transfer.digit<0.9'
+
+      iin audit -t t.safetensors --list-metrics
+    """
+    from ...measures.audit import auditing as workflow
+
+    if list_metrics:
+        names = workflow.metric_names(translator)
+        print_result(names if json else [], json, [("figures", [{"figure": k, "is": v} for k, v in names.items()])])
+        return
+    result = workflow.audit(
+        translator,
+        oracles=oracle or (),
+        concepts=concept or (),
+        fail_if=fail_if or (),
+        data=data,
+        data_root=data_root,
+        split=split,
+        n=n,
+        seed=seed,
+        out=out,
+        backbone=backbone,
+        device=device,
+        report=reporter(quiet),
+    )
+    print_result(result.as_dict(), json, result.tables())
+    for line in result.failed:
+        typer.echo(f"iin: failed: {line}", err=True)
+    if result.failed:
+        raise typer.Exit(1)

@@ -1,0 +1,109 @@
+"""`iin embed`: maps of the latent space, walks drawn in, and of its factors against each other."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..options import (
+    DataOpt,
+    DataRootOpt,
+    DebugOpt,
+    DeviceOpt,
+    GammaOpt,
+    JsonOpt,
+    MovedBackboneOpt,
+    OutOpt,
+    QuietOpt,
+    SeedOpt,
+    SplitOpt,
+    TranslatorOpt,
+    WalkSigmaOpt,
+)
+from ..output import print_result, reporter
+
+__all__ = ["embed"]
+
+KindOpt = Annotated[
+    list[str] | None,
+    typer.Option("--kind", help="latent, product or residual; repeatable; default: all three.", metavar="KIND"),
+]
+MethodOpt = Annotated[str, typer.Option("--method", help="umap (needs iin-cli[umap]) or pca.", metavar="METHOD")]
+DrawnOpt = Annotated[
+    list[str] | None,
+    typer.Option("--factor", "-f", help="A factor to walk and to draw; repeatable; default: all.", metavar="NAME"),
+]
+ColorByOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--color-by", help="A label column that colours dots; repeatable; default: as factors.", metavar="COLUMN"
+    ),
+]
+ImagesOpt = Annotated[int, typer.Option("--n", "-n", help="Images to embed, drawn from the data.", min=1)]
+PointsOpt = Annotated[int, typer.Option("--steps", help="Points of a walk.", min=2)]
+CoordinatesOpt = Annotated[
+    bool, typer.Option("--coordinates", help="Write embed.csv: each image's labels and places on the maps.")
+]
+
+
+def embed(
+    translator: TranslatorOpt,
+    kind: KindOpt = None,
+    out: OutOpt = None,
+    method: MethodOpt = "umap",
+    factor: DrawnOpt = None,
+    color_by: ColorByOpt = None,
+    n: ImagesOpt = 1000,
+    steps: PointsOpt = 50,
+    gamma: GammaOpt = 0.1,
+    walk_sigma: WalkSigmaOpt = None,
+    coordinates: CoordinatesOpt = False,
+    backbone: MovedBackboneOpt = None,
+    data: DataOpt = None,
+    data_root: DataRootOpt = None,
+    split: SplitOpt = "test",
+    seed: SeedOpt = None,
+    device: DeviceOpt = "auto",
+    json: JsonOpt = False,
+    quiet: QuietOpt = False,
+    debug: DebugOpt = False,
+) -> None:
+    """Draw maps of what the network knows: neighbours on a map are alike to it.
+
+    latent: z by class, with a walk of each factor from one image (Fig 10). product: the 1-D embedding of each factor
+    against another's, coloured by each concept's label (Figs 9, 13, 14), and as GIF: images take one factor, then the
+    other, from a partner, and move along one axis at a time; beside it is what the network draws or predicts on the
+    way. residual: in 2-D; where a concept's colours do not mix, some of the concept was left in it.
+
+    Examples:
+
+      iin embed --translator runs/00003-fit-translator
+
+      iin embed -t t.safetensors --kind latent --factor digit --factor color --out map.png
+
+      iin embed -t t.safetensors --kind product --method pca --n 2000 --out product.gif
+    """
+    from ...measures.embedding.embed import embed as run
+
+    result = run(
+        translator,
+        kind or (),
+        out,
+        method=method,
+        factors=factor or (),
+        color_by=color_by or (),
+        n=n,
+        steps=steps,
+        gamma=gamma,
+        walk_sigma=walk_sigma,
+        coordinates=coordinates,
+        data=data,
+        data_root=data_root,
+        split=split,
+        seed=seed,
+        backbone=backbone,
+        device=device,
+        report=reporter(quiet),
+    )
+    print_result(result.as_dict(), json, result.tables())

@@ -1,0 +1,1 @@
+"""Recipes of the commands that turn one file into another."""

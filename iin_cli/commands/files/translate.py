@@ -1,0 +1,123 @@
+"""Translate a file of latents, of any network and from any framework: z → z̃, or back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...distributed import choose_device
+from ...errors import DataError
+from ...interpretation.opening import OpenTranslator, open_translator, versions
+from ...io import checkpoint
+from ...io.rundir import new_file
+from ...latents.files import check_finite, read_iin_metadata, read_rest, read_rows
+from ...progress import Reporter, Silent
+
+__all__ = ["TranslateResult", "translate"]
+
+OWN_NAMES = ("z", "z_tilde", "log_det")
+
+
+@dataclass(frozen=True)
+class TranslateResult:
+    """What was translated: `count` rows of `latent_dim` numbers; `tensors` are the names in the file `out`."""
+
+    out: str
+    direction: str
+    count: int
+    latent_dim: int
+    factors: dict[str, int]
+    seconds: float
+    tensors: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return asdict(self)
+
+
+def translate(
+    translator: Path,
+    latents: Path,
+    out: Path | None = None,
+    *,
+    inverse: bool = False,
+    batch: int = 1000,
+    device: str = "auto",
+    report: Reporter | None = None,
+) -> TranslateResult:
+    """Read `z` (M, N) of a safetensors file and write `z_tilde` (M, N) and `log_det` (M,); with `inverse` back to `z`.
+
+    No backbone is needed. All other tensors are passed through.
+
+    Args:
+        translator: checkpoint or run folder.
+        latents: the file; float16, bfloat16 and float64 are read as float32.
+        out: new file; None makes one in a numbered folder.
+        inverse: read `z_tilde` and write `z`.
+        batch: rows at a time.
+
+    Raises DataError for a missing tensor, another N, or numbers that are not finite, and names the first such row;
+    CheckpointError for unfit files.
+    """
+    report, started = report or Silent(), time.monotonic()
+    opened = open_translator(translator, choose_device(device), with_backbone=False)
+    source, target = ("z_tilde", "z") if inverse else ("z", "z_tilde")
+    rows = read_rows(latents, source)
+    if rows.shape[1] != opened.translator.dim:
+        raise DataError(
+            f"{latents}: {source} has N = {rows.shape[1]}, {opened.path} translates {opened.translator.dim}"
+        )
+    file = new_file(out, f"translate-{latents.stem}", f"{target}.safetensors")
+    metadata = read_iin_metadata(latents)
+    _compare_backbones(latents, metadata, opened, report)
+    tensors = {**read_rest(latents, OWN_NAMES), **_translated(opened, rows, inverse, batch, report)}
+    check_finite(tensors[target], f"{target} of {latents}")
+    known = {key: metadata[key] for key in ("backbone", "data", "split", "label_names") if key in metadata}
+    described = {
+        **known,
+        "kind": "latents",
+        "translator": {"source": str(opened.path.resolve()), "sha256": checkpoint.digest(opened.path)},
+        "factors": opened.factors.as_json(),
+        "versions": versions(),
+    }
+    checkpoint.save(file, tensors, described)
+    return TranslateResult(
+        str(file),
+        f"{source} to {target}",
+        len(rows),
+        rows.shape[1],
+        opened.factors.dims,
+        round(time.monotonic() - started, 3),
+        tuple(sorted(tensors)),
+    )
+
+
+@torch.inference_mode()
+def _translated(opened: OpenTranslator, rows: Tensor, inverse: bool, batch: int, report: Reporter) -> dict[str, Tensor]:
+    result = torch.empty_like(rows)
+    log_det = torch.empty(len(rows))
+    with report.task("translating", len(rows), "rows") as task:
+        for start in range(0, len(rows), batch):
+            where = slice(start, start + batch)
+            piece = rows[where].to(opened.device)
+            if inverse:
+                result[where] = opened.translator.inverse(piece).cpu()
+            else:
+                z_tilde, of_piece = opened.translator(piece)
+                result[where], log_det[where] = z_tilde.cpu(), of_piece.cpu()
+            task.advance(len(piece))
+    return {"z": result} if inverse else {"z_tilde": result, "log_det": log_det}
+
+
+def _compare_backbones(latents: Path, metadata: dict[str, Any], opened: OpenTranslator, report: Reporter) -> None:
+    theirs, ours = metadata.get("backbone"), opened.metadata.get("backbone")
+    if theirs and ours and theirs["sha256"] != ours["sha256"]:
+        report.warn(
+            f"{latents} was encoded by {theirs['source']}, {opened.path} was fitted to {ours['source']}: "
+            "the factors mean nothing there"
+        )

@@ -1,0 +1,1 @@
+"""Recipes of the commands that train and fit."""

@@ -1,0 +1,171 @@
+"""Preview a concept: draw a few of its groups as a grid, so that pairs are judged by eye before a translator is fitted.
+
+find → open → prepare → group → choose → draw → save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...distributed import choose_device, draw_seed
+from ...errors import DataError
+from ...figures.grids import image_grid, save_png
+from ...interpretation.grouping import find_providers, grouped
+from ...interpretation.opening import open_data
+from ...io.output import open_output
+from ...io.rundir import write_json
+from ...plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Interpolation, Relation
+from ...progress import Reporter, Silent
+
+__all__ = ["MOST_COLUMNS", "PreviewResult", "preview_concept"]
+
+MOST_COLUMNS = 8
+# Larger images make no better preview; this is the side most networks for photographs take.
+LARGEST_SIDE = 224
+LONGEST_CAPTION = 24
+INTERPOLATION: Interpolation = "bicubic"
+
+
+@dataclass(frozen=True)
+class PreviewResult:
+    """What was drawn, and of how much.
+
+    Attributes:
+        concept: name of the factor.
+        groups: those of the training images that make pairs.
+        items: images and variants in these groups.
+        shown: groups in the picture.
+        out: the picture.
+    """
+
+    concept: str
+    relation: Relation
+    groups: int
+    items: int
+    shown: int
+    image_size: int
+    seed: int
+    out: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return asdict(self)
+
+
+def preview_concept(
+    concept: str,
+    data: str | None = None,
+    out: Path | None = None,
+    *,
+    data_root: Path | None = None,
+    n: int = 8,
+    image_size: int | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    report: Reporter | None = None,
+) -> PreviewResult:
+    """Draw `n` groups of `concept` on the training images of `data`, a row each, as a fit would pair them.
+
+    Args:
+        concept: NAME or NAME:ARGUMENT; one that has to be learned first is learned, as `fit-translator` would.
+        data: None is what a fit without any uses: `animalfaces` where it is, else `shapes`.
+        out: a new `.png`, or a new folder; None makes a numbered one.
+        image_size: side at which the images are drawn; by default their own, at most 224.
+        seed: of the groups that are shown, and of whatever the concept draws.
+
+    A row shows at most 8 items of its group. Raises UsageError (unknown concept, taken `out`) and DataError (no pairs).
+    """
+    report, seed = report or Silent(), draw_seed(seed)
+    where = choose_device(device)
+    (provider,) = find_providers([concept])
+    dataset = open_data(data, None, data_root, report)
+    size = image_size or min(dataset.native_size, LARGEST_SIDE)
+    indices = np.asarray(dataset.splits["train"])
+    with open_output(out, f"preview-concept-{provider.concept}", (".png",), "a grid of images") as (place, is_file):
+        (groups,) = grouped(dataset, indices, [provider], Circumstances(str(where), size, INTERPOLATION, seed, report))
+        members = _groups_with_pairs(groups, provider)
+        rows = _choose(members, groups.variants, n, seed)
+        picture = place if is_file else place / "preview.png"
+        save_png(picture, _grid(provider, dataset, groups, rows, size))
+        result = PreviewResult(
+            concept=provider.concept,
+            relation=provider.relation,
+            groups=len(members),
+            items=sum(map(len, members)),
+            shown=len(rows),
+            image_size=size,
+            seed=seed,
+            out=str(picture),
+        )
+        if not is_file:
+            write_json(place / "preview-concept.json", result.as_dict())
+    return result
+
+
+def _groups_with_pairs(groups: Groups, provider: ConceptProvider) -> list[np.ndarray]:
+    """Return the places of the items of every group that has two, in the order of the groups' ids."""
+    order = np.argsort(groups.group_ids, kind="stable")
+    _, starts = np.unique(groups.group_ids[order], return_index=True)
+    members = [group for group in np.split(order, starts[1:]) if len(group) > 1]
+    if not members:
+        raise DataError(f"concept {provider.concept} makes no pair: every group has one item")
+    return members
+
+
+def _choose(members: Sequence[np.ndarray], variants: np.ndarray, count: int, seed: int) -> list[np.ndarray]:
+    """Draw `count` groups and at most `MOST_COLUMNS` items of each; variants in order, groups as they come."""
+    generator = np.random.default_rng(seed)
+    chosen = []
+    for number in np.sort(generator.permutation(len(members))[:count]):
+        items = np.sort(generator.permutation(members[number])[:MOST_COLUMNS])
+        chosen.append(items[np.argsort(variants[items], kind="stable")])
+    return chosen
+
+
+def _grid(
+    provider: ConceptProvider, dataset: Dataset, groups: Groups, rows: Sequence[np.ndarray], size: int
+) -> np.ndarray:
+    """Lay the items of `rows` out with captions; places without an item stay white. Returns uint8 (H, W, 3)."""
+    items = np.concatenate(rows)
+    drawn = np.empty((len(items), size, size, 3), np.uint8)
+    for variant in np.unique(groups.variants[items]):
+        mine = groups.variants[items] == variant
+        drawn[mine] = provider.draw(dataset, groups.indices[items[mine]], size, INTERPOLATION, int(variant))
+    cells = np.full((len(rows), max(map(len, rows)), size, size, 3), 255, np.uint8)
+    start = 0
+    for row, places in enumerate(rows):
+        cells[row, : len(places)] = drawn[start : start + len(places)]
+        start += len(places)
+    row_labels = [_row_caption(provider, dataset, groups.indices[places]) for places in rows]
+    return image_grid(cells, row_labels, _column_captions(provider, [groups.variants[places] for places in rows]))
+
+
+def _column_captions(provider: ConceptProvider, rows: Sequence[np.ndarray]) -> list[str]:
+    """Name the variants where all rows have the same ones in the same places; else the columns mean nothing."""
+    first = rows[0].tolist()
+    if not any(first) or any(row.tolist() != first for row in rows):
+        return []
+    return [provider.variant_name(variant) for variant in first]
+
+
+def _row_caption(provider: ConceptProvider, dataset: Dataset, indices: np.ndarray) -> str:
+    """Return the value a share group has in common, where a column tells it; of a differ group, the image's name."""
+    if provider.relation == "differ":
+        name = Path(dataset.path(int(indices[0]))).name
+        # Of long names of files the end tells them apart.
+        return name if len(name) <= LONGEST_CAPTION else f"…{name[1 - LONGEST_CAPTION :]}"
+    columns = {column.casefold(): labels for column, labels in dataset.labels.items()}
+    labels = columns.get(provider.concept.casefold())
+    if labels is None:
+        return ""
+    values = labels.values[indices]
+    low, high = (
+        f"{value:.3g}" if labels.continuous else str(value) if labels.names is None else labels.names[value]
+        for value in (values.min(), values.max())
+    )
+    return low if low == high else f"{low} – {high}"

@@ -1,0 +1,1 @@
+"""Edits of a representation: swaps, walks, attribute axes, priors to sample from."""

@@ -1,0 +1,83 @@
+"""The network in whose features images are compared: Inception, or E of one of iin's backbones.
+
+Where the official Inception weights cannot be had, or Inception is too slow, a classifier trained on the same images
+takes its place. What is measured then is a Fréchet distance, `fd`, never called FID.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..interpretation.opening import OpenBackbone, open_backbone
+from ..latents.cache import as_images
+from ..metrics.inception import InceptionFeatures
+from ..progress import Reporter
+
+__all__ = ["BackboneFeatures", "Features", "OpenFeatures", "open_features"]
+
+
+class Features(Protocol):
+    """A callable from images to features, known by the digest of its weights.
+
+    Attributes:
+        name: what a result calls the network.
+        weights_sha256: digest of its weights file.
+        resize: how images are brought to its size.
+    """
+
+    name: str
+    weights_sha256: str
+    resize: str
+
+    def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Return features (B, D) of B images uint8 (H, W, 3), each of its own size."""
+        ...
+
+
+# (backbone's checkpoint or name, weights file, device, reporter) -> the network.
+OpenFeatures = Callable[[str | None, Path | None, torch.device, Reporter], Features]
+
+
+class BackboneFeatures:
+    """E of a backbone as a feature network: z (B, N) of images cut square and resized as the backbone's are."""
+
+    def __init__(self, opened: OpenBackbone, device: torch.device) -> None:
+        self.backbone, self._device = opened.backbone, device
+        self.name, self.weights_sha256 = opened.backbone.name, opened.sha256
+        self.resize = f"{opened.backbone.interpolation}-{opened.backbone.image_size}"
+
+    def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Return z (B, N) of B images uint8 (H, W, 3), each of its own size; of a stochastic encoder the mean."""
+        pixels = np.stack([self._fitted(image) for image in images])
+        with torch.inference_mode():
+            return self.backbone.encode(as_images(pixels).to(self._device)).float()
+
+    def _fitted(self, image: np.ndarray) -> np.ndarray:
+        height, width = image.shape[:2]
+        size, side = self.backbone.image_size, min(height, width)
+        if (height, width) == (size, size):
+            return image
+        left, top = (width - side) // 2, (height - side) // 2
+        box, way = (left, top, left + side, top + side), Image.Resampling[self.backbone.interpolation.upper()]
+        return np.asarray(Image.fromarray(image).resize((size, size), way, box=box))
+
+
+def open_features(wanted: str | None, weights: Path | None, device: torch.device, reporter: Reporter) -> Features:
+    """Open the feature network.
+
+    Args:
+        wanted: a backbone's checkpoint, run folder or registered name; None is Inception.
+        weights: the network's weights file, of Inception or of a registered name; None is the official one.
+
+    Raises CheckpointError for an unfit file, UsageError for an unknown name or weights beside a checkpoint.
+    """
+    if wanted is None:
+        return InceptionFeatures(weights, device, reporter)
+    return BackboneFeatures(open_backbone(wanted, device, "default" if weights is None else str(weights)), device)

@@ -1,0 +1,1 @@
+"""What a translator or a backbone is fitted to, and the fit itself."""

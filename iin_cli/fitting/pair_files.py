@@ -1,0 +1,205 @@
+"""Latents of any network from a safetensors file: `z` (M, N), or pairs `z_a`, `z_b` (P, N) with `mask` (P, K+1).
+
+The latents stay in the file: it is read through once, in blocks, to check it and to find equal latents, and afterwards
+a few rows at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DataError, UsageError
+from ..interpretation.grouping import LatentTable, held_out_mask
+from ..io import checkpoint
+from ..latents.cache import Latents, MappedRows
+from ..latents.files import StoredTensor, check_finite, open_tensors, stored_tensors
+from ..latents.pairs import step_generator
+from ..plugin_api import Relation
+from ..progress import Reporter
+from ..translator.dims import Estimator, score
+
+__all__ = ["PairFile", "held_out_rows", "read_pairs", "split_pairs"]
+
+PAIR_NAMES = ("z_a", "z_b", "mask")
+DIGEST_SIZE = 16
+# Scores are taken in float64, in several copies: half a GiB at most.
+SCORE_NUMBERS, SCORE_SEED = 2**23, 20200614
+
+
+@dataclass(frozen=True)
+class PairFile:
+    """What the file holds: pairs with their `mask`, whose columns are `names`, or, `mask` being None, single latents.
+
+    Attributes:
+        parts: `z_a` and `z_b`, or the tensors of single latents; they stay in the file.
+        digests: of every row of each part, 16 bytes; equal rows have equal ones.
+    """
+
+    path: Path
+    sha256: str
+    names: tuple[str, ...]
+    parts: tuple[MappedRows, ...]
+    digests: tuple[np.ndarray, ...]
+    mask: Tensor | None
+
+    @property
+    def dim(self) -> int:
+        """N."""
+        return self.parts[0].shape[1]
+
+    @property
+    def rows(self) -> int:
+        """How many latents there are."""
+        return sum(map(len, self.parts))
+
+    @property
+    def table(self) -> LatentTable:
+        """All latents, one part after the other."""
+        names = ("z_a", "z_b") if len(self.parts) == 2 else ("z",)
+
+        def called(row: int) -> str:
+            part, own = divmod(row, len(self.parts[0]))
+            return f"row {own} of {names[part]}"
+
+        return LatentTable([Latents(part, None) for part in self.parts], called)
+
+    @property
+    def relations(self) -> dict[str, Relation]:
+        """How each concept's pairs relate. DataError for a concept without at least two."""
+        return {name: self._pairs_of(name)[0] for name in self.names[:-1]}
+
+    def scores(self, estimator: Estimator) -> dict[str, float]:
+        """Score every concept on its own pairs, or on as many of them as memory has room for (Eq 11)."""
+        scores = {}
+        for name in self.names[:-1]:
+            relation, rows = self._pairs_of(name)
+            numbers = np.flatnonzero(rows.numpy())
+            if len(numbers) > (most := max(1000, SCORE_NUMBERS // self.dim)):
+                numbers = np.sort(step_generator(SCORE_SEED, 0, 0).permutation(numbers)[:most])
+            z_a, z_b = (torch.from_numpy(part[numbers]) for part in self.parts)
+            scores[name] = score(z_a, z_b, relation, estimator)
+        return scores
+
+    def _pairs_of(self, name: str) -> tuple[Relation, Tensor]:
+        """Return the pairs, bool (P,), that say most of `name`: sharing it alone, else with others, else all but it."""
+        mask, column = torch.as_tensor(self.mask).bool(), self.names.index(name)
+        own = torch.zeros(len(self.names), dtype=torch.bool)
+        own[column] = True
+        alone, all_but = (mask == own).all(1), (mask == ~own).all(1)
+        # A pair that shares the residual differs in something, rather than sharing something.
+        with_others = mask[:, column] & ~mask[:, -1]
+        candidates: list[tuple[Relation, Tensor]] = [("share", alone), ("share", with_others), ("differ", all_but)]
+        for relation, rows in candidates:
+            if int(rows.sum()) >= 2:
+                return relation, rows
+        raise DataError(f"{self.path} has {int(with_others.sum())} pairs that share {name}: needs at least 2")
+
+
+def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
+    """Read `path` for the factors `concepts` and the residual.
+
+    Without concepts `z` is read, and pairs are taken as single latents. Raises CheckpointError for an unfit file and
+    DataError for tensors that are missing, of the wrong shape, or not finite.
+    """
+    if len(set(concepts)) != len(concepts) or "residual" in concepts:
+        raise UsageError("--concept: names must differ, and residual is taken by what no concept explains")
+    tensors = {name: tensor for name, tensor in stored_tensors(path).items() if name in ("z", *PAIR_NAMES)}
+    names = (*concepts, "residual")
+    parts, mask = _pairs(path, tensors, names) if concepts else (_singles(path, tensors), None)
+    count, dim = sum(map(len, parts.values())), next(iter(parts.values())).shape[1]
+    if count < dim:
+        raise DataError(f"{path} has {count} latents, fewer than their {dim} dimensions")
+    digests = tuple(_digests(part, f"{path}: {name}") for name, part in parts.items())
+    if all((digest == digests[0][0]).all() for digest in digests):
+        raise DataError(f"{path}: the latents do not vary: every item has the same z")
+    return PairFile(path, checkpoint.digest(path), names, tuple(parts.values()), digests, mask)
+
+
+def held_out_rows(file: PairFile) -> np.ndarray:
+    """Choose the single latents held out, bool (M,); equal ones are on one side."""
+    return held_out_mask(_identities(file))
+
+
+def split_pairs(file: PairFile, report: Reporter) -> tuple[np.ndarray, np.ndarray]:
+    """Choose the pairs to fit on and those held out, both bool (P,), so that no latent occurs on both sides.
+
+    Pairs that share a latent are connected; whole components are held out. Where nearly all pairs are connected,
+    latents are held out instead, and pairs with one member on each side are left out of both.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    identity = _identities(file)
+    a, b = np.split(identity, 2)
+    size = int(identity.max()) + 1
+    _, component = connected_components(coo_matrix((np.ones(len(a)), (a, b)), shape=(size, size)), directed=False)
+    held_out = held_out_mask(component[a])
+    if 0.01 < held_out.mean() < 0.5:
+        return ~held_out, held_out
+    out_a, out_b = np.split(held_out_mask(identity), 2)
+    bridges = out_a ^ out_b
+    report.note(
+        f"{file.path}: its pairs are connected by common latents; {bridges.sum()} of {len(a)} are left out, "
+        "so that held-out pairs have none in common with the others"
+    )
+    if not (out_a & out_b).any() or not (~out_a & ~out_b).any():
+        raise DataError(f"{file.path}: the pairs have too many latents in common to hold some out: give more pairs")
+    return ~out_a & ~out_b, out_a & out_b
+
+
+def _identities(file: PairFile) -> np.ndarray:
+    """Number the distinct latents of a file: equal ones have one number; (rows,)."""
+    return np.unique(np.concatenate(file.digests), return_inverse=True)[1]
+
+
+def _digests(rows: MappedRows, name: str) -> np.ndarray:
+    """Return 16 bytes for each row (M,), and on the way raise DataError for the first that is not finite."""
+    digests = bytearray()
+    for block in rows.blocks():
+        check_finite(torch.from_numpy(block), name, start=len(digests) // DIGEST_SIZE)
+        for row in block:
+            digests += hashlib.blake2b(row, digest_size=DIGEST_SIZE).digest()
+    return np.frombuffer(bytes(digests), f"V{DIGEST_SIZE}")
+
+
+def _pairs(path: Path, tensors: dict[str, StoredTensor], names: Sequence[str]) -> tuple[dict[str, MappedRows], Tensor]:
+    if missing := [name for name in PAIR_NAMES if name not in tensors]:
+        raise DataError(f"{path} has no {', '.join(missing)}: pairs need z_a, z_b and mask; it has {_listed(tensors)}")
+    parts = {name: tensors[name].rows() for name in ("z_a", "z_b")}
+    if parts["z_a"].shape != parts["z_b"].shape:
+        raise DataError(f"{path}: z_a is {parts['z_a'].shape} and z_b {parts['z_b'].shape}; they must be alike")
+    with open_tensors(path) as content:
+        mask = content.get_tensor("mask")
+    return parts, _mask(path, mask, len(parts["z_a"]), names)
+
+
+def _singles(path: Path, tensors: dict[str, StoredTensor]) -> dict[str, MappedRows]:
+    names = ["z"] if "z" in tensors else [name for name in ("z_a", "z_b") if name in tensors]
+    if not names:
+        raise DataError(f"{path} has no z: it has {_listed(tensors)}")
+    parts = {name: tensors[name].rows() for name in names}
+    if len({part.shape[1] for part in parts.values()}) > 1:
+        raise DataError(f"{path}: z_a is {parts['z_a'].shape} and z_b {parts['z_b'].shape}; they must be alike")
+    return parts
+
+
+def _mask(path: Path, mask: Tensor, count: int, names: Sequence[str]) -> Tensor:
+    if mask.shape != (count, len(names)):
+        raise DataError(
+            f"{path}: mask has shape {tuple(mask.shape)}, needs ({count}, {len(names)}) "
+            f"with the columns {', '.join(names)}"
+        )
+    if not ((mask == 0) | (mask == 1)).all():
+        raise DataError(f"{path}: mask holds values other than 0 and 1")
+    return mask.to(torch.uint8)
+
+
+def _listed(tensors: dict[str, StoredTensor]) -> str:
+    return ", ".join(tensors) or "none of z, z_a, z_b, mask"

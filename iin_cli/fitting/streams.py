@@ -1,0 +1,228 @@
+"""Where a fit gets its latents: fresh pairs of encoded items, single items, or a file of fixed pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from ..interpretation.grouping import ConceptPairs, LatentTable
+from ..latents.cache import MappedRows
+from ..latents.pairs import step_generator
+from ..plan import share_out
+from ..translator.factors import Factors
+from ..translator.likelihood import correlations
+
+__all__ = ["Batch", "FixedPairs", "FreshPairs", "PairStream", "SingleRows"]
+
+# Streams of the counter-based generators: pairs of concept k use stream k, their noise stream NOISE + k, and so on.
+NOISE_STREAM, HELD_OUT_STREAM, INITIAL_STREAM = 1000, 2000, 3000
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pairs of latents `z_a`, `z_b` (P, N), their correlations `rho` (P, N) and `weight` (P,), which sums to 1 (Eq 10).
+
+    `z_b` is None for single latents.
+    """
+
+    z_a: Tensor
+    z_b: Tensor | None
+    rho: Tensor | None
+    weight: Tensor
+
+    def rows(self, part: slice) -> Batch:
+        """Return `part` of the batch, its weights as they are."""
+        z_b = None if self.z_b is None else self.z_b[part]
+        rho = None if self.rho is None else self.rho[part]
+        return Batch(self.z_a[part], z_b, rho, self.weight[part])
+
+
+class PairStream(Protocol):
+    """Yields the batch of any step, and the held-out batches."""
+
+    rows_per_step: int
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of step `step`; pair i depends on (seed, step, i) only."""
+        ...
+
+    def held_out(self) -> dict[str, Batch]:
+        """Return one fixed batch per concept, none of whose images was or will be trained on."""
+        ...
+
+    def initial(self, count: int) -> Tensor:
+        """Return up to `count` latents (B, N) to initialise actnorms with."""
+        ...
+
+
+class FreshPairs:
+    """Fresh pairs inside the groups of several concepts, latents sampled from the posterior every time."""
+
+    def __init__(
+        self,
+        table: LatentTable,
+        pairs: Sequence[ConceptPairs],
+        factors: Factors,
+        batch_pairs: int,
+        seed: int,
+        held: int,
+    ) -> None:
+        self.table, self.pairs, self.seed, self.held = table, list(pairs), seed, held
+        self.counts = share_out(batch_pairs, [concept.name for concept in pairs])
+        self.rows_per_step = 2 * sum(self.counts.values())
+        self.rho = {concept.name: correlations(factors, factors.mask(concept.name)) for concept in pairs}
+        if all(concept.held_out is None for concept in pairs):
+            raise DataError(
+                f"no two held-out images make a pair of {', '.join(self.counts)}: "
+                "give more images of every label, or coarser labels"
+            )
+
+    def batch(self, step: int) -> Batch:
+        """Draw every concept's share of pairs."""
+        batches = []
+        for stream, concept in enumerate(self.pairs):
+            count = self.counts[concept.name]
+            rows = concept.fit.draw(count, step_generator(self.seed, stream, step))
+            noise = step_generator(self.seed, NOISE_STREAM + stream, step)
+            batches.append(self._pairs(concept.name, *rows, noise, 1 / len(self.pairs)))
+        return _joined(batches)
+
+    def held_out(self) -> dict[str, Batch]:
+        """Draw fixed pairs of held-out items for every concept that has some."""
+        batches = {}
+        for stream, concept in enumerate(self.pairs):
+            if concept.held_out is not None:
+                generator = step_generator(self.seed, HELD_OUT_STREAM + stream, 0)
+                rows = concept.held_out.draw(self.held, generator)
+                batches[concept.name] = self._pairs(concept.name, *rows, generator, 1.0)
+        return batches
+
+    def initial(self, count: int) -> Tensor:
+        """Sample latents of items that are fitted, drawn as pairs are."""
+        each = -(-count // len(self.pairs))
+        z = []
+        for stream, concept in enumerate(self.pairs):
+            generator = step_generator(self.seed, INITIAL_STREAM + stream, 0)
+            z.append(_sampled(self.table, concept.fit.draw(each, generator)[0], generator))
+        return torch.cat(z)[:count]
+
+    def _pairs(self, name: str, a: np.ndarray, b: np.ndarray, noise: np.random.Generator, weight: float) -> Batch:
+        # Both members of a pair side by side, so that its noise does not depend on how many pairs follow.
+        z = _sampled(self.table, np.stack((a, b), axis=1).ravel(), noise)
+        share = torch.full((len(a),), weight / len(a))
+        return Batch(z[0::2], z[1::2], self.rho[name].expand(len(a), -1), share)
+
+
+class SingleRows:
+    """Single latents, for a translator without concepts (Eq 12)."""
+
+    def __init__(self, table: LatentTable, held_out: np.ndarray, batch_rows: int, seed: int, held: int) -> None:
+        self.table, self.seed, self.rows_per_step = table, seed, batch_rows
+        self.rows = np.flatnonzero(~held_out)
+        # A fixed random part, since neighbours of one file tend to be alike.
+        self.rest = step_generator(seed, HELD_OUT_STREAM, 0).permutation(np.flatnonzero(held_out))[:held]
+        if not len(self.rows) or not len(self.rest):
+            raise DataError(f"{len(held_out)} latents are too few to fit on some and hold out others")
+
+    def batch(self, step: int) -> Batch:
+        """Draw single latents, uniformly."""
+        generator = step_generator(self.seed, 0, step)
+        rows = _drawn(self.rows, self.rows_per_step, generator)
+        return _single(_sampled(self.table, rows, step_generator(self.seed, NOISE_STREAM, step)))
+
+    def held_out(self) -> dict[str, Batch]:
+        """Return the held-out latents under the name `residual`."""
+        return {"residual": _single(_sampled(self.table, self.rest, step_generator(self.seed, HELD_OUT_STREAM, 1)))}
+
+    def initial(self, count: int) -> Tensor:
+        """Sample latents of items that are fitted."""
+        generator = step_generator(self.seed, INITIAL_STREAM, 0)
+        rows = _drawn(self.rows, count, generator)
+        return _sampled(self.table, rows, generator)
+
+
+class FixedPairs:
+    """Pairs of a file: z_a, z_b (P, N), which stay there, their masks (P, K+1), and which are fitted and held out (P,).
+
+    Pairs that share the same factors make a stratum, which takes a concept's part in Eq 10: every batch holds equally
+    many of each, whatever the file does.
+    """
+
+    def __init__(
+        self,
+        z_a: MappedRows,
+        z_b: MappedRows,
+        mask: Tensor,
+        chosen: tuple[np.ndarray, np.ndarray],
+        factors: Factors,
+        batch_pairs: int,
+        seed: int,
+        held: int,
+    ) -> None:
+        self.z_a, self.z_b, self.seed, self.held = z_a, z_b, seed, held
+        patterns, stratum = np.unique(mask.numpy(), axis=0, return_inverse=True)
+        fit, held_out = chosen
+        self.rho: dict[str, Tensor] = {}
+        self.rows: dict[str, np.ndarray] = {}
+        self.rest: dict[str, np.ndarray] = {}
+        for number, pattern in enumerate(patterns):
+            mine = stratum.reshape(-1) == number
+            name = "+".join(factor for factor, shared in zip(factors.names, pattern, strict=True) if shared) or "none"
+            self.rho[name] = correlations(factors, pattern)
+            if (mine & fit).any():
+                self.rows[name] = np.flatnonzero(mine & fit)
+            if (mine & held_out).any():
+                self.rest[name] = np.flatnonzero(mine & held_out)
+        if not self.rows or not self.rest:
+            raise DataError(f"{len(z_a)} pairs are too few to fit on some and hold out others")
+        self.counts = share_out(batch_pairs, list(self.rows))
+        self.rows_per_step = 2 * sum(self.counts.values())
+
+    def batch(self, step: int) -> Batch:
+        """Draw equally many pairs of every stratum."""
+        batches = []
+        for stream, (name, rows) in enumerate(self.rows.items()):
+            drawn = _drawn(rows, self.counts[name], step_generator(self.seed, stream, step))
+            batches.append(self._take(name, drawn, 1 / len(self.rows)))
+        return _joined(batches)
+
+    def held_out(self) -> dict[str, Batch]:
+        """Return held-out pairs of every stratum that has some."""
+        generator = step_generator(self.seed, HELD_OUT_STREAM, 0)
+        return {name: self._take(name, generator.permutation(rows)[: self.held], 1) for name, rows in self.rest.items()}
+
+    def initial(self, count: int) -> Tensor:
+        """Return both members of pairs that are fitted, drawn as batches are."""
+        generator = step_generator(self.seed, INITIAL_STREAM, 0)
+        each = -(-count // (2 * len(self.rows)))
+        drawn = np.concatenate([_drawn(rows, each, generator) for rows in self.rows.values()])
+        return torch.from_numpy(np.concatenate((self.z_a[drawn], self.z_b[drawn]))[:count])
+
+    def _take(self, name: str, rows: np.ndarray, weight: float) -> Batch:
+        z_a, z_b = torch.from_numpy(self.z_a[rows]), torch.from_numpy(self.z_b[rows])
+        share = torch.full((len(rows),), weight / len(rows))
+        return Batch(z_a, z_b, self.rho[name].expand(len(rows), -1), share)
+
+
+def _drawn(rows: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    return rows[(generator.random(count) * len(rows)).astype(np.int64)]
+
+
+def _joined(batches: Sequence[Batch]) -> Batch:
+    columns = [(batch.z_a, batch.z_b, batch.rho, batch.weight) for batch in batches]
+    return Batch(*(torch.cat(column) for column in zip(*columns, strict=True)))
+
+
+def _sampled(table: LatentTable, rows: np.ndarray, generator: np.random.Generator) -> Tensor:
+    noise = generator.standard_normal((len(rows), table.dim), np.float32) if table.stochastic else np.empty((0, 0))
+    return table.sample(rows, noise)
+
+
+def _single(z: Tensor) -> Batch:
+    return Batch(z, None, None, torch.full((len(z),), 1 / len(z)))

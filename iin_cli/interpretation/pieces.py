@@ -1,0 +1,65 @@
+"""From latents to pixels or logits, such that a row's result does not depend on the rows beside it.
+
+Matrix products of different heights may differ in their last bits. Everything is therefore computed in pieces of one
+constant height, the last one filled up with zeros: the same z gives the same bytes however a job was cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..latents.cache import as_images
+from ..plugin_api import Backbone
+from ..progress import Reporter, Silent
+
+__all__ = ["decode_pixels", "encode_pixels", "in_pieces", "piece_rows", "to_pixels"]
+
+
+def piece_rows(device: torch.device) -> int:
+    """Return the constant height of a piece: enough to keep the device busy, little enough not to waste a small job."""
+    return 64 if device.type == "cpu" else 256
+
+
+def in_pieces(
+    count: int, take: Callable[[slice], Tensor], compute: Callable[[Tensor], Tensor], device: torch.device
+) -> Iterator[Tensor]:
+    """Yield `compute` of `count` rows piece by piece, on the CPU; `take` makes a piece's rows in their turn.
+
+    Every piece has the same height; the padding is cut off.
+    """
+    height = piece_rows(device)
+    for start in range(0, count, height):
+        piece = take(slice(start, start + height))
+        rows = len(piece)
+        if rows < height:
+            piece = torch.cat((piece, piece.new_zeros(height - rows, *piece.shape[1:])))
+        with torch.inference_mode():
+            result = compute(piece.to(device))[:rows].cpu()
+        yield result
+
+
+def encode_pixels(backbone: Backbone, pixels: np.ndarray, device: torch.device) -> Tensor:
+    """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean."""
+    # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
+    pieces = in_pieces(len(pixels), lambda rows: as_images(pixels[rows]).contiguous(), backbone.encode, device)
+    return torch.cat(list(pieces))
+
+
+def decode_pixels(backbone: Backbone, z: Tensor, device: torch.device, report: Reporter | None = None) -> np.ndarray:
+    """Decode z (B, N) to images uint8 (B, S, S, 3)."""
+    pixels = []
+    with (report or Silent()).task("decoding", len(z), "images") as task:
+        for images in in_pieces(len(z), z.__getitem__, backbone.decode, device):
+            pixels.append(to_pixels(images))
+            task.advance(len(images))
+    return np.concatenate(pixels)
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """Turn float (B, 3, S, S) in [-1, 1] into uint8 (B, S, S, 3); values outside are clipped."""
+    levels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

@@ -1,0 +1,111 @@
+"""Writing many images: encoding and writing go on in the background, and a bounded queue keeps memory flat."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import safetensors.numpy
+from PIL import Image
+
+from .atomic import as_write_error
+
+__all__ = ["WRITERS", "PngFolder", "WritingPool", "encode_npz", "encode_png", "encode_safetensors", "write_image"]
+
+# Each process of a machine has its share of the cores. Pillow compresses without Python's lock, hashing does too.
+WRITERS = max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+
+
+class WritingPool:
+    """Threads that write; whoever brings work faster than it is done waits.
+
+    Work begins in the order it came in, so that work may wait for earlier work. A failure is raised by a later
+    `submit` or at the end.
+
+    Args:
+        threads: how many.
+        waiting: how many pieces of work may be unfinished.
+    """
+
+    def __init__(self, threads: int, waiting: int) -> None:
+        self.waiting = waiting
+        self._pool = ThreadPoolExecutor(threads)
+        self._pending: deque[Future[Any]] = deque()
+
+    def submit(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:
+        """Have `work` done; waits while too much is unfinished."""
+        while self._pending and (len(self._pending) >= self.waiting or self._pending[0].done()):
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(work, *arguments))
+        return self._pending[-1]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        # Files that were begun are finished; after a failure those not begun are left out.
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        if kind is None:
+            for future in self._pending:
+                future.result()
+
+
+class PngFolder:
+    """Writes images as `000123.png` in background threads; a failure is raised by a later call."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._pool = WritingPool(WRITERS, 64 * WRITERS)
+
+    def add(self, numbers: Sequence[int], pixels: np.ndarray) -> None:
+        """Write images uint8 (B, S, S, 3) under their numbers (B,)."""
+        for number, image in zip(numbers, pixels, strict=True):
+            self._pool.submit(self._write, self.folder / f"{number:06d}.png", image)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._pool.__exit__(kind, *rest)
+
+    @staticmethod
+    def _write(path: Path, image: np.ndarray) -> None:
+        write_image(path, encode_png(image))
+
+
+def encode_png(image: np.ndarray) -> bytes:
+    """Return an image uint8 (S, S, 3) as PNG."""
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, format="PNG", compress_level=3)
+    return encoded.getvalue()
+
+
+def encode_npz(**arrays: np.ndarray) -> bytes:
+    """Return named arrays as `.npz`; equal arrays give equal bytes."""
+    encoded = io.BytesIO()
+    # numpy dates every member 1980, so no clock gets into the file.
+    np.savez(encoded, **arrays)
+    return encoded.getvalue()
+
+
+def encode_safetensors(**arrays: np.ndarray) -> bytes:
+    """Return named arrays as `.safetensors`; equal arrays give equal bytes."""
+    return safetensors.numpy.save(arrays)
+
+
+def write_image(path: Path, encoded: bytes) -> None:
+    """Write one of many files, whole or not at all. ResourceError when the disk is full, UsageError if forbidden."""
+    # Renamed when whole, but not synced as a checkpoint is: thousands of syncs would outlast the drawing.
+    temporary = path.with_suffix(".part")
+    try:
+        temporary.write_bytes(encoded)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise as_write_error(path, error) from error

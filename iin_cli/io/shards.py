@@ -1,0 +1,105 @@
+"""Shards of images as files: PNG files, or one file of arrays each; recorded in the manifest when they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+
+from .atomic import as_write_error, write_atomically
+from .images import WRITERS, WritingPool, encode_npz, encode_png, encode_safetensors, write_image
+from .manifest import Manifest, Shard
+
+__all__ = ["Format", "ShardFiles"]
+
+Format = Literal["png", "npz", "safetensors"]
+# Handing over single small images would cost as much as compressing them.
+TOGETHER = 16
+SUBFOLDER_SEEDS = 1000
+
+
+class ShardFiles:
+    """Writes shards in the background, and records each in `manifest` after its last file.
+
+    Args:
+        manifest: of the folder to write into.
+        format: `png` writes `000123.png` for seed 123; `npz` and `safetensors` write `images-00007.npz` for shard 7,
+            with `images` uint8 (M, S, S, 3) and `seeds` int64 (M,).
+        subdirs: PNG files go into folders of a thousand seeds, `000000/000123.png`.
+    """
+
+    def __init__(self, manifest: Manifest, format: Format, subdirs: bool = False) -> None:
+        self.manifest, self.format, self.subdirs = manifest, format, subdirs
+        # Arrays come a whole shard at a time: one is written while the next is collected.
+        self._pool = WritingPool(WRITERS, 4 * WRITERS) if format == "png" else WritingPool(1, 2)
+
+    def names(self, shard: Shard) -> list[str]:
+        """Return the files of a shard, relative to the folder."""
+        if self.format == "png":
+            return [self._png(seed) for seed in shard.seeds]
+        return [f"images-{shard.number:05d}.{self.format}"]
+
+    def are_complete(self, shard: Shard) -> bool:
+        """Say whether an earlier run wrote and recorded the shard, and its files hold the same bytes still."""
+        return self.manifest.is_complete(shard, self.names(shard))
+
+    def write(self, shard: Shard, batches: Iterator[np.ndarray]) -> None:
+        """Write a shard's images, which come as uint8 (B, S, S, 3) in the order of its seeds.
+
+        Errors of earlier files are raised here too: ResourceError when the disk is full, UsageError if forbidden.
+        """
+        written: list[Future[dict[str, str]]] = []
+        self._make_folders(shard)
+        if self.format == "png":
+            done = 0
+            for pixels in batches:
+                for start in range(0, len(pixels), TOGETHER):
+                    part = pixels[start : start + TOGETHER]
+                    written.append(self._pool.submit(self._write_pngs, shard.seeds[done : done + len(part)], part))
+                    done += len(part)
+        else:
+            written.append(self._pool.submit(self._write_arrays, shard, np.concatenate(list(batches))))
+        self._pool.submit(self._record, shard, written)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        self._pool.__exit__(kind, *rest)
+
+    def _png(self, seed: int) -> str:
+        return f"{seed - seed % SUBFOLDER_SEEDS:06d}/{seed:06d}.png" if self.subdirs else f"{seed:06d}.png"
+
+    def _path(self, name: str) -> Path:
+        return self.manifest.folder / name
+
+    def _make_folders(self, shard: Shard) -> None:
+        for folder in {self._path(name).parent for name in self.names(shard)}:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise as_write_error(folder, error) from error
+
+    def _write_pngs(self, seeds: Sequence[int], pixels: np.ndarray) -> dict[str, str]:
+        digests = {}
+        for seed, image in zip(seeds, pixels, strict=True):
+            name, encoded = self._png(seed), encode_png(image)
+            write_image(self._path(name), encoded)
+            digests[name] = hashlib.sha256(encoded).hexdigest()
+        return digests
+
+    def _write_arrays(self, shard: Shard, images: np.ndarray) -> dict[str, str]:
+        (name,) = self.names(shard)
+        encode = encode_npz if self.format == "npz" else encode_safetensors
+        encoded = encode(images=images, seeds=np.asarray(shard.seeds, np.int64))
+        with write_atomically(self._path(name)) as temporary:
+            temporary.write_bytes(encoded)
+        return {name: hashlib.sha256(encoded).hexdigest()}
+
+    def _record(self, shard: Shard, written: Sequence[Future[dict[str, str]]]) -> None:
+        digests = {name: digest for future in written for name, digest in future.result().items()}
+        self.manifest.record(shard, digests)

@@ -1,0 +1,1 @@
+"""Measurements of an interpretation, one folder each."""

@@ -1,0 +1,1 @@
+"""Maps of latents and factors."""

@@ -1,0 +1,1 @@
+"""Responses: how much the network's answer depends on each factor."""

@@ -1,0 +1,150 @@
+"""What a report says of its figures, for a reader who knows neither the paper nor the program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..measures.audit.conditions import describe_names
+from ..measures.explanation.explain import ExplainResult
+from ..measures.responses.respond import RespondResult
+from ..translator.factors import Factors
+
+__all__ = [
+    "AUDIT_PARTS",
+    "OUTCOME",
+    "SIZES",
+    "SWAPPED",
+    "of_audit_figures",
+    "of_explanations",
+    "of_glance",
+    "of_responses",
+    "of_walk",
+    "plain",
+]
+
+SIZES = (
+    "The score is the share of the features’ variance that pairs of the concept have in common, or, where pairs differ "
+    "in the concept alone, that they do not. Beside it: what a concept scores that is not there, and the dimensions "
+    "that Equation 11 gives for the score and for the ends of its 95 % interval. Calibrated sizes leave out what any "
+    "concept would get. p is how often a concept that is not there would score as much, with every direction of the "
+    "features counted alike."
+)
+SWAPPED = (
+    "Every image in the left column is given one factor of every image in the top row, and is drawn again; all other "
+    "factors stay its own."
+)
+# Title of a table of the audit -> what its numbers are.
+AUDIT_PARTS = {
+    "correlation of pairs (expected)": (
+        "How alike each factor is in the two images of a pair of the concept: correlated where such pairs share the "
+        "factor, by 0 where they do not; in round brackets what the translator was fitted to."
+    ),
+    "after a swap of the factor: transfer, preservation": (
+        "The factor of the column is taken from another image. Where it is the concept’s own, the figure is how often "
+        "the concept is then the other image’s; elsewhere how often it stays as it was. Both are divided by what is "
+        "recognised without a swap, and should be 1."
+    ),
+    "information of the factor on the concept": (
+        "What a probe learns of the concept from the factor alone: 1 is all there is to know, 0 no more than guessing "
+        "(a little below 0 is noise). It should be high in the concept’s own factor and 0 in the others."
+    ),
+    "distance from N(0, I) (of true samples)": (
+        "Each factor should be normal with mean 0 and variance 1, in no direction different from any other: all three "
+        "figures are then 0. In round brackets what as many true samples give."
+    ),
+    "figures": "All other figures, by the names that iin audit --fail-if takes.",
+    "not measured": "",
+}
+# What a checkpoint remembers of its fit that came out of it; all else went in.
+OUTCOME = {
+    "steps": "Steps",
+    "best_step": "Best step, which was kept",
+    "seconds": "Seconds",
+    "rows_per_second": "Latents a second",
+    "train_nll": "Negative log-likelihood in training, nats a latent",
+    "heldout_nll": "The same of pairs held out",
+    "bits_per_dim": "The same in bits a dimension",
+    "round_trip_error": "Greatest |T⁻¹(T(z)) − z|",
+    "log_det_error": "Greatest error of log |det T′|",
+}
+
+
+def of_glance(drawn: bool, columns: Sequence[str]) -> str:
+    """Explain the columns of the summary that are there; empty where none needs it."""
+    moved = "how much a drawn image changes (1: from black to white)" if drawn else "how often the prediction changes"
+    said = {
+        "in the network": "whether the network’s features show the concept at all",
+        "absolute change" if drawn else "flip rate": f"{moved} while this factor alone wanders at random",
+        "by chance": "the same of random directions, as many",
+        "moves the answer": "whether the two differ",
+        "known from it": "what the factor tells of its concept, from 0 (nothing) to 1 (all)",
+        "known from the residual": "what was left behind there, at best 0",
+    }
+    parts = [f"{column}: {words}" for column, words in said.items() if column in columns]
+    if not parts:
+        return ""
+    said = "; ".join(parts)
+    return f"{said[0].upper()}{said[1:]}. In square brackets 95 % intervals. The sections below say more."
+
+
+def of_explanations(result: ExplainResult) -> str:
+    """Say what is to be seen in the explanations of a classifier's images."""
+    return (
+        f"A classifier draws nothing: beside each edit stand the {result.k} most similar of {result.searched:,} real "
+        f"training images, with their labels. Each factor was taken from {result.sources} other images (left, those of "
+        "the rows shown; → is what the network says of the edit), one at a time, and left all others as they are. The "
+        "bars are the change of the class probabilities, the mean and 95 % interval over all these edits."
+    )
+
+
+def of_walk(moved: Sequence[str], drawn: bool) -> str:
+    """Say what moves in a walk."""
+    if not moved:
+        return (
+            "Straight lines from one image to another. Interpretable: all factors move evenly; latent: the network’s "
+            "own features do, for comparison."
+        )
+    name = " and ".join(moved)
+    if drawn:
+        return f"Only {name} moves, at random about its mean (Equation 17); each row starts from another image."
+    return (
+        f"Log-probabilities of the classes while only {name} moves, at random about its mean (Equation 17); each "
+        "panel starts from another image, and the squares below say what is predicted."
+    )
+
+
+def of_responses(result: RespondResult) -> str:
+    """Say how the response to each factor was measured."""
+    answers = "drawn images" if result.classes is None else "predictions"
+    return (
+        f"How far the {answers} move while one factor of {result.images} images wanders ({result.steps - 1} random "
+        f"steps of Equation 17 from each, γ = {result.gamma:g}) and all others stand still. A larger factor moves more "
+        f"whatever it means: the control is {result.controls} random subspaces of its size. In square brackets 95 % "
+        "intervals over images, after a colon the control."
+    )
+
+
+def of_audit_figures(factors: Factors, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Say beside each single figure of an audit what it is."""
+    names = describe_names(factors)
+    shown = []
+    for row in rows:
+        interval = " ".join((f"{row['value']:.4g}", f"[{row['low']:.4g}, {row['high']:.4g}]"))
+        null = f"{row['null']:.4g}" if row.get("null") is not None else None
+        shown.append(
+            {"figure": row["figure"], "value [95 %]": interval, "of shuffled pairs": null, "images": row["items"]}
+            | {"what it is": names.get(row["figure"])}
+        )
+    return shown
+
+
+def plain(value: Any) -> Any:
+    """Write lists and mappings of a checkpoint's metadata as a person reads them."""
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or None
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {entry}" for key, entry in value.items()) or None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,1 @@
+"""How much of a latent each concept takes: evidence, sizes, layers."""

@@ -1,0 +1,340 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from iin_cli.data import open_dataset
+from iin_cli.errors import CheckpointError, DataError, UsageError
+from iin_cli.fid.distance import compute_fid
+from iin_cli.fid.image_sets import translator_images
+from iin_cli.io import checkpoint
+from iin_cli.io.paths import cache_dir
+from iin_cli.metrics.fid import Statistics, frechet_distance, read_statistics, write_statistics
+from iin_cli.metrics.inception import OFFICIAL_SHA256
+from iin_cli.registry import find
+from iin_cli.translator.factors import Factors
+from iin_cli.translator.flow import Translator
+
+
+class Means:
+    """A stand-in network: mean colour and height of each image; counts what it is shown."""
+
+    name = "means"
+    resize = "none"
+
+    def __init__(self, digest="ab" * 32):
+        self.weights_sha256 = digest
+        self.seen = []
+
+    def __call__(self, images):
+        self.seen += [image.shape for image in images]
+        rows = [[*(image.reshape(-1, 3).mean(0) / 255), image.shape[0] / 100] for image in images]
+        return torch.tensor(rows, dtype=torch.float32)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+
+
+def photos(folder, count, seed, sides=(8,), low=0):
+    folder.mkdir()
+    generator = np.random.default_rng(seed)
+    images = []
+    for index in range(count):
+        side = sides[index % len(sides)]
+        images.append(generator.integers(low, 256, (side, side + index % 3, 3), dtype=np.uint8))
+        Image.fromarray(images[-1]).save(folder / f"{index:03d}.png")
+    return images
+
+
+def run(a, b, features=None, **options):
+    features = features or Means()
+    return compute_fid(str(a), str(b), device="cpu", open_features=lambda *_: features, **options)
+
+
+def statistics_of(images):
+    rows = Means()(images).double()
+    return Statistics(rows.mean(0), torch.cov(rows.T), len(rows))
+
+
+def translator(path, name="t"):
+    """A file that says it is a translator; what it generates is the tests' affair."""
+    checkpoint.save(path, {"w": torch.zeros(1)}, {"kind": "translator", "name": name})
+    return path
+
+
+def squares(path, seeds, side=6):
+    """Image of a seed: noise of its own, so that a set depends on its seeds alone."""
+    for start in range(0, len(seeds), 4):
+        part = seeds[start : start + 4]
+        yield np.stack([np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8) for seed in part])
+
+
+# ------------------------------------------------------------------------------------------------------------ folders
+def test_two_folders_of_mixed_sizes_at_their_own_sizes(tmp_path):
+    a, b = photos(tmp_path / "a", 9, 0, sides=(8, 13)), photos(tmp_path / "b", 6, 1, low=60)
+    features = Means()
+    got = run(tmp_path / "a", tmp_path / "b", features, batch=4)
+    assert got.value == pytest.approx(frechet_distance(statistics_of(a), statistics_of(b)), rel=1e-6)
+    assert got.value > 1e-3
+    assert features.seen == [image.shape for image in a + b]
+    assert (got.metric, got.network, got.n, got.n_a, got.n_b) == ("fd", "means", 6, 9, 6)
+    assert got.weights_sha256 == "ab" * 32
+
+
+def test_a_folder_against_itself_is_at_zero_and_seen_once(tmp_path):
+    photos(tmp_path / "a", 5, 0)
+    features = Means()
+    assert run(tmp_path / "a", tmp_path / "a", features).value <= 1e-9
+    assert len(features.seen) == 5
+
+
+def test_statistics_are_cached_by_content(tmp_path):
+    photos(tmp_path / "a", 5, 0)
+    photos(tmp_path / "b", 5, 1)
+    first = run(tmp_path / "a", tmp_path / "b")
+    again = Means()
+    (tmp_path / "a").rename(tmp_path / "renamed")
+    assert run(tmp_path / "renamed", tmp_path / "b", again).value == first.value
+    assert again.seen == []
+
+    other_weights = Means("cd" * 32)
+    run(tmp_path / "renamed", tmp_path / "b", other_weights)
+    assert len(other_weights.seen) == 10
+
+    Image.fromarray(np.full((8, 8, 3), 255, np.uint8)).save(tmp_path / "b" / "000.png")
+    changed = Means()
+    assert run(tmp_path / "renamed", tmp_path / "b", changed).value != first.value
+    assert len(changed.seen) == 5
+
+
+def test_a_damaged_or_unwritable_cache_costs_time_only(heard, tmp_path, monkeypatch):
+    photos(tmp_path / "a", 5, 0)
+    photos(tmp_path / "b", 5, 1)
+    first = run(tmp_path / "a", tmp_path / "b")
+    for file in (cache_dir() / "statistics").iterdir():
+        file.write_bytes(file.read_bytes()[:40])
+    again = Means()
+    assert run(tmp_path / "a", tmp_path / "b", again).value == first.value
+    assert len(again.seen) == 10
+
+    (tmp_path / "taken").write_text("a file where the cache should be")
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "taken"))
+    assert run(tmp_path / "a", tmp_path / "b", reporter=heard).value == first.value
+    assert any("not cached" in text for text in heard.warnings)
+
+
+def test_bad_folders_are_named(tmp_path):
+    photos(tmp_path / "a", 4, 0)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="empty has no images"):
+        run(tmp_path / "empty", tmp_path / "a")
+    with pytest.raises(UsageError, match="nonesuch"):
+        run("nonesuch", tmp_path / "a")
+    with pytest.raises(DataError, match="has 4 images, fewer than --n 5"):
+        run(tmp_path / "a", tmp_path / "a", n=5)
+    photos(tmp_path / "one", 1, 0)
+    with pytest.raises(DataError, match="one has 1 image"):
+        run(tmp_path / "a", tmp_path / "one")
+    cached = set((cache_dir() / "statistics").iterdir())
+    broken = tmp_path / "a" / "002.png"
+    broken.write_bytes(broken.read_bytes()[:90])
+    with pytest.raises(DataError, match=r"a/002\.png cannot be read") as caught:
+        run(tmp_path / "a", tmp_path / "one")
+    assert "\n" not in str(caught.value)
+    # What was seen before the broken image must not pass for the folder's statistics.
+    assert set((cache_dir() / "statistics").iterdir()) == cached
+
+
+# ----------------------------------------------------------------------------------------------------------- datasets
+def test_a_dataset_s_split_and_a_choice_of_n():
+    digits = open_dataset("digits")
+    items = digits.splits["test"]
+    features = Means()
+    got = run("digits", "digits", features, n=30, seed=3)
+    assert got.n == 30
+    assert got.value <= 1e-9
+    assert features.seen == [(digits.native_size, digits.native_size, 3)] * 30
+    whole = run("digits", "digits", n=len(items))
+    assert whole.n == len(items)
+    other = Means()
+    run("digits", "digits", other, n=30, seed=4)
+    assert len(other.seen) == 30
+    assert run("digits", "digits", split="all").n == len(digits.sources)
+    assert run("digits", "digits", split="train").n == len(digits.splits["train"])
+    with pytest.raises(UsageError, match="--split 'valid': digits has"):
+        run("digits", "digits", split="valid")
+
+
+# -------------------------------------------------------------------------------------------------------- translators
+def test_a_translator_gives_as_many_images_as_the_other_set_at_its_size(tmp_path):
+    photos(tmp_path / "a", 7, 0, sides=(8, 13))
+    path = translator(tmp_path / "translator.safetensors")
+    features = Means()
+    got = run(path, tmp_path / "a", features, seed=5, images_from_translator=squares)
+    assert (got.n_a, got.n_b, got.seed) == (7, 7, 5)
+    # As training saw them: cut square and at the translator's size, both sets.
+    assert features.seen == [(6, 6, 3)] * 14
+    drawn = [image for part in squares(path, range(5, 12)) for image in part]
+    read = open_dataset(str(tmp_path / "a")).images(np.arange(7), 6)
+    assert got.value == pytest.approx(frechet_distance(statistics_of(drawn), statistics_of(list(read))), rel=1e-6)
+
+    other_seed = run(path, tmp_path / "a", seed=6, images_from_translator=squares)
+    assert other_seed.value != got.value
+    run_folder = run(tmp_path, tmp_path / "a", seed=5, images_from_translator=squares)
+    assert run_folder.value == got.value
+
+
+def test_a_translator_s_images_depend_on_their_seeds_alone(tmp_path):
+    factory = find("backbones", "autoencoder").factory
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = factory.from_config({"image_size": 32, "latent_dim": 8, "base_channels": 4}).eval()
+    network = Translator(8, blocks=2, hidden=16)
+    home, moved = tmp_path / "backbone.safetensors", tmp_path / "moved"
+    checkpoint.save(home, model.state_dict(), {"kind": "backbone", "name": "autoencoder", "config": model.config})
+    origin = {"name": "autoencoder", "source": str(home), "sha256": checkpoint.digest(home)}
+    facts = {"config": network.config, "factors": Factors.of({"residual": 8}).as_json(), "backbone": origin}
+    path = tmp_path / "translator.safetensors"
+    checkpoint.save(path, network.state_dict(), {"kind": "translator", **facts})
+
+    cpu = torch.device("cpu")
+    whole = np.concatenate(list(translator_images(path, range(100), cpu)))
+    assert (whole.shape, whole.dtype) == ((100, 32, 32, 3), np.uint8)
+    part = np.concatenate(list(translator_images(path, [70, 3], cpu)))
+    # Another batch may round one level otherwise.
+    assert np.abs(part.astype(int) - whole[[70, 3]].astype(int)).max() <= 1
+    with torch.no_grad():
+        z = network.inverse(torch.randn(1, 8, generator=torch.Generator().manual_seed(3)))
+        wanted = (model.decode(z)[0].permute(1, 2, 0) + 1) / 2 * 255
+    assert np.abs(whole[3] - wanted.numpy()).max() <= 1.01
+
+    got = run(path, path, n=5)
+    assert got.value <= 1e-9
+    moved.mkdir()
+    home.rename(moved / "backbone.safetensors")
+    with pytest.raises(CheckpointError, match="--backbone"):
+        run(path, path, n=6)
+    assert run(path, path, n=6, backbone=moved).n == 6
+
+
+def test_two_translators_are_sampled_n_times(tmp_path):
+    a, b = translator(tmp_path / "a.safetensors", "a"), translator(tmp_path / "b.safetensors", "b")
+    got = run(a, b, n=12, images_from_translator=squares)
+    assert (got.n_a, got.n_b) == (12, 12)
+    assert got.value <= 1e-9
+
+
+def test_checkpoints_of_another_kind_are_refused(tmp_path):
+    checkpoint.save(tmp_path / "backbone.safetensors", {"w": torch.zeros(1)}, {"kind": "backbone"})
+    with pytest.raises(CheckpointError, match=r"backbone\.safetensors is a backbone: give a translator"):
+        run(tmp_path / "backbone.safetensors", "digits")
+    with pytest.raises(CheckpointError, match=r"gone\.safetensors"):
+        run(tmp_path / "gone.safetensors", "digits")
+
+
+# --------------------------------------------------------------------------------------------------------- statistics
+def test_saved_statistics_stand_for_their_images(tmp_path):
+    photos(tmp_path / "a", 9, 0)
+    photos(tmp_path / "b", 6, 1)
+    kept = tmp_path / "kept.safetensors"
+    direct = run(tmp_path / "a", tmp_path / "b", save_stats=kept)
+    assert read_statistics(kept).n == 9
+    assert checkpoint.describe(kept)["source"] == str(tmp_path / "a")
+
+    # Two statistics files need no network, so none is opened.
+    def refuse(*_):
+        raise AssertionError("the network was opened")
+
+    got = compute_fid(str(kept), str(kept), device="cpu", open_features=refuse)
+    assert got.value <= 1e-9
+    again = run(kept, tmp_path / "b")
+    assert replace(again, seconds=direct.seconds) == direct
+    with pytest.raises(DataError, match="made from 9 images, fewer than --n 10"):
+        run(kept, kept, n=10)
+    with pytest.raises(UsageError, match=r"kept\.safetensors exists already"):
+        run(tmp_path / "a", tmp_path / "b", save_stats=kept)
+    with pytest.raises(UsageError, match=r"ends in \.safetensors"):
+        run(tmp_path / "a", tmp_path / "b", save_stats=tmp_path / "kept.npz")
+
+
+def test_statistics_of_other_weights_are_refused_before_any_image_is_read(tmp_path):
+    kept = tmp_path / "kept.safetensors"
+    photos(tmp_path / "a", 4, 0)
+    run(tmp_path / "a", tmp_path / "a", save_stats=kept)
+    other = Means("cd" * 32)
+    with pytest.raises(CheckpointError, match="with weights abababababab and --weights with cdcdcdcdcdcd"):
+        run(kept, tmp_path / "a", other)
+    assert other.seen == []
+
+
+def test_only_known_official_weights_make_it_fid(heard, tmp_path):
+    official = replace(statistics_of(photos(tmp_path / "a", 6, 0)), weights_sha256=OFFICIAL_SHA256, n=5000)
+    write_statistics(tmp_path / "official.safetensors", official)
+    write_statistics(tmp_path / "other.safetensors", replace(official, weights_sha256="1" * 64))
+    np.savez(tmp_path / "foreign.npz", mu=official.mean.numpy(), sigma=official.covariance.numpy())
+
+    def measure(a, b):
+        return run(tmp_path / a, tmp_path / b, reporter=heard)
+
+    got = measure("official.safetensors", "official.safetensors")
+    assert (got.metric, got.weights_sha256, got.n) == ("fid", OFFICIAL_SHA256, 5000)
+    assert measure("other.safetensors", "other.safetensors").metric == "fd"
+    assert heard.notes == heard.warnings == []
+    got = measure("official.safetensors", "foreign.npz")
+    assert (got.metric, got.weights_sha256, got.n, got.n_b) == ("fd", None, 5000, None)
+    assert "does not say which weights" in heard.warnings[0]
+    assert got.value <= 1e-9
+
+
+def test_statistics_of_images_of_another_size_are_refused(tmp_path):
+    photos(tmp_path / "a", 4, 0)
+    squares_of_8, squares_of_6 = tmp_path / "8", tmp_path / "6"
+    for folder, side in ((squares_of_8, 8), (squares_of_6, 6)):
+        folder.mkdir()
+        for index, image in enumerate(np.concatenate(list(squares(None, range(5), side)))):
+            Image.fromarray(image).save(folder / f"{index}.png")
+        run(folder, folder, save_stats=tmp_path / f"{side}.safetensors")
+    kept = tmp_path / "8.safetensors"
+    assert read_statistics(kept).image_size == 8
+    path = translator(tmp_path / "t.safetensors")
+    unseen = Means()
+    # A translator's size is known before it draws for the network, a folder's only then.
+    with pytest.raises(CheckpointError, match=r"t\.safetensors is of images 6 .*/8\.safetensors of images 8 wide"):
+        run(path, kept, unseen, images_from_translator=squares)
+    assert unseen.seen == []
+    for other in (squares_of_6, tmp_path / "6.safetensors"):
+        with pytest.raises(CheckpointError, match=r"8\.safetensors is of images 8 pixels wide and .*6.* of images 6"):
+            run(kept, other)
+    # As pytorch-fid does, folders of any sizes are compared, and so are files that do not say.
+    assert run(squares_of_8, squares_of_6).value > 0
+    assert run(kept, squares_of_8).value <= 1e-9
+    run(tmp_path / "a", tmp_path / "a", save_stats=tmp_path / "mixed.safetensors")
+    assert read_statistics(tmp_path / "mixed.safetensors").image_size is None
+    assert run(tmp_path / "mixed.safetensors", squares_of_8).value > 0
+
+
+def test_a_backbone_can_take_the_place_of_inception(tmp_path, files):
+    photos(tmp_path / "a", 9, 0, sides=(20, 40))
+    photos(tmp_path / "b", 12, 1, low=80)
+    kept = tmp_path / "kept.safetensors"
+    options = {"features": str(files.classifier), "device": "cpu"}
+    got = compute_fid(str(tmp_path / "a"), str(tmp_path / "b"), save_stats=kept, **options)
+    digest = checkpoint.digest(files.classifier)
+    assert (got.metric, got.network, got.resize, got.weights_sha256) == ("fd", "classifier", "bicubic-32", digest)
+    assert got.value > 0
+    assert compute_fid(str(kept), str(tmp_path / "b"), **options).value == got.value
+    with pytest.raises(CheckpointError, match="and --features with"):
+        compute_fid(str(kept), str(tmp_path / "b"), device="cpu", features=str(files.autoencoder))
+
+
+def test_few_images_are_warned_of_by_the_number_of_features(heard, tmp_path):
+    photos(tmp_path / "a", 3, 0)
+    photos(tmp_path / "b", 4, 0)
+    run(tmp_path / "b", tmp_path / "b", reporter=heard)
+    assert heard.notes == heard.warnings == []
+    run(tmp_path / "b", tmp_path / "a", reporter=heard)
+    assert any("from 3 images is biased upwards: use at least 4" in text for text in heard.warnings)

@@ -1,0 +1,212 @@
+"""The fit end to end in this process: factors, proofs, provenance, determinism, bad input, resume."""
+
+import json
+import os
+import signal
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from iin_cli.errors import DataError, DivergedError, UsageError
+from iin_cli.fitting import fit_translator as module
+from iin_cli.fitting.fit_translator import fit_translator
+from iin_cli.fitting.translator_fit import TranslatorFit
+from iin_cli.interpretation.opening import open_translator
+from iin_cli.io import checkpoint
+from iin_cli.plan import Wishes
+
+TINY = Wishes(steps=6, blocks=2, hidden=16, depth=0, batch_pairs=16)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IIN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def fit(files, pictures, tmp_path):
+    def run(concepts=("class", "color"), backbone=files.autoencoder, **options):
+        source = {} if "latents" in options else {"data": str(pictures)}
+        options = {"seed": 1, "wishes": TINY, "out": tmp_path / "run", "device": "cpu", **source, **options}
+        return fit_translator(str(backbone) if backbone else None, concepts, **options)
+
+    return run
+
+
+def pairs_file(path, count=80, dim=4):
+    z = torch.randn(2, count, dim, generator=torch.Generator().manual_seed(0))
+    mask = torch.tensor([[1, 0, 0], [0, 1, 0]], dtype=torch.uint8).repeat(count // 2, 1)
+    save_file({"z_a": z[0].contiguous(), "z_b": z[1].contiguous(), "mask": mask}, path)
+    return path
+
+
+def test_a_fit_is_saved_with_all_that_made_it(fit, files, pictures, tmp_path):
+    result = fit()
+    assert result.factors == dict(zip(("class", "color", "residual"), result.factors.values(), strict=True))
+    assert sum(result.factors.values()) == 8
+    assert set(result.scores) == {"class", "color"}
+    assert (result.steps, result.stopped) == (6, "steps")
+    assert result.rows_per_second > 0
+    found = open_translator(tmp_path / "run")
+    assert found.factors.dims == result.factors
+    training = found.metadata["training"]
+    for name in ("heldout_nll", "round_trip_error", "log_det_error", "rows_per_second"):
+        assert training[name] == getattr(result, name)
+    assert (training["seed"], training["steps"], training["preset"]) == (1, 6, "auto")
+    assert found.metadata["backbone"]["sha256"] == checkpoint.digest(files.autoencoder)
+    assert found.metadata["data"]["name"] == str(pictures)
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "plan.json",
+        "result.json",
+        "translator.safetensors",
+    ]
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["history"][-1]["step"] == 6
+
+
+def test_the_proofs_are_of_the_saved_translator(fit):
+    result = fit()
+    assert result.round_trip_error < 1e-4
+    assert result.log_det_error < 1e-3
+    translator = open_translator(result.out and module.Path(result.out)).translator
+    z = torch.randn(4, 8)
+    torch.testing.assert_close(translator.inverse(translator(z)[0]), z, atol=1e-4, rtol=0)
+
+
+def test_a_classifier_keeps_its_classes_under_the_no_op(fit, files):
+    result = fit(backbone=files.classifier)
+    assert (result.decode_error, result.no_op_agreement) == (0, 1)
+    training = open_translator(module.Path(result.out)).metadata["training"]
+    assert (training["decode_error"], training["no_op_agreement"]) == (0, 1)
+    saved = json.loads((module.Path(result.out) / "result.json").read_text())
+    assert (saved["decode_error"], saved["no_op_agreement"]) == (0, 1)
+
+
+def test_an_autoencoder_has_no_classes_to_keep(fit):
+    result = fit()
+    assert (result.decode_error, result.no_op_agreement) == (0, None)
+    assert fit(dry_run=True).decode_error == 0
+
+
+def test_a_registered_network_is_cut_at_a_layer(fit, tmp_path):
+    network = {"backbone": "shufflenet_v2_x0_5", "concepts": (), "weights": "none"}
+    with pytest.raises(UsageError, match=r"--layer conv6: .* did you mean conv5"):
+        fit(**network, layer="conv6")
+    assert not (tmp_path / "run").exists()
+    result = fit(**network, layer="conv1")
+    assert result.factors == {"residual": 24}
+    assert result.decode_error > 0
+    found = open_translator(module.Path(result.out))
+    assert found.metadata["backbone"]["layer"] == "conv1"
+    assert found.backbone.latent_dim == 24
+
+
+def test_one_seed_one_translator(fit, tmp_path):
+    first = fit(out=tmp_path / "a")
+    assert fit(out=tmp_path / "b").heldout_nll == first.heldout_nll
+    assert fit(out=tmp_path / "c", seed=2).heldout_nll != first.heldout_nll
+    one, two = (checkpoint.load(tmp_path / name / "translator.safetensors").tensors for name in "ab")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_dry_run_infers_and_writes_nothing(fit, tmp_path):
+    result = fit(dry_run=True)
+    assert result.checkpoint is None
+    assert result.plan["hidden"] == 16
+    assert sum(result.factors.values()) == 8
+    assert [title for title, _ in result.tables()] == ["factors", "plan", "cost"]
+    assert result.cost["parameters"] > 0
+    assert not (tmp_path / "run").exists()
+
+
+def test_sizes_and_sigmas_of_the_user(fit):
+    wishes = Wishes(steps=1, blocks=1, hidden=8, depth=0, batch_pairs=4, preset="compvis", sigma={"class": 0.5})
+    result = fit(dims={"color": 2, "class": 3}, wishes=wishes)
+    factors = open_translator(module.Path(result.out)).factors
+    assert [(factor.name, factor.dim, factor.sigma) for factor in factors] == [
+        ("class", 3, 0.5),
+        ("color", 2, 0.975),
+        ("residual", 3, 0.975),
+    ]
+    assert result.scores == {}
+
+
+def test_without_concepts_all_is_residual(fit):
+    assert fit(()).factors == {"residual": 8}
+
+
+def test_a_differ_concept(fit):
+    result = fit(("greyscale",))
+    assert open_translator(module.Path(result.out)).factors.mask("greyscale") == (0, 1)
+
+
+def test_pairs_from_a_file(fit, tmp_path):
+    path = pairs_file(tmp_path / "pairs.safetensors")
+    result = fit(("digit", "color"), None, latents=path)
+    found = open_translator(module.Path(result.out))
+    assert found.metadata["backbone"] is None
+    assert found.metadata["data"]["fingerprint"] == checkpoint.digest(path)
+    assert found.factors.names == ("digit", "color", "residual")
+    assert fit((), None, latents=path, out=tmp_path / "single").factors == {"residual": 4}
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"dims": {"class": 4}}, UsageError, "--dims names class; the concepts are class, color"),
+        ({"dims": {"class": 4, "color": 4}}, UsageError, "leave 0 of 8 for the residual"),
+        ({"dims": {"class": 4, "color": 2, "residual": 3}}, UsageError, "do not sum to the latent's 8"),
+        ({"wishes": Wishes(sigma={"clas": 0.5})}, UsageError, "--sigma names 'clas': did you mean class"),
+        ({"concepts": ("clas",)}, UsageError, "did you mean class"),
+        ({"concepts": ("digit",)}, DataError, "needs the label 'digit', and .* has: class, color"),
+        ({"backbone": None}, UsageError, "either --backbone or --latents"),
+        ({"resume": True}, UsageError, "no interrupted run"),
+    ],
+)
+def test_what_cannot_be_fitted(fit, tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
+        fit(**options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_divergence_leaves_nothing(fit, tmp_path):
+    with pytest.raises(DivergedError):
+        fit(wishes=Wishes(steps=50, blocks=2, hidden=16, learning_rate=1e30))
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_fit_is_resumed_exactly(fit, tmp_path, monkeypatch):
+    expected = fit(out=tmp_path / "undisturbed")
+    step = TranslatorFit.step
+
+    def interrupted(self, number, fraction):
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, number, fraction)
+
+    monkeypatch.setattr(TranslatorFit, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit()
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["plan.json", "training-state.safetensors"]
+    monkeypatch.setattr(TranslatorFit, "step", step)
+    with pytest.raises(UsageError, match="plan hidden 16, and now it is 8"):
+        fit(resume=True, wishes=Wishes(steps=6, blocks=2, hidden=8, depth=0, batch_pairs=16))
+    result = fit(resume=True, seed=None)
+    assert (result.seed, result.steps, result.heldout_nll) == (1, 6, expected.heldout_nll)
+    one, two = (checkpoint.load(tmp_path / n / "translator.safetensors").tensors for n in ("run", "undisturbed"))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert not (tmp_path / "run" / "training-state.safetensors").exists()
+    with pytest.raises(UsageError, match="has finished"):
+        fit(resume=True)
+
+
+def test_an_interrupt_while_proving_leaves_no_folder(fit, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "log_det_error", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit()
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,171 @@
+"""From images to latents and pairs: rows are what they say, held out stays held out, every item is encoded once."""
+
+import numpy as np
+import pytest
+import torch
+
+from iin_cli.data import open_dataset
+from iin_cli.errors import DataError, UsageError
+from iin_cli.interpretation import grouping
+from iin_cli.interpretation.grouping import LatentTable, find_providers, group, held_out_mask, score_concepts
+from iin_cli.interpretation.opening import open_backbone
+from iin_cli.latents.cache import Latents
+from iin_cli.latents.pairs import step_generator
+from iin_cli.plugin_api import Labels
+from iin_cli.progress import Silent
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def opened(files):
+    return open_backbone(str(files.autoencoder))
+
+
+def small(dataset, count):
+    """Cut the training split of `dataset` to `count` items spread over it."""
+    train = dataset.splits["train"]
+    dataset.splits = {**dataset.splits, "train": train[:: len(train) // count][:count]}
+    return dataset
+
+
+def encoded(opened, dataset, row):
+    pixels = dataset.images(np.array([row]), 32)
+    return opened.backbone.encode(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1)[0]
+
+
+def test_pairs_of_labels(opened):
+    dataset = small(open_dataset("colordigits"), 400)
+    indices = dataset.splits["train"]
+    table, pairs, held_out = group(opened, dataset, find_providers(["digit"]), 0, CPU, Silent())
+    assert (len(table), table.dim, table.stochastic) == (400, 8, True)
+    (concept,) = pairs
+    assert (concept.name, concept.relation) == ("digit", "share")
+    digits = dataset.labels["digit"].values[indices]
+    for sampler, side in ((concept.fit, False), (concept.held_out, True)):
+        a, b = sampler.draw(500, step_generator(0, 0, 0))
+        assert (digits[a] == digits[b]).all()
+        assert (held_out[a] == side).all()
+        assert (held_out[b] == side).all()
+    sources = dataset.sources[indices]
+    assert not set(sources[held_out]) & set(sources[~held_out])
+    torch.testing.assert_close(table.mean(np.array([3]))[0], encoded(opened, dataset, indices[3]), atol=1e-5, rtol=1e-4)
+
+
+def test_pairs_of_an_image_and_its_variant(opened):
+    dataset = small(open_dataset("colordigits"), 60)
+    table, pairs, held_out = group(opened, dataset, find_providers(["digit", "greyscale"]), 0, CPU, Silent())
+    assert len(table) == len(held_out) == 120
+    grey = pairs[1]
+    assert grey.relation == "differ"
+    a, b = grey.fit.draw(300, step_generator(0, 0, 0))
+    # The image is in the first block, its grey variant as far into the second.
+    assert (np.abs(a - b) == 60).all()
+    np.testing.assert_array_equal(held_out[:60], held_out[60:])
+    row = int(a.min())
+    pixels = find_providers(["greyscale"])[0].render(dataset.images(dataset.splits["train"][[row]], 32), 1)
+    z = opened.backbone.encode(torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1)[0]
+    torch.testing.assert_close(table.mean(np.array([row + 60]))[0], z, atol=1e-5, rtol=1e-4)
+
+
+def test_pairs_of_an_item_drawn_again(opened):
+    dataset = small(open_dataset("shapes"), 40)
+    table, pairs, held_out = group(opened, dataset, find_providers(["redraw:hue"]), 0, CPU, Silent())
+    assert len(table) == len(held_out) == 120
+    a, b = pairs[0].fit.draw(300, step_generator(0, 0, 0))
+    assert (a % 40 == b % 40).all()
+    for variant in (1, 2):
+        item = dataset.splits["train"][[7]]
+        pixels = torch.from_numpy(dataset.redraw(item, 32, "hue", variant)).permute(0, 3, 1, 2)
+        z = opened.backbone.encode(pixels / 127.5 - 1)[0]
+        torch.testing.assert_close(table.mean(np.array([40 * variant + 7]))[0], z, atol=1e-5, rtol=1e-4)
+
+
+def test_a_second_run_encodes_nothing(opened, monkeypatch):
+    dataset = small(open_dataset("digits"), 30)
+    first = group(opened, dataset, [], 0, CPU, Silent())[0]
+    monkeypatch.setattr(dataset, "images", lambda *_: pytest.fail("encoded again"))
+    second = group(opened, dataset, [], 1, CPU, Silent())[0]
+    assert torch.equal(first.mean(np.arange(30)), second.mean(np.arange(30)))
+
+
+def test_fewer_images_than_latents(opened):
+    with pytest.raises(DataError, match="5 training images, fewer than the 8"):
+        group(opened, small(open_dataset("digits"), 5), [], 0, CPU, Silent())
+
+
+def test_of_wide_latents_not_as_many_images_are_needed(opened, monkeypatch):
+    monkeypatch.setattr(grouping, "MOST_NEEDED", 4)
+    assert len(group(opened, small(open_dataset("digits"), 5), [], 0, CPU, Silent())[0]) == 5
+    with pytest.raises(DataError, match="3 training images, fewer than the 4 that"):
+        group(opened, small(open_dataset("digits"), 3), [], 0, CPU, Silent())
+
+
+def test_a_latent_that_is_not_finite_names_the_image(opened, monkeypatch):
+    monkeypatch.setattr(opened.backbone, "posterior", lambda x: (torch.full((len(x), 8), torch.nan), None))
+    dataset = small(open_dataset("digits"), 20)
+    with pytest.raises(DataError, match=rf"not finite for digits\[{dataset.splits['train'][0]}\]"):
+        group(opened, dataset, [], 0, CPU, Silent())
+
+
+def test_labels_too_fine_to_hold_pairs_out(opened):
+    dataset = small(open_dataset("digits"), 40)
+    ids = np.zeros(len(dataset.sources), np.int64)
+    ids[dataset.splits["train"]] = np.arange(40) // 2
+    dataset.labels = {"person": Labels(ids)}
+    _, pairs, held_out = group(opened, dataset, find_providers(["label:person"]), 0, CPU, Silent())
+    assert held_out.sum() == 4
+    assert pairs[0].held_out is None
+
+
+@pytest.mark.parametrize(
+    ("concepts", "message"),
+    [
+        (["digt"], "did you mean digit"),
+        (["digit", "label:digit"], "digit is given twice"),
+        (["label:residual"], "the name residual is taken"),
+        (["digit:3"], "takes no argument"),
+    ],
+)
+def test_names_that_cannot_be_used(concepts, message):
+    with pytest.raises(UsageError, match=message):
+        find_providers(concepts)
+
+
+def test_held_out_sources():
+    sources = np.repeat(np.arange(300), 3)
+    mask = held_out_mask(sources)
+    assert mask.sum() == 90
+    np.testing.assert_array_equal(mask, held_out_mask(sources))
+    assert not set(sources[mask]) & set(sources[~mask])
+    assert held_out_mask(np.arange(40_000)).sum() == 2000
+    assert held_out_mask(np.arange(2)).sum() == 1
+
+
+def test_a_table_gathers_from_its_blocks():
+    blocks = [Latents(np.full((n, 2), n, np.float32), np.full((n, 2), np.log(4), np.float32)) for n in (3, 1, 2)]
+    table = LatentTable(blocks)
+    rows = np.array([5, 0, 3, 2])
+    assert table.mean(rows)[:, 0].tolist() == [2, 3, 1, 3]
+    assert table.sample(rows, np.ones((4, 2), np.float32))[:, 1].tolist() == [4, 5, 3, 5]
+    point = LatentTable([Latents(blocks[0].mean, None)])
+    assert point.sample(np.array([1]), np.empty((0, 0))).tolist() == [[3, 3]]
+
+
+def test_scores_follow_what_pairs_have_in_common(monkeypatch):
+    monkeypatch.setattr(grouping, "SCORE_PAIRS", 4000)
+    generator = np.random.default_rng(0)
+    group_ids = np.repeat(np.arange(200), 5)
+    z = generator.standard_normal((1000, 4)).astype(np.float32)
+    # One of four dimensions is the group's own.
+    z[:, 0] = generator.standard_normal(200)[group_ids]
+    sampler = grouping.PairSampler.of(np.arange(1000), group_ids, "x")
+    pairs = [grouping.ConceptPairs(kind, kind, sampler, None) for kind in ("share", "differ")]
+    scores = score_concepts(LatentTable([Latents(z, None)]), pairs, 0, "variance")
+    assert scores["share"] == pytest.approx(0.25, abs=0.04)
+    assert scores["differ"] == pytest.approx(0.75, abs=0.04)

@@ -20,8 +20,8 @@ from torch import Tensor
 from iin_cli.data import open_dataset
 from iin_cli.editing.walk_paths import walk_noise
 from iin_cli.interpretation.grouping import circumstances, find_providers, grouped
-from iin_cli.interpretation.opening import OpenTranslator, open_backbone, open_translator
-from iin_cli.interpretation.reading import from_tilde, to_tilde
+from iin_cli.interpretation.open_translator import OpenTranslator
+from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.latents.cache import as_images
 from iin_cli.progress import Silent
 from iin_cli.translator.edit import ou_walk, swap
@@ -34,7 +34,7 @@ WALK_STEPS = 10
 def separation(opened: OpenTranslator, train: list[Tensor], test: list[Tensor]) -> dict[str, float]:
     """AUC of x_a against x_b by a linear probe on each factor, at most as many directions as roundness has."""
     size = opened.factors.dims["roundness"]
-    tilde = [[to_tilde(opened, z) for z in part] for part in (train, test)]
+    tilde = [[opened.transform(z) for z in part] for part in (train, test)]
     return {
         factor: auc(*(tuple(sized_like(opened, z, factor, size) for z in part) for part in tilde))
         for factor in opened.factors.names
@@ -46,9 +46,9 @@ def swapped(opened: OpenTranslator, rendered: dict[str, list[Tensor]]) -> dict[s
     round_probe = trained_probe(*(z.numpy() for z in rendered["train"][1:3]))
     grey_probe = trained_probe(*(z.numpy() for z in (rendered["train"][0], rendered["train"][3])))
     _, z_a, z_b, _ = rendered["test"]
-    tilde_a, tilde_b = to_tilde(opened, z_a), to_tilde(opened, z_b)
-    z_a_with_b = from_tilde(opened, swap(tilde_a, tilde_b, opened.factors, ["roundness"]))
-    z_b_with_a = from_tilde(opened, swap(tilde_b, tilde_a, opened.factors, ["roundness"]))
+    tilde_a, tilde_b = opened.transform(z_a), opened.transform(z_b)
+    z_a_with_b = opened.inverse_transform(swap(tilde_a, tilde_b, opened.factors, ["roundness"]))
+    z_b_with_a = opened.inverse_transform(swap(tilde_b, tilde_a, opened.factors, ["roundness"]))
     before = torch.cat((z_a, z_b)).numpy()
     after = torch.cat((z_a_with_b, z_b_with_a)).numpy()
     wanted = np.repeat([1, 0], [len(z_a), len(z_b)])
@@ -62,20 +62,20 @@ def swapped(opened: OpenTranslator, rendered: dict[str, list[Tensor]]) -> dict[s
 @torch.inference_mode()
 def responses(opened: OpenTranslator, z: Tensor) -> dict[str, float]:
     """Fraction of points along OU walks of one length whose predicted class is not the start's, per factor."""
-    tilde = to_tilde(opened, z)
+    tilde = opened.transform(z)
     kicks = walk_noise(range(len(z)), WALK_STEPS + 1, opened.translator.dim)
     first = opened.backbone.decode(z).argmax(1)
     rates = {}
     for factor in opened.factors.names:
         walked = ou_walk(tilde, opened.factors, [factor], kicks)[1:]
-        said = opened.backbone.decode(from_tilde(opened, walked.flatten(0, 1))).argmax(1).view(WALK_STEPS, -1)
+        said = opened.backbone.decode(opened.inverse_transform(walked.flatten(0, 1))).argmax(1).view(WALK_STEPS, -1)
         rates[factor] = (said != first).double().mean().item()
     return rates
 
 
 def untouched(opened: OpenTranslator, images: np.ndarray, path: Path) -> bool:
     """Whether the network's logits are the same bits with a translator attached as alone."""
-    alone = open_backbone(str(path)).backbone
+    alone = open_network(str(path)).backbone
     with torch.inference_mode():
         return torch.equal(alone(as_images(images)), opened.backbone(as_images(images)))
 
@@ -85,7 +85,7 @@ def evaluate(work: Path, root: str, seed: int) -> dict[str, Any]:
     opened = open_translator(work / "fit")
     providers = find_providers(CONCEPTS)
     parts = {name: np.asarray(items) for name, items in dataset.splits.items()}
-    as_fitted = circumstances(opened.open_backbone, seed, opened.device, Silent())
+    as_fitted = circumstances(opened.network, seed, opened.device, Silent())
     grouped(dataset, parts["train"], providers, as_fitted)
     sketch, grey = providers
     rendered = {

@@ -21,8 +21,8 @@ import torch
 from safetensors.torch import save_file
 from stages import computed, interval, machine, run
 
-from iin_cli.interpretation.grouping import encode_items
-from iin_cli.interpretation.opening import open_backbone, open_data
+from iin_cli.interpretation.encoding import encode_items
+from iin_cli.interpretation.opening import open_network
 from iin_cli.latents.pairs import PairSampler, step_generator
 from iin_cli.progress import Silent
 
@@ -50,7 +50,7 @@ CONDITIONS = (
 
 def write_pairs(backbone: Path, root: Path, folder: Path, seed: int) -> dict[str, Any]:
     """Write the pair files: all hold the same latents of the training split, but for the planted error."""
-    opened = open_backbone(str(backbone))
+    opened = open_network(str(backbone))
     dataset = open_data(None, opened.data, root)
     items = dataset.splits["train"]
     z = torch.from_numpy(np.array(encode_items(opened, dataset, items, device="cpu", report=Silent()).mean))

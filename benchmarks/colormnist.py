@@ -18,7 +18,7 @@ from stages import computed, machine, run
 
 from iin_cli.data import open_dataset
 from iin_cli.editing.swap_scores import score_swaps
-from iin_cli.interpretation.opening import open_backbone, open_translator
+from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.latents.cache import as_images
 from iin_cli.metrics.judges import ColorJudge, LabelJudge
 
@@ -41,7 +41,7 @@ def train(work: Path, name: str, backbone: str, seconds: int, seed: int, root: s
 def score(work: Path, root: str, seed: int) -> dict[str, Any]:
     """Swap test images, which no network has seen, and let the oracle, which has seen no other network, judge."""
     dataset = open_dataset(DATA, Path(root))
-    oracle = open_backbone(str(work / "oracle")).backbone
+    oracle = open_network(str(work / "oracle")).backbone
     opened = open_translator(work / "fit-autoencoder")
 
     @torch.inference_mode()

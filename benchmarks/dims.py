@@ -18,7 +18,7 @@ import torch
 from stages import computed, machine
 
 from iin_cli.interpretation.grouping import find_providers
-from iin_cli.interpretation.opening import open_backbone, open_data
+from iin_cli.interpretation.opening import open_network
 from iin_cli.plugin_api import ConceptProvider, Dataset, Groups, Relation
 from iin_cli.progress import Silent
 from iin_cli.sizing.estimate_dims import estimate
@@ -45,7 +45,7 @@ class RandomLabels(ConceptProvider):
 
 def measure(checkpoint: Path, root: Path, seeds: int) -> dict[str, list[dict[str, Any]]]:
     """Estimate the sizes of digit, color and noise by every seed."""
-    opened = open_backbone(str(checkpoint))
+    opened = open_network(str(checkpoint))
     dataset = open_data(None, opened.data, root)
     results = []
     for seed in range(seeds):

@@ -10,8 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
-from iin_cli.interpretation.grouping import encode_items
-from iin_cli.interpretation.opening import OpenTranslator
+from iin_cli.interpretation.encoding import encode_items
+from iin_cli.interpretation.open_translator import OpenTranslator
 from iin_cli.plugin_api import ConceptProvider, Dataset
 from iin_cli.progress import Silent
 
@@ -26,7 +26,7 @@ def latents(
     variant: int = 0,
 ) -> Tensor:
     """Encode items `items`, as they are or as `provider` renders them, to z (M, N)."""
-    found = encode_items(opened.open_backbone, dataset, items, provider, variant, device=opened.device, report=Silent())
+    found = encode_items(opened.network, dataset, items, provider, variant, device=opened.device, report=Silent())
     return torch.from_numpy(np.array(found.mean))
 
 

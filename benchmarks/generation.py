@@ -29,8 +29,9 @@ from iin_cli.distributed import choose_device
 from iin_cli.editing.priors import BackbonePrior, TranslatorPrior
 from iin_cli.fid.feature_networks import open_features
 from iin_cli.fid.protocol import fid_protocol
-from iin_cli.interpretation.grouping import encode_items
-from iin_cli.interpretation.opening import OpenTranslator, open_translator
+from iin_cli.interpretation.encoding import encode_items
+from iin_cli.interpretation.open_translator import OpenTranslator
+from iin_cli.interpretation.opening import open_translator
 from iin_cli.progress import Silent
 
 GOAL = 0.85
@@ -39,7 +40,7 @@ GOAL = 0.85
 def posterior_samples(opened: OpenTranslator, dataset: Any, seed: int) -> Tensor:
     """One z (M, N) of each training image, drawn from its posterior as the translator's fit draws them."""
     items = dataset.splits["train"]
-    found = encode_items(opened.open_backbone, dataset, items, None, 0, device=opened.device, report=Silent())
+    found = encode_items(opened.network, dataset, items, None, 0, device=opened.device, report=Silent())
     mean, log_variance = (torch.from_numpy(np.array(part)) for part in (found.mean, found.log_variance))
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
     return mean + noise * (0.5 * log_variance).exp()

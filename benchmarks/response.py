@@ -19,8 +19,8 @@ import torch
 from stages import computed, interval, machine, run
 
 from iin_cli.data import open_dataset
-from iin_cli.interpretation.inputs import choose_items
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.interpretation.data_choice import choose_items
+from iin_cli.interpretation.opening import open_network
 from iin_cli.latents.cache import as_images
 from iin_cli.metrics.bootstrap import mean_interval
 
@@ -40,7 +40,7 @@ def respond(given: argparse.Namespace, points: int) -> dict[str, Any]:
 @torch.inference_mode()
 def recolored(given: argparse.Namespace) -> dict[str, Any]:
     """Draw the test images in new colours, and count how often the network's prediction changes."""
-    dataset, backbone = open_dataset("colormnist", given.data_root), open_backbone(str(given.backbone)).backbone
+    dataset, backbone = open_dataset("colormnist", given.data_root), open_network(str(given.backbone)).backbone
     items = choose_items(dataset, "test", given.n, given.seed)
 
     def predicted() -> np.ndarray:

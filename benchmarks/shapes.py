@@ -19,7 +19,6 @@ from stages import computed, machine, run
 
 from iin_cli.data import open_dataset
 from iin_cli.interpretation.opening import open_translator
-from iin_cli.interpretation.reading import to_tilde
 
 DATA = "shapes:corners"
 OTHER = "attribute:turn"
@@ -33,7 +32,7 @@ def evaluate(fit: Path) -> dict[str, Any]:
     opened = open_translator(fit)
     roundness = dataset.labels["roundness"].values
     parts = [np.asarray(dataset.splits[name]) for name in ("train", "test")]
-    tilde = [to_tilde(opened, latents(opened, dataset, items)) for items in parts]
+    tilde = [opened.transform(latents(opened, dataset, items)) for items in parts]
     values = [roundness[items] for items in parts]
     whole = [latents(opened, dataset, items).numpy() for items in parts]
     return {

@@ -24,7 +24,9 @@ import torch
 
 from iin_cli.fitting.streams import FreshPairs
 from iin_cli.fitting.translator_fit import TranslatorFit, log_det_error
-from iin_cli.interpretation.grouping import ConceptPairs, LatentTable, held_out_mask, score_concepts
+from iin_cli.latents.table import ConceptPairs, LatentTable
+from iin_cli.latents.splitting import held_out_mask
+from iin_cli.sizing.scores import score_concepts
 from iin_cli.latents.cache import Latents, MappedRows
 from iin_cli.latents.pairs import PairSampler
 from iin_cli.plan import Wishes, plan_translator

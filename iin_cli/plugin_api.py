@@ -19,6 +19,7 @@ N is the latent size.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ class Dataset(ABC):
         sources: (M,) int64, the underlying image of each item: two renderings of one drawing share a source.
         fingerprint: hex digest of the content; equal fingerprints mean equal images, order and labels.
         native_size: side in pixels of the images as stored.
+        colors: (M, 3) in [0, 1], where every item has one colour of its own; else None.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Dataset(ABC):
     sources: np.ndarray
     fingerprint: str
     native_size: int
+    colors: np.ndarray | None = None
 
     @abstractmethod
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
@@ -101,6 +104,19 @@ class Dataset(ABC):
     def path(self, index: int) -> str:
         """Return what to call item `index` in a message or a caption; the file's path where there is one."""
         return f"{self.name}[{index}]"
+
+    def column(self, name: str) -> str | None:
+        """Return how the label column `name` is written, in any case of letters; None where there is none, or two."""
+        if name in self.labels:
+            return name
+        alike = [column for column in self.labels if column.casefold() == name.casefold()]
+        return alike[0] if len(alike) == 1 else None
+
+    def subset(self, split: str, items: np.ndarray) -> Dataset:
+        """Return this dataset with `items` (B,) as its split `split`; all else is as it is."""
+        chosen = copy.copy(self)
+        chosen.splits = {**self.splits, split: items}
+        return chosen
 
 
 # ---------------------------------------------------------------------------------------------------------- concepts

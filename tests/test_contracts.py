@@ -22,6 +22,7 @@ MEASURES = ("audit", "responses", "explanation", "embedding")
 # Every folder and every module beside them; what stands lower may not import what stands higher.
 STOREYS = (
     ("errors", "progress"),
+    ("results",),
     ("plugin_api", "failure_alarm", "feature_maps"),
     ("io", "registry", "plan", "distributed", "translator"),
     ("latents", "training", "data", "backbones", "concepts", "metrics", "figures"),

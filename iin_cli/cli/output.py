@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..progress import Reporter, Silent, Task
+from ..results import Result
 
 __all__ = ["print_result", "reporter"]
 
@@ -27,15 +28,15 @@ def reporter(quiet: bool = False) -> Reporter:
 
 
 def print_result(
-    result: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    result: Result | Mapping[str, Any] | Sequence[Mapping[str, Any]],
     as_json: bool,
     tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = (),
 ) -> None:
     """Print a command's result on stdout, on rank 0 alone.
 
     Args:
-        result: JSON values; the object printed with `--json`, else its scalars become lines of a table. A list has no
-            scalars: only its `tables` are shown.
+        result: what a verb returned, with its own tables; or JSON values: the object printed with `--json`, else its
+            scalars become lines of a table. A list has no scalars: only its `tables` are shown.
         as_json: print `result` as one JSON object (or list).
         tables: (title, rows) shown above the scalars; each row maps column to value.
     """
@@ -43,6 +44,8 @@ def print_result(
 
     if not is_main_rank():
         return
+    if isinstance(result, Result):
+        result, tables = result.as_dict(), tables or result.tables()
     if as_json:
         print(json.dumps(_finite(result), default=str))
         return

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from ..data.folder import open_folder
 from ..errors import DataError, UsageError
-from ..interpretation.grouping import encode_items
-from ..interpretation.opening import OpenTranslator
-from ..interpretation.reading import to_tilde
+from ..interpretation.encoding import encode_items
+from ..interpretation.open_translator import OpenTranslator
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from ..translator import edit
@@ -115,8 +114,8 @@ def _drawn(items: np.ndarray, most: int) -> np.ndarray:
 
 def _z_tilde_of(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, report: Reporter) -> Tensor:
     """Encode items, or find their latents, and translate them: float64 (M, N)."""
-    found = encode_items(opened.open_backbone, dataset, items, device=opened.device, report=report)
-    return to_tilde(opened, torch.from_numpy(np.array(found.mean)), report).double()
+    found = encode_items(opened.network, dataset, items, device=opened.device, report=report)
+    return opened.transform(torch.from_numpy(np.array(found.mean)), report).double()
 
 
 def _sum(

@@ -11,10 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..interpretation.inputs import starts
-from ..interpretation.opening import OpenTranslator
-from ..interpretation.pieces import encode_pixels
-from ..interpretation.reading import to_tilde
+from ..interpretation.open_translator import OpenTranslator
 from ..translator import edit
 
 __all__ = ["PartialPrior", "Parts", "choose_parts"]
@@ -99,8 +96,8 @@ class PartialPrior:
         if path.expanduser().is_dir():
             raise UsageError(f"--fix {factor}={path} is a folder: name one image")
         found = starts(self.opened, [path], data=None, data_root=None, split="all", n=1, seed=0)
-        z = encode_pixels(self.opened.backbone, found.pixels, self.opened.device)
-        return to_tilde(self.opened, z), hashlib.sha256(found.pixels.tobytes()).hexdigest()
+        z = self.opened.network.encode_pixels(found.pixels)
+        return self.opened.transform(z), hashlib.sha256(found.pixels.tobytes()).hexdigest()
 
 
 def _twice(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..distributed import noise
-from ..interpretation.opening import OpenTranslator
+from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.pieces import in_pieces, to_pixels
 from ..plugin_api import Backbone
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from ..distributed import choose_device, gather, is_main_rank, rank, world_size
 from ..errors import UsageError
-from ..interpretation.opening import OpenTranslator, open_translator
+from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.opening import open_translator
 from ..io import checkpoint
 from ..io.images import WRITERS
 from ..io.manifest import SHARD_SEEDS, Manifest, Shard, cut, hold, is_begun
@@ -162,7 +163,7 @@ def _settings(opened: OpenTranslator, partial: PartialPrior | None) -> dict[str,
     """Return what decides an image besides its seed and the options that say so."""
     return {
         "translator": checkpoint.digest(opened.path),
-        "backbone": opened.open_backbone.sha256 if opened.open_backbone else None,
+        "backbone": opened.network.sha256 if opened.network else None,
         "image_size": opened.image_backbone.image_size,
         # Not to the last bit the same on all.
         "device": opened.device.type,

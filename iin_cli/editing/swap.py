@@ -14,12 +14,12 @@ from torch import Tensor
 from ..distributed import choose_device, draw_seed
 from ..errors import UsageError
 from ..figures.grids import header_grid, save_png
-from ..interpretation.inputs import Inputs, targets_and_sources
-from ..interpretation.opening import OpenTranslator, open_translator
-from ..interpretation.pieces import decode_pixels, encode_pixels, in_pieces
-from ..interpretation.predictions import by_class, log_probabilities, write_table
-from ..io.output import open_output
+from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.opening import open_translator
+from ..interpretation.pieces import in_pieces
+from ..interpretation.reading import Inputs
 from ..io.rundir import write_json
+from ..io.tables import write_table
 from ..progress import Reporter, Silent
 from ..translator import edit
 
@@ -89,7 +89,7 @@ def swap(
     """
     report, seed = report or Silent(), draw_seed(seed)
     opened = open_translator(translator, choose_device(device), backbone)
-    check_factors(opened, factors)
+    opened.require_factors(factors)
     is_classifier = opened.backbone.classes is not None
     endings, holds = ((".json", ".csv"), "a table of predictions") if is_classifier else ((".png",), "images")
     with open_output(out, f"swap-{'-'.join(factors)}", endings, holds) as (place, is_file):
@@ -132,8 +132,8 @@ class _Swap:
         self, opened: OpenTranslator, names: tuple[str, ...], targets: Inputs, sources: Inputs, report: Reporter
     ) -> None:
         self.opened, self.names, self.targets, self.sources, self.report = opened, names, targets, sources, report
-        self.z_target = encode_pixels(opened.backbone, targets.pixels, opened.device)
-        self.z_source = encode_pixels(opened.backbone, sources.pixels, opened.device)
+        self.z_target = opened.network.encode_pixels(targets.pixels)
+        self.z_source = opened.network.encode_pixels(sources.pixels)
         if len(targets) == len(sources):
             self.pairs = [(i, i) for i in range(len(targets))]
         else:
@@ -171,7 +171,7 @@ class _Swap:
         return swap_factors(self.opened, self.z_target[first], self.z_source[second], self.names)
 
     def _edited(self, pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-        return decode_pixels(self.opened.backbone, self._latents(pairs), self.opened.device, self.report)
+        return self.opened.network.draw(self._latents(pairs), self.report)
 
     def _save_grid(self, file: Path) -> None:
         rows, columns = (min(LARGEST_GRID, len(side)) for side in (self.targets, self.sources))
@@ -187,7 +187,7 @@ class _Swap:
     def _predict(self, classes: tuple[str, ...]) -> None:
         first, second = (torch.tensor(side) for side in zip(*self.pairs, strict=True))
         latents = (self.z_target[first], self.z_source[second], self._latents(self.pairs))
-        before, source, after = (log_probabilities(self.opened, z, self.report).exp() for z in latents)
+        before, source, after = (self.opened.network.answers(z, self.report).exp() for z in latents)
         for row, entry in enumerate(self.edits):
             entry["predicted_before"] = classes[int(before[row].argmax())]
             entry["predicted_source"] = classes[int(source[row].argmax())]

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..interpretation.opening import OpenTranslator
-from ..interpretation.pieces import decode_pixels, encode_pixels
+from ..interpretation.open_translator import OpenTranslator
 from ..metrics.judges import Judge
 from ..plugin_api import Dataset
 from ..progress import Reporter, Silent

@@ -10,26 +10,19 @@ from typing import Any
 from ..distributed import choose_device, draw_seed
 from ..figures.grids import save_png
 from ..figures.plots import save_figure
-from ..interpretation.inputs import Inputs, choose_items, recorded_data, starts, targets_and_sources
-from ..interpretation.opening import OpenTranslator, open_data, open_translator
-from ..interpretation.predictions import write_table
+from ..interpretation.data_choice import choose_items
+from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.opening import open_translator
+from ..interpretation.reading import Inputs
 from ..io.rundir import write_json
+from ..io.tables import write_table
 from ..plugin_api import Dataset
 from ..progress import Reporter, Silent
+from ..translator.edit import Center
 from .attributes import parse_attributes
 from .axes import AXIS_IMAGES, Axis, AxisPart, axis_from_folders, axis_from_labels
-from .swap import check_factors
 from .walk_drawing import class_rows, class_values, flip_rate, save_film, walk_figure, walk_plot
-from .walk_paths import (
-    INTERPRETABLE,
-    LATENT,
-    Center,
-    Walks,
-    attribute_walks,
-    corner_grid,
-    linear_walks,
-    wandering_walks,
-)
+from .walk_paths import INTERPRETABLE, LATENT, Walks, attribute_walks, corner_grid, linear_walks, wandering_walks
 from .walk_wishes import AxisWish, Mode, Where, check_axis, check_choices, film_format, open_place, usual_steps
 
 __all__ = ["WalkResult", "walk"]
@@ -136,7 +129,7 @@ def walk(
     opened = open_translator(translator, choose_device(device), backbone)
     film = film_format(opened.backbone, mode, out, animate)
     if mode == "ou" or factors:
-        check_factors(opened, factors)
+        opened.require_factors(factors)
     names, steps = tuple(factors) or opened.factors.names, steps or usual_steps(opened.backbone, mode)
     label = "-".join([f"walk-{mode}", *factors, *(text.partition(":")[0] for text in attributes)])
     with open_place(out, label, opened.backbone) as (place, is_file):

@@ -13,9 +13,7 @@ from torch import Tensor
 from ..figures.animation import save_animation, there_and_back, tile
 from ..figures.grids import image_grid
 from ..figures.plots import plot_walks
-from ..interpretation.opening import OpenTranslator
-from ..interpretation.pieces import decode_pixels
-from ..interpretation.predictions import by_class, log_probabilities
+from ..interpretation.open_translator import OpenTranslator
 from ..progress import Reporter
 from .walk_paths import Walks
 
@@ -70,9 +68,7 @@ def save_film(path: Path, opened: OpenTranslator, walks: Walks, report: Reporter
 
 def class_values(opened: OpenTranslator, walks: Walks, report: Reporter) -> dict[str, Tensor]:
     """Return the class log-probabilities (steps, B, classes) along each kind of walk."""
-    return {
-        kind: log_probabilities(opened, z.flatten(0, 1), report).view(*z.shape[:2], -1) for kind, z in walks.z.items()
-    }
+    return {kind: opened.network.answers(z.flatten(0, 1), report).view(*z.shape[:2], -1) for kind, z in walks.z.items()}
 
 
 def walk_plot(values: dict[str, Tensor], walks: Walks, classes: Sequence[str], title: str) -> Figure:
@@ -124,9 +120,7 @@ def _decoded(opened: OpenTranslator, z: dict[str, Tensor], report: Reporter) -> 
     """Decode (steps, B, N) of each kind to uint8 (steps, B, S, S, 3)."""
     size = opened.backbone.image_size
     return {
-        kind: decode_pixels(opened.backbone, points.flatten(0, 1), opened.device, report).reshape(
-            *points.shape[:2], size, size, 3
-        )
+        kind: opened.network.draw(points.flatten(0, 1), report).reshape(*points.shape[:2], size, size, 3)
         for kind, points in z.items()
     }
 

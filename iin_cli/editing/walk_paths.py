@@ -14,10 +14,8 @@ from torch import Tensor
 
 from ..distributed import noise
 from ..errors import UsageError
-from ..interpretation.inputs import Inputs
-from ..interpretation.opening import OpenTranslator
-from ..interpretation.pieces import encode_pixels
-from ..interpretation.reading import from_tilde, to_tilde
+from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.reading import Inputs
 from ..translator import edit
 
 __all__ = [
@@ -66,12 +64,12 @@ def linear_walks(
     """Go from each target to its source, in z̃ and, between the same ends, in z (Fig 4)."""
     if len(targets) != len(sources):
         raise UsageError(f"{len(targets)} targets and {len(sources)} sources make no pairs: give as many of each")
-    z_tilde = to_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
-    z_tilde_source = to_tilde(opened, encode_pixels(opened.backbone, sources.pixels, opened.device))
+    z_tilde = opened.transform(opened.network.encode_pixels(targets.pixels))
+    z_tilde_source = opened.transform(opened.network.encode_pixels(sources.pixels))
     end = edit.swap(z_tilde, z_tilde_source, opened.factors, names)
 
     def both(points: int) -> dict[str, Tensor]:
-        interpretable = from_tilde(opened, edit.linear_walk(z_tilde, end, points))
+        interpretable = opened.inverse_transform(edit.linear_walk(z_tilde, end, points))
         return {INTERPRETABLE: interpretable, LATENT: edit.linear_walk(interpretable[0], interpretable[-1], points)}
 
     return Walks(both(steps), targets, sources, both(_film_points(steps)) if film else {})
@@ -91,10 +89,10 @@ def wandering_walks(
     """Let the factors `names` of each target wander (Eq 17); its film has no points between the steps."""
     if steps < 2:
         raise UsageError(f"a walk needs at least 2 steps, got {steps}")
-    z_tilde = to_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
+    z_tilde = opened.transform(opened.network.encode_pixels(targets.pixels))
     kicks = walk_noise(range(seed, seed + len(targets)), steps, opened.translator.dim)
-    walked = edit.ou_walk(z_tilde, opened.factors, names, kicks, gamma, sigma, center == "input")
-    z = {INTERPRETABLE: from_tilde(opened, walked)}
+    walked = edit.OUWalk(z_tilde, opened.factors, names, kicks, gamma, sigma, center == "input")
+    z = {INTERPRETABLE: opened.inverse_transform(walked)}
     return Walks(z, targets, film=z if film else {})
 
 
@@ -102,10 +100,10 @@ def attribute_walks(
     opened: OpenTranslator, targets: Inputs, axis: Tensor, strength: tuple[float, float], steps: int, film: bool = False
 ) -> Walks:
     """Take the attribute of Eq 14's `axis` (N,) from each target or add it, at strengths from one end to the other."""
-    z_tilde = to_tilde(opened, encode_pixels(opened.backbone, targets.pixels, opened.device))
+    z_tilde = opened.transform(opened.network.encode_pixels(targets.pixels))
 
     def along(strengths: Sequence[float]) -> dict[str, Tensor]:
-        return {INTERPRETABLE: from_tilde(opened, edit.attribute_walk(z_tilde, axis, strengths))}
+        return {INTERPRETABLE: opened.inverse_transform(edit.attribute_walk(z_tilde, axis, strengths))}
 
     strengths, between = _strengths(strength, steps), _strengths(strength, _film_points(steps)) if film else ()
     return Walks(along(strengths), targets, None, along(between) if film else {}, strengths, between)
@@ -121,17 +119,17 @@ def corner_grid(opened: OpenTranslator, corners: Inputs, names: Sequence[str], s
             f"a grid has four corners, and --target gives {len(corners)}: "
             "name four images, or none to have them drawn from the data"
         )
-    z_tilde = to_tilde(opened, encode_pixels(opened.backbone, corners.pixels, opened.device))
+    z_tilde = opened.transform(opened.network.encode_pixels(corners.pixels))
     z_tilde = edit.swap(z_tilde[:1].expand(4, -1), z_tilde, opened.factors, names)
     grid = edit.bilinear_grid(z_tilde, steps).transpose(0, 1)
-    z = {INTERPRETABLE: from_tilde(opened, grid.contiguous())}
+    z = {INTERPRETABLE: opened.inverse_transform(grid.contiguous())}
     if not film:
         return Walks(z, corners, is_grid=True)
     # Clockwise; each side leaves its last corner to the next one.
     round_trip = z_tilde[[0, 1, 3, 2, 0]]
     sides = edit.linear_walk(round_trip[:-1], round_trip[1:], FILM_POINTS)[:-1]
     tour = sides.transpose(0, 1).flatten(0, 1)[:, None]
-    return Walks(z, corners, film={INTERPRETABLE: from_tilde(opened, tour)}, is_grid=True)
+    return Walks(z, corners, film={INTERPRETABLE: opened.inverse_transform(tour)}, is_grid=True)
 
 
 def walk_noise(seeds: Sequence[int], steps: int, dim: int, walks: int = 1) -> Tensor:

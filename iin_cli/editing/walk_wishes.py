@@ -12,10 +12,9 @@ import numpy as np
 
 from ..errors import UsageError
 from ..figures.animation import FORMATS, require_format
-from ..io.output import open_output
 from ..plugin_api import Backbone
+from ..translator.edit import Center
 from .attributes import parse_attributes
-from .walk_paths import Center
 
 __all__ = ["AxisWish", "Mode", "Where", "check_axis", "check_choices", "film_format", "open_place", "usual_steps"]
 

@@ -15,7 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..interpretation.opening import OpenBackbone, open_backbone
+from ..interpretation.network import Network
+from ..interpretation.opening import open_network
 from ..latents.cache import as_images
 from ..metrics.inception import InceptionFeatures
 from ..progress import Reporter
@@ -48,7 +49,7 @@ OpenFeatures = Callable[[str | None, Path | None, torch.device, Reporter], Featu
 class BackboneFeatures:
     """E of a backbone as a feature network: z (B, N) of images cut square and resized as the backbone's are."""
 
-    def __init__(self, opened: OpenBackbone, device: torch.device) -> None:
+    def __init__(self, opened: Network, device: torch.device) -> None:
         self.backbone, self._device = opened.backbone, device
         self.name, self.weights_sha256 = opened.backbone.name, opened.sha256
         self.resize = f"{opened.backbone.interpolation}-{opened.backbone.image_size}"
@@ -80,4 +81,4 @@ def open_features(wanted: str | None, weights: Path | None, device: torch.device
     """
     if wanted is None:
         return InceptionFeatures(weights, device, reporter)
-    return BackboneFeatures(open_backbone(wanted, device, "default" if weights is None else str(weights)), device)
+    return BackboneFeatures(open_network(wanted, device, "default" if weights is None else str(weights)), device)

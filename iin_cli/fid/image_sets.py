@@ -17,8 +17,9 @@ from ..data import open_dataset
 from ..data.folder import FolderDataset
 from ..editing.priors import BackbonePrior, Prior, TranslatorPrior, generate
 from ..errors import CheckpointError, DataError, UsageError
-from ..interpretation.opening import OpenTranslator, open_translator
-from ..interpretation.pieces import decode_pixels, encode_pixels, piece_rows
+from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.opening import open_translator
+from ..interpretation.pieces import piece_rows
 from ..io import checkpoint
 from ..latents.cache import index_digest
 from ..plugin_api import Dataset, Interpolation
@@ -133,7 +134,7 @@ def reconstructions(opened: OpenTranslator, stored: Stored) -> ImageSet:
             pixels = stored.dataset.images(piece, backbone.image_size, backbone.interpolation)
             yield decode_pixels(backbone, encode_pixels(backbone, pixels, device), device)
 
-    identity = {**(originals.identity or {}), "redrawn_by": opened.open_backbone.sha256}
+    identity = {**(originals.identity or {}), "redrawn_by": opened.network.sha256}
     return ImageSet("reconstructions", originals.count, identity, _reader(redrawn, together), backbone.image_size)
 
 
@@ -197,7 +198,7 @@ def _choose(dataset: Dataset, split: str, n: int | None, seed: int) -> np.ndarra
 
 def _origin(opened: OpenTranslator, prior: Prior) -> dict[str, str | float] | None:
     """Return what fixes the images of a prior besides their seeds; None where that is not known."""
-    backbone = {"backbone": opened.open_backbone.sha256}
+    backbone = {"backbone": opened.network.sha256}
     # A subclass may draw something else.
     if type(prior) is TranslatorPrior and prior.translator is opened.translator:
         return {**backbone, "translator": checkpoint.digest(opened.path), "truncation": prior.truncation}

@@ -18,8 +18,9 @@ import torch
 from ..distributed import choose_device, gather
 from ..editing.priors import BackbonePrior, Prior, TranslatorPrior
 from ..errors import DataError, UsageError, nearest
-from ..interpretation.inputs import choose_items, recorded_data, split_items
-from ..interpretation.opening import OpenTranslator, open_data, open_translator
+from ..interpretation.data_choice import choose_items, split_items
+from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.opening import open_translator
 from ..metrics.fid import frechet_distance
 from ..metrics.precision_recall import NEIGHBOURS, Manifold, precision_recall
 from ..plugin_api import Dataset

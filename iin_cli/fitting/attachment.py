@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from ..interpretation.grouping import held_out_mask
-from ..interpretation.opening import OpenBackbone
+from ..interpretation.network import Network
 from ..latents.cache import as_images
+from ..latents.splitting import held_out_mask
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from ..translator.flow import Translator
@@ -44,7 +44,7 @@ class Attachment:
     Raises DataError for an image that cannot be read, CheckpointError where f gives values that are not finite.
     """
 
-    def __init__(self, opened: OpenBackbone, dataset: Dataset, device: torch.device) -> None:
+    def __init__(self, opened: Network, dataset: Dataset, device: torch.device) -> None:
         self.backbone, self.device, self.layer = opened.backbone, device, opened.layer
         pixels = dataset.images(_proof_items(dataset), self.backbone.image_size, self.backbone.interpolation)
         images = as_images(pixels)

@@ -12,8 +12,8 @@ import torch
 
 from ..distributed import bfloat16_is_fast, choose_device, from_main, is_main_rank, leaders_first, world_size
 from ..errors import UsageError
-from ..interpretation.grouping import as_estimator, find_providers
-from ..interpretation.opening import choose_root, open_backbone, open_data, versions
+from ..interpretation.grouping import find_providers
+from ..interpretation.opening import open_network, versions
 from ..io import checkpoint
 from ..io.rundir import write_json
 from ..plan import WIDE, Cost, TranslatorPlan, Wishes, plan_translator
@@ -21,6 +21,7 @@ from ..progress import Reporter, Silent
 from ..training.loop import LoopResult, Schedule, optimise
 from ..training.parallel import open_run_together, share_of
 from ..training.resuming import resumable, seed_of_run
+from ..translator.dims import as_estimator
 from ..translator.factors import Factors
 from ..translator.flow import Translator
 from .attachment import Attachment
@@ -143,7 +144,7 @@ def fit_translator(
                 material = from_file(read_pairs(latents, concepts), dims, kind, report)
             else:
                 providers = find_providers(concepts)
-                opened = open_backbone(str(backbone), where, weights, layer)
+                opened = open_network(str(backbone), where, weights, layer)
                 root = choose_root(data, opened.data, data_root)
                 dataset = open_data(data, opened.data, root, report)
                 attachment = Attachment(opened, dataset, where)

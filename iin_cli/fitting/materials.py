@@ -11,12 +11,14 @@ import numpy as np
 import torch
 
 from ..errors import UsageError, nearest
-from ..interpretation.grouping import check_dominance, group, score_concepts
-from ..interpretation.opening import OpenBackbone, describe_data
-from ..latents.dominance import Dominance
+from ..interpretation.data_choice import describe_data
+from ..interpretation.grouping import group
+from ..interpretation.network import Network
+from ..latents.dominance import Dominance, check_dominance
 from ..plan import WIDE, TranslatorPlan, few_rows
 from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter
+from ..sizing.scores import score_concepts
 from ..translator.dims import Estimator, allocate, complete
 from ..translator.factors import RESIDUAL, Factors
 from .pair_files import PairFile, held_out_rows, split_pairs
@@ -46,7 +48,7 @@ class Material:
 
 
 def from_images(
-    opened: OpenBackbone,
+    opened: Network,
     providers: Sequence[ConceptProvider],
     dataset: Dataset,
     root: Path | None,

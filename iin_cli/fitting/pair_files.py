@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, UsageError
-from ..interpretation.grouping import LatentTable, held_out_mask
 from ..io import checkpoint
 from ..latents.cache import Latents, MappedRows
 from ..latents.files import StoredTensor, check_finite, open_tensors, stored_tensors
 from ..latents.pairs import step_generator
+from ..latents.splitting import held_out_mask
+from ..latents.table import LatentTable
 from ..plugin_api import Relation
 from ..progress import Reporter
 from ..translator.dims import Estimator, score

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..interpretation.grouping import ConceptPairs, LatentTable
 from ..latents.cache import MappedRows
 from ..latents.pairs import step_generator
+from ..latents.table import ConceptPairs, LatentTable
 from ..plan import share_out
 from ..translator.factors import Factors
 from ..translator.likelihood import correlations

@@ -15,12 +15,13 @@ from torch import Tensor
 from ..data import open_dataset
 from ..distributed import choose_device, from_main, is_main_rank, leaders_first, seeded, world_size
 from ..errors import DataError
-from ..interpretation.grouping import held_out_mask
-from ..interpretation.opening import describe_data, versions
+from ..interpretation.data_choice import describe_data
+from ..interpretation.opening import versions
 from ..io import checkpoint
 from ..io.rundir import write_json
 from ..latents.cache import as_images
 from ..latents.pairs import step_generator
+from ..latents.splitting import held_out_mask
 from ..plugin_api import Backbone, DataFacts, Dataset, Recipe, Share
 from ..progress import Reporter, Silent
 from ..registry import Found, find

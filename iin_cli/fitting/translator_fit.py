@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from ..errors import DataError
 from ..latents.pairs import step_generator
 from ..plan import TranslatorPlan
 from ..plugin_api import Share
+from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import bits_per_dim, nll, pair_nll
 from .streams import Batch, PairStream
@@ -23,9 +24,6 @@ __all__ = ["TranslatorFit", "fitting_speed", "log_det_error", "round_trip_error"
 
 FEATURE_NOISE_STREAM = 300
 EVAL_PAIRS = 512
-# A dead feature is given the noise of one that varies this fraction of the typical std: enough for the flow to see a
-# density of ordinary size there, too little to be seen in what the network makes of it.
-NOISE_FLOOR = 0.1
 JACOBIAN_ROWS = 256
 # Of its speed at matrix products alone, what a whole step reached: 0.5 to 0.8 on one core, in either precision.
 STEP_EFFICIENCY = 0.6
@@ -43,7 +41,7 @@ class TranslatorFit:
         )
         # bf16 needs no loss scaling; weights, likelihood and optimiser stay float32.
         self.precision = torch.autocast(device.type, torch.bfloat16, enabled=plan.autocast)
-        self.noise_std = torch.zeros(translator.dim)
+        self.noise = FeatureNoise.none(translator.dim)
         self.held_out = stream.held_out()
         self.share: Share | None = None
         self.fitted: nn.Module = translator
@@ -55,15 +53,9 @@ class TranslatorFit:
     def initialize(self) -> None:
         """Set the actnorms, and the feature noise, from min(10·N, all) latents at least; the same in every process."""
         z = self.stream.initial(max(10 * self.translator.dim, 2000))
-        std = z.std(0, correction=0)
-        if not std.max() > 0:
-            raise DataError("the latents do not vary: every item has the same z")
-        typical = std[std > 0].median()
-        self.noise_std = self.plan.feature_noise * std.clamp_min(NOISE_FLOOR * typical)
-        noise = step_generator(self.seed, FEATURE_NOISE_STREAM, 2**32).standard_normal(tuple(z.shape), "float32")
+        self.noise = FeatureNoise.of(z, self.plan.feature_noise)
         # In place: of wide latents these are the largest arrays of the fit.
-        z += torch.from_numpy(noise).mul_(self.noise_std)
-        del noise
+        self.noise.add(z, step_generator(self.seed, FEATURE_NOISE_STREAM, 2**32))
         self.translator.initialize(z.to(self.device))
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
@@ -103,14 +95,14 @@ class TranslatorFit:
         return {
             "translator": self.translator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "noise_std": self.noise_std,
+            "noise_std": self.noise.std,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.translator.load_state_dict(state["translator"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.noise_std = state["noise_std"]
+        self.noise = FeatureNoise(state["noise_std"])
 
     def _nll(self, translator: nn.Module, batch: Batch) -> Tensor:
         """Nats per latent: of a pair half its joint −log p, so that it compares with single latents; (P,)."""
@@ -135,18 +127,14 @@ class TranslatorFit:
 
         In a pair the noises are correlated as the pair's residuals are: by σ where it shares the residual, else not.
         """
-        if not self.plan.feature_noise:
+        if not self.noise:
             return batch
         generator = step_generator(self.seed, FEATURE_NOISE_STREAM, step % 2**48)
-        first = torch.from_numpy(generator.standard_normal(tuple(batch.z_a.shape), "float32"))
-        z_a = batch.z_a + self.noise_std * first
         if batch.z_b is None or batch.rho is None:
-            return Batch(z_a, None, None, batch.weight)
+            return replace(batch, z_a=self.noise.add(batch.z_a.clone(), generator))
         # No concept's, the noise belongs to the residual: it is as alike in both as the pair's residuals are.
-        alike = batch.rho[:, -1:]
-        own = torch.from_numpy(generator.standard_normal(tuple(batch.z_b.shape), "float32"))
-        second = alike * first + (1 - alike.square()).sqrt() * own
-        return Batch(z_a, batch.z_b + self.noise_std * second, batch.rho, batch.weight)
+        z_a, z_b = self.noise.add_to_pairs(batch.z_a, batch.z_b, batch.rho[:, -1:], generator)
+        return replace(batch, z_a=z_a, z_b=z_b)
 
 
 @torch.no_grad()

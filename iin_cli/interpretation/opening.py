@@ -1,107 +1,35 @@
-"""Open what a checkpoint or a name stands for: a backbone, a translator with its backbone, the data they know."""
+"""Open a network by checkpoint, run folder or name, and a translator with the very network it was fitted to."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ..data import open_dataset
-from ..data.animal_faces import find_animalfaces
-from ..errors import CheckpointError, DataError, IinError, PluginError, UsageError
+from ..errors import CheckpointError, IinError, UsageError
 from ..io import checkpoint
-from ..io.paths import data_root as default_root
-from ..plugin_api import Backbone, Dataset
-from ..progress import Reporter, Silent
 from ..registry import find, names
 from ..translator.factors import Factors
+from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
+from .network import Network
+from .open_translator import OpenTranslator
 
-__all__ = [
-    "OpenBackbone",
-    "OpenTranslator",
-    "choose_root",
-    "describe_data",
-    "module_digest",
-    "open_backbone",
-    "open_data",
-    "open_translator",
-    "versions",
-]
+__all__ = ["module_digest", "open_network", "open_translator", "versions"]
+
+FEATURE_NOISE = "feature_noise.std"
 
 
-@dataclass(frozen=True)
-class OpenBackbone:
-    """A backbone ready to encode: in evaluation mode, frozen, on its device.
-
-    Attributes:
-        source: absolute path of its checkpoint, or its registered name.
-        sha256: of the checkpoint file, or of the weights when it has none.
-        data: what it was trained on, `{name, root, fingerprint}`; empty where its checkpoint records none, None for a
-            registered name.
-        weights: of a registered name: `default`, `none`, or the absolute path of a file.
-        layer: where the network is cut; None where the backbone cuts it itself.
-    """
-
-    backbone: Backbone
-    source: str
-    sha256: str
-    data: dict[str, Any] | None
-    weights: str = "default"
-    layer: str | None = None
-
-    @property
-    def provenance(self) -> dict[str, str | None]:
-        """What a translator remembers of its backbone."""
-        return {
-            "name": self.backbone.name,
-            "source": self.source,
-            "sha256": self.sha256,
-            "weights": self.weights,
-            "layer": self.layer,
-        }
-
-
-@dataclass(frozen=True)
-class OpenTranslator:
-    """A translator ready to use, with its factors, its metadata and, unless it was fitted without one, its backbone."""
-
-    path: Path
-    translator: Translator
-    factors: Factors
-    metadata: dict[str, Any]
-    open_backbone: OpenBackbone | None
-    device: torch.device
-
-    @property
-    def backbone(self) -> Backbone:
-        """The backbone; UsageError when the translator was fitted to latents alone."""
-        if self.open_backbone is None:
-            raise UsageError(
-                f"{self.path} was fitted to latents without a backbone: use `iin translate`, or give one by --backbone"
-            )
-        return self.open_backbone.backbone
-
-    @property
-    def image_backbone(self) -> Backbone:
-        """The backbone, if it decodes to images; UsageError for a classifier."""
-        if self.backbone.classes is not None:
-            raise UsageError(f"{self.backbone.name} is a classifier and draws no images: use `iin walk --mode ou`")
-        return self.backbone
-
-
-def open_backbone(
+def open_network(
     wanted: str, device: torch.device | str = "cpu", weights: str = "default", layer: str | None = None
-) -> OpenBackbone:
-    """Open a checkpoint, a run folder, or the registered name of a backbone with weights of its own.
+) -> Network:
+    """Open a checkpoint, a run folder, or the registered name of a network with weights of its own.
 
     Args:
         weights: of a registered name: default, none, or a file.
@@ -113,95 +41,46 @@ def open_backbone(
     found = _open(wanted, device, weights)
     if layer is None:
         return found
-    return replace(found, backbone=_frozen(found.backbone.at_layer(layer), device), layer=layer)
-
-
-def _open(wanted: str, device: torch.device | str, weights: str) -> OpenBackbone:
-    path = Path(wanted).expanduser()
-    if path.is_file() and path.suffix in (".pth", ".pt", ".bin"):
-        raise CheckpointError(
-            f"{wanted} is no checkpoint of iin: weights of a network that has a name go to --weights, "
-            f"as in --backbone resnet50 --weights {wanted}"
-        )
-    if path.exists() and wanted not in names("backbones"):
-        if weights != "default":
-            raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
-        return _from_checkpoint(path, device)
-    if path.suffix == ".safetensors" or "/" in wanted:
-        raise CheckpointError(f"no such backbone checkpoint: {wanted}")
-    found = find("backbones", wanted)
-    if weights not in ("default", "none"):
-        weights = str(Path(weights).expanduser().resolve())
-    backbone = _frozen(found.factory.pretrained(found.argument, weights), device)
-    return OpenBackbone(backbone, found.full_name, module_digest(backbone), None, weights)
+    cut = found.backbone.at_layer(layer)
+    return Network.of(cut, found.source, found.sha256, found.data, found.weights, layer, device)
 
 
 def open_translator(
-    path: Path, device: torch.device | str = "cpu", backbone: Path | None = None, with_backbone: bool = True
+    path: Path, device: torch.device | str = "cpu", backbone: Path | None = None, with_network: bool = True
 ) -> OpenTranslator:
-    """Open a translator and, unless `with_backbone` is False, the very backbone it was fitted to.
+    """Open a translator and, unless `with_network` is False, the very network it was fitted to.
 
     Args:
         path: checkpoint or run folder.
-        backbone: where the backbone lies now, if it was moved.
+        backbone: where the network lies now, if it was moved.
 
-    Raises CheckpointError when the file is unfit, or its backbone is gone or no longer the same.
+    Raises CheckpointError when the file is unfit, or its network is gone or no longer the same.
     """
     file = checkpoint.load(path, "translator")
     try:
         factors = Factors.from_json(file.metadata["factors"])
         translator = Translator(**file.metadata["config"])
+        std = file.tensors.pop(FEATURE_NOISE, None)
         translator.load_state_dict(file.tensors)
     except (KeyError, TypeError, RuntimeError, ValueError, IinError) as error:
         raise CheckpointError(f"{file.path} does not hold the translator its metadata describes: {error}") from error
     if factors.dim != translator.dim:
         raise CheckpointError(f"{file.path}: its factors sum to {factors.dim}, its latents have {translator.dim}")
-    recorded = file.metadata.get("backbone")
-    found = _recorded_backbone(file.path, recorded, backbone, device) if with_backbone else None
-    if found is not None and found.backbone.latent_dim != translator.dim:
-        raise CheckpointError(f"{found.source} has {found.backbone.latent_dim} latents, {file.path} {translator.dim}")
-    translator = translator.to(device).eval().requires_grad_(False)
-    return OpenTranslator(file.path, translator, factors, file.metadata, found, torch.device(device))
+    network = _recorded_network(file.path, file.metadata.get("backbone"), backbone, device) if with_network else None
+    if network is not None and network.latent_dim != translator.dim:
+        raise CheckpointError(f"{network.source} has {network.latent_dim} latents, {file.path} {translator.dim}")
+    return OpenTranslator(
+        path=file.path,
+        translator=translator.to(device).eval().requires_grad_(False),
+        factors=factors,
+        metadata=file.metadata,
+        network=network,
+        device=torch.device(device),
+        noise=None if std is None else FeatureNoise(std),
+    )
 
 
-def open_data(
-    wanted: str | None,
-    recorded: Mapping[str, Any] | None,
-    data_root: Path | None,
-    report: Reporter | None = None,
-) -> Dataset:
-    """Open the data the user names, else the data a checkpoint remembers (`{name, root}`).
-
-    With no checkpoint to remember any (`recorded` None) it is `animalfaces` if the data root has it, else the embedded
-    `shapes`, and `report` is told which and why. Raises DataError when a checkpoint records none.
-    """
-    report = report or Silent()
-    if wanted is None and recorded is None:
-        return open_dataset(_without_wish(data_root, report), data_root, report)
-    name = wanted if wanted is not None else recorded.get("name")
-    if name is None:
-        raise DataError("which data? none is recorded: name it with --data NAME|DIR")
-    return open_dataset(name, choose_root(wanted, recorded, data_root), report)
-
-
-def choose_root(wanted: str | None, recorded: Mapping[str, Any] | None, data_root: Path | None) -> Path | None:
-    """Return `--data-root`, else where the recorded data lay if that is still there, else None for the default."""
-    lay = (recorded or {}).get("root")
-    if data_root is not None or lay is None or not Path(lay).is_dir():
-        return data_root
-    # Other data than the recorded is more likely where the user says data lies.
-    return None if wanted is not None and "IIN_DATA_ROOT" in os.environ else Path(lay)
-
-
-def describe_data(dataset: Dataset, data_root: Path | None) -> dict[str, Any]:
-    """Return what a checkpoint remembers of its data; paths are absolute, so that later runs find them anywhere."""
-    name = dataset.name
-    if name not in names("datasets") and Path(name).expanduser().exists():
-        name = str(Path(name).expanduser().resolve())
-    return {"name": name, "root": str(default_root(data_root).resolve()), "fingerprint": dataset.fingerprint}
-
-
-def module_digest(module: Any) -> str:
+def module_digest(module: nn.Module) -> str:
     """Return the sha256 of a module's weights, names and values."""
     total = hashlib.sha256()
     for name, tensor in sorted(module.state_dict().items()):
@@ -219,7 +98,30 @@ def versions() -> dict[str, str]:
     }
 
 
-def _from_checkpoint(path: Path, device: torch.device | str) -> OpenBackbone:
+def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
+    path = Path(wanted).expanduser()
+    if path.is_file() and path.suffix in (".pth", ".pt", ".bin"):
+        raise CheckpointError(
+            f"{wanted} is no checkpoint of iin: weights of a network that has a name go to --weights, "
+            f"as in --backbone resnet50 --weights {wanted}"
+        )
+    if path.exists() and wanted not in names("backbones"):
+        if weights != "default":
+            raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
+        return _from_checkpoint(path, device)
+    if path.suffix == ".safetensors" or "/" in wanted:
+        raise CheckpointError(f"no such backbone checkpoint: {wanted}")
+    found = find("backbones", wanted)
+    if weights not in ("default", "none"):
+        weights = str(Path(weights).expanduser().resolve())
+    backbone = found.factory.pretrained(found.argument, weights)
+    network = Network.of(backbone, found.full_name, "", None, weights, None, device)
+    # Of the weights on the device, since a conversion there would be another network.
+    network.sha256 = module_digest(backbone)
+    return network
+
+
+def _from_checkpoint(path: Path, device: torch.device | str) -> Network:
     file = checkpoint.load(path, "backbone")
     name = file.metadata.get("name", "")
     factory = find("backbones", name).factory
@@ -228,29 +130,16 @@ def _from_checkpoint(path: Path, device: torch.device | str) -> OpenBackbone:
         backbone.load_state_dict(file.tensors)
     except (KeyError, TypeError, RuntimeError, ValueError, IinError) as error:
         raise CheckpointError(f"{file.path} does not hold the {name} its metadata describes: {error}") from error
-    source = str(file.path.resolve())
-    return OpenBackbone(
-        _frozen(backbone, device), source, checkpoint.digest(file.path), file.metadata.get("data") or {}
-    )
+    source, data = str(file.path.resolve()), file.metadata.get("data") or {}
+    return Network.of(backbone, source, checkpoint.digest(file.path), data, device=device)
 
 
-def _without_wish(data_root: Path | None, report: Reporter) -> str:
-    found = find_animalfaces(data_root)
-    if found is not None:
-        report.note(f"data: animalfaces, since --data names none and the data root has {found}")
-        return "animalfaces"
-    report.note(
-        f"data: shapes, drawn by iin, since --data names none and {default_root(data_root)} has no animalfaces folder"
-    )
-    return "shapes"
-
-
-def _recorded_backbone(
+def _recorded_network(
     translator: Path, recorded: Mapping[str, Any] | None, moved: Path | None, device: torch.device | str
-) -> OpenBackbone | None:
+) -> Network | None:
     if recorded is None:
-        # Nothing to compare with: the user vouches for the backbone.
-        return open_backbone(str(moved), device) if moved is not None else None
+        # Nothing to compare with: the user vouches for the network.
+        return open_network(str(moved), device) if moved is not None else None
     source, weights = recorded["source"], recorded.get("weights", "default")
     if weights not in ("default", "none"):
         # What may have moved is the file of weights; the network's name stays.
@@ -259,7 +148,7 @@ def _recorded_backbone(
     elif moved is not None or Path(source).is_absolute():
         source = str(moved or source)
         _require_there(f"the backbone of {translator} is", source, "it is")
-    found = open_backbone(source, device, weights, recorded.get("layer"))
+    found = open_network(source, device, weights, recorded.get("layer"))
     if found.sha256 != recorded["sha256"]:
         raise CheckpointError(
             f"{source} is not the backbone {translator} was fitted to: sha256 {found.sha256[:12]}…, "
@@ -271,9 +160,3 @@ def _recorded_backbone(
 def _require_there(what: str, path: str, they_are: str) -> None:
     if not Path(path).exists():
         raise CheckpointError(f"{what} not at {path}: say where {they_are} now with --backbone")
-
-
-def _frozen(backbone: Any, device: torch.device | str) -> Any:
-    if not (isinstance(backbone, nn.Module) and isinstance(backbone, Backbone)):
-        raise PluginError(f"the backbone {type(backbone).__name__} is not a torch module with iin's Backbone contract")
-    return backbone.to(device).eval().requires_grad_(False)

@@ -12,11 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..latents.cache import as_images
-from ..plugin_api import Backbone
-from ..progress import Reporter, Silent
-
-__all__ = ["decode_pixels", "encode_pixels", "in_pieces", "piece_rows", "to_pixels"]
+__all__ = ["in_pieces", "piece_rows", "to_pixels"]
 
 
 def piece_rows(device: torch.device) -> int:
@@ -40,23 +36,6 @@ def in_pieces(
         with torch.inference_mode():
             result = compute(piece.to(device))[:rows].cpu()
         yield result
-
-
-def encode_pixels(backbone: Backbone, pixels: np.ndarray, device: torch.device) -> Tensor:
-    """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean."""
-    # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
-    pieces = in_pieces(len(pixels), lambda rows: as_images(pixels[rows]).contiguous(), backbone.encode, device)
-    return torch.cat(list(pieces))
-
-
-def decode_pixels(backbone: Backbone, z: Tensor, device: torch.device, report: Reporter | None = None) -> np.ndarray:
-    """Decode z (B, N) to images uint8 (B, S, S, 3)."""
-    pixels = []
-    with (report or Silent()).task("decoding", len(z), "images") as task:
-        for images in in_pieces(len(z), z.__getitem__, backbone.decode, device):
-            pixels.append(to_pixels(images))
-            task.advance(len(images))
-    return np.concatenate(pixels)
 
 
 def to_pixels(images: Tensor) -> np.ndarray:

@@ -1,25 +1,51 @@
-"""What commands that read a network start from: a translator, images of its data, and their latents z and z̃."""
+"""What commands that read a network start from: images of its data or of files, and their latents z and z̃."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..distributed import choose_device
+from ..data.folder import open_folder, read_image
+from ..errors import DataError
 from ..metrics.bootstrap import FEW_ITEMS
 from ..plugin_api import Dataset
-from ..progress import Reporter, Silent
+from ..progress import Reporter
+from .data_choice import DataChoice, choose_items, split_items
 from .grouping import encode_items
-from .inputs import choose_items, recorded_data, split_items
-from .opening import OpenTranslator, open_data, open_translator
-from .pieces import in_pieces
+from .network import Network
+from .open_translator import OpenTranslator
 
-__all__ = ["Reading", "from_tilde", "open_reading", "read_items", "to_tilde"]
+__all__ = ["ChosenData", "Inputs", "Reading", "read_items"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Images uint8 (B, S, S, 3) at the network's size, and what to call each."""
+
+    pixels: np.ndarray
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @classmethod
+    def of_items(cls, network: Network, dataset: Dataset, items: np.ndarray) -> Inputs:
+        """Read items (B,) of a dataset."""
+        pixels = dataset.images(items, network.backbone.image_size, network.backbone.interpolation)
+        return cls(pixels, tuple(dataset.path(int(item)) for item in items))
+
+    @classmethod
+    def of_files(cls, network: Network, paths: Sequence[Path]) -> Inputs:
+        """Read files, and all images of folders. DataError for a missing or corrupt image."""
+        files = [file for path in paths for file in _files(path.expanduser())]
+        size, interpolation = network.backbone.image_size, network.backbone.interpolation
+        return cls(np.stack([read_image(file, size, interpolation) for file in files]), tuple(map(str, files)))
 
 
 @dataclass(frozen=True)
@@ -32,6 +58,7 @@ class Reading:
     """
 
     opened: OpenTranslator
+    network: Network
     dataset: Dataset
     items: np.ndarray
     z: Tensor
@@ -42,63 +69,92 @@ class Reading:
 
     @property
     def images(self) -> np.ndarray:
-        """The items' images, uint8 (M, S, S, 3), at the backbone's size."""
-        backbone = self.opened.backbone
+        """The items' images, uint8 (M, S, S, 3), at the network's size."""
+        backbone = self.network.backbone
         return self.dataset.images(self.items, backbone.image_size, backbone.interpolation)
 
+    def rows(self, chosen: slice | np.ndarray) -> Reading:
+        """Return some of the items, in the order of `chosen`."""
+        return Reading(
+            self.opened, self.network, self.dataset, self.items[chosen], self.z[chosen], self.z_tilde[chosen]
+        )
 
-def open_reading(
-    translator: Path,
-    *,
-    data: str | None,
-    data_root: Path | None,
-    split: str = "test",
-    n: int | None = None,
-    seed: int = 0,
-    backbone: Path | None = None,
-    device: str = "auto",
-    report: Reporter,
-) -> Reading:
-    """Open a translator with its backbone and its data (else `data`), and encode items of a split once.
 
-    Args:
-        n: how many items, drawn by `seed`; None takes all, and where there are fewer, all of them.
+class ChosenData:
+    """The data that a command reads with one translator: opened once, when it is first needed.
 
-    Warns where there are too few for an interval to be trusted. Raises UsageError, DataError, CheckpointError.
+    Raises UsageError where the translator has no network.
     """
-    opened = open_translator(translator, choose_device(device), backbone)
-    _ = opened.backbone
-    dataset = open_data(data, recorded_data(opened), data_root, report)
-    there = split_items(dataset, split)
-    items = there if n is None or n >= len(there) else choose_items(dataset, split, n, seed)
-    if len(items) < FEW_ITEMS:
-        report.warn(f"{len(items)} images of {dataset.name} in {split}: intervals from so few are rough")
-    return read_items(opened, dataset, items, report)
+
+    def __init__(self, opened: OpenTranslator, choice: DataChoice, report: Reporter) -> None:
+        self.opened, self.choice, self.report = opened, choice, report
+        self.network = opened.require_network()
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data; errors as `DataChoice.open`."""
+        return self.choice.open(self.opened.recorded_data, self.report)
+
+    def split_items(self) -> np.ndarray:
+        """All items of the chosen split."""
+        return split_items(self.dataset, self.choice.split)
+
+    def draw(self, count: int, skip: int = 0) -> Inputs:
+        """Read `count` items of the split, drawn by the seed after `skip` others. DataError where there are fewer."""
+        items = choose_items(self.dataset, self.choice.split, skip + count, self.choice.seed)[skip:]
+        return Inputs.of_items(self.network, self.dataset, items)
+
+    def starts(self, target: Sequence[Path], count: int) -> Inputs:
+        """Read the images named, else `count` drawn from the data."""
+        return Inputs.of_files(self.network, target) if target else self.draw(count)
+
+    def targets_and_sources(self, target: Sequence[Path], source: Sequence[Path], count: int) -> tuple[Inputs, Inputs]:
+        """Read the images to edit and those to take factors from.
+
+        Whichever is not named is drawn from the data, `count` of it, or as many as the other side has; no image is
+        drawn twice.
+        """
+        if target and source:
+            return Inputs.of_files(self.network, target), Inputs.of_files(self.network, source)
+        if target:
+            targets = Inputs.of_files(self.network, target)
+            return targets, self.draw(len(targets))
+        if source:
+            sources = Inputs.of_files(self.network, source)
+            return self.draw(len(sources)), sources
+        both = choose_items(self.dataset, self.choice.split, 2 * count, self.choice.seed)
+        first, second = (Inputs.of_items(self.network, self.dataset, part) for part in np.split(both, 2))
+        return first, second
+
+    def read(self, count: int | None = None) -> Reading:
+        """Encode items of the split once; `count` of them drawn by the seed, or all where there are no more.
+
+        Warns where there are too few for an interval to be trusted.
+        """
+        split = self.choice.split
+        there = self.split_items()
+        items = (
+            there
+            if count is None or count >= len(there)
+            else choose_items(self.dataset, split, count, self.choice.seed)
+        )
+        if len(items) < FEW_ITEMS:
+            self.report.warn(f"{len(items)} images of {self.dataset.name} in {split}: intervals from so few are rough")
+        return read_items(self.opened, self.dataset, items, self.report)
 
 
 def read_items(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, report: Reporter) -> Reading:
     """Encode items `items` (M,) of `dataset`, each once ever, and translate them."""
-    found = encode_items(opened.open_backbone, dataset, items, device=opened.device, report=report)
+    network = opened.require_network()
+    found = encode_items(network, dataset, items, report=report)
     z = torch.from_numpy(np.array(found.mean))
-    return Reading(opened, dataset, items, z, to_tilde(opened, z))
+    return Reading(opened, network, dataset, items, z, opened.transform(z))
 
 
-def to_tilde(opened: OpenTranslator, z: Tensor, report: Reporter | None = None) -> Tensor:
-    """T of any number of rows, in pieces, on the CPU: z (..., N) -> z̃ (..., N)."""
-    return _mapped(opened, z, lambda rows: opened.translator(rows)[0], report)
-
-
-def from_tilde(opened: OpenTranslator, z_tilde: Tensor) -> Tensor:
-    """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (..., N) -> z (..., N)."""
-    return _mapped(opened, z_tilde, opened.translator.inverse)
-
-
-def _mapped(
-    opened: OpenTranslator, rows: Tensor, function: Callable[[Tensor], Tensor], report: Reporter | None = None
-) -> Tensor:
-    flat, pieces = rows.reshape(-1, rows.shape[-1]), []
-    with (report or Silent()).task("translating", len(flat), "images") as task:
-        for piece in in_pieces(len(flat), flat.__getitem__, function, opened.device):
-            pieces.append(piece)
-            task.advance(len(piece))
-    return torch.cat(pieces).view_as(rows)
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        folder = open_folder(path)
+        return [Path(folder.path(item)) for item in range(len(folder.sources))]
+    if not path.is_file():
+        raise DataError(f"no such image: {path}")
+    return [path]

@@ -1,15 +1,17 @@
-"""Where a result goes: one file when `--out` ends like one, else a run folder."""
+"""Where a result goes: one file when `--out` ends like one, else a run folder; decided once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError
-from .rundir import new_file, open_run
+from .rundir import new_file, open_run, write_json
 
-__all__ = ["open_output"]
+__all__ = ["Output", "ends_like_a_file"]
 
 # A folder may have a dot in its name (`runs/v1.5`); these endings are never a folder's.
 FILES = {
@@ -30,22 +32,60 @@ FILES = {
 }
 
 
-@contextmanager
-def open_output(out: Path | None, label: str, endings: Sequence[str], holds: str) -> Iterator[tuple[Path, bool]]:
-    """Yield the path of a result and whether it is one new file; otherwise it is a new or empty folder.
+@dataclass(frozen=True)
+class Output:
+    """Where the files of one result go.
 
-    Args:
-        out: the user's `--out`; None makes a numbered folder named after `label`.
-        endings: of the files that can hold this result (`.png`).
-        holds: what the result is, for the message (`images`).
-
-    Raises UsageError for a file of another ending and for one that is taken.
+    Attributes:
+        path: one new file, or a new or empty folder.
+        is_file: which of the two.
     """
-    if out is not None and out.suffix.lower() in FILES and not out.is_dir():
-        if out.suffix.lower() not in endings:
-            known = " or ".join(endings)
-            raise UsageError(f"--out {out}: the result is {holds}; name a folder or a file that ends in {known}")
-        yield new_file(out, "", ""), True
-        return
-    with open_run(out, label) as folder:
-        yield folder, False
+
+    path: Path
+    is_file: bool
+
+    @classmethod
+    @contextmanager
+    def open(cls, out: Path | None, label: str, endings: Sequence[str], holds: str) -> Iterator[Output]:
+        """Yield the place of a result; a folder made here is removed if the work fails and leaves it empty.
+
+        Args:
+            out: the user's `--out`; None makes a numbered folder named after `label`.
+            endings: of the files that can hold this result (`.png`).
+            holds: what the result is, for the message (`images`).
+
+        Raises UsageError for a file of another ending and for one that is taken.
+        """
+        if ends_like_a_file(out):
+            if out.suffix.lower() not in endings:
+                known = " or ".join(endings)
+                raise UsageError(f"--out {out}: the result is {holds}; name a folder or a file that ends in {known}")
+            yield cls(new_file(out, "", ""), True)
+            return
+        with open_run(out, label) as folder:
+            yield cls(folder, False)
+
+    @property
+    def ending(self) -> str:
+        """The file's ending in small letters; empty for a folder."""
+        return self.path.suffix.lower() if self.is_file else ""
+
+    def at(self, name: str) -> Path | None:
+        """Return where the part `name` (`walk.png`) goes: into the folder, or to the file if it ends alike; else None.
+
+        >>> Output(Path("walk.gif"), True).at("walk.png"), Output(Path("runs"), False).at("walk.png")
+        (None, PosixPath('runs/walk.png'))
+        """
+        if not self.is_file:
+            return self.path / name
+        return self.path if Path(name).suffix == self.ending else None
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Write `value` where the part `name` goes, if it goes anywhere."""
+        if (file := self.at(name)) is not None:
+            write_json(file, value)
+
+
+def ends_like_a_file(out: Path | None) -> bool:
+    """Say whether `out` names a file rather than a folder."""
+    return out is not None and out.suffix.lower() in FILES and not out.is_dir()

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ..plugin_api import ConceptProvider, Dataset
 from ..progress import Reporter
+from .table import LatentTable
 
-__all__ = ["Dominance", "find_dominance", "names_of_rows", "variant_of", "warn_of_dominance"]
+__all__ = ["Dominance", "check_dominance", "find_dominance", "names_of_rows", "variant_of", "warn_of_dominance"]
 
 # Measured: in some sixty sets of latents of small networks (N = 64, 100 to 60,000 items) the largest item had at most
 # 34 times the median, and then a five-hundredth of the variance; of a ResNet trained for minutes one had 1,073 times.
@@ -90,6 +91,13 @@ def variant_of(provider: ConceptProvider | None, variant: int) -> str:
     if provider is None or not variant:
         return ""
     return f" ({' '.join(dict.fromkeys((provider.concept, provider.variant_name(variant))))})"
+
+
+def check_dominance(table: LatentTable, rows: np.ndarray, report: Reporter) -> Dominance | None:
+    """Find the few of `rows` (M,) that make much of the variance, and with it of every score; warn of them."""
+    found = find_dominance(table.mean, rows, table.called)
+    warn_of_dominance(found, report)
+    return found
 
 
 def warn_of_dominance(found: Dominance | None, report: Reporter) -> None:

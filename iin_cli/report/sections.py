@@ -51,8 +51,8 @@ def interpreted(subject: Subject) -> list[Block]:
     classes = subject.classes
     network = {
         "Network": f"{backbone.name} ({'names a class' if classes is not None else 'draws an image'})",
-        "Network from": opened.open_backbone.source,
-        "Layer": opened.open_backbone.layer or "the one that the network is made to be cut at",
+        "Network from": opened.network.source,
+        "Layer": opened.network.layer or "the one that the network is made to be cut at",
         "Features (N)": opened.factors.dim,
         "Images": f"{backbone.image_size} × {backbone.image_size} pixels",
         "Data": dataset.name,
@@ -237,7 +237,7 @@ def glance(subject: Subject) -> list[Block]:
 def _weighed(subject: Subject, part: PartOfData, name: str) -> dict[str, Evidence]:
     providers = find_providers([subject.concept(name)])
     opened = subject.opened
-    result = estimate(opened.open_backbone, part, providers, "variance", subject.seed, opened.device, subject.report)
+    result = estimate(opened.network, part, providers, "variance", subject.seed, opened.device, subject.report)
     # A concept may call itself by another name than the factor that was made of it.
     return {name: next(iter(result.evidence.values()))}
 
@@ -266,7 +266,7 @@ def _size_rows(subject: Subject, found: dict[str, Evidence]) -> list[dict[str, A
 
 
 def _dims_command(subject: Subject) -> str:
-    opened = subject.opened.open_backbone
+    opened = subject.opened.network
     words: list[object] = ["iin", "estimate-dims", "--backbone", opened.source]
     words += ["--weights", opened.weights] if opened.weights != "default" else []
     words += ["--layer", opened.layer] if opened.layer else []

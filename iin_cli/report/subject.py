@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import IinError
-from ..interpretation.inputs import choose_items
-from ..interpretation.opening import OpenTranslator
+from ..interpretation.data_choice import choose_items
+from ..interpretation.open_translator import OpenTranslator
 from ..measures.audit.material import concept_of_factor
 from ..plugin_api import Dataset
 from ..progress import Reporter

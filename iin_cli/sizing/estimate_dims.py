@@ -11,14 +11,16 @@ import numpy as np
 import torch
 
 from ..distributed import choose_device, draw_seed
-from ..interpretation.grouping import as_estimator, check_dominance, find_providers, group, score_concepts
-from ..interpretation.opening import OpenBackbone, open_backbone, open_data
-from ..latents.dominance import Dominance
+from ..interpretation.grouping import find_providers, group
+from ..interpretation.network import Network
+from ..interpretation.opening import open_network
+from ..latents.dominance import Dominance, check_dominance
 from ..plugin_api import ConceptProvider, Dataset
 from ..progress import Reporter, Silent
-from ..translator.dims import Estimator, allocate, allocate_calibrated
+from ..translator.dims import Estimator, allocate, allocate_calibrated, as_estimator
 from ..translator.factors import RESIDUAL
 from .evidence import Evidence, collect_evidence
+from .scores import score_concepts
 
 __all__ = ["DimsResult", "estimate", "estimate_dims"]
 
@@ -94,13 +96,13 @@ def estimate_dims(
     kind = as_estimator(estimator)
     where, seed = choose_device(device), draw_seed(seed)
     providers = find_providers(concepts)
-    opened = open_backbone(backbone, where, weights, layer)
+    opened = open_network(backbone, where, weights, layer)
     dataset = open_data(data, opened.data, data_root, report)
     return estimate(opened, dataset, providers, kind, seed, where, report)
 
 
 def estimate(
-    opened: OpenBackbone,
+    opened: Network,
     dataset: Dataset,
     providers: Sequence[ConceptProvider],
     estimator: Estimator,

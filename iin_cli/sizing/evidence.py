@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..interpretation.grouping import ConceptPairs, LatentTable
 from ..latents.pairs import step_generator
+from ..latents.table import ConceptPairs, LatentTable
 from ..metrics.bootstrap import FEW_ITEMS, Interval, bootstrap
 from ..plugin_api import Relation
 from ..progress import Reporter

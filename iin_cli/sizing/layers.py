@@ -14,16 +14,17 @@ from ..distributed import choose_device, draw_seed
 from ..errors import DataError, UsageError
 from ..figures.layers import Curve, plot_layers
 from ..figures.plots import save_figure
-from ..interpretation.grouping import PIXELS_AT_ONCE, as_estimator, circumstances, find_providers, grouped
-from ..interpretation.opening import OpenBackbone, open_backbone, open_data
-from ..io.output import open_output
+from ..interpretation.encoding import PIXELS_AT_ONCE
+from ..interpretation.grouping import circumstances, find_providers, grouped
+from ..interpretation.network import Network
+from ..interpretation.opening import open_network
 from ..io.rundir import write_json
 from ..latents.dominance import Dominance, find_dominance, names_of_rows, variant_of
 from ..latents.pairs import step_generator
 from ..metrics.bootstrap import FEW_ITEMS
 from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter, Silent
-from ..translator.dims import Estimator
+from ..translator.dims import Estimator, as_estimator
 from .evidence import Evidence, thin, weigh
 from .layer_features import LayerFeatures, read_layers
 
@@ -117,7 +118,7 @@ def sweep_layers(
     report, kind = report or Silent(), as_estimator(estimator)
     where, seed = choose_device(device), draw_seed(seed)
     providers = find_providers(concepts)
-    opened = open_backbone(backbone, where, weights)
+    opened = open_network(backbone, where, weights)
     layers = opened.backbone.layers()
     if not layers:
         raise UsageError(f"--all-layers: {opened.backbone.name} has one latent only; leave --all-layers out")
@@ -153,7 +154,7 @@ def _files(place: Path, is_file: bool) -> tuple[Path | None, Path | None]:
 
 
 def _choose(
-    opened: OpenBackbone,
+    opened: Network,
     dataset: Dataset,
     providers: Sequence[ConceptProvider],
     n: int,
@@ -189,7 +190,7 @@ def _choose(
     return items, renderings
 
 
-def _batches(opened: OpenBackbone, dataset: Dataset, renderings: Sequence[_Rendering]) -> Iterator[np.ndarray]:
+def _batches(opened: Network, dataset: Dataset, renderings: Sequence[_Rendering]) -> Iterator[np.ndarray]:
     """Draw the images of all renderings in turn, uint8 (B, S, S, 3)."""
     size, interpolation = opened.backbone.image_size, opened.backbone.interpolation
     at_once = max(1, min(500, PIXELS_AT_ONCE // size**2))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, nearest
 from .factors import RESIDUAL
 
-__all__ = ["Estimator", "allocate", "allocate_calibrated", "complete", "score"]
+__all__ = ["Estimator", "allocate", "allocate_calibrated", "as_estimator", "complete", "score"]
 
 COLUMNS = 128
 Estimator = Literal["variance", "correlation"]
@@ -102,3 +102,11 @@ def complete(dims: Mapping[str, int], dim: int) -> dict[str, int]:
     if dims.get(RESIDUAL, rest) != rest:
         raise UsageError(f"dimensions {shown}+{dims[RESIDUAL]} do not sum to the latent's {dim}")
     return {**concepts, RESIDUAL: rest}
+
+
+def as_estimator(name: str) -> Estimator:
+    """Return the estimator called `name`. UsageError with the names there are."""
+    for known in get_args(Estimator):
+        if name == known:
+            return known
+    raise UsageError(f"--estimator {name!r}: {nearest(name, get_args(Estimator))}")

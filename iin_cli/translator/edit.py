@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -11,7 +13,9 @@ from torch import Tensor
 from ..errors import DataError, UsageError
 from .factors import Factors
 
-__all__ = ["attribute_axis", "attribute_walk", "bilinear_grid", "linear_walk", "ou_walk", "redraw", "swap"]
+__all__ = ["Center", "OUWalk", "attribute_axis", "attribute_walk", "bilinear_grid", "linear_walk", "redraw", "swap"]
+
+Center = Literal["origin", "input"]
 
 
 def swap(target: Tensor, source: Tensor, factors: Factors, names: Sequence[str]) -> Tensor:
@@ -65,36 +69,59 @@ def linear_walk(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return torch.stack([start.lerp(end, weight) for weight in torch.linspace(0, 1, steps).tolist()])
 
 
-def ou_walk(
-    start: Tensor,
-    factors: Factors,
-    names: Sequence[str],
-    noise: Tensor,
-    gamma: float = 0.1,
-    sigma: float | None = None,
-    center_on_input: bool = False,
-) -> Tensor:
-    """Eq 17: an Ornstein–Uhlenbeck walk of the factors `names`, all others fixed.
+@dataclass(frozen=True)
+class OUWalk:
+    """Eq 17: an Ornstein–Uhlenbeck walk of some factors, all others fixed.
 
-    z_{t+1} = c + (1−γ)(z_t − c) + σ W_t, with c = 0, or the start when `center_on_input`. The printed −γ z_t jumps.
+    z_{t+1} = c + (1−γ)(z_t − c) + σ W_t, with c = 0, or the start where `center` is `input`. The printed −γ z_t jumps.
 
     Args:
-        start: z̃ (B, N), the first point of the walk.
-        noise: W ~ N(0, 1) of shape (steps − 1, B, N).
+        factors: names of those that wander, or one name.
+        steps: points, the start included, at least 2.
         gamma: rate of return γ in (0, 1].
         sigma: step size; √(γ(2−γ)) when None, for which N(0, 1) is stationary.
+        center: what the walk is pulled back to.
 
-    Returns (steps, B, N).
+    Raises UsageError for a value outside its range.
+
+    >>> OUWalk("color", steps=3).path(torch.zeros(1, 2), Factors.of({"color": 1, "residual": 1}), torch.ones(2, 1, 2))
+    tensor([[[0.0000, 0.0000]],
+    <BLANKLINE>
+            [[0.4359, 0.0000]],
+    <BLANKLINE>
+            [[0.8282, 0.0000]]])
     """
-    if not 0 < gamma <= 1:
-        raise UsageError(f"gamma must be in (0, 1], got {gamma}")
-    step = math.sqrt(gamma * (2 - gamma)) if sigma is None else sigma
-    moving = torch.zeros(start.shape[1], dtype=torch.bool, device=start.device)
-    for name in names:
-        moving[factors.slice(name)] = True
-    center = start if center_on_input else torch.zeros_like(start)
-    walk = [start]
-    for kick in noise:
-        moved = center + (1 - gamma) * (walk[-1] - center) + step * kick
-        walk.append(torch.where(moving, moved, start))
-    return torch.stack(walk)
+
+    factors: tuple[str, ...] | str = ()
+    steps: int = 20
+    gamma: float = 0.1
+    sigma: float | None = None
+    center: Center = "origin"
+
+    def __post_init__(self) -> None:
+        names = (self.factors,) if isinstance(self.factors, str) else tuple(self.factors)
+        object.__setattr__(self, "factors", names)
+        if self.steps < 2:
+            raise UsageError(f"a walk needs at least 2 steps, got {self.steps}")
+        if not 0 < self.gamma <= 1:
+            raise UsageError(f"gamma must be in (0, 1], got {self.gamma}")
+        if self.sigma is not None and not self.sigma >= 0:
+            raise UsageError(f"the step size of a walk must be at least 0, got {self.sigma}")
+        if self.center not in get_args(Center):
+            raise UsageError(f"--center {self.center!r}: choose from {', '.join(get_args(Center))}")
+
+    def path(self, start: Tensor, layout: Factors, noise: Tensor) -> Tensor:
+        """Walk from `start` z̃ (B, N), whose factors are `layout`, by noise W ~ N(0, 1) (steps − 1, B, N).
+
+        Returns (steps, B, N), the start first.
+        """
+        step = math.sqrt(self.gamma * (2 - self.gamma)) if self.sigma is None else self.sigma
+        moving = torch.zeros(start.shape[1], dtype=torch.bool, device=start.device)
+        for name in self.factors:
+            moving[layout.slice(name)] = True
+        center = start if self.center == "input" else torch.zeros_like(start)
+        walk = [start]
+        for kick in noise:
+            moved = center + (1 - self.gamma) * (walk[-1] - center) + step * kick
+            walk.append(torch.where(moving, moved, start))
+        return torch.stack(walk)

@@ -6,8 +6,6 @@ from iin_cli.data.folder import open_folder
 from iin_cli.editing.attributes import Attribute
 from iin_cli.editing.axes import axis_from_folders, axis_from_labels
 from iin_cli.errors import UsageError
-from iin_cli.interpretation.pieces import encode_pixels
-from iin_cli.interpretation.reading import to_tilde
 from iin_cli.progress import Silent
 
 
@@ -17,7 +15,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def z_tilde_of(opened, dataset, items):
-    return to_tilde(opened, encode_pixels(opened.backbone, dataset.images(items, 32), opened.device))
+    return opened.transform(opened.network.encode_pixels(dataset.images(items, 32)))
 
 
 def axis(opened, dataset, *attributes, names=None, most=10_000):

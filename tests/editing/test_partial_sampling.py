@@ -12,7 +12,6 @@ from iin_cli.distributed import noise
 from iin_cli.editing.partial_sampling import PartialPrior, Parts, choose_parts
 from iin_cli.editing.priors import TranslatorPrior, generate_latents
 from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation.pieces import encode_pixels
 
 CPU = torch.device("cpu")
 FACTORS = {"digit": slice(0, 3), "color": slice(3, 5), "residual": slice(5, 8)}

@@ -11,7 +11,6 @@ from iin_cli.editing.walk import walk
 from iin_cli.errors import DataError, UsageError
 from iin_cli.figures.grids import GAP
 from iin_cli.interpretation.opening import open_translator
-from iin_cli.interpretation.pieces import decode_pixels, encode_pixels
 
 
 def test_the_figure_has_the_interpretable_walk_above_the_latent_one(files, tmp_path):
@@ -26,7 +25,7 @@ def test_the_figure_has_the_interpretable_walk_above_the_latent_one(files, tmp_p
     opened = open_translator(files.of_images)
     z = encode_pixels(opened.backbone, source[None, ::2, ::2], opened.device)
     drawn = page[-GAP - 64 : -GAP, right - 64 - 64 - 6 * GAP : right - 64 - 6 * GAP]
-    expected = decode_pixels(opened.backbone, z, opened.device)[0]
+    expected = opened.network.draw(z)[0]
     assert np.abs(drawn[::2, ::2].astype(int) - expected).max() <= 1
 
 

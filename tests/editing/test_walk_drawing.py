@@ -3,7 +3,7 @@ import torch
 
 from iin_cli.editing.walk_drawing import class_rows, flip_rate, walk_plot
 from iin_cli.editing.walk_paths import Walks
-from iin_cli.interpretation.inputs import Inputs
+from iin_cli.interpretation.reading import Inputs
 
 STRENGTHS = (-1.0, 0.0, 1.0)
 

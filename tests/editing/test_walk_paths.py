@@ -4,10 +4,8 @@ import torch
 
 from iin_cli.editing.walk_paths import attribute_walks, corner_grid, linear_walks, wandering_walks
 from iin_cli.errors import UsageError
-from iin_cli.interpretation.inputs import Inputs
+from iin_cli.interpretation.reading import Inputs
 from iin_cli.interpretation.opening import open_translator
-from iin_cli.interpretation.pieces import encode_pixels
-from iin_cli.interpretation.reading import to_tilde
 
 
 def inputs(seed, count=2):
@@ -26,7 +24,7 @@ def test_both_linear_walks_share_their_ends_and_are_straight_in_their_space(file
     torch.testing.assert_close(z_tilde[2], (z_tilde[0] + z_tilde[-1]) / 2, atol=1e-4, rtol=1e-4)
     rest = slice(opened.factors.slice("digit").stop, None)
     torch.testing.assert_close(z_tilde[:, :, rest], z_tilde[:1, :, rest].expand(5, -1, -1), atol=1e-4, rtol=1e-4)
-    start = encode_pixels(opened.backbone, inputs(0).pixels, opened.device)
+    start = opened.network.encode_pixels(inputs(0).pixels)
     torch.testing.assert_close(interpretable[0], start, atol=1e-4, rtol=1e-4)
 
 
@@ -63,7 +61,7 @@ def test_an_attribute_walk_adds_minus_the_axis_of_equation_14(files):
     walks = attribute_walks(opened, inputs(0), axis, (-1.0, 2.0), 4, film=True)
     assert walks.strengths == (-1, 0, 1, 2)
     z_tilde = back(opened, walks.z["interpretable"])
-    start = to_tilde(opened, encode_pixels(opened.backbone, inputs(0).pixels, opened.device))
+    start = opened.transform(opened.network.encode_pixels(inputs(0).pixels))
     for step, strength in enumerate(walks.strengths):
         torch.testing.assert_close(z_tilde[step], start - strength * axis, atol=1e-4, rtol=1e-4)
     assert (len(walks.film_strengths), walks.film_strengths[0], walks.film_strengths[-1]) == (25, -1, 2)
@@ -75,12 +73,12 @@ def test_a_grid_meets_its_corners_and_is_flat_between_them(files):
     corners = inputs(0, 4)
     walks = corner_grid(opened, corners, opened.factors.names, 3, film=True)
     z = walks.z["interpretable"]
-    encoded = encode_pixels(opened.backbone, corners.pixels, opened.device)
+    encoded = opened.network.encode_pixels(corners.pixels)
     # Columns come first: a column is a point of the walks from left to right.
     for corner, place in enumerate(((0, 0), (2, 0), (0, 2), (2, 2))):
         torch.testing.assert_close(z[place], encoded[corner], atol=1e-4, rtol=1e-4)
     z_tilde = back(opened, z)
-    torch.testing.assert_close(z_tilde[1, 1], to_tilde(opened, encoded).mean(0), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(z_tilde[1, 1], opened.transform(encoded).mean(0), atol=1e-4, rtol=1e-4)
     tour = walks.film["interpretable"]
     assert tour.shape == (96, 1, 8)
     for corner, point in ((0, 0), (1, 24), (3, 48), (2, 72)):

@@ -8,7 +8,7 @@ from PIL import Image
 from iin_cli.data.folder import read_image
 from iin_cli.errors import CheckpointError, UsageError
 from iin_cli.fid.feature_networks import open_features
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint
 from iin_cli.metrics.inception import OFFICIAL_SHA256
 from iin_cli.progress import Silent
@@ -33,7 +33,7 @@ def test_a_backbones_encoder_sees_images_as_its_training_did(files, tmp_path):
     # Where the square is cut by half a pixel, a folder's is not rounded.
     pixels = torch.from_numpy(np.stack(read)).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
-        wanted = open_backbone(str(files.classifier)).backbone.encode(pixels)
+        wanted = open_network(str(files.classifier)).backbone.encode(pixels)
     assert torch.allclose(got[:3], wanted[:3], rtol=1e-4, atol=1e-5)
     assert got.shape == wanted.shape
     assert got.dtype == torch.float32

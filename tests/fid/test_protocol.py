@@ -12,7 +12,6 @@ from iin_cli.errors import DataError, UsageError
 from iin_cli.fid.feature_networks import open_features
 from iin_cli.fid.image_sets import Stored, reconstructions
 from iin_cli.fid.protocol import compute_protocol, fid_protocol
-from iin_cli.interpretation.pieces import decode_pixels, encode_pixels
 from iin_cli.io import checkpoint
 from iin_cli.metrics.fid import Statistics, frechet_distance
 from iin_cli.metrics.precision_recall import Manifold, precision_recall

@@ -8,7 +8,7 @@ from iin_cli.data import open_dataset
 from iin_cli.errors import CheckpointError
 from iin_cli.feature_maps import FLAT_LIMIT
 from iin_cli.fitting.attachment import Attachment
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint
 from iin_cli.progress import Silent
 from iin_cli.registry import find
@@ -34,7 +34,7 @@ def resnet(tmp_path_factory):
 
 
 def attached(file, dataset, report, layer=None):
-    attachment = Attachment(open_backbone(str(file), layer=layer), dataset, CPU)
+    attachment = Attachment(open_network(str(file), layer=layer), dataset, CPU)
     attachment.describe(report)
     return attachment
 
@@ -46,7 +46,7 @@ def translator(dim):
 
 
 def test_a_network_that_gives_no_numbers_is_refused(resnet, dataset):
-    opened = open_backbone(str(resnet))
+    opened = open_network(str(resnet))
     opened.backbone.network.fc.bias.fill_(torch.nan)
     with pytest.raises(CheckpointError, match=r"^resnet18 gives values that are not finite on images of "):
         Attachment(opened, dataset, CPU)
@@ -69,7 +69,7 @@ def test_an_averaged_layer_is_warned_of_with_the_figures(heard, resnet, dataset)
 
 
 def test_f_is_the_same_to_the_bit_before_and_after(resnet, dataset):
-    opened = open_backbone(str(resnet))
+    opened = open_network(str(resnet))
     images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     before = opened.backbone(images)
     attachment = Attachment(opened, dataset, CPU)

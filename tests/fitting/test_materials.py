@@ -10,8 +10,9 @@ from iin_cli.fitting import materials
 from iin_cli.fitting.materials import from_file, from_images, size_factors
 from iin_cli.fitting.pair_files import read_pairs
 from iin_cli.fitting.streams import FixedPairs, SingleRows
-from iin_cli.interpretation.grouping import find_providers, held_out_mask
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.interpretation.grouping import find_providers
+from iin_cli.latents.splitting import held_out_mask
+from iin_cli.interpretation.opening import open_network
 from iin_cli.plan import Wishes, plan_translator
 from iin_cli.plugin_api import Labels
 from iin_cli.progress import Silent
@@ -66,7 +67,7 @@ def test_a_concept_that_cannot_be_held_out_is_named(heard, files, tmp_path, monk
     providers = find_providers(["label:person", "label:half"])
     cpu = torch.device("cpu")
     from_images(
-        open_backbone(str(files.autoencoder)), providers, dataset, None, {"person": 2}, "variance", 0, cpu, heard
+        open_network(str(files.autoencoder)), providers, dataset, None, {"person": 2}, "variance", 0, cpu, heard
     )
     assert heard.warnings == ["concept person has no pair among the held-out images: its held-out NLL is not measured"]
 

@@ -6,7 +6,7 @@ import torch
 
 from iin_cli.errors import DataError
 from iin_cli.fitting.streams import FixedPairs, FreshPairs, SingleRows
-from iin_cli.interpretation.grouping import ConceptPairs, LatentTable
+from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler
 from iin_cli.translator.factors import Factors

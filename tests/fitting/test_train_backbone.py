@@ -12,7 +12,7 @@ from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
 from iin_cli.fitting import train_backbone as module
 from iin_cli.fitting.train_backbone import train_backbone
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint
 
 
@@ -29,7 +29,7 @@ def test_a_classifier_is_trained_and_found_again(train, pictures, tmp_path):
     result = train()
     assert (result.image_size, result.latent_dim, result.classes, result.steps) == (32, 64, 3, 4)
     assert set(result.metrics) >= {"score", "accuracy"}
-    opened = open_backbone(str(tmp_path / "run"))
+    opened = open_network(str(tmp_path / "run"))
     assert opened.backbone.classes == ("a", "b", "c")
     assert opened.data["name"] == str(pictures)
     assert opened.backbone.encode(torch.zeros(2, 3, 32, 32)).shape == (2, 64)
@@ -45,7 +45,7 @@ def test_an_autoencoder_is_trained(train, tmp_path):
     assert torch.equal(torch.get_rng_state(), state)
     assert (result.latent_dim, result.classes) == (8, None)
     assert np.isfinite(list(result.metrics.values())).all()
-    images = open_backbone(result.checkpoint).backbone.decode(torch.zeros(1, 8))
+    images = open_network(result.checkpoint).backbone.decode(torch.zeros(1, 8))
     assert images.shape == (1, 3, 32, 32)
 
 
@@ -60,11 +60,11 @@ def test_a_torchvision_network_is_fine_tuned(train, pictures, tmp_path):
         3,
     )
     assert set(result.metrics) >= {"score", "accuracy", "cross_entropy"}
-    opened = open_backbone(str(tmp_path / "run"))
+    opened = open_network(str(tmp_path / "run"))
     assert opened.backbone.classes == ("a", "b", "c")
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     f = opened.backbone(images)
-    cut = open_backbone(str(tmp_path / "run"), layer="conv5").backbone
+    cut = open_network(str(tmp_path / "run"), layer="conv5").backbone
     assert cut.latent_dim == 1024 * 2 * 2
     assert torch.equal(cut.decode(cut.encode(images)), f)
     assert checkpoint.describe(tmp_path / "run" / "backbone.safetensors")["training"]["started_from"] == "none"

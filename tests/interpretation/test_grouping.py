@@ -7,8 +7,11 @@ import torch
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
 from iin_cli.interpretation import grouping
-from iin_cli.interpretation.grouping import LatentTable, find_providers, group, held_out_mask, score_concepts
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.latents.table import LatentTable
+from iin_cli.interpretation.grouping import find_providers, group
+from iin_cli.latents.splitting import held_out_mask
+from iin_cli.sizing.scores import score_concepts
+from iin_cli.interpretation.opening import open_network
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import step_generator
 from iin_cli.plugin_api import Labels
@@ -24,7 +27,7 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def opened(files):
-    return open_backbone(str(files.autoencoder))
+    return open_network(str(files.autoencoder))
 
 
 def small(dataset, count):

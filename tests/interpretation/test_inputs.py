@@ -4,7 +4,7 @@ from PIL import Image
 
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation.inputs import choose_items, split_items, targets_and_sources
+from iin_cli.interpretation.data_choice import choose_items, split_items
 from iin_cli.interpretation.opening import open_translator
 
 FROM_DATA = {"data": None, "data_root": None, "split": "test", "n": 4, "seed": 1}

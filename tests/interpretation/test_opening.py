@@ -10,15 +10,8 @@ from PIL import Image
 
 from iin_cli.errors import CheckpointError, DataError, PluginError, UsageError
 from iin_cli.interpretation import opening
-from iin_cli.interpretation.opening import (
-    choose_root,
-    describe_data,
-    module_digest,
-    open_backbone,
-    open_data,
-    open_translator,
-    versions,
-)
+from iin_cli.interpretation.data_choice import describe_data
+from iin_cli.interpretation.opening import module_digest, open_network, open_translator, versions
 from iin_cli.io import checkpoint
 from iin_cli.progress import Silent
 from iin_cli.translator.factors import Factors
@@ -41,7 +34,7 @@ def rewritten(path, target, tensors=None, **metadata):
 
 
 def test_a_backbone_is_frozen_and_knows_its_origin(files):
-    found = open_backbone(str(files.autoencoder))
+    found = open_network(str(files.autoencoder))
     assert not found.backbone.training
     assert not any(parameter.requires_grad for parameter in found.backbone.parameters())
     assert found.sha256 == checkpoint.digest(files.autoencoder)
@@ -50,7 +43,7 @@ def test_a_backbone_is_frozen_and_knows_its_origin(files):
 
 
 def test_a_folder_stands_for_its_checkpoint(copies, tmp_path):
-    assert open_backbone(str(tmp_path)).source == str(tmp_path / "backbone.safetensors")
+    assert open_network(str(tmp_path)).source == str(tmp_path / "backbone.safetensors")
     assert open_translator(tmp_path).path == tmp_path / "translator.safetensors"
 
 
@@ -58,14 +51,14 @@ def test_a_folder_stands_for_its_checkpoint(copies, tmp_path):
 def test_a_missing_checkpoint(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(CheckpointError, match=f"no such backbone checkpoint: {name}"):
-        open_backbone(name)
+        open_network(name)
 
 
 def test_names_instead_of_files():
     with pytest.raises(UsageError, match="did you mean autoencoder"):
-        open_backbone("autoencodr")
+        open_network("autoencodr")
     with pytest.raises(UsageError, match="iin train-backbone"):
-        open_backbone("autoencoder")
+        open_network("autoencoder")
 
 
 def test_unfit_backbones(files, tmp_path):
@@ -73,16 +66,16 @@ def test_unfit_backbones(files, tmp_path):
     cut = tmp_path / "cut.safetensors"
     cut.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointError, match=r"cut\.safetensors is not a whole safetensors file"):
-        open_backbone(str(cut))
+        open_network(str(cut))
     with pytest.raises(CheckpointError, match="is a translator, expected a backbone"):
-        open_backbone(str(files.of_images))
+        open_network(str(files.of_images))
     one_less = dict(list(checkpoint.load(files.autoencoder).tensors.items())[1:])
     for change in ({"tensors": one_less}, {"config": {"image_size": 48}}, {"config": None}):
         path = rewritten(files.autoencoder, tmp_path / "changed.safetensors", **change)
         with pytest.raises(CheckpointError, match="does not hold the autoencoder"):
-            open_backbone(str(path))
+            open_network(str(path))
     with pytest.raises(UsageError, match="unknown backbone 'strange'"):
-        open_backbone(str(rewritten(files.autoencoder, tmp_path / "changed.safetensors", name="strange")))
+        open_network(str(rewritten(files.autoencoder, tmp_path / "changed.safetensors", name="strange")))
 
 
 def test_a_plugin_that_is_no_backbone(monkeypatch):
@@ -94,7 +87,7 @@ def test_a_plugin_that_is_no_backbone(monkeypatch):
     found = opening.find("backbones", "autoencoder")
     monkeypatch.setattr(opening, "find", lambda *_: dataclasses.replace(found, factory=Impostor))
     with pytest.raises(PluginError, match="Impostor"):
-        open_backbone("autoencoder")
+        open_network("autoencoder")
 
 
 def test_a_translator_finds_its_backbone(files):
@@ -117,8 +110,8 @@ def test_a_moved_backbone_is_named_by_the_user(copies, tmp_path):
         open_translator(translator)
     with pytest.raises(CheckpointError, match=r"not at .*elsewhere"):
         open_translator(translator, backbone=tmp_path / "elsewhere")
-    assert open_translator(translator, backbone=backbone).open_backbone.source == str(backbone)
-    assert open_translator(translator, with_backbone=False).open_backbone is None
+    assert open_translator(translator, backbone=backbone).network.source == str(backbone)
+    assert open_translator(translator, with_network=False).network is None
 
 
 def test_a_changed_backbone_is_refused(copies, files, tmp_path):
@@ -170,7 +163,7 @@ class Listener(Silent):
 
 def test_a_checkpoint_that_records_no_data_asks_for_some(files, tmp_path):
     path = rewritten(files.autoencoder, tmp_path / "ae.safetensors", data=None)
-    opened = open_backbone(str(path))
+    opened = open_network(str(path))
     assert opened.data == {}
     with pytest.raises(DataError, match=r"which data\? none is recorded: name it with --data"):
         open_data(None, opened.data, None)
@@ -235,14 +228,14 @@ def test_weights_given_as_a_backbone_are_sent_to_their_option(tmp_path):
     file = tmp_path / "resnet50-0000.pth"
     torch.save({"fc.bias": torch.zeros(1)}, file)
     with pytest.raises(CheckpointError, match=r"no checkpoint of iin: .* --backbone resnet50 --weights \S+\.pth$"):
-        open_backbone(str(file))
+        open_network(str(file))
 
 
 def test_moved_weights_of_a_named_network_are_named_by_the_user(tmp_path):
-    backbone = open_backbone("shufflenet_v2_x0_5", weights="none").backbone
+    backbone = open_network("shufflenet_v2_x0_5", weights="none").backbone
     file = tmp_path / "weights.pth"
     torch.save(backbone.network.state_dict(), file)
-    found = open_backbone("shufflenet_v2_x0_5", weights=str(file), layer="conv5")
+    found = open_network("shufflenet_v2_x0_5", weights=str(file), layer="conv5")
     dim = found.backbone.latent_dim
     translator = Translator(dim, blocks=1, hidden=2, depth=0, seed=0)
     metadata = {
@@ -253,11 +246,11 @@ def test_moved_weights_of_a_named_network_are_named_by_the_user(tmp_path):
     }
     path = tmp_path / "t.safetensors"
     checkpoint.save(path, translator.state_dict(), metadata)
-    assert open_translator(path).open_backbone.layer == "conv5"
+    assert open_translator(path).network.layer == "conv5"
     moved = file.rename(tmp_path / "moved.pth")
     with pytest.raises(CheckpointError, match=r"the weights of shufflenet_v2_x0_5, the backbone of .* --backbone$"):
         open_translator(path)
-    again = open_translator(path, backbone=moved).open_backbone
+    again = open_translator(path, backbone=moved).network
     assert (again.sha256, again.layer, again.weights) == (found.sha256, "conv5", str(moved))
     torch.save({name: value + 1 for name, value in backbone.network.state_dict().items()}, moved)
     with pytest.raises(CheckpointError, match="is not the backbone"):
@@ -266,4 +259,4 @@ def test_moved_weights_of_a_named_network_are_named_by_the_user(tmp_path):
 
 def test_a_checkpoint_takes_no_other_weights(files):
     with pytest.raises(UsageError, match=r"^--weights none: .* weights of its own; leave it out$"):
-        open_backbone(str(files.autoencoder), weights="none")
+        open_network(str(files.autoencoder), weights="none")

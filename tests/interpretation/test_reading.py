@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from iin_cli.errors import UsageError
-from iin_cli.interpretation.reading import from_tilde, open_reading, to_tilde
 from iin_cli.progress import Silent
 
 
@@ -18,11 +17,11 @@ def test_latents_and_images_of_the_recorded_data(files):
     assert len(reading) == len(reading.items) == 60
     assert set(reading.items) <= set(reading.dataset.splits["test"])
     assert reading.images.shape == (60, 32, 32, 3)
-    assert torch.equal(reading.z_tilde, to_tilde(reading.opened, reading.z))
-    assert torch.allclose(from_tilde(reading.opened, reading.z_tilde), reading.z, atol=1e-5)
+    assert torch.equal(reading.z_tilde, reading.opened.transform(reading.z))
+    assert torch.allclose(reading.opened.inverse_transform(reading.z_tilde), reading.z, atol=1e-5)
     walks = reading.z_tilde[:6].view(2, 3, -1)
     assert torch.equal(
-        from_tilde(reading.opened, walks), from_tilde(reading.opened, reading.z_tilde[:6]).view(2, 3, -1)
+        reading.opened.inverse_transform(walks), reading.opened.inverse_transform(reading.z_tilde[:6]).view(2, 3, -1)
     )
 
 

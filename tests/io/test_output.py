@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from iin_cli.errors import UsageError
-from iin_cli.io.output import open_output
+from iin_cli.io.output import Output
 
 
 def opened(out, label="swap-digit"):

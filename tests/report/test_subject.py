@@ -55,7 +55,7 @@ def test_a_command_line_says_all_that_was_given(subject):
 
 def test_the_fit_is_told_from_the_checkpoint_and_the_plan_beside_it(subject):
     given = typed(subject.fit_command())
-    assert given["backbone"] == subject.opened.open_backbone.source
+    assert given["backbone"] == subject.opened.network.source
     assert given["dims"] == "digit=3,color=2"
     assert given["concept"] == ["digit", "color"]
     assert (given["steps"], given["data"]) == (None, "digits")

@@ -9,8 +9,9 @@ import torch
 from iin_cli.concepts.variants import VariantConcept, group_variants
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation.grouping import LatentTable, group
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.latents.table import LatentTable
+from iin_cli.interpretation.grouping import group
+from iin_cli.interpretation.opening import open_network
 from iin_cli.plugin_api import ConceptProvider, Groups
 from iin_cli.progress import Silent
 from iin_cli.sizing.estimate_dims import estimate as estimate_of
@@ -92,7 +93,7 @@ def test_what_is_not_there_is_said_to_be_not(files, pictures):
         def render(self, images, variant):
             return images
 
-    opened = open_backbone(str(files.autoencoder))
+    opened = open_network(str(files.autoencoder))
     dataset = open_dataset(str(pictures))
     result = estimate_of(opened, dataset, [Dice(), Nothing()], "variance", 0, torch.device("cpu"), Silent())
     for name in ("dice", "nothing"):
@@ -107,7 +108,7 @@ def test_an_item_that_makes_the_variance_is_named(heard, estimate, files, pictur
     assert (clean.dominance, clean.as_dict()["dominance"], heard.warnings) == (None, None, [])
     mean = LatentTable.mean
     train = open_dataset(str(pictures)).splits["train"]
-    opened = open_backbone(str(files.autoencoder))
+    opened = open_network(str(files.autoencoder))
     held_out = group(opened, open_dataset(str(pictures)), [], 0, torch.device("cpu"), Silent())[2]
     odd, unused = np.flatnonzero(~held_out)[20], np.flatnonzero(held_out)[0]
 

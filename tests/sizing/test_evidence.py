@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError
-from iin_cli.interpretation.grouping import ConceptPairs, LatentTable
+from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler, step_generator
 from iin_cli.sizing import evidence

@@ -10,7 +10,7 @@ from PIL import Image
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
 from iin_cli.interpretation import grouping
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint
 from iin_cli.latents.cache import as_images
 from iin_cli.progress import Silent
@@ -46,7 +46,7 @@ def network(tmp_path_factory):
 
 
 def test_every_layer_gives_in_one_pass_what_it_gives_alone(network, pictures):
-    backbone = open_backbone(str(network)).backbone
+    backbone = open_network(str(network)).backbone
     layers = backbone.layers()
     dataset = open_dataset(str(pictures))
     batches = [dataset.images(np.arange(start, start + 3), 32) for start in (0, 3)]

@@ -27,7 +27,7 @@ from iin_cli.fitting import fit_translator as fit_module
 from iin_cli.fitting.streams import FreshPairs, SingleRows
 from iin_cli.fitting.train_backbone import _BackboneTraining, train_backbone
 from iin_cli.fitting.translator_fit import TranslatorFit
-from iin_cli.interpretation.grouping import ConceptPairs, LatentTable
+from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.latents import cache as latents
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler

@@ -16,13 +16,13 @@ from torch import Tensor
 from ...distributed import choose_device
 from ...errors import DataError
 from ...figures.grids import image_grid, save_png
-from ...interpretation.opening import OpenBackbone, open_backbone, versions
+from ...interpretation.network import Network
+from ...interpretation.opening import open_network, versions
 from ...interpretation.pieces import in_pieces, to_pixels
-from ...interpretation.predictions import by_class, write_table
 from ...io import checkpoint
 from ...io.images import PngFolder
-from ...io.output import open_output
 from ...io.rundir import write_json
+from ...io.tables import write_table
 from ...latents.files import read_rest, read_rows
 from ...plugin_api import Backbone
 from ...progress import Reporter, Silent
@@ -73,7 +73,7 @@ def decode(
     """
     report, started = report or Silent(), time.monotonic()
     where = choose_device(device)
-    opened = open_backbone(backbone, where, weights, layer)
+    opened = open_network(backbone, where, weights, layer)
     z = read_rows(latents, "z")
     model = opened.backbone
     if z.shape[1] != model.latent_dim:
@@ -113,7 +113,7 @@ def _write_folder(folder: Path, results: Iterator[Tensor]) -> None:
             done += len(images)
 
 
-def _write_images(file: Path, pixels: np.ndarray, opened: OpenBackbone, latents: Path) -> None:
+def _write_images(file: Path, pixels: np.ndarray, opened: Network, latents: Path) -> None:
     if file.suffix.lower() == ".png":
         save_png(file, _square(pixels))
         return
@@ -135,7 +135,7 @@ def _square(pixels: np.ndarray) -> np.ndarray:
 
 
 def _write_logits(
-    place: Path, is_file: bool, logits: Tensor, classes: tuple[str, ...], opened: OpenBackbone, latents: Path
+    place: Path, is_file: bool, logits: Tensor, classes: tuple[str, ...], opened: Network, latents: Path
 ) -> None:
     if not is_file or place.suffix.lower() == ".safetensors":
         rest = read_rest(latents, ("z", "z_tilde", "log_det", "log_variance", "logits"))
@@ -148,5 +148,5 @@ def _write_logits(
         write_table(place if is_file else place / "predictions.csv", rows)
 
 
-def _save(file: Path, tensors: dict[str, Tensor], opened: OpenBackbone) -> None:
+def _save(file: Path, tensors: dict[str, Tensor], opened: Network) -> None:
     checkpoint.save(file, tensors, {"kind": "decoded", "backbone": opened.provenance, "versions": versions()})

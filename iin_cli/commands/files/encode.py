@@ -12,9 +12,11 @@ import torch
 from torch import Tensor
 
 from ...distributed import choose_device, draw_seed
-from ...interpretation.grouping import circumstances, encode_items, find_providers, grouped
-from ...interpretation.inputs import split_items
-from ...interpretation.opening import OpenBackbone, choose_root, describe_data, open_backbone, open_data, versions
+from ...interpretation.data_choice import describe_data, split_items
+from ...interpretation.encoding import encode_items
+from ...interpretation.grouping import circumstances, find_providers, grouped
+from ...interpretation.network import Network
+from ...interpretation.opening import open_network, versions
 from ...io import checkpoint
 from ...io.rundir import new_file
 from ...latents.cache import Latents
@@ -84,7 +86,7 @@ def encode(
     """
     report, where = report or Silent(), choose_device(device)
     providers = find_providers(concepts)
-    opened = open_backbone(backbone, where, weights, layer)
+    opened = open_network(backbone, where, weights, layer)
     dataset = open_data(data, opened.data, data_root, report)
     indices = split_items(dataset, split)
     seed = draw_seed(seed) if providers else 0
@@ -131,7 +133,7 @@ def _rows(indices: np.ndarray, providers: Sequence[ConceptProvider], groups: Seq
 
 
 def _encoded(
-    opened: OpenBackbone, dataset: Dataset, rows: _Rows, device: torch.device, report: Reporter
+    opened: Network, dataset: Dataset, rows: _Rows, device: torch.device, report: Reporter
 ) -> dict[str, Tensor]:
     blocks: list[Latents] = []
     for number, (provider, variant) in enumerate([(None, 0), *rows.renderings]):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...distributed import noise
 from ...errors import CheckpointError, IinError, UsageError
-from ...interpretation.opening import open_backbone, versions
+from ...interpretation.opening import open_network, versions
 from ...io import checkpoint
 from ...io.compvis import Published, read_compvis
 from ...io.rundir import new_file
@@ -162,7 +162,7 @@ def _as_backbone(
 def _provenance(file: Path, backbone: Path | None, dim: int) -> dict[str, str] | None:
     if backbone is None:
         return None
-    found = open_backbone(str(backbone))
+    found = open_network(str(backbone))
     if found.backbone.latent_dim != dim:
         raise CheckpointError(
             f"{found.source} has latents of {found.backbone.latent_dim} dimensions, the one in {file} reads {dim}"

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ...distributed import choose_device
 from ...errors import DataError
-from ...interpretation.opening import OpenTranslator, open_translator, versions
+from ...interpretation.open_translator import OpenTranslator
+from ...interpretation.opening import open_translator, versions
 from ...io import checkpoint
 from ...io.rundir import new_file
 from ...latents.files import check_finite, read_iin_metadata, read_rest, read_rows
@@ -65,7 +66,7 @@ def translate(
     CheckpointError for unfit files.
     """
     report, started = report or Silent(), time.monotonic()
-    opened = open_translator(translator, choose_device(device), with_backbone=False)
+    opened = open_translator(translator, choose_device(device), with_network=False)
     source, target = ("z_tilde", "z") if inverse else ("z", "z_tilde")
     rows = read_rows(latents, source)
     if rows.shape[1] != opened.translator.dim:

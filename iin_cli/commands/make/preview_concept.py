@@ -16,8 +16,6 @@ from ...distributed import choose_device, draw_seed
 from ...errors import DataError
 from ...figures.grids import image_grid, save_png
 from ...interpretation.grouping import find_providers, grouped
-from ...interpretation.opening import open_data
-from ...io.output import open_output
 from ...io.rundir import write_json
 from ...plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Interpolation, Relation
 from ...progress import Reporter, Silent

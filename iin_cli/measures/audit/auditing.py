@@ -11,7 +11,6 @@ from ...distributed import choose_device, draw_seed
 from ...errors import attempt
 from ...figures.plots import save_figure
 from ...interpretation.opening import open_translator
-from ...interpretation.reading import open_reading
 from ...io.rundir import open_run, write_json
 from ...progress import Reporter, Silent, Task
 from .conditions import Condition, describe_names, failures, parse_conditions
@@ -64,7 +63,7 @@ class AuditResult:
 
 def metric_names(translator: Path) -> dict[str, str]:
     """Return the name of every figure an audit of `translator` may give, and what it is; nothing is measured."""
-    return describe_names(open_translator(translator, with_backbone=False).factors)
+    return describe_names(open_translator(translator, with_network=False).factors)
 
 
 def audit(
@@ -95,7 +94,7 @@ def audit(
     UsageError (conditions, oracles, concepts) before the work begins, DataError, CheckpointError.
     """
     report, seed = report or Silent(), draw_seed(seed)
-    factors = open_translator(translator, with_backbone=False).factors
+    factors = open_translator(translator, with_network=False).factors
     conditions = parse_conditions(fail_if, tuple(describe_names(factors)))
     given = given_concepts(concepts, factors)
     choose_device(device)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from ...errors import DataError, IinError, UsageError, nearest
-from ...interpretation.grouping import circumstances, encode_items, find_providers
-from ...interpretation.reading import Reading, to_tilde
+from ...interpretation.encoding import encode_items
+from ...interpretation.grouping import circumstances, find_providers
+from ...interpretation.reading import Reading
 from ...latents.cache import Latents
 from ...metrics.informativeness import Target
 from ...plugin_api import ConceptProvider, Dataset, Groups, Relation
@@ -215,9 +216,7 @@ class _Gathering:
             )
         opened = self.pool.opened
         items = self.pool.items if self.relation == "share" else self.subject.items
-        self.provider.prepare(
-            self.dataset, items, circumstances(opened.open_backbone, self.seed, opened.device, self.report)
-        )
+        self.provider.prepare(self.dataset, items, circumstances(opened.network, self.seed, opened.device, self.report))
         return self.provider.groups(self.dataset, items, self.seed)
 
     def _labels(self, groups: Groups) -> np.ndarray:
@@ -232,7 +231,7 @@ class _Gathering:
         ]
         (z_a, std_a), (z_b, std_b) = sides
         opened = self.pool.opened
-        return Pairs(z_a, z_b, std_a, std_b, to_tilde(opened, z_a), to_tilde(opened, z_b))
+        return Pairs(z_a, z_b, std_a, std_b, opened.transform(z_a), opened.transform(z_b))
 
     def _known(self, groups: Groups, labels: np.ndarray | None) -> Known:
         """Find what is known of the concept: measurements, else labels, else which variant of an image it is."""
@@ -272,13 +271,13 @@ class _Gathering:
         z, _ = self._latents(groups.indices[rows], groups.variants[rows])
         place = {item: number for number, item in enumerate(self.subject.items.tolist())}
         items = np.array([place[item] for item in found.tolist()])
-        return Known(Target(groups.variants[rows]), items, to_tilde(self.pool.opened, z))
+        return Known(Target(groups.variants[rows]), items, self.pool.opened.transform(z))
 
     def _encode(self, items: np.ndarray, variant: int) -> Latents:
         opened = self.pool.opened
         provider = self.provider if variant else None
         return encode_items(
-            opened.open_backbone, self.dataset, items, provider, variant, device=opened.device, report=self.report
+            opened.network, self.dataset, items, provider, variant, device=opened.device, report=self.report
         )
 
     def _latents(self, indices: np.ndarray, variants: np.ndarray) -> tuple[Tensor, Tensor | None]:

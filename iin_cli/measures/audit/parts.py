@@ -12,8 +12,6 @@ from torch import Tensor
 
 from ...errors import DataError
 from ...interpretation.pieces import in_pieces
-from ...interpretation.predictions import log_probabilities
-from ...interpretation.reading import from_tilde
 from ...latents.pairs import step_generator
 from ...metrics.bootstrap import Interval, bootstrap, mean_interval
 from ...metrics.correlation import PairCorrelation
@@ -21,13 +19,11 @@ from ...metrics.gaussianity import MOST_ITEMS, covariance_error, energy_coeffici
 from ...metrics.informativeness import Evidence, completeness, disentanglement, gap, probe
 from ...progress import Task
 from ...translator.factors import RESIDUAL
+from ...translator.feature_noise import FeatureNoise
 from ...translator.likelihood import correlations, nll, pair_nll
 from .material import Concept, Pairs, Subject
 
 __all__ = ["Figure", "Findings", "correlation", "informativeness", "likelihood", "normality", "round_trip"]
-
-# As a fit floors it: relative to a typical component's spread.
-NOISE_FLOOR = 0.1
 
 
 @dataclass(frozen=True)
@@ -185,9 +181,7 @@ def normality(subject: Subject, concepts: Sequence[Concept], findings: Findings,
 def likelihood(subject: Subject, concepts: Sequence[Concept], findings: Findings, task: Task) -> None:
     """Measure the pair likelihood of test pairs, noised as in the fit; the null puts other pairs' members together."""
     opened = subject.pool.opened
-    fraction = opened.metadata.get("training", {}).get("feature_noise", 0.0)
-    std = subject.pool.z.std(0, correction=0)
-    noise = fraction * std.clamp_min(NOISE_FLOOR * std[std > 0].median()) if fraction else torch.zeros_like(std)
+    noise = opened.feature_noise(subject.pool.z)
     nats = {}
     for number, concept in enumerate(concepts):
         if concept.pairs is None:
@@ -214,17 +208,15 @@ def likelihood(subject: Subject, concepts: Sequence[Concept], findings: Findings
         findings.skip(["heldout_nll"], "no concept has test pairs")
 
 
-def _noised(pairs: Pairs, noise: Tensor, alike: float, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
+def _noised(pairs: Pairs, noise: FeatureNoise, alike: float, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Sample the posteriors, and add feature noise, as alike in both members as the residuals of such pairs are."""
-
-    def normal() -> Tensor:
-        return torch.from_numpy(generator.standard_normal(tuple(pairs.z_a.shape), "float32"))
-
     a, b = pairs.z_a, pairs.z_b
     if pairs.std_a is not None and pairs.std_b is not None:
-        a, b = a + pairs.std_a * normal(), b + pairs.std_b * normal()
-    first, own = normal(), normal()
-    return a + noise * first, b + noise * (alike * first + (1 - alike**2) ** 0.5 * own)
+        a, b = (
+            mean + std * torch.from_numpy(generator.standard_normal(tuple(mean.shape), "float32"))
+            for mean, std in ((a, pairs.std_a), (b, pairs.std_b))
+        )
+    return noise.add_to_pairs(a, b, alike, generator)
 
 
 def _translated(subject: Subject, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -242,11 +234,11 @@ def _translated(subject: Subject, z: Tensor) -> tuple[Tensor, Tensor]:
 def round_trip(subject: Subject, concepts: Sequence[Concept], findings: Findings, task: Task) -> None:
     """Go through T and back: the greatest error, and of a classifier whether the top class stays."""
     opened = subject.pool.opened
-    back = from_tilde(opened, subject.z_tilde)
+    back = opened.inverse_transform(subject.z_tilde)
     error = (back - subject.z).abs().amax(1).numpy()
     findings.add("round_trip_error", bootstrap(lambda chosen: float(error[chosen].max()), len(error), findings.seed))
     if opened.backbone.classes is None:
         findings.skip(["no_op_agreement"], f"{opened.backbone.name} draws images and names no class")
         return
-    before, after = (log_probabilities(opened, z).argmax(1) for z in (subject.z, back))
+    before, after = (opened.network.answers(z).argmax(1) for z in (subject.z, back))
     findings.add("no_op_agreement", mean_interval((before == after).numpy(), findings.seed))

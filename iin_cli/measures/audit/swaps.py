@@ -17,9 +17,9 @@ from torch import Tensor
 from ...data.arrays import resize
 from ...editing.swap import swap_factors
 from ...errors import UsageError
-from ...interpretation.opening import OpenBackbone, OpenTranslator, open_backbone
-from ...interpretation.pieces import decode_pixels
-from ...interpretation.predictions import log_probabilities
+from ...interpretation.network import Network
+from ...interpretation.open_translator import OpenTranslator
+from ...interpretation.opening import open_network
 from ...latents.cache import as_images
 from ...metrics.bootstrap import Interval, bootstrap
 from ...metrics.judges import ColorJudge, Judge, LabelJudge
@@ -38,7 +38,7 @@ ORACLE_BATCH = 100
 class Oracle:
     """A classifier that judges images: `column` of the dataset is what it knows, `values[i]` the label of class i."""
 
-    opened: OpenBackbone
+    opened: Network
     column: str
     values: np.ndarray
 
@@ -60,10 +60,10 @@ def open_oracles(paths: Sequence[Path], opened: OpenTranslator, dataset: Dataset
     """
     oracles = []
     for path in paths:
-        found = open_backbone(str(path), opened.device)
+        found = open_network(str(path), opened.device)
         if found.backbone.classes is None:
             raise UsageError(f"--oracle {path} is no classifier: give one that was trained on a concept's labels")
-        if found.sha256 == opened.open_backbone.sha256:
+        if found.sha256 == opened.network.sha256:
             report.warn(f"--oracle {path} is the audited network itself, and no independent judge")
         column = column_of(found.backbone.classes, dataset, opened.factors.names)
         if column is None:
@@ -153,8 +153,8 @@ class _Swapping:
     def _seen(self, z: Tensor) -> np.ndarray:
         """Return what judges look at: images uint8 (B, S, S, 3), or of a classifier the classes predicted (B,)."""
         if self.opened.backbone.classes is not None:
-            return log_probabilities(self.opened, z).argmax(1).numpy()
-        return decode_pixels(self.opened.backbone, z, self.opened.device)
+            return self.opened.network.answers(z).argmax(1).numpy()
+        return self.opened.network.draw(z)
 
 
 def _judges(

@@ -20,9 +20,7 @@ from torch import Tensor
 from ...figures.animation import save_animation
 from ...figures.embeddings import Plane
 from ...figures.moving_dots import Scene, draw_frame
-from ...interpretation.pieces import decode_pixels
-from ...interpretation.predictions import log_probabilities
-from ...interpretation.reading import Reading, from_tilde
+from ...interpretation.reading import Reading
 from ...metrics.embedding import Projection
 from ...progress import Reporter
 
@@ -62,12 +60,12 @@ def animate_product(
     is_classifier = reading.opened.backbone.classes is not None
     count = min(len(reading), DOTS if is_classifier else PICTURES)
     walked, places, captions = _course(reading, plane, factors, projections, count)
-    flat = from_tilde(reading.opened, walked).flatten(0, 1)
+    flat = reading.opened.inverse_transform(walked).flatten(0, 1)
     if is_classifier:
-        predicted = log_probabilities(reading.opened, torch.cat((flat, reading.z)), report).argmax(1).numpy()
+        predicted = reading.opened.network.answers(torch.cat((flat, reading.z)), report).argmax(1).numpy()
         scene = Scene.of_labels(plane, predicted[len(flat) :], predicted[: len(flat)].reshape(len(walked), count))
     else:
-        pixels = decode_pixels(reading.opened.backbone, flat, reading.opened.device, report)
+        pixels = reading.opened.network.draw(flat, report)
         scene = Scene.of_pictures(plane, pixels.reshape(len(walked), count, *pixels.shape[1:]))
     save_animation(path, _drawn(scene, places, captions, report), _milliseconds(len(walked)))
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...figures.embeddings import NAMED_LABELS, Coloring, by_color, by_label, by_number, plain
-from ...interpretation.predictions import log_probabilities
 from ...interpretation.reading import Reading
 from ...plugin_api import check_columns
 from ...progress import Reporter
@@ -47,7 +46,7 @@ def class_coloring(reading: Reading, report: Reporter) -> Coloring:
         report.note(f"{reading.dataset.name} has no class labels: all dots in one colour")
         return plain(len(reading))
     report.note(f"{reading.dataset.name} has no class labels: coloured by the class predicted")
-    return by_label("class predicted", log_probabilities(reading.opened, reading.z).argmax(1).numpy(), classes)
+    return by_label("class predicted", reading.opened.network.answers(reading.z).argmax(1).numpy(), classes)
 
 
 def _by_column(reading: Reading, column: str) -> Coloring | None:

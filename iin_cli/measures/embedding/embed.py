@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ...distributed import draw_seed
-from ...editing.swap import check_factors
 from ...errors import IinError, UsageError, nearest
 from ...interpretation.opening import open_translator
-from ...interpretation.predictions import write_table
-from ...interpretation.reading import open_reading
-from ...io.output import open_output
 from ...io.rundir import write_json
+from ...io.tables import write_table
 from ...metrics.bootstrap import Interval
 from ...metrics.embedding import Method, require_method
 from ...progress import Reporter, Silent
@@ -137,7 +134,7 @@ def _check(kinds: Sequence[str], method: str, walk: Walk, translator: Path, fact
     if not 0 < walk.gamma <= 1:
         raise UsageError(f"gamma must be in (0, 1], got {walk.gamma}")
     if factors:
-        check_factors(open_translator(translator, with_backbone=False), factors)
+        check_factors(open_translator(translator, with_network=False), factors)
     return tuple(kind for kind in get_args(Kind) if not kinds or kind in kinds)
 
 

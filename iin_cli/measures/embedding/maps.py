@@ -16,7 +16,7 @@ from ...editing.walk_paths import walk_noise
 from ...errors import UsageError
 from ...figures.embeddings import Coloring, Plane, plot_planes, plot_walks_on_map
 from ...figures.plots import save_figure
-from ...interpretation.reading import Reading, from_tilde
+from ...interpretation.reading import Reading
 from ...metrics.bootstrap import Interval, mean_interval
 from ...metrics.embedding import Method, Projection, project
 from ...metrics.neighbours import nearest_rows
@@ -121,8 +121,8 @@ class Maps:
         """Walk factor `name` from the first images, z (steps, starts, N)."""
         start = self.reading.z_tilde[:STARTS]
         kicks = walk_noise(range(self.seed, self.seed + len(start)), walk.steps, start.shape[1])
-        walked = edit.ou_walk(start, self.reading.opened.factors, [name], kicks, walk.gamma, walk.sigma)
-        return from_tilde(self.reading.opened, walked)
+        walked = edit.OUWalk(start, self.reading.opened.factors, [name], kicks, walk.gamma, walk.sigma)
+        return self.reading.opened.inverse_transform(walked)
 
     def _stays(self, z: Tensor) -> Interval:
         labels = torch.from_numpy(self.reading.dataset.labels["class"].values[self.reading.items])

@@ -11,11 +11,8 @@ from torch import Tensor
 
 from ...editing.walk_paths import walk_noise
 from ...figures.explanations import Look
-from ...interpretation.inputs import Inputs
-from ...interpretation.opening import OpenTranslator
-from ...interpretation.pieces import decode_pixels, encode_pixels
-from ...interpretation.predictions import log_probabilities
-from ...interpretation.reading import from_tilde, to_tilde
+from ...interpretation.open_translator import OpenTranslator
+from ...interpretation.reading import Inputs
 from ...metrics.bootstrap import FEW_ITEMS, mean_interval
 from ...metrics.neighbours import nearest_rows
 from ...progress import Reporter
@@ -60,7 +57,7 @@ class Explainer:
         self.classes = opened.backbone.classes
         if wishes.mode == "swap":
             self.count = len(sources)
-            self.from_sources = to_tilde(opened, encode_pixels(opened.backbone, sources.pixels, opened.device))
+            self.from_sources = opened.transform(opened.network.encode_pixels(sources.pixels))
         else:
             self.count = count
             self.kicks = walk_noise(range(wishes.seed, wishes.seed + count), wishes.steps, opened.translator.dim)
@@ -69,11 +66,11 @@ class Explainer:
 
     def explain(self, pixels: np.ndarray, name: str) -> tuple[dict[str, Any], list[Look]]:
         """Explain an image uint8 (S, S, 3): JSON values, and the rows of its figure."""
-        z = encode_pixels(self.opened.backbone, pixels[None], self.opened.device)
-        z_tilde = to_tilde(self.opened, z)
+        z = self.opened.network.encode_pixels(pixels[None])
+        z_tilde = self.opened.transform(z)
         itself = self.library.same_as(z)
         edits = {factor: self._edited(z_tilde, factor) for factor in self.wishes.factors}
-        latents = {factor: from_tilde(self.opened, edited) for factor, edited in edits.items()}
+        latents = {factor: self.opened.inverse_transform(edited) for factor, edited in edits.items()}
         near = self._near(z, z_tilde, itself)
         found: dict[str, Any] = {"image": name, "nearest": self.library.describe(*near)[0]}
         looks = [Look("as it is", pixels, self._drawn(z), self.library.looks(near[0][0]))]
@@ -93,7 +90,7 @@ class Explainer:
         if self.wishes.mode == "swap":
             return edit.swap(start, self.from_sources, self.opened.factors, [factor])
         wishes = self.wishes
-        walk = edit.ou_walk(start, self.opened.factors, [factor], self.kicks, wishes.gamma, wishes.walk_sigma)
+        walk = edit.OUWalk(start, self.opened.factors, [factor], self.kicks, wishes.gamma, wishes.walk_sigma)
         return walk[-1]
 
     def _near(self, z: Tensor, z_tilde: Tensor, itself: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +102,7 @@ class Explainer:
         if self.classes is None:
             return {}
         joint = torch.cat((z, *latents.values()))
-        probabilities = log_probabilities(self.opened, joint, self.report).exp().double().numpy()
+        probabilities = self.opened.network.answers(joint, self.report).exp().double().numpy()
         before, after = probabilities[0], np.split(probabilities[1:], len(latents))
         shown = self._shown_classes(before, [part - before for part in after])
         own = {"predicted": self.classes[int(before.argmax())], "probabilities": self._named(before, shown)}
@@ -155,7 +152,7 @@ class Explainer:
 
     def _drawn(self, z: Tensor) -> np.ndarray | None:
         """Decode z (B, N) where the backbone can, uint8 (B, S, S, 3)."""
-        return decode_pixels(self.opened.backbone, z, self.opened.device) if self.classes is None else None
+        return self.opened.network.draw(z) if self.classes is None else None
 
     def _source(self, row: int) -> str:
         return self.sources.names[row] if self.wishes.mode == "swap" else f"walk {row}"

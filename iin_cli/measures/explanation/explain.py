@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from ...distributed import choose_device, draw_seed
-from ...editing.swap import check_factors
 from ...errors import DataError, UsageError, nearest
 from ...figures.explanations import plot_explanation
 from ...figures.plots import save_figure
-from ...interpretation.inputs import Inputs, choose_items, recorded_data, split_items, starts
-from ...interpretation.opening import OpenTranslator, open_data, open_translator
-from ...io.output import open_output
+from ...interpretation.data_choice import choose_items, split_items
+from ...interpretation.open_translator import OpenTranslator
+from ...interpretation.opening import open_translator
+from ...interpretation.reading import Inputs
 from ...io.rundir import write_json
 from ...metrics.bootstrap import Interval
 from ...plugin_api import Dataset
@@ -110,7 +110,7 @@ def explain(
     opened = open_translator(translator, choose_device(device), backbone)
     _ = opened.backbone
     names = tuple(factors) or opened.factors.names
-    check_factors(opened, names)
+    opened.require_factors(names)
     dataset = open_data(data, recorded_data(opened), data_root, report)
     where = {"data": data, "data_root": data_root, "split": split, "n": n, "seed": seed}
     targets = starts(opened, images, **where)

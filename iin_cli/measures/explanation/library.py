@@ -13,9 +13,8 @@ from torch import Tensor
 
 from ...errors import DataError
 from ...figures.explanations import Neighbour
-from ...interpretation.grouping import encode_items, is_encoded
-from ...interpretation.opening import OpenTranslator
-from ...interpretation.reading import to_tilde
+from ...interpretation.encoding import encode_items, is_encoded
+from ...interpretation.open_translator import OpenTranslator
 from ...plugin_api import Dataset
 from ...progress import Reporter
 
@@ -106,7 +105,7 @@ def open_library(
     everything = everything if len(everything) else np.arange(len(dataset.sources))
     if not len(everything):
         raise DataError(f"{dataset.name} has no image to compare with")
-    there = is_encoded(opened.open_backbone, dataset, everything)
+    there = is_encoded(opened.network, dataset, everything)
     bound = MOST_NUMBERS // opened.factors.dim if there else UNCACHED
     kept = np.sort(np.random.default_rng(seed).permutation(len(everything))[: bound if most is None else most])
     if most is None and len(kept) < len(everything):
@@ -116,9 +115,7 @@ def open_library(
             f"drawn by seed {seed}{why}; --search says how many"
         )
     items = everything[kept]
-    found = encode_items(
-        opened.open_backbone, dataset, everything if there else items, device=opened.device, report=report
-    )
+    found = encode_items(opened.network, dataset, everything if there else items, device=opened.device, report=report)
     z = torch.from_numpy(np.array(found.mean[kept] if there else found.mean))
-    rows = z if space == "z" else to_tilde(opened, z, report)
+    rows = z if space == "z" else opened.transform(z, report)
     return Library(opened, dataset, items, z, rows, len(everything))

@@ -12,14 +12,13 @@ from typing import get_args
 from torch import Tensor
 
 from ...distributed import draw_seed
-from ...editing.walk_paths import Center
 from ...errors import IinError, ResourceError, UsageError, reason
 from ...figures.plots import save_figure
 from ...interpretation.opening import open_translator
-from ...interpretation.reading import Reading, open_reading
-from ...io.output import open_output
+from ...interpretation.reading import Reading
 from ...io.rundir import write_json
 from ...progress import Reporter, Silent
+from ...translator.edit import Center
 from .results import FactorResponse, RespondResult, compare_factor
 from .walks import Each, Starts, WalkSettings, basis_of_control, measure_walks, read_starts
 
@@ -220,7 +219,7 @@ def _check_choices(n: int, steps: int, walks: int, gamma: float, center: str, co
 
 def _check_factors(translator: Path, wanted: Sequence[str]) -> tuple[str, ...]:
     """Return the factors to measure, before anything takes time; UsageError for an unknown one."""
-    there = open_translator(translator, with_backbone=False).factors
+    there = open_translator(translator, with_network=False).factors
     for name in wanted:
         there.slice(name)
     return tuple(dict.fromkeys(wanted)) or there.names

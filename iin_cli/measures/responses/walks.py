@@ -16,8 +16,7 @@ from torch import Tensor
 from ...editing.walk_paths import walk_noise
 from ...errors import DataError
 from ...interpretation.pieces import in_pieces
-from ...interpretation.predictions import log_probabilities
-from ...interpretation.reading import Reading, from_tilde
+from ...interpretation.reading import Reading
 from ...metrics.bootstrap import FEW_ITEMS
 from ...metrics.response import class_response, image_response, negative_rate, random_subspace
 from ...progress import Task
@@ -88,9 +87,9 @@ class Measured:
 def read_starts(reading: Reading) -> Starts:
     """Compute the answer at every start. Few images say nothing of a feature unless they say it of all features."""
     opened = reading.opened
-    z = from_tilde(opened, reading.z_tilde)
+    z = opened.inverse_transform(reading.z_tilde)
     if opened.backbone.classes is not None:
-        answer = log_probabilities(opened, z)
+        answer = opened.network.answers(z)
     else:
         answer = torch.cat(list(in_pieces(len(z), z.__getitem__, opened.backbone.decode, opened.device)))
     never = (reading.z >= 0).all(0)
@@ -126,7 +125,7 @@ def measure_walks(
     is_classifier = reading.opened.backbone.classes is not None
     for block, z in _blocks(reading, starts, name, basis, settings):
         if is_classifier:
-            answer = log_probabilities(reading.opened, z.flatten(0, 1)).view(*z.shape[:2], -1)
+            answer = reading.opened.network.answers(z.flatten(0, 1)).view(*z.shape[:2], -1)
             columns = class_response(starts.answer[block], answer)
             samples, change = answer.numpy(), (answer - starts.answer[block, None]).numpy()
         else:
@@ -155,7 +154,7 @@ def _blocks(
     for first in range(0, len(reading), count):
         block = slice(first, min(first + count, len(reading)))
         walked = _walk(reading, block, name, basis, settings)
-        yield block, from_tilde(reading.opened, walked)
+        yield block, reading.opened.inverse_transform(walked)
 
 
 def _walk(reading: Reading, block: slice, name: str, basis: Tensor | None, settings: WalkSettings) -> Tensor:
@@ -166,12 +165,12 @@ def _walk(reading: Reading, block: slice, name: str, basis: Tensor | None, setti
     kicks = walk_noise(seeds, settings.steps, factors.dim, settings.walks)
     how = (settings.gamma, settings.sigma, settings.center_on_input)
     if basis is None:
-        path = edit.ou_walk(start, factors, (name,), kicks, *how)
+        path = edit.OUWalk(start, factors, (name,), kicks, *how)
     else:
         # In coordinates of the subspace its walk is that of a factor; N(0, 1) is stationary there as well.
         inside = start @ basis.T
         everything = Factors.of({RESIDUAL: len(basis)})
-        within = edit.ou_walk(inside, everything, (RESIDUAL,), kicks[..., factors.slice(name)], *how)
+        within = edit.OUWalk(inside, everything, (RESIDUAL,), kicks[..., factors.slice(name)], *how)
         path = start + (within - inside) @ basis
     return path[1:].transpose(0, 1).reshape(-1, settings.points, factors.dim)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.interpretation.opening import open_network
 from iin_cli.registry import find
 
 README = Path(__file__).parents[3] / "README.md"
@@ -27,9 +27,9 @@ def test_the_readme_backbone_works(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     with torch.random.fork_rng(devices=[]):
-        opened = open_backbone("net:test_convnext", weights="none")
+        opened = open_network("net:test_convnext", weights="none")
         again = find("backbones", "net").factory.from_config(opened.backbone.config)
-        plugin = open_backbone("timm:test_convnext", weights="none").backbone
+        plugin = open_network("timm:test_convnext", weights="none").backbone
     backbone = opened.backbone
     images = torch.linspace(-1, 1, 2 * 3 * 160 * 160).view(2, 3, 160, 160)
     z = backbone.encode(images)

@@ -9,8 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from iin_cli.commands.files.decode import decode
 from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation.opening import open_backbone
-from iin_cli.interpretation.pieces import decode_pixels
+from iin_cli.interpretation.opening import open_network
 
 Z = torch.randn(7, 8, generator=torch.Generator().manual_seed(0))
 
@@ -22,7 +21,7 @@ def latents(tmp_path):
 
 
 def test_images_as_folder_grid_and_tensor(files, latents, tmp_path):
-    expected = decode_pixels(open_backbone(str(files.autoencoder)).backbone, Z, torch.device("cpu"))
+    expected = decode_pixels(open_network(str(files.autoencoder)).backbone, Z, torch.device("cpu"))
     result = decode(str(files.autoencoder), latents, tmp_path / "out")
     assert (result.count, result.holds) == (7, "images")
     assert len(list((tmp_path / "out").glob("*.png"))) == 7
@@ -41,7 +40,7 @@ def test_images_as_folder_grid_and_tensor(files, latents, tmp_path):
 
 
 def test_logits_as_tensor_and_tables(files, latents, tmp_path):
-    expected = open_backbone(str(files.classifier)).backbone.decode(Z)
+    expected = open_network(str(files.classifier)).backbone.decode(Z)
     decode(str(files.classifier), latents, tmp_path / "logits.safetensors")
     torch.testing.assert_close(load_file(tmp_path / "logits.safetensors")["logits"], expected)
     decode(str(files.classifier), latents, tmp_path / "p.json")

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from iin_cli.commands.files.encode import encode
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation.opening import open_backbone
+from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint
 from iin_cli.latents.cache import as_images
 
@@ -25,7 +25,7 @@ def test_every_item_of_the_split_with_its_labels(files, tmp_path):
     assert found["indices"].tolist() == digits.splits["test"].tolist()
     assert found["label.digit"].tolist() == digits.labels["digit"].values[digits.splits["test"]].tolist()
     assert set(found) == {"z", "log_variance", "indices", "label.digit", "label.class"} == set(result.tensors)
-    mean, log_variance = open_backbone(str(files.autoencoder)).backbone.posterior(
+    mean, log_variance = open_network(str(files.autoencoder)).backbone.posterior(
         as_images(digits.images(digits.splits["test"][:4], 32))
     )
     torch.testing.assert_close(found["z"][:4], mean, atol=1e-5, rtol=1e-4)

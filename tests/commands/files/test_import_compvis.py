@@ -9,7 +9,7 @@ import torch
 
 from iin_cli.commands.files.import_compvis import import_compvis
 from iin_cli.errors import CheckpointError, UsageError
-from iin_cli.interpretation.opening import open_backbone, open_translator
+from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.io import checkpoint
 
 # The files are built, and computed by hand, where reading them is tested.
@@ -28,7 +28,7 @@ def test_a_translator_opens_with_names(tmp_path, published):
     assert 0 <= result.round_trip_error < 1e-3
     opened = open_translator(result.checkpoint)
     assert [factor.sigma for factor in opened.factors] == [0.975] * 3
-    assert opened.open_backbone is None
+    assert opened.network is None
     metadata = opened.metadata
     assert metadata["training"]["preset"] == "compvis"
     assert metadata["source"]["sha256"] == checkpoint.digest(published)
@@ -82,19 +82,19 @@ def test_backbones_open_and_stand_beside_their_translator(tmp_path):
         None,
     )
     images = torch.zeros(1, 3, 32, 32)
-    backbone = open_backbone(str(imported.checkpoint)).backbone
+    backbone = open_network(str(imported.checkpoint)).backbone
     assert backbone.decode(backbone.encode(images)).shape == images.shape
 
     t = built.write(tmp_path / "t.ckpt", built.published_translator())
     result = import_compvis(t, tmp_path / "t.safetensors", factors={"residual": 6}, backbone=imported.checkpoint)
     opened = open_translator(result.checkpoint)
-    assert opened.open_backbone.sha256 == imported.sha256
+    assert opened.network.sha256 == imported.sha256
     assert opened.image_backbone.name == "autoencoder"
 
 
 def test_a_classifier_opens(tmp_path):
     result = import_compvis(built.write(tmp_path / "c.ckpt", built.published_classifier()), tmp_path / "c.safetensors")
-    assert open_backbone(str(result.checkpoint)).backbone.classes == ("0", "1", "2")
+    assert open_network(str(result.checkpoint)).backbone.classes == ("0", "1", "2")
 
 
 def test_what_is_for_translators_only_is_refused_elsewhere(tmp_path):

@@ -5,7 +5,6 @@ import torch
 from PIL import Image
 
 from iin_cli.figures.embeddings import Plane
-from iin_cli.interpretation.reading import open_reading
 from iin_cli.measures.embedding import animation as module
 from iin_cli.measures.embedding.animation import FRAMES_PER_FACTOR, animate_product, arc
 from iin_cli.metrics.embedding import project

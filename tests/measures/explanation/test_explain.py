@@ -8,10 +8,7 @@ from PIL import Image
 
 from iin_cli.editing.swap import swap_factors
 from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation.inputs import recorded_data
-from iin_cli.interpretation.opening import open_data, open_translator
-from iin_cli.interpretation.pieces import encode_pixels
-from iin_cli.interpretation.predictions import log_probabilities
+from iin_cli.interpretation.opening import open_translator
 from iin_cli.measures.explanation import explain as module
 from iin_cli.measures.explanation.explain import explain
 
@@ -47,9 +44,9 @@ def test_a_classifiers_explanation_is_what_swaps_do(files, digit, tmp_path):
     edits = image["factors"]["digit"]["edits"]
     items = np.array([int(entry["source"].split("[")[1][:-1]) for entry in edits])
     assert set(items) <= set(dataset.splits["test"])
-    source = encode_pixels(opened.backbone, dataset.images(items, 32), opened.device)
-    after = log_probabilities(opened, swap_factors(opened, z.expand(6, -1), source, ["digit"])).exp()
-    before = log_probabilities(opened, z).exp()
+    source = opened.network.encode_pixels(dataset.images(items, 32))
+    after = opened.network.answers(swap_factors(opened, z.expand(6, -1), source, ["digit"])).exp()
+    before = opened.network.answers(z).exp()
     classes = opened.backbone.classes
     delta = image["factors"]["digit"]["delta"]
     for index, name in enumerate(classes):

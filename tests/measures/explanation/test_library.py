@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from iin_cli.interpretation.grouping import encode_items, is_encoded
-from iin_cli.interpretation.inputs import recorded_data
-from iin_cli.interpretation.opening import open_data, open_translator
-from iin_cli.interpretation.reading import to_tilde
+from iin_cli.interpretation.encoding import encode_items, is_encoded
+from iin_cli.interpretation.opening import open_translator
 from iin_cli.measures.explanation import library as module
 from iin_cli.measures.explanation.library import open_library
 from iin_cli.progress import Silent
@@ -37,7 +35,7 @@ def encode_training_images(translator):
     opened = open_translator(translator)
     dataset = open_data(None, recorded_data(opened), None)
     items = dataset.splits["train"]
-    return items, encode_items(opened.open_backbone, dataset, items, device=opened.device, report=Silent())
+    return items, encode_items(opened.network, dataset, items, device=opened.device, report=Silent())
 
 
 def test_what_is_not_cached_is_encoded_up_to_a_bound_and_said_so(files, monkeypatch):
@@ -52,7 +50,7 @@ def test_what_is_not_cached_is_encoded_up_to_a_bound_and_said_so(files, monkeypa
         "cached; --search says how many"
     ]
     # Not even afterwards all of them.
-    assert not is_encoded(found.opened.open_backbone, found.dataset, train)
+    assert not is_encoded(found.opened.network, found.dataset, train)
     assert np.array_equal(library(files.of_classes, most=None).items, found.items)
     assert not np.array_equal(library(files.of_classes, most=None, seed=6).items, found.items)
 
@@ -90,7 +88,7 @@ def test_it_holds_training_images_in_the_space_asked_for(files):
     found = library(files.of_classes)
     assert len(found) == len(set(found.items)) == 80
     assert set(found.items) <= set(found.dataset.splits["train"])
-    assert torch.equal(found.rows, to_tilde(found.opened, found.z))
+    assert torch.equal(found.rows, found.opened.transform(found.z))
     plain = library(files.of_classes, "z")
     assert torch.equal(plain.rows, plain.z)
     assert np.array_equal(plain.items, found.items)

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation.reading import open_reading
 from iin_cli.measures.responses import respond as module
 from iin_cli.measures.responses.respond import measure_responses, respond
 from iin_cli.measures.responses.walks import WalkSettings

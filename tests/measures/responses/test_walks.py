@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError
-from iin_cli.interpretation.reading import open_reading
 from iin_cli.measures.responses import walks as module
 from iin_cli.measures.responses.walks import WalkSettings, basis_of_control, measure_walks, read_starts
 from iin_cli.progress import Silent

@@ -1,0 +1,138 @@
+"""What a network answers with: `Images` or `Classes`; each knows how to compare, measure, tabulate and name itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from torch import Tensor
+
+from ..metrics.response import class_response, image_response
+
+__all__ = ["Answer", "Change", "Classes", "Images", "answer_of"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """How answers along walks differ from those at the starts.
+
+    Attributes:
+        columns: name of a figure -> one row per start (B, K).
+        samples: single points (B, P, C): log-probabilities, or absolute changes of an image.
+        difference: the same points' change from the start.
+    """
+
+    columns: dict[str, np.ndarray]
+    samples: np.ndarray
+    difference: np.ndarray
+
+
+class Answer(ABC):
+    """One of the two things a network G answers with.
+
+    Attributes:
+        kind: how JSON calls it.
+        verb: what the network does, for a sentence.
+        noun: what its answers are called.
+        names: the classes, in the order of the logits; empty where the answers are images.
+    """
+
+    kind: ClassVar[Literal["images", "classes"]]
+    verb: ClassVar[str]
+    noun: ClassVar[str]
+    names: tuple[str, ...] = ()
+
+    @abstractmethod
+    def of(self, outputs: Tensor) -> Tensor:
+        """Turn what G gives (B, …) into answers: images as they are, logits into log-probabilities."""
+
+    @abstractmethod
+    def compare(self, start: Tensor, points: Tensor) -> Change:
+        """Compare the answers at P points (B, P, …) with that at each start (B, …)."""
+
+    @abstractmethod
+    def agreement(self, before: Tensor, after: Tensor) -> np.ndarray | None:
+        """Say which answers (B, …) name the same class, bool (B,); None where answers name none."""
+
+    @abstractmethod
+    def labels(self, answers: Tensor) -> np.ndarray | None:
+        """Return the class number of each answer, int64 (B,); None where answers name no class."""
+
+    @abstractmethod
+    def row(self, answer: Tensor) -> dict[str, Any]:
+        """Return one answer as columns of a table; nothing for an image."""
+
+
+@dataclass(frozen=True)
+class Images(Answer):
+    """The network draws: answers are images (B, 3, S, S) in [-1, 1]."""
+
+    kind: ClassVar[Literal["images", "classes"]] = "images"
+    verb: ClassVar[str] = "draws an image"
+    noun: ClassVar[str] = "drawn images"
+
+    def of(self, outputs: Tensor) -> Tensor:
+        """Return the images as they are, in float32."""
+        return outputs.float()
+
+    def compare(self, start: Tensor, points: Tensor) -> Change:
+        """Compare pixels."""
+        columns, samples = image_response(start, points)
+        return Change(columns, samples, samples)
+
+    def agreement(self, before: Tensor, after: Tensor) -> None:
+        """Return None: images name no class."""
+
+    def labels(self, answers: Tensor) -> None:
+        """Return None: images name no class."""
+
+    def row(self, answer: Tensor) -> dict[str, Any]:
+        """Return no columns."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Classes(Answer):
+    """The network classifies: answers are log-probabilities (B, C) of the classes `names`.
+
+    >>> Classes(("cat", "dog")).row(torch.tensor([0.25, 0.75]).log())["predicted"]
+    'dog'
+    """
+
+    names: tuple[str, ...]
+
+    kind: ClassVar[Literal["images", "classes"]] = "classes"
+    verb: ClassVar[str] = "names a class"
+    noun: ClassVar[str] = "predictions"
+
+    def of(self, outputs: Tensor) -> Tensor:
+        """Return log-probabilities (B, C) of logits (B, C)."""
+        return outputs.float().log_softmax(1)
+
+    def compare(self, start: Tensor, points: Tensor) -> Change:
+        """Compare predicted classes and log-probabilities."""
+        return Change(class_response(start, points), points.numpy(), (points - start[:, None]).numpy())
+
+    def agreement(self, before: Tensor, after: Tensor) -> np.ndarray:
+        """Say where the most probable class is the same."""
+        return (before.argmax(1) == after.argmax(1)).numpy()
+
+    def labels(self, answers: Tensor) -> np.ndarray:
+        """Return the most probable class of each answer."""
+        return answers.argmax(1).numpy()
+
+    def row(self, answer: Tensor) -> dict[str, Any]:
+        """Return the predicted class and all log-probabilities by name."""
+        return {"predicted": self.names[int(answer.argmax())], "log_probability": self.by_name(answer)}
+
+    def by_name(self, values: Tensor) -> dict[str, float]:
+        """Name the values (C,) of one row."""
+        return dict(zip(self.names, values.tolist(), strict=True))
+
+
+def answer_of(classes: Sequence[str] | None) -> Answer:
+    """Return the answer of a backbone with these `classes`; None means that it draws images."""
+    return Images() if classes is None else Classes(tuple(classes))

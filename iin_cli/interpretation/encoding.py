@@ -1,0 +1,70 @@
+"""Encode items of a dataset once: the latents of equal images by an equal network are found again in the cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..latents import cache
+from ..latents.cache import Latents
+from ..plugin_api import ConceptProvider, Dataset
+from ..progress import Reporter
+from .network import Network
+
+__all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded"]
+
+# Of images encoded at once: 500 of 64².
+PIXELS_AT_ONCE = 2**21
+
+
+def is_encoded(network: Network, dataset: Dataset, indices: np.ndarray) -> bool:
+    """Say whether `encode_items` of exactly these items, as they are, was done before and is kept."""
+    return cache.is_cached(_identity(network, dataset, indices, None, 0))
+
+
+def encode_items(
+    network: Network,
+    dataset: Dataset,
+    indices: np.ndarray,
+    provider: ConceptProvider | None = None,
+    variant: int = 0,
+    *,
+    report: Reporter,
+) -> Latents:
+    """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once."""
+    size, interpolation = network.backbone.image_size, network.backbone.interpolation
+
+    def read(positions: np.ndarray) -> np.ndarray:
+        if provider is None:
+            return dataset.images(indices[positions], size, interpolation)
+        return provider.draw(dataset, indices[positions], size, interpolation, variant)
+
+    name = dataset.name if variant == 0 or provider is None else f"{dataset.name}, {provider.concept}"
+    return cache.cached(
+        _identity(network, dataset, indices, provider, variant),
+        len(indices),
+        read,
+        network.backbone.posterior,
+        batch=max(16, min(500, PIXELS_AT_ONCE // size**2)),
+        device=network.device,
+        report=report,
+        description=f"encoding {Path(name).name}",
+        called=lambda position: dataset.path(int(indices[position])),
+    )
+
+
+def _identity(
+    network: Network, dataset: Dataset, indices: np.ndarray, provider: ConceptProvider | None, variant: int
+) -> dict[str, Any]:
+    """Return everything that decides the latents of items."""
+    return {
+        "backbone": network.sha256,
+        "layer": network.layer,
+        "data": dataset.fingerprint,
+        "items": cache.index_digest(indices),
+        "rendering": f"{provider.fingerprint}/{variant}" if provider is not None and variant else "identity",
+        "size": network.backbone.image_size,
+        "interpolation": network.backbone.interpolation,
+    }

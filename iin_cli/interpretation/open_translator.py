@@ -1,0 +1,97 @@
+"""`OpenTranslator`: a translator ready to use, with its factors, its provenance and its network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from ..progress import Reporter, Silent
+from ..translator.factors import Factors
+from ..translator.feature_noise import FeatureNoise
+from ..translator.flow import Translator
+from .network import Network
+from .pieces import in_pieces
+
+__all__ = ["OpenTranslator"]
+
+
+@dataclass(frozen=True)
+class OpenTranslator:
+    """A translator T on its device, opened once and handed on.
+
+    Attributes:
+        path: its checkpoint.
+        factors: names and sizes, in the order of z̃.
+        metadata: what its checkpoint says of itself.
+        network: the very network it was fitted to; None where it was fitted to latents alone, or is opened without.
+        noise: the feature noise it was fitted with; None where its checkpoint keeps none.
+    """
+
+    path: Path
+    translator: Translator
+    factors: Factors
+    metadata: dict[str, Any]
+    network: Network | None
+    device: torch.device
+    noise: FeatureNoise | None = None
+
+    def require_network(self) -> Network:
+        """Return the network; UsageError when the translator was fitted to latents alone."""
+        if self.network is None:
+            raise UsageError(
+                f"{self.path} was fitted to latents without a backbone: use `iin translate`, or give one by --backbone"
+            )
+        return self.network
+
+    @property
+    def recorded_data(self) -> dict[str, Any]:
+        """The data it was fitted to, of one fitted to latents alone its network's; empty if unknown."""
+        if self.metadata.get("backbone") is None:
+            return (self.network.data if self.network is not None else None) or {}
+        return self.metadata.get("data") or {}
+
+    def require_factors(self, names: tuple[str, ...] | list[str]) -> None:
+        """Raise UsageError unless at least one factor is named, and each is the translator's."""
+        if not names:
+            raise UsageError(f"which factor? name it with --factor: {', '.join(self.factors.names)}")
+        for name in names:
+            self.factors.slice(name)
+
+    def transform(self, z: Tensor, report: Reporter | None = None) -> Tensor:
+        """T of any number of latents, in pieces, on the CPU: z (…, N) -> z̃ (…, N)."""
+        return self._mapped(z, lambda rows: self.translator(rows)[0], report)
+
+    def transform_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`."""
+
+        def both(rows: Tensor) -> Tensor:
+            z_tilde, log_det = self.translator(rows)
+            return torch.cat((z_tilde, log_det[:, None]), dim=1)
+
+        found = torch.cat(list(in_pieces(len(z), z.__getitem__, both, self.device)))
+        return found[:, :-1], found[:, -1]
+
+    def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
+        """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
+        return self._mapped(z_tilde, self.translator.inverse, report)
+
+    def feature_noise(self, z: Tensor) -> FeatureNoise:
+        """Return the noise it was fitted with, of a checkpoint of 0.1 that of its fraction of the latents z (M, N)."""
+        if self.noise is not None:
+            return self.noise
+        fraction = (self.metadata.get("training") or {}).get("feature_noise", 0.0)
+        return FeatureNoise.of(z, fraction) if fraction else FeatureNoise.none(self.factors.dim)
+
+    def _mapped(self, rows: Tensor, function: Callable[[Tensor], Tensor], report: Reporter | None) -> Tensor:
+        flat, pieces = rows.reshape(-1, rows.shape[-1]), []
+        with (report or Silent()).task("translating", len(flat), "images") as task:
+            for piece in in_pieces(len(flat), flat.__getitem__, function, self.device):
+                pieces.append(piece)
+                task.advance(len(piece))
+        return torch.cat(pieces).view_as(rows)

@@ -1,0 +1,56 @@
+"""What every verb returns: a frozen dataclass with JSON values, tables, and a look in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Result", "Table"]
+
+# A title, and rows that map column to value.
+Table = tuple[str, Sequence[Mapping[str, Any]]]
+
+
+class Result:
+    """Base of the frozen dataclasses that verbs return."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        # A mixin of dataclasses: the type checker cannot know that self is one.
+        return asdict(self)  # pyright: ignore[reportArgumentType]
+
+    def tables(self) -> list[Table]:
+        """Return what a person reads as titled tables."""
+        return []
+
+    def plot(self) -> Figure:
+        """Draw the result as a matplotlib figure; UsageError for a result without a picture."""
+        from .errors import UsageError
+
+        raise UsageError(f"{type(self).__name__} has no picture: read its tables()")
+
+    def _repr_html_(self) -> str:
+        """Show the tables, then all single values, in a notebook."""
+        single = {key: value for key, value in self.as_dict().items() if isinstance(value, (str, int, float))}
+        shown = [*self.tables(), *([(type(self).__name__, [single])] if single else [])]
+        return "".join(_html(title, rows) for title, rows in shown if rows)
+
+
+def _html(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    columns = list(rows[0])
+    head = "".join(f"<th>{escape(column.replace('_', ' '))}</th>" for column in columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{escape(_text(row.get(column)))}</td>" for column in columns) + "</tr>" for row in rows
+    )
+    return f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

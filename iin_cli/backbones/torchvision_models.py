@@ -22,7 +22,7 @@ from ..distributed import seeded
 from ..errors import DataError, UsageError
 from ..plugin_api import Backbone, DataFacts, no_argument
 from .classifier import ClassifierRecipe
-from .cutting import Cut, cut_at, cut_before_head, cuttable_layers
+from ..cutting.cut import Cut, cut_at, cut_before_head, cuttable_layers
 from .pretrained_weights import load_weights
 from .recipes import inferred_steps
 from .torchvision_networks import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..errors import CheckpointError, IinError, UsageError
 from ..io import checkpoint
+from ..io.weights import module_digest
 from ..registry import find, names
 from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
@@ -21,7 +20,7 @@ from ..translator.flow import Translator
 from .network import Network
 from .open_translator import OpenTranslator
 
-__all__ = ["module_digest", "open_network", "open_translator", "versions"]
+__all__ = ["open_network", "open_translator", "versions"]
 
 FEATURE_NOISE = "feature_noise.std"
 
@@ -78,15 +77,6 @@ def open_translator(
         device=torch.device(device),
         noise=None if std is None else FeatureNoise(std),
     )
-
-
-def module_digest(module: nn.Module) -> str:
-    """Return the sha256 of a module's weights, names and values."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
 
 
 def versions() -> dict[str, str]:

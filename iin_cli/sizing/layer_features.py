@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DataError, UsageError
-from ..feature_maps import averaged_axes
+from ..cutting.feature_maps import averaged_axes
 from ..io.atomic import as_write_error
 from ..io.paths import cache_dir
 from ..latents.cache import as_images

@@ -8,7 +8,8 @@ G∘E then only approximates f, unless all that follows is an average too.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..errors import UsageError, nearest
-from ..feature_maps import averaged_axes
+from .feature_maps import averaged_axes
 
-__all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers"]
+__all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers", "evaluating"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,20 @@ def cuttable_layers(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
     return tuple(name for name in traced.cuttable() if traced.layers[name] in forms)
 
 
+@contextmanager
+def evaluating(network: nn.Module | None) -> Iterator[None]:
+    """Put a network into evaluation mode, and each of its modules back into the mode that it was found in."""
+    modules = [] if network is None else list(network.modules())
+    modes = [module.training for module in modules]
+    if network is not None:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+
+
 class _Tracer(fx.Tracer):
     """Traces a network and notes what each of its modules, at any depth, gives last."""
 
@@ -134,13 +149,10 @@ class _Traced:
     """The graph of a network in evaluation mode; `layers` maps a module's name to its value, None for no tensor."""
 
     def __init__(self, network: nn.Module) -> None:
-        was_training, tracer = network.training, _Tracer()
+        tracer = _Tracer()
         # Dropout and its like ask at tracing whether they are to do anything.
-        network.eval()
-        try:
+        with evaluating(network):
             self.graph = tracer.trace(network)
-        finally:
-            network.train(was_training)
         self.network = network
         self.layers = {
             name: output.node if isinstance(output, fx.Proxy) else None for name, output in tracer.outputs.items()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iin_cli.feature_maps import FLAT_LIMIT, averaged_axes
+from iin_cli.cutting.feature_maps import FLAT_LIMIT, averaged_axes
 
 
 @pytest.mark.parametrize(

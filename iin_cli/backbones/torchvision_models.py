@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResizedCrop
 from torchvision.transforms.v2.functional import center_crop
 
+from ..cutting.cut import Cut, cut_at, cut_before_head, cuttable_layers
 from ..distributed import seeded
 from ..errors import DataError, UsageError
 from ..plugin_api import Backbone, DataFacts, no_argument
 from .classifier import ClassifierRecipe
-from ..cutting.cut import Cut, cut_at, cut_before_head, cuttable_layers
 from .pretrained_weights import load_weights
 from .recipes import inferred_steps
 from .torchvision_networks import (

@@ -101,6 +101,7 @@ class Images(Answer):
 class Classes(Answer):
     """The network classifies: answers are log-probabilities (B, C) of the classes `names`.
 
+    >>> import torch
     >>> Classes(("cat", "dog")).row(torch.tensor([0.25, 0.75]).log())["predicted"]
     'dog'
     """

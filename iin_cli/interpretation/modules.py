@@ -125,19 +125,19 @@ class FunctionBackbone(nn.Module, Backbone):
         if len(inputs) > 1:
             alone = self._run(0, inputs[:1].to(self.device, self.dtype))
             far = (alone[0] - found[0]).abs().max()
-            if not far <= MIXED * found.abs().max().clamp_min(1e-6):
+            if far.isfinite() and not far <= MIXED * found.abs().max().clamp_min(1e-6):
                 raise DataError(
                     f"{self.name}: the features of an image depend on the images beside it (off by {far:.2g}): "
                     "normalise by running statistics, or cut at another layer"
                 )
         self._dim = found.shape[1]
+        if inputs.ndim == 4:
+            self.image_size = inputs.shape[-1]
         if self.is_headless:
             return
         outputs = self._run(1, found[:1])
         if not isinstance(outputs, Tensor) or outputs.ndim not in (2, 4):
-            raise DataError(
-                f"{self.name}: G must give logits (B, C) or images (B, 3, S, S), and gives {_shape(outputs)}"
-            )
+            raise DataError(f"{self.name}: G gives {_shape(outputs)}, not logits (B, C) or images (B, 3, S, S)")
         self._learn_answer(outputs)
 
     def _learn_answer(self, outputs: Tensor) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError
 
-__all__ = ["Batch", "batches_of", "count_of"]
+__all__ = ["Batch", "batches_of", "count_of", "pictures_at"]
 
 
 @dataclass(frozen=True)
@@ -26,26 +26,46 @@ class Batch:
     def __len__(self) -> int:
         return len(self.pictures) if self.inputs is None else len(self.inputs)
 
-    def seen(self) -> list[np.ndarray]:
-        """Return pictures uint8 (H, W, 3) to look at; inputs are stretched from their least to their greatest value."""
-        if self.inputs is None:
-            return self.pictures
-        values = self.inputs.detach().float().cpu()
-        if values.ndim == 3:
-            values = values[:, None]
-        if values.ndim != 4 or values.shape[1] not in (1, 3):
-            raise DataError(f"inputs of shape {tuple(self.inputs.shape)} are no pictures: nothing can be drawn of them")
-        low, high = values.amin(), values.amax()
-        levels = ((values - low) / (high - low).clamp_min(1e-12) * 255).round().to(torch.uint8)
-        return list(levels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy())
+
+def pictures_at(
+    images: Any, indices: np.ndarray, levels: tuple[float, float] | None = None
+) -> tuple[list[np.ndarray], tuple[float, float] | None]:
+    """Read images `indices` (B,) as pictures uint8 (H, W, 3), and return the range that floats were stretched over.
+
+    Args:
+        levels: values of black and of white, for floats; None takes the range of up to 256 of all images.
+
+    Raises DataError for inputs that are no pictures.
+    """
+    if levels is None and _at(images, np.arange(1)).inputs is not None:
+        some = _at(images, np.linspace(0, count_of(images) - 1, 256).round().astype(int))
+        values = some.inputs if some.inputs is not None else torch.zeros(1)
+        levels = (float(values.min()), float(values.max()))
+    batch = _at(images, indices)
+    if batch.inputs is None or levels is None:
+        return batch.pictures, levels
+    values = batch.inputs.detach().float().cpu()
+    if values.ndim == 3:
+        values = values[:, None]
+    if values.ndim != 4 or values.shape[1] not in (1, 3):
+        raise DataError(f"inputs of shape {tuple(batch.inputs.shape)} are no pictures: nothing can be drawn of them")
+    low, high = levels
+    scaled = ((values - low) / max(high - low, 1e-12) * 255).clamp(0, 255).round().to(torch.uint8)
+    return list(scaled.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()), levels
+
+
+def _at(images: Any, indices: np.ndarray) -> Batch:
+    if isinstance(images, Tensor):
+        return _of_array(images[torch.from_numpy(indices)], 0)
+    if isinstance(images, np.ndarray):
+        return _of_array(images[indices], 0)
+    return _of_items([_first(images[int(place)]) for place in indices], 0)
 
 
 def count_of(images: Any) -> int:
     """Return how many images there are. DataError for what has no length, or is empty."""
     if not isinstance(images, Sized) or not len(images):
-        raise DataError(
-            f"images are an array, a tensor, a list or a torch dataset of at least one; got {_named(images)}"
-        )
+        raise DataError(f"images are a list, an array, a tensor or a torch dataset, not empty: got {_named(images)}")
     return len(images)
 
 

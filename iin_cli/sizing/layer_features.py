@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..errors import DataError, UsageError
 from ..cutting.feature_maps import averaged_axes
+from ..errors import DataError, UsageError
 from ..io.atomic import as_write_error
 from ..io.paths import cache_dir
 from ..latents.cache import as_images

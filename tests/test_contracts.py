@@ -23,12 +23,23 @@ RANKS = {
     "progress": 0,
     **dict.fromkeys(("plugin_api", "failure_alarm", "feature_maps"), 1),
     **dict.fromkeys(("plan", "registry", "io", "distributed"), 2),
-    **dict.fromkeys(("translator", "backbones", "concepts", "data", "metrics", "figures"), 3),
+    **dict.fromkeys(("translator", "backbones", "concepts", "data", "metrics", "figures", "report"), 3),
     "workflows": 4,
     "cli": 5,
     "__main__": 6,
 }
-HEAVY = ("torch", "torchvision", "numpy", "matplotlib", "sklearn", "safetensors", "PIL", "scipy", "pytorch_fid")
+HEAVY = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "matplotlib",
+    "sklearn",
+    "safetensors",
+    "PIL",
+    "scipy",
+    "pytorch_fid",
+    "jinja2",
+)
 
 
 def dotted(path):

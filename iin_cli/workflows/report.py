@@ -12,11 +12,11 @@ from typing import Any
 
 from ..distributed import choose_device, draw_seed
 from ..errors import UsageError
-from ..figures.page import Block, Failure, Section, Text, page
 from ..io.atomic import write_text
 from ..io.rundir import new_file
 from ..progress import Reporter, Silent, Task
 from ..registry import names
+from ..report.page import Block, Failure, Section, Text, page
 from .attempts import attempt
 from .inputs import recorded_data, split_items
 from .opening import open_data, open_translator

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..figures.page import Bar, Block, Commands, Facts, Failure, Heading, Picture, Pictures, Table, Text, picture_of
 from ..figures.plots import save_figure
 from ..metrics.bootstrap import FEW_ITEMS, Interval
+from ..report.page import Bar, Block, Commands, Facts, Failure, Heading, Picture, Pictures, Table, Text, picture_of
 from ..translator.dims import allocate, allocate_calibrated
 from ..translator.factors import RESIDUAL
 from .attempts import attempt

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.figures.page import Text
 from iin_cli.io import checkpoint
+from iin_cli.report.page import Text
 from iin_cli.workflows import report as module
 from iin_cli.workflows.report import report
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from iin_cli.errors import DataError
-from iin_cli.figures.page import Failure, Heading, Picture
 from iin_cli.metrics.bootstrap import Interval
+from iin_cli.report.page import Failure, Heading, Picture
 from iin_cli.translator.dims import allocate
 from iin_cli.translator.factors import Factors
 from iin_cli.workflows import report_sections as sections

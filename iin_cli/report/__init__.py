@@ -1,0 +1,1 @@
+"""Everything known of a translator on one page."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap as scipy_bootstrap
 
 from iin_cli.errors import DataError
 from iin_cli.metrics.bootstrap import Interval, bootstrap, mean_interval
@@ -21,6 +22,20 @@ def test_it_holds_the_truth_as_often_as_it_says():
     generator = np.random.default_rng(1)
     found = [mean_interval(generator.standard_normal(60), resamples=300) for _ in range(200)]
     assert 0.90 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.98
+
+
+@pytest.mark.parametrize("items", [2, 30, 500])
+def test_it_is_scipys_percentile_interval(items):
+    values = np.random.default_rng(items).standard_normal((items, 2))
+
+    def correlation(chosen):
+        return np.corrcoef(values[chosen].T)[0, 1] if items > 2 else values[chosen].mean()
+
+    found = bootstrap(correlation, items, seed=5, resamples=300)
+    theirs = scipy_bootstrap(
+        (np.arange(items),), correlation, vectorized=False, n_resamples=300, method="percentile", rng=5
+    ).confidence_interval
+    assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
 def test_what_belongs_together_is_drawn_together():

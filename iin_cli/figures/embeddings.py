@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_rgb
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = [
     "NAMED_LABELS",
@@ -66,6 +66,8 @@ class Plane:
 
 def plain(count: int) -> Coloring:
     """Colour `count` dots alike, where there is no label."""
+    from matplotlib.colors import to_rgb
+
     return Coloring("no label", np.tile(to_rgb("C0"), (count, 1)))
 
 
@@ -76,6 +78,9 @@ def by_color(title: str, colors: np.ndarray) -> Coloring:
 
 def by_number(title: str, values: np.ndarray) -> Coloring:
     """Colour dots by measurements (M,)."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
     low, high = float(np.min(values)), float(np.max(values))
     return Coloring(title, colormaps[SCALE](Normalize(low, high)(values))[:, :3], span=(low, high))
 
@@ -86,6 +91,8 @@ def by_label(title: str, values: np.ndarray, names: Sequence[str] | None = None)
     Args:
         names: names[v] is what label v is called; the number itself when None.
     """
+    from matplotlib import colormaps
+
     found, counts = np.unique(values, return_counts=True)
     shown = np.sort(found[np.argsort(-counts, kind="stable")[:NAMED_LABELS]])
     # By number, so that a class keeps its colour from one figure to the next.
@@ -145,8 +152,7 @@ def frame_plane(panel: Axes, plane: Plane, margin: float = 0.05) -> None:
 
 
 def _page(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
-    figure = Figure(figsize=(PANEL_INCHES * columns + 0.4, (PANEL_INCHES - 0.2) * rows + 0.9), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(PANEL_INCHES * columns + 0.4, (PANEL_INCHES - 0.2) * rows + 0.9)
     figure.suptitle(title)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -159,6 +165,10 @@ def _dots(panel: Axes, plane: Plane, coloring: Coloring, framed: Plane | None = 
 
 def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, under: Axes | None = None) -> None:
     """Put the legend, or the colour scale, below `panels`: below the panel `under`, else below the whole figure."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.lines import Line2D
+
     if coloring.span is not None:
         scale = ScalarMappable(Normalize(*coloring.span), SCALE)
         figure.colorbar(scale, ax=list(panels), location="bottom", shrink=0.7, label=coloring.title)

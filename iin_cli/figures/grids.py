@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..io.atomic import write_atomically
+from .canvas import letters
 
 __all__ = ["header_grid", "image_grid", "save_png"]
 
@@ -38,7 +39,7 @@ def image_grid(
     rows, columns = cells.shape[:2]
     zoom = -(-smallest // cells.shape[2])
     side = cells.shape[2] * zoom
-    font = _font(max(11, side // 7))
+    font = letters(max(11, side // 7))
     left = max((_text_width(font, text) + 2 * MARGIN for text in row_labels), default=GAP)
     top = _line_height(font) + 2 * MARGIN if any(column_labels) else GAP
     xs, width = _offsets(columns, side, left, column_gaps)
@@ -95,13 +96,6 @@ def _offsets(count: int, side: int, start: int, wide_after: Sequence[int]) -> tu
         places.append(at)
         at += side + (6 * GAP if index in wide_after else GAP)
     return places, places[-1] + side + GAP
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    import matplotlib
-
-    # Pillow's own scalable font is newer than the oldest Pillow supported; matplotlib brings one always.
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
 def _text_width(font: ImageFont.FreeTypeFont, text: str) -> int:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Matrix", "plot_matrices"]
 
@@ -34,9 +38,7 @@ def plot_matrices(matrices: Sequence[Matrix], title: str | None = None) -> Figur
     """Draw matrices of figures in [0, 1] side by side, white for 0 and dark blue for 1; others take the nearest."""
     widths = [len(matrix.columns) for matrix in matrices]
     tallest = max(len(matrix.rows) for matrix in matrices)
-    size = (CELL_INCHES * sum(widths) + 1.9 * len(matrices), 0.75 * tallest + 1.9)
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(CELL_INCHES * sum(widths) + 1.9 * len(matrices), 0.75 * tallest + 1.9)
     axes = figure.subplots(1, len(matrices), squeeze=False, width_ratios=widths)[0]
     for panel, matrix in zip(axes, matrices, strict=True):
         _panel(panel, matrix)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 from ..io.atomic import write_atomically
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["plot_walks", "save_figure"]
 
@@ -32,8 +34,7 @@ def plot_walks(
     """
     columns = min(columns, len(walks))
     rows = -(-len(walks) // columns)
-    figure = Figure(figsize=(5.2 * columns + 1.4, 2.9 * rows + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.2 * columns + 1.4, 2.9 * rows + 0.4)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
     named = _most_probable([values for _, values in walks])
     for panel, (name, values) in zip(axes, walks, strict=False):
@@ -62,6 +63,8 @@ def _panel(panel: Axes, name: str, values: np.ndarray, named: list[int], classes
     steps = np.arange(len(values))
     rest = np.delete(values, named, axis=1)
     if rest.size:
+        from matplotlib.collections import LineCollection
+
         # As one artist: of a thousand classes each a line of its own would take most of the command's time.
         paths = np.stack(np.broadcast_arrays(steps, rest.T), axis=2)
         panel.add_collection(LineCollection(paths, colors="0.85", linewidths=0.8), autolim=True)

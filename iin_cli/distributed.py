@@ -1,4 +1,4 @@
-"""Rank, shard, device and random numbers: the same alone and under torchrun; and how several processes end as one.
+"""Rank, device and random numbers: the same alone and under torchrun; and how several processes end as one.
 
 Randomness belongs to the sample, work to the rank: the noise of a sample depends on its seed only, and is drawn on the
 CPU so that neither batch, rank nor device changes it.
@@ -44,7 +44,6 @@ __all__ = [
     "rank",
     "report_failure",
     "seeded",
-    "shard",
     "small_group",
     "wait_for_all",
     "world_size",
@@ -71,11 +70,6 @@ def local_rank() -> int:
 def is_main_rank() -> bool:
     """Say whether this process is the one that prints."""
     return rank() == 0
-
-
-def shard(seeds: Sequence[int]) -> list[int]:
-    """Return this rank's part of `seeds`."""
-    return list(seeds[rank() :: world_size()])
 
 
 def gather(value: Any) -> list[Any]:

@@ -34,7 +34,7 @@ class Matrix:
     column_label: str = ""
 
 
-def plot_matrices(matrices: Sequence[Matrix], title: str | None = None) -> Figure:
+def plot_matrices(matrices: Sequence[Matrix]) -> Figure:
     """Draw matrices of figures in [0, 1] side by side, white for 0 and dark blue for 1; others take the nearest."""
     widths = [len(matrix.columns) for matrix in matrices]
     tallest = max(len(matrix.rows) for matrix in matrices)
@@ -42,8 +42,6 @@ def plot_matrices(matrices: Sequence[Matrix], title: str | None = None) -> Figur
     axes = figure.subplots(1, len(matrices), squeeze=False, width_ratios=widths)[0]
     for panel, matrix in zip(axes, matrices, strict=True):
         _panel(panel, matrix)
-    if title:
-        figure.suptitle(title)
     return figure
 
 

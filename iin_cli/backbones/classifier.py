@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..distributed import seeded
 from ..errors import DataError
 from ..plugin_api import Backbone, DataFacts, Recipe, Share, no_argument
-from .autoencoder import Encoder, check_image_size, paper_latent_dim
+from .encoder_decoder import Encoder, check_image_size, paper_latent_dim
 from .recipes import cosine_rate, inferred_steps, share_first_statistics, training_precision
 
 __all__ = ["Classifier", "ClassifierRecipe"]

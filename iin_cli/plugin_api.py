@@ -20,7 +20,7 @@ N is the latent size.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -341,6 +341,13 @@ class Backbone(ABC):
         Raises UsageError for a layer that does not exist, or at which the network cannot be cut.
         """
         raise UsageError(f"--layer {layer}: {self.name} has one latent only; leave --layer out")
+
+    def encode_layers(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Return z (B, N of that layer) of images (B, 3, S, S) for each of `layers`, as `at_layer` cuts there.
+
+        As it stands here every layer costs a pass; override it where one pass gives them all. Errors as `at_layer`.
+        """
+        return {layer: self.at_layer(layer).encode(images) for layer in layers}
 
     @classmethod
     def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> Backbone:

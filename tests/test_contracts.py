@@ -21,7 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RANKS = {
     "errors": 0,
     "progress": 0,
-    **dict.fromkeys(("plugin_api", "failure_alarm", "feature_maps"), 1),
+    **dict.fromkeys(("plugin_api", "failure_alarm"), 1),
     **dict.fromkeys(("plan", "registry", "io", "distributed"), 2),
     **dict.fromkeys(("translator", "backbones", "concepts", "data", "metrics", "figures"), 3),
     "workflows": 4,

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backbone",
+    "BatchPart",
     "Circumstances",
     "ConceptProvider",
     "DataFacts",
@@ -44,7 +45,6 @@ __all__ = [
     "Labels",
     "Recipe",
     "Relation",
-    "Share",
     "check_columns",
     "is_path",
     "no_argument",
@@ -202,8 +202,8 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one of several processes does of a training they share: some rows of every batch, always the same places.
+class BatchPart:
+    """What one of several processes does of a common training: some rows of every batch, always the same places.
 
     Attributes:
         part: the rows of the whole batch that this process is given; never none.
@@ -262,11 +262,11 @@ class Recipe(ABC):
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
         """Measure on held-out images (B, 3, S, S). Key `score`: lower is better, decides which step is kept."""
 
-    def distribute(self, share: Share) -> None:
+    def distribute(self, part: BatchPart) -> None:
         """Train together with other processes from now on; called once, before the first step and before any resume.
 
-        From then on `step` is given rows `share.part` of every batch, has to leave the same weights in all processes,
-        those that one process with the whole batch would have (noise is drawn for `share.total` rows, and its own taken
+        From then on `step` is given rows `part.part` of every batch, has to leave the same weights in all processes,
+        those that one process with the whole batch would have (noise is drawn for `part.total` rows, and its own taken
         from it), and returns means over its own rows. `validate` is called in one process only, and `state_dict` must
         be the same in all. UsageError, as it stands here, of a recipe that trains in one process only.
         """

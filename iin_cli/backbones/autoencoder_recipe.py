@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from ..plugin_api import Recipe, Share
+from ..plugin_api import BatchPart, Recipe
 from .discriminator import PatchDiscriminator, discriminator_loss, feature_similarity
 from .encoder_decoder import VariationalNetwork
-from .recipes import cosine_rate, share_first_statistics, training_precision
+from .recipes import cosine_rate, pool_first_statistics, training_precision
 
 __all__ = ["AutoencoderRecipe", "nelbo"]
 
@@ -111,19 +111,19 @@ class AutoencoderRecipe(Recipe):
         self.discriminator_optimizer = torch.optim.Adam(
             self.discriminator.parameters(), lr=self.discriminator_rate, betas=(0.5, 0.9)
         )
-        self.share: Share | None = None
+        self.batch_part: BatchPart | None = None
         self.reconstruct: nn.Module = _Reconstruction(backbone)
         self.judge: nn.Module = _Judgement(self.discriminator)
 
-    def distribute(self, share: Share) -> None:
-        """Share every batch with other processes: the gradients, the actnorms' start and the noise are one process's.
+    def distribute(self, part: BatchPart) -> None:
+        """Train on a part of every batch: the gradients, the actnorms' start and the noise are those of one process.
 
         So is what is a ratio over the batch: the gradient norms that weight the adversarial terms, and the features'.
         """
         self._move(next(self.backbone.parameters()).device)
-        self.share = share
-        share_first_statistics(self.backbone, share)
-        self.reconstruct, self.judge = share.replicate(self.reconstruct), share.replicate(self.judge)
+        self.batch_part = part
+        pool_first_statistics(self.backbone, part)
+        self.reconstruct, self.judge = part.replicate(self.reconstruct), part.replicate(self.judge)
 
     def step(self, images: Tensor, labels: Tensor | None, fraction: float) -> dict[str, float]:
         """Take one step on images (B, 3, S, S); returns rec and kl (nats), log_variance and then the GAN's terms."""
@@ -161,17 +161,19 @@ class AutoencoderRecipe(Recipe):
         return shown
 
     def _noise(self, rows: int) -> Tensor:
-        if self.share is None:
+        if self.batch_part is None:
             return torch.randn((rows, self.backbone.latent_dim), generator=self.generator)
-        return torch.randn((self.share.total, self.backbone.latent_dim), generator=self.generator)[self.share.part]
+        return torch.randn((self.batch_part.total, self.backbone.latent_dim), generator=self.generator)[
+            self.batch_part.part
+        ]
 
     def _weighted(self, value: Tensor) -> Tensor:
         """Weight a gradient, or a loss, of the mean over own rows by their part of the batch."""
-        return value if self.share is None else value * self.share.weight
+        return value if self.batch_part is None else value * self.batch_part.weight
 
     def _whole(self, value: Tensor) -> Tensor:
         """Turn the mean over own rows into that over the batch."""
-        return value if self.share is None else self.share.mean(value)
+        return value if self.batch_part is None else self.batch_part.mean(value)
 
     def _schedule(self, fraction: float) -> None:
         rate = cosine_rate(fraction, self.peak_rate)

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from ..distributed import bfloat16_is_fast
-from ..plugin_api import Share
+from ..plugin_api import BatchPart
 
-__all__ = ["cosine_rate", "inferred_steps", "share_first_statistics", "training_precision"]
+__all__ = ["cosine_rate", "inferred_steps", "pool_first_statistics", "training_precision"]
 
 
 def training_precision(device: torch.device) -> torch.autocast:
@@ -40,8 +40,8 @@ def inferred_steps(train_items: int | None, batch_size: int, epochs: float, leas
     return min(max(wanted, least), most)
 
 
-def share_first_statistics(module: nn.Module, share: Share) -> None:
+def pool_first_statistics(module: nn.Module, part: BatchPart) -> None:
     """Let layers of `module` that set themselves from the first batch see all of it, whoever holds its rows."""
     for layer in module.modules():
         if hasattr(layer, "average"):
-            layer.average = share.mean
+            layer.average = part.mean

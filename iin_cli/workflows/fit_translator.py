@@ -19,7 +19,7 @@ from ..progress import Reporter, Silent
 from ..translator.factors import Factors
 from ..translator.flow import Translator
 from .attachment import Attachment
-from .data_parallel import open_run_together, share_of
+from .data_parallel import batch_part, open_run_together
 from .fitting import TranslatorFit, fitting_speed, log_det_error, round_trip_error
 from .grouping import as_estimator, find_providers
 from .loop import LoopResult, Schedule, optimise
@@ -202,7 +202,7 @@ def _fitted(
     if not resume:
         fit.initialize()
     if world_size() > 1:
-        fit.distribute(share_of(len(stream.batch(0).z_a), device))
+        fit.distribute(batch_part(len(stream.batch(0).z_a), device))
     schedule = Schedule(plan.steps, plan.max_seconds, plan.validate_every, plan.patience, stream.rows_per_step)
     loop = optimise(fit, schedule, state_path=state, resume=resume, description="fitting the translator", report=report)
     report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")

@@ -23,7 +23,7 @@ MEASURES = ("audit", "responses", "explanation", "embedding")
 STOREYS = (
     ("errors", "progress"),
     ("results",),
-    ("plugin_api", "failure_alarm", "feature_maps"),
+    ("plugin_api", "failure_alarm"),
     ("io", "registry", "plan", "distributed", "translator"),
     ("latents", "training", "data", "backbones", "concepts", "metrics", "figures"),
     ("interpretation",),

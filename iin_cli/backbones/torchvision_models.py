@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -23,6 +23,7 @@ from ..errors import DataError, UsageError
 from ..plugin_api import Backbone, DataFacts, no_argument
 from .classifier import ClassifierRecipe
 from .cutting import Cut, cut_at, cut_before_head, cuttable_layers
+from .feature_maps import encode_layers
 from .pretrained_weights import load_weights
 from .recipes import inferred_steps
 from .torchvision_networks import (
@@ -107,6 +108,10 @@ class TorchvisionBackbone(nn.Module, Backbone):
         other = copy.copy(self)
         other.cut = cut_at(self.network, layer, self._example(), self.name)
         return other
+
+    def encode_layers(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Latents (B, N) of images (B, 3, S, S) at each of `layers`, all in one pass; errors as `encode_layers`."""
+        return encode_layers(self.network, self._prepared(images), layers, self.name)
 
     @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> Self:

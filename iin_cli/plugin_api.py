@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backbone",
+    "BatchPart",
     "Circumstances",
     "ConceptProvider",
     "DataFacts",
@@ -45,7 +46,6 @@ __all__ = [
     "Labels",
     "Recipe",
     "Relation",
-    "Share",
     "check_columns",
     "is_path",
     "no_argument",
@@ -218,8 +218,8 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one of several processes does of a training they share: some rows of every batch, always the same places.
+class BatchPart:
+    """What one of several processes does of a common training: some rows of every batch, always the same places.
 
     Attributes:
         part: the rows of the whole batch that this process is given; never none.
@@ -278,11 +278,11 @@ class Recipe(ABC):
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
         """Measure on held-out images (B, 3, S, S). Key `score`: lower is better, decides which step is kept."""
 
-    def distribute(self, share: Share) -> None:
+    def distribute(self, part: BatchPart) -> None:
         """Train together with other processes from now on; called once, before the first step and before any resume.
 
-        From then on `step` is given rows `share.part` of every batch, has to leave the same weights in all processes,
-        those that one process with the whole batch would have (noise is drawn for `share.total` rows, and its own taken
+        From then on `step` is given rows `part.part` of every batch, has to leave the same weights in all processes,
+        those that one process with the whole batch would have (noise is drawn for `part.total` rows, and its own taken
         from it), and returns means over its own rows. `validate` is called in one process only, and `state_dict` must
         be the same in all. UsageError, as it stands here, of a recipe that trains in one process only.
         """
@@ -357,6 +357,13 @@ class Backbone(ABC):
         Raises UsageError for a layer that does not exist, or at which the network cannot be cut.
         """
         raise UsageError(f"--layer {layer}: {self.name} has one latent only; leave --layer out")
+
+    def encode_layers(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Return z (B, N of that layer) of images (B, 3, S, S) for each of `layers`, as `at_layer` cuts there.
+
+        As it stands here every layer costs a pass; override it where one pass gives them all. Errors as `at_layer`.
+        """
+        return {layer: self.at_layer(layer).encode(images) for layer in layers}
 
     @classmethod
     def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> Backbone:

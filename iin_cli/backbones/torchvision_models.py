@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -19,6 +19,7 @@ from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResiz
 from torchvision.transforms.v2.functional import center_crop
 
 from ..cutting.cut import Cut, cut_at, cut_before_head, cuttable_layers
+from ..cutting.feature_maps import encode_layers
 from ..distributed import seeded
 from ..errors import DataError, UsageError
 from ..plugin_api import Backbone, DataFacts, no_argument
@@ -107,6 +108,10 @@ class TorchvisionBackbone(nn.Module, Backbone):
         other = copy.copy(self)
         other.cut = cut_at(self.network, layer, self._example(), self.name)
         return other
+
+    def encode_layers(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Latents (B, N) of images (B, 3, S, S) at each of `layers`, all in one pass; errors as `encode_layers`."""
+        return encode_layers(self.network, self._prepared(images), layers, self.name)
 
     @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> Self:

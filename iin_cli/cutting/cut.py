@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..errors import UsageError, nearest
-from .feature_maps import averaged_axes
+from .feature_maps import as_latent, averaged_axes
 
 __all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers", "evaluating"]
 
@@ -36,21 +36,20 @@ class Cut:
     Args:
         traced: the network.
         node: the value that becomes z.
-        form: of that value; a large one is averaged down to its channels, as `averaged_axes` says.
+        form: of that value; a large one is averaged down to its channels, as `as_latent` does.
     """
 
     def __init__(self, traced: _Traced, node: fx.Node, form: _Form) -> None:
-        self.form, self._averaged = form, averaged_axes(form.shape)
+        self.form, averaged = form, averaged_axes(form.shape)
         # What is left of the value, whose numbers are z.
-        self._kept = [1 if axis in self._averaged else size for axis, size in enumerate(form.shape, 1)]
+        self._kept = [1 if axis in averaged else size for axis, size in enumerate(form.shape, 1)]
         self.dim = math.prod(self._kept)
         self._before = fx.Interpreter(traced.network, graph=_part(traced.graph, None, node))
         self._after = fx.Interpreter(traced.network, graph=_part(traced.graph, node, traced.output))
 
     def encode(self, inputs: Tensor) -> Tensor:
         """E: what the network takes (B, …) -> z (B, N)."""
-        value = self._before.run(inputs)
-        return value.mean(self._averaged) if self._averaged else value.flatten(1)
+        return as_latent(self._before.run(inputs))
 
     def decode(self, z: Tensor) -> Tensor:
         """G: z (B, N) -> what the network gives."""

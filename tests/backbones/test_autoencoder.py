@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from iin_cli.backbones.autoencoder import ActNorm, Autoencoder, Decoder
+from iin_cli.backbones.autoencoder import Autoencoder
+from iin_cli.backbones.encoder_decoder import ActNorm, Decoder
 from iin_cli.errors import UsageError
 from iin_cli.plugin_api import Backbone, DataFacts
 

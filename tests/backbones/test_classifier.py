@@ -4,8 +4,8 @@ import math
 import pytest
 import torch
 
-from iin_cli.backbones.autoencoder import Encoder
 from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
+from iin_cli.backbones.encoder_decoder import Encoder
 from iin_cli.errors import DataError, UsageError
 from iin_cli.plugin_api import DataFacts
 

@@ -21,7 +21,7 @@ from ..io import checkpoint
 from ..io.paths import data_root as default_root
 from ..plugin_api import Backbone, Dataset
 from ..progress import Reporter, Silent
-from ..registry import find, names
+from ..registry import find, is_known, names
 from ..translator.factors import Factors
 from ..translator.flow import Translator
 
@@ -123,7 +123,7 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> OpenBackbone
             f"{wanted} is no checkpoint of iin: weights of a network that has a name go to --weights, "
             f"as in --backbone resnet50 --weights {wanted}"
         )
-    if path.exists() and wanted not in names("backbones"):
+    if path.exists() and not is_known("backbones", wanted):
         if weights != "default":
             raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
         return _from_checkpoint(path, device)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..distributed import seeded
 from ..errors import DataError
-from ..plugin_api import Backbone, BatchPart, DataFacts, Recipe, no_argument
+from ..plugin_api import Backbone, BatchPart, DataFacts, Recipe
 from .encoder_decoder import Encoder, check_image_size, paper_latent_dim
 from .recipes import cosine_rate, inferred_steps, pool_first_statistics, training_precision
 
@@ -40,6 +40,7 @@ class Classifier(nn.Module, Backbone):
     """
 
     trainable_here: ClassVar[bool] = True
+    takes_argument: ClassVar[bool] = False
 
     def __init__(
         self, image_size: int, classes: tuple[str, ...], latent_dim: int | None = None, base_channels: int = 64
@@ -85,10 +86,9 @@ class Classifier(nn.Module, Backbone):
     ) -> Classifier:
         """Build an untrained classifier for the classes of `facts`.
 
-        Raises DataError for data without class labels or with a single class, UsageError for an argument (it takes
-        none) or an image size that is not a power of two from 32 up.
+        Raises DataError for data without class labels or with a single class, UsageError for an image size that is not
+        a power of two from 32 up.
         """
-        no_argument("backbone classifier", argument)
         if facts.classes is None:
             raise DataError(NO_CLASSES)
         model = cls(facts.image_size, facts.classes, latent_dim)

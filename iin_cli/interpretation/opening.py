@@ -13,7 +13,7 @@ import torch
 from ..errors import CheckpointError, IinError, UsageError
 from ..io import checkpoint
 from ..io.weights import module_digest
-from ..registry import find, names
+from ..registry import find, is_known
 from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
@@ -95,7 +95,7 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
             f"{wanted} is no checkpoint of iin: weights of a network that has a name go to --weights, "
             f"as in --backbone resnet50 --weights {wanted}"
         )
-    if path.exists() and wanted not in names("backbones"):
+    if path.exists() and not is_known("backbones", wanted):
         if weights != "default":
             raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
         return _from_checkpoint(path, device)

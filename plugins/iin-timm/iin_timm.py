@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from iin_cli.distributed import seeded
 from iin_cli.errors import CheckpointError, UsageError, nearest
 from iin_cli.io.weights import read_weights
-from iin_cli.plugin_api import Backbone
+from iin_cli.plugin_api import Backbone, Family
 
 __all__ = ["Timm"]
 
 
-class Timm(nn.Module, Backbone):
+class Timm(nn.Module, Backbone, Family):
     """The timm model `model`, a name of `timm.list_models()` with or without a tag, split into E and G.
 
     Images arrive resized to the side that timm would resize to; the centre that timm would crop is cropped here.
@@ -77,6 +77,11 @@ class Timm(nn.Module, Backbone):
         return cls(config["model"])
 
     @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of timm's models, without the tags of their weights."""
+        return timm.list_models()
+
+    @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> Timm:
         """Build the model `argument` with `weights`: `default`, `none`, or a file, and check that f = G∘E.
 
@@ -98,7 +103,7 @@ def _check_name(model: str | None) -> str:
         raise UsageError("--backbone timm needs the name of a model: --backbone timm:convnext_tiny")
     architecture, _, tag = model.partition(".")
     if not timm.is_model(architecture):
-        hint = nearest(architecture, timm.list_models())
+        hint = nearest(architecture, Timm.names())
         raise UsageError(f"timm has no model {model!r}: {hint if '?' in hint else 'see timm.list_models()'}")
     if tag and model not in (known := timm.list_pretrained(f"{architecture}.*")):
         raise UsageError(f"timm has no weights {model!r}: {nearest(model, known)}")

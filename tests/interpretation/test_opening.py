@@ -79,6 +79,17 @@ def test_unfit_backbones(files, tmp_path):
         open_network(str(rewritten(files.autoencoder, tmp_path / "changed.safetensors", name="strange")))
 
 
+def test_a_name_wins_over_a_file_of_that_name(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(files.autoencoder, "shufflenet_v2_x0_5")
+    opened = open_backbone("shufflenet_v2_x0_5", weights="none")
+    assert (opened.backbone.name, opened.source) == ("shufflenet_v2_x0_5",) * 2
+    assert open_backbone("./shufflenet_v2_x0_5").backbone.name == "autoencoder"
+    full = open_backbone("torchvision:shufflenet_v2_x0_5", weights="none")
+    assert (full.backbone.name, full.source) == ("shufflenet_v2_x0_5", "torchvision:shufflenet_v2_x0_5")
+    assert full.sha256 == opened.sha256
+
+
 def test_a_plugin_that_is_no_backbone(monkeypatch):
     class Impostor:
         @classmethod

@@ -82,7 +82,7 @@ def test_unfit_backbones(files, tmp_path):
 def test_a_name_wins_over_a_file_of_that_name(files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     shutil.copy(files.autoencoder, "shufflenet_v2_x0_5")
-    opened = open_backbone("shufflenet_v2_x0_5", weights="none")
+    opened = open_network("shufflenet_v2_x0_5", weights="none")
     assert (opened.backbone.name, opened.source) == ("shufflenet_v2_x0_5",) * 2
     assert open_backbone("./shufflenet_v2_x0_5").backbone.name == "autoencoder"
     full = open_backbone("torchvision:shufflenet_v2_x0_5", weights="none")

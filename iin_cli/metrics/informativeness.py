@@ -160,12 +160,17 @@ def _classification(
     if len(np.unique(codes[fit])) > 1:
         models = (
             LogisticRegression(C=STRENGTH, max_iter=300),
-            RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=seed),
+            # Scikit-learn says no types: they are guessed from the defaults, where this one is a count, 1.
+            RandomForestClassifier(
+                TREES,
+                min_samples_leaf=LEAF,  # pyright: ignore[reportArgumentType]
+                random_state=seed,
+            ),
         )
         total = np.zeros_like(predicted)
         for model in models:
             model.fit(features[fit], codes[fit])
-            total[:, model.classes_] += model.predict_proba(features[held]) / len(models)
+            total[:, model.classes_] += np.asarray(model.predict_proba(features[held])) / len(models)
         predicted = (1 - CAUTION) * total + CAUTION * prior
     truth, rows = codes[held], np.arange(int(held.sum()))
     miss, base_miss = predicted.argmax(1) != truth, prior.argmax() != truth
@@ -183,7 +188,12 @@ def _regression(
     scaled = (values - mean) / np.where(std > 1e-12, std, 1)
     models = (
         RidgeCV(alphas=np.geomspace(1, 1e4, 9)),
-        RandomForestRegressor(TREES, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed),
+        RandomForestRegressor(
+            TREES,
+            min_samples_leaf=LEAF,  # pyright: ignore[reportArgumentType]
+            max_features=1 / 3,
+            random_state=seed,
+        ),
     )
     predicted = np.zeros_like(scaled[held])
     for model in models:

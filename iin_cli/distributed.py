@@ -148,11 +148,16 @@ def small_group() -> ProcessGroup:
             raise UsageError(f"WORLD_SIZE says {world_size()} processes, and {name} is not set: start them by torchrun")
     if processes.is_initialized():
         # By the program that calls this one, for whatever it needs.
-        return processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        group = processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        # Every rank is in it; torch has a number for those that are not.
+        assert isinstance(group, processes.ProcessGroup)
+        return group
     processes.init_process_group("gloo", timeout=LONGEST_WAIT)
     _alarm()
     atexit.register(leave)
-    return processes.group.WORLD
+    everybody = processes.group.WORLD
+    assert everybody is not None
+    return everybody
 
 
 def leave() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,7 +56,7 @@ def _panel(panel: Axes, matrix: Matrix) -> None:
     panel.set_title(matrix.title, fontsize="medium")
     panel.set_xlabel(matrix.column_label)
     panel.set_ylabel(matrix.row_label)
-    for row, column in np.ndindex(*values.shape):
+    for row, column in product(*map(range, values.shape)):
         value = values[row, column]
         note = matrix.notes[row][column] if matrix.notes else ""
         text = f"{value:z.2f}" if np.isfinite(value) else "–"

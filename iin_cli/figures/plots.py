@@ -68,7 +68,7 @@ def _panel(panel: Axes, name: str, values: np.ndarray, named: list[int], classes
 
         # As one artist: of a thousand classes each a line of its own would take most of the command's time.
         paths = np.stack(np.broadcast_arrays(steps, rest.T), axis=2)
-        panel.add_collection(LineCollection(paths, colors="0.85", linewidths=0.8), autolim=True)
+        panel.add_collection(LineCollection(list(paths), colors="0.85", linewidths=0.8), autolim=True)
     for place, index in enumerate(named):
         panel.plot(steps, values[:, index], color=f"C{place}", label=str(classes[index]))
     predicted = values.argmax(1)

@@ -60,7 +60,7 @@ class FunctionBackbone(nn.Module, Backbone):
         self._dim: int | None = None
 
     @property
-    def latent_dim(self) -> int:
+    def latent_dim(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """N. UsageError before anything was encoded."""
         if self._dim is None:
             raise UsageError(f"{self.name} has encoded nothing yet, so that N is not known: call encode(images) first")
@@ -186,9 +186,13 @@ class CutModule(FunctionBackbone):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """F itself: what it takes (B, …) -> what it gives."""
-        module = self._owner[0]
+        module = self._module()
         with evaluating(module), torch.no_grad():
-            return module(inputs.to(self.device, self.dtype)) if module is not None else inputs
+            return module(inputs.to(self.device, self.dtype))
+
+    def _module(self) -> nn.Module:
+        """f; a cut always has one."""
+        return self._owner[0] or self
 
     def _require_layer(self, module: nn.Module, layer: str | None) -> None:
         known = [each for each, _ in module.named_modules() if each]
@@ -205,7 +209,7 @@ class CutModule(FunctionBackbone):
 
     def _cut_for(self, inputs: Tensor) -> Cut:
         if self._cut is None:
-            module = self._owner[0]
+            module = self._module()
             try:
                 if self.layer is None:
                     self._cut = cut_before_head(module, self.name)

@@ -45,6 +45,9 @@ def pictures_at(
     if batch.inputs is None or levels is None:
         return batch.pictures, levels
     values = batch.inputs.detach().float().cpu()
+    if values.ndim == 2:
+        # A vector is shown as a row of grey levels.
+        values = values[:, None]
     if values.ndim == 3:
         values = values[:, None]
     if values.ndim != 4 or values.shape[1] not in (1, 3):

@@ -66,9 +66,10 @@ def test_what_is_no_image_is_named(given, says):
         list(batches_of(given, 4))
 
 
-def test_vectors_are_no_pictures():
+def test_a_vector_is_shown_as_a_row_and_a_volume_is_not():
+    assert pictures_at(torch.zeros(3, 4), np.array([0]))[0][0].shape == (1, 4, 3)
     with pytest.raises(DataError, match="nothing can be drawn"):
-        pictures_at(torch.zeros(3, 4), np.array([0]))
+        pictures_at(torch.zeros(3, 4, 4, 4, 4), np.array([0]))
 
 
 def test_a_dataset_in_memory():

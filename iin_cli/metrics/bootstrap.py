@@ -9,12 +9,21 @@ import numpy as np
 
 from ..errors import DataError
 
-__all__ = ["FEW_ITEMS", "Interval", "bootstrap", "mean_interval"]
+__all__ = ["FEW_ITEMS", "Interval", "Resampling", "bootstrap", "mean_interval"]
 
 RESAMPLES = 1000
 LEVEL = 0.95
 # Below this many items an interval is wide, and percentile intervals are somewhat too narrow: say so.
 FEW_ITEMS = 50
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How often a figure is measured again on drawn items, for its interval, and on shuffled ones, for its null."""
+
+    resamples: int = RESAMPLES
+    shuffles: int = 199
+    seed: int = 0
 
 
 @dataclass(frozen=True)

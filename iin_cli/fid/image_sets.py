@@ -73,11 +73,10 @@ class Stored:
 
     def images(self, size: int | None, interpolation: Interpolation = "bicubic") -> ImageSet:
         """Return the images at side `size`, as training sees them; None: as stored, whatever their shapes."""
-        as_stored = size is None and isinstance(self.dataset, FolderDataset)
-        at = None if as_stored else size or self.dataset.native_size
-        if as_stored:
-            read = partial(_as_stored, self.dataset, self.indices)
+        if size is None and isinstance(self.dataset, FolderDataset):
+            at, read = None, partial(_as_stored, self.dataset, self.indices)
         else:
+            at = size or self.dataset.native_size
             read = _reader(
                 lambda start, stop: (
                     self.dataset.images(piece, at, interpolation) for piece in _pieces(self.indices[start:stop])

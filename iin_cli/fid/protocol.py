@@ -103,7 +103,7 @@ def fid_protocol(
             translator=str(opened.path),
             data=dataset.name,
             reference=reference,
-            n_reference=against.n,
+            n_reference=len(items),
             n=n,
             trials=trials,
             neighbours=NEIGHBOURS,
@@ -125,7 +125,7 @@ class _Reference:
 
     def __init__(self, measured: Measured, n: int, device: torch.device, report: Reporter) -> None:
         self.statistics, self._device, self._report = measured.statistics, device, report
-        self.n, self.dim = measured.statistics.n, len(measured.statistics.mean)
+        self.dim = len(measured.statistics.mean)
         self.n_neighbours = min(n, len(measured.features))
         self._manifold = self._manifold_of(measured)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..data.folder import open_folder, read_image
@@ -55,6 +54,7 @@ class Reading:
     Attributes:
         items: their numbers in `dataset`, int64 (M,).
         z: latents (M, N), of a stochastic encoder the posterior's means; `z_tilde`: T(z); both on the CPU.
+        std: the posterior's standard deviations (M, N); None of a deterministic encoder, and where they are not known.
     """
 
     opened: OpenTranslator
@@ -63,6 +63,7 @@ class Reading:
     items: np.ndarray
     z: Tensor
     z_tilde: Tensor
+    std: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -75,9 +76,8 @@ class Reading:
 
     def rows(self, chosen: slice | np.ndarray) -> Reading:
         """Return some of the items, in the order of `chosen`."""
-        return Reading(
-            self.opened, self.network, self.dataset, self.items[chosen], self.z[chosen], self.z_tilde[chosen]
-        )
+        std = None if self.std is None else self.std[chosen]
+        return replace(self, items=self.items[chosen], z=self.z[chosen], z_tilde=self.z_tilde[chosen], std=std)
 
 
 class ChosenData:
@@ -146,9 +146,8 @@ class ChosenData:
 def read_items(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, report: Reporter) -> Reading:
     """Encode items `items` (M,) of `dataset`, each once ever, and translate them."""
     network = opened.require_network()
-    found = encode_items(network, dataset, items, report=report)
-    z = torch.from_numpy(np.array(found.mean))
-    return Reading(opened, network, dataset, items, z, opened.transform(z))
+    z, std = encode_items(network, dataset, items, report=report).moments()
+    return Reading(opened, network, dataset, items, z, opened.transform(z), std)
 
 
 def _files(path: Path) -> list[Path]:

@@ -126,21 +126,27 @@ class ChosenData:
         first, second = (Inputs.of_items(self.network, self.dataset, part) for part in np.split(both, 2))
         return first, second
 
-    def read(self, count: int | None = None) -> Reading:
-        """Encode items of the split once; `count` of them drawn by the seed, or all where there are no more.
+    def chosen_items(self, count: int | None = None) -> np.ndarray:
+        """Choose items of the split, int64 (M,): `count` of them by the seed, or all where there are no more.
 
         Warns where there are too few for an interval to be trusted.
         """
-        split = self.choice.split
-        there = self.split_items()
-        items = (
-            there
-            if count is None or count >= len(there)
-            else choose_items(self.dataset, split, count, self.choice.seed)
-        )
+        split, there = self.choice.split, self.split_items()
+        is_all = count is None or count >= len(there)
+        items = there if is_all else choose_items(self.dataset, split, count, self.choice.seed)
         if len(items) < FEW_ITEMS:
             self.report.warn(f"{len(items)} images of {self.dataset.name} in {split}: intervals from so few are rough")
-        return read_items(self.opened, self.dataset, items, self.report)
+        return items
+
+    def read(self, count: int | None = None) -> Reading:
+        """Encode the items that `chosen_items` returns, each once ever, and translate them."""
+        return read_items(self.opened, self.dataset, self.chosen_items(count), self.report)
+
+    def varied(self, n: int | None = None, report: Reporter | None = None) -> ChosenData:
+        """Return the same open data, of which `n` images are drawn, or which tells `report` its progress."""
+        other = ChosenData(self.opened, replace(self.choice, n=n or self.choice.n), report or self.report)
+        other.dataset = self.dataset
+        return other
 
 
 def read_items(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, report: Reporter) -> Reading:

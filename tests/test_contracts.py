@@ -23,8 +23,8 @@ MEASURES = ("audit", "responses", "explanation", "embedding")
 STOREYS = (
     ("errors", "progress"),
     ("results",),
-    ("plugin_api", "failure_alarm", "feature_maps"),
-    ("io", "registry", "plan", "distributed", "translator"),
+    ("plugin_api", "failure_alarm"),
+    ("io", "registry", "plan", "distributed", "translator", "cutting"),
     ("latents", "training", "data", "backbones", "concepts", "metrics", "figures"),
     ("interpretation",),
     ("editing", "sizing"),

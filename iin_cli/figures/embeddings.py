@@ -96,10 +96,10 @@ def by_label(title: str, values: np.ndarray, names: Sequence[str] | None = None)
     found, counts = np.unique(values, return_counts=True)
     shown = np.sort(found[np.argsort(-counts, kind="stable")[:NAMED_LABELS]])
     # By number, so that a class keeps its colour from one figure to the next.
-    palette = colormaps["tab10" if shown.max(initial=0) < 10 else "tab20"].colors
-    colors = {int(label): palette[int(label) % len(palette)] for label in shown}
+    palette = colormaps["tab10" if shown.max(initial=0) < 10 else "tab20"]
+    colors = {int(label): palette(int(label) % palette.N)[:3] for label in shown}
     if len(set(colors.values())) < len(colors):
-        colors = {int(label): palette[place] for place, label in enumerate(shown)}
+        colors = {int(label): palette(place)[:3] for place, label in enumerate(shown)}
     key = tuple((str(names[label]) if names is not None else str(label), color) for label, color in colors.items())
     if len(shown) < len(found):
         key += ((f"{len(found) - len(shown)} others", GREY),)
@@ -114,7 +114,7 @@ def plot_planes(planes: Sequence[Plane], colorings: Sequence[Coloring], title: s
             _dots(panel, plane, coloring)
             panel.set_title(f"{plane.title}\ncolour: {coloring.title}".strip(), fontsize="medium")
     for column, coloring in enumerate(colorings):
-        _explain_colors(figure, axes[:, column], coloring, axes[-1, column])
+        _explain_colors(figure, list(axes[:, column]), coloring, axes[-1, column])
     return figure
 
 
@@ -122,7 +122,7 @@ def plot_walks_on_map(plane: Plane, coloring: Coloring, walks: Sequence[tuple[st
     """Draw the map once per walk (title, points (steps, 2)): crosses joined by grey lines, a ring where it starts."""
     columns = min(3, len(walks))
     figure, axes = _page(-(-len(walks) // columns), columns, title)
-    panels = axes.flatten()
+    panels = list(axes.flat)
     # A walk may leave the images behind, and the panels are compared: one frame for all.
     everything = replace(plane, points=np.concatenate((plane.points, *(path for _, path in walks))))
     for panel, (name, path) in zip(panels, walks, strict=False):
@@ -178,5 +178,8 @@ def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, 
         # Wide enough for a letter of the small font, and for a dot with its gaps.
         width = 0.075 * max(map(len, names)) + 0.45
         columns = max(1, min(MOST_COLUMNS, int((PANEL_INCHES if under else figure.get_figwidth()) / width)))
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1)} if under else {"loc": "outside lower center"}
-        (under or figure).legend(dots, names, **place, ncols=columns, frameon=False, fontsize="small", columnspacing=1)
+        legend = {"ncols": columns, "frameon": False, "fontsize": "small", "columnspacing": 1}
+        if under:
+            under.legend(dots, names, loc="upper center", bbox_to_anchor=(0.5, -0.1), **legend)
+        else:
+            figure.legend(dots, names, loc="outside lower center", **legend)

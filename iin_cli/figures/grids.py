@@ -57,16 +57,14 @@ def image_grid(
     return np.asarray(page)
 
 
-def header_grid(
-    targets: np.ndarray, sources: np.ndarray, edited: np.ndarray, left: str = "target", top: str = "source"
-) -> np.ndarray:
+def header_grid(targets: np.ndarray, sources: np.ndarray, edited: np.ndarray, top: str = "source") -> np.ndarray:
     """Lay out edits as in Fig 2: targets down the left column, sources along the top row, (i, j) edited from both.
 
     Args:
         targets: uint8 (T, S, S, 3).
         sources: uint8 (U, S, S, 3).
         edited: uint8 (T, U, S, S, 3).
-        left, top: what to call targets and sources.
+        top: what to call the sources.
 
     Returns uint8 (H, W, 3).
     """
@@ -76,7 +74,7 @@ def header_grid(
     body = np.concatenate((targets[:, None], edited), axis=1)
     return image_grid(
         np.concatenate((first_row, body)),
-        row_labels=["", *[left] * len(targets)],
+        row_labels=["", *["target"] * len(targets)],
         column_labels=["", *[top] * len(sources)],
         row_gaps=(0,),
         column_gaps=(0,),

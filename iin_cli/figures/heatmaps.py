@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,7 +35,7 @@ class Matrix:
     column_label: str = ""
 
 
-def plot_matrices(matrices: Sequence[Matrix], title: str | None = None) -> Figure:
+def plot_matrices(matrices: Sequence[Matrix]) -> Figure:
     """Draw matrices of figures in [0, 1] side by side, white for 0 and dark blue for 1; others take the nearest."""
     widths = [len(matrix.columns) for matrix in matrices]
     tallest = max(len(matrix.rows) for matrix in matrices)
@@ -42,8 +43,6 @@ def plot_matrices(matrices: Sequence[Matrix], title: str | None = None) -> Figur
     axes = figure.subplots(1, len(matrices), squeeze=False, width_ratios=widths)[0]
     for panel, matrix in zip(axes, matrices, strict=True):
         _panel(panel, matrix)
-    if title:
-        figure.suptitle(title)
     return figure
 
 
@@ -57,7 +56,7 @@ def _panel(panel: Axes, matrix: Matrix) -> None:
     panel.set_title(matrix.title, fontsize="medium")
     panel.set_xlabel(matrix.column_label)
     panel.set_ylabel(matrix.row_label)
-    for row, column in np.ndindex(*values.shape):
+    for row, column in product(*map(range, values.shape)):
         value = values[row, column]
         note = matrix.notes[row][column] if matrix.notes else ""
         text = f"{value:z.2f}" if np.isfinite(value) else "–"

@@ -19,6 +19,7 @@ __all__ = ["plot_walks", "save_figure"]
 
 # Beyond these many classes lines can no longer be told apart; the rest is drawn grey.
 NAMED_CLASSES = 10
+DPI = 110
 
 
 def plot_walks(
@@ -48,10 +49,10 @@ def plot_walks(
     return figure
 
 
-def save_figure(path: Path, figure: Figure, dpi: int = 110) -> None:
+def save_figure(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
     with write_atomically(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _most_probable(walks: Sequence[np.ndarray]) -> list[int]:
@@ -67,7 +68,7 @@ def _panel(panel: Axes, name: str, values: np.ndarray, named: list[int], classes
 
         # As one artist: of a thousand classes each a line of its own would take most of the command's time.
         paths = np.stack(np.broadcast_arrays(steps, rest.T), axis=2)
-        panel.add_collection(LineCollection(paths, colors="0.85", linewidths=0.8), autolim=True)
+        panel.add_collection(LineCollection(list(paths), colors="0.85", linewidths=0.8), autolim=True)
     for place, index in enumerate(named):
         panel.plot(steps, values[:, index], color=f"C{place}", label=str(classes[index]))
     predicted = values.argmax(1)

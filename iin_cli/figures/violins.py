@@ -77,7 +77,8 @@ def _panel(panel: Axes, violins: Violins) -> None:
 def _bodies(panel: Axes, values: np.ndarray, places: np.ndarray, width: float, face: str, edge: str) -> None:
     few = values[:: -(-len(values) // MOST_POINTS)].astype(np.float64)
     drawn = panel.violinplot(list(few.T), places, widths=width, showextrema=False, showmedians=face != "none")
-    for body in drawn["bodies"]:
+    # Matplotlib's stubs give the list of bodies the type of the other entries.
+    for body in drawn["bodies"]:  # pyright: ignore[reportGeneralTypeIssues]
         body.set(facecolor=face, edgecolor=edge, linewidth=0.7, alpha=1.0 if face == "none" else 0.75)
     if "cmedians" in drawn:
         drawn["cmedians"].set(color="black", linewidth=1.2)

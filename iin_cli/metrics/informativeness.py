@@ -174,7 +174,7 @@ def _classification(
         total = np.zeros_like(predicted)
         for model in models:
             model.fit(features[fit], codes[fit])
-            total[:, model.classes_] += model.predict_proba(features[held]) / len(models)
+            total[:, model.classes_] += np.asarray(model.predict_proba(features[held])) / len(models)
         predicted = (1 - CAUTION) * total + CAUTION * prior
     truth, rows = codes[held], np.arange(int(held.sum()))
     miss, base_miss = predicted.argmax(1) != truth, prior.argmax() != truth

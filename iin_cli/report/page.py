@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
 from PIL import Image
 
 __all__ = [
@@ -48,8 +47,8 @@ SHORT = 26
 # A table of more columns than a phone has room for is stacked there, row under row, unless it has more rows than this
 # and no long texts; of no more rows than the third it is kept on one printed page.
 NARROW, STACKED, KEPT_TOGETHER = 3, 6, 16
-# A browser would break a line after the hyphens of an option.
-OPTION = re.compile(r"(?<!\S)--?[\w-]+")
+# A browser would break a line after the hyphens of an option; split by it, a line is text, option, text, …
+OPTION = re.compile(r"(?<!\S)(--?[\w-]+)")
 
 
 class Block:
@@ -247,13 +246,8 @@ def _macros() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    surroundings.filters |= {"shown": shown, "unbroken": _unbroken}
+    surroundings.filters |= {"shown": shown, "around_options": OPTION.split}
     return surroundings.get_template("page.html.j2").module
-
-
-def _unbroken(line: str) -> Markup:
-    """Escape a command line such that no option is broken after its hyphens."""
-    return Markup(OPTION.sub(r"<span>\g<0></span>", str(escape(line))))
 
 
 def _column_kind(values: Sequence[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Rank, shard, device and random numbers: the same alone and under torchrun; and how several processes end as one.
+"""Rank, device and random numbers: the same alone and under torchrun; and how several processes end as one.
 
 Randomness belongs to the sample, work to the rank: the noise of a sample depends on its seed only, and is drawn on the
 CPU so that neither batch, rank nor device changes it.
@@ -44,7 +44,6 @@ __all__ = [
     "rank",
     "report_failure",
     "seeded",
-    "shard",
     "small_group",
     "wait_for_all",
     "world_size",
@@ -71,11 +70,6 @@ def local_rank() -> int:
 def is_main_rank() -> bool:
     """Say whether this process is the one that prints."""
     return rank() == 0
-
-
-def shard(seeds: Sequence[int]) -> list[int]:
-    """Return this rank's part of `seeds`."""
-    return list(seeds[rank() :: world_size()])
 
 
 def gather(value: Any) -> list[Any]:
@@ -154,11 +148,16 @@ def small_group() -> ProcessGroup:
             raise UsageError(f"WORLD_SIZE says {world_size()} processes, and {name} is not set: start them by torchrun")
     if processes.is_initialized():
         # By the program that calls this one, for whatever it needs.
-        return processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        group = processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        # Every rank is in it; torch has a number for those that are not.
+        assert isinstance(group, processes.ProcessGroup)
+        return group
     processes.init_process_group("gloo", timeout=LONGEST_WAIT)
     _alarm()
     atexit.register(leave)
-    return processes.group.WORLD
+    everybody = processes.group.WORLD
+    assert everybody is not None
+    return everybody
 
 
 def leave() -> None:

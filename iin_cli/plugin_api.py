@@ -1,18 +1,19 @@
-"""The contracts a plugin implements: `Backbone`, `Dataset`, `ConceptProvider`, on one page.
+"""The contracts a plugin implements: `Backbone`, `Dataset`, `ConceptProvider`, `Family`, on one page.
 
 A plugin is an installed package whose `pyproject.toml` names a factory in one of four entry-point groups:
 
     [project.entry-points."iin.backbones"]
     mynet = "my_package:MyNet"            # a Backbone class
     [project.entry-points."iin.datasets"]
-    faces = "my_package:open_faces"       # open_faces(data_root, argument[, report]) -> Dataset
+    faces = "my_package:open_faces"       # open_faces(data_root[, argument][, report]) -> Dataset
     [project.entry-points."iin.concepts"]
-    smile = "my_package:smile_concept"    # smile_concept(argument) -> ConceptProvider
+    smile = "my_package:smile_concept"    # smile_concept([argument]) -> ConceptProvider
     [project.entry-points."iin.commands"]
     train-smile = "my_package.cli:run"    # a function that Typer can make a command of; its module imports no torch
 
 The built-ins use the same door. On the command line a name may carry an argument after a colon
-(`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None.
+(`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None. A function without
+that parameter, or a backbone with `takes_argument = False`, takes none: then the registry refuses one.
 Images are float (B, 3, S, S) in [-1, 1] for a backbone and uint8 (B, S, S, 3) sRGB from a dataset.
 N is the latent size.
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -36,19 +37,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Backbone",
+    "BatchPart",
     "Circumstances",
     "ConceptProvider",
     "DataFacts",
     "Dataset",
+    "Family",
     "Groups",
     "Interpolation",
     "Labels",
     "Recipe",
     "Relation",
-    "Share",
     "check_columns",
     "is_path",
-    "no_argument",
 ]
 
 Interpolation = Literal["bicubic", "bilinear"]
@@ -218,8 +219,8 @@ class DataFacts:
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one of several processes does of a training they share: some rows of every batch, always the same places.
+class BatchPart:
+    """What one of several processes does of a common training: some rows of every batch, always the same places.
 
     Attributes:
         part: the rows of the whole batch that this process is given; never none.
@@ -278,11 +279,11 @@ class Recipe(ABC):
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
         """Measure on held-out images (B, 3, S, S). Key `score`: lower is better, decides which step is kept."""
 
-    def distribute(self, share: Share) -> None:
+    def distribute(self, part: BatchPart) -> None:
         """Train together with other processes from now on; called once, before the first step and before any resume.
 
-        From then on `step` is given rows `share.part` of every batch, has to leave the same weights in all processes,
-        those that one process with the whole batch would have (noise is drawn for `share.total` rows, and its own taken
+        From then on `step` is given rows `part.part` of every batch, has to leave the same weights in all processes,
+        those that one process with the whole batch would have (noise is drawn for `part.total` rows, and its own taken
         from it), and returns means over its own rows. `validate` is called in one process only, and `state_dict` must
         be the same in all. UsageError, as it stands here, of a recipe that trains in one process only.
         """
@@ -309,6 +310,7 @@ class Backbone(ABC):
         interpolation: how images are resized to that side.
         classes: class names when `decode` gives logits, None when it gives images.
         config: JSON values from which `from_config` rebuilds the (untrained) module.
+        takes_argument: whether its name may carry an argument.
     """
 
     name: str
@@ -318,6 +320,7 @@ class Backbone(ABC):
     classes: tuple[str, ...] | None
     config: dict[str, Any]
     trainable_here: ClassVar[bool] = False
+    takes_argument: ClassVar[bool] = True
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
@@ -358,6 +361,13 @@ class Backbone(ABC):
         """
         raise UsageError(f"--layer {layer}: {self.name} has one latent only; leave --layer out")
 
+    def encode_layers(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Return z (B, N of that layer) of images (B, 3, S, S) for each of `layers`, as `at_layer` cuts there.
+
+        As it stands here every layer costs a pass; override it where one pass gives them all. Errors as `at_layer`.
+        """
+        return {layer: self.at_layer(layer).encode(images) for layer in layers}
+
     @classmethod
     def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> Backbone:
         """Build a module to train on `facts`; `latent_dim` None means the paper's size.
@@ -374,6 +384,23 @@ class Backbone(ABC):
         raise UsageError(f"{self.name} cannot be trained here")
 
 
+# ---------------------------------------------------------------------------------------------------------- families
+class Family(ABC):
+    """A factory of many things that have names elsewhere: one entry point for all networks of a library.
+
+    The user writes `FAMILY:NAME`; NAME is the factory's `argument`, None where the user wrote FAMILY alone, and the
+    factory raises UsageError for a name it does not know (`errors.nearest(name, names())` says what to write).
+    `class Net(torch.nn.Module, Backbone, Family)` is one of backbones; of datasets or concepts it has a `__call__`.
+    """
+
+    takes_argument: ClassVar[bool] = True
+
+    @classmethod
+    @abstractmethod
+    def names(cls) -> Sequence[str]:
+        """Return the names to choose from, without building anything; others may be known, such as older ones."""
+
+
 def check_columns(dataset: Dataset, column: str, wanted_by: str) -> Labels:
     """Return a label column of `dataset`, or raise DataError naming those there are."""
     if column in dataset.labels:
@@ -385,10 +412,3 @@ def check_columns(dataset: Dataset, column: str, wanted_by: str) -> Labels:
 def is_path(name: str) -> bool:
     """Say whether a user's name is a path rather than a registered name."""
     return "/" in name or name.startswith(".") or Path(name).exists()
-
-
-def no_argument(owner: str, argument: str | None) -> None:
-    """Raise UsageError when a name that takes no argument was given one (`owner`: `concept digit`)."""
-    if argument is not None:
-        kind, name = owner.split(" ", 1)
-        raise UsageError(f"{kind} {name} takes no argument, and was given {argument!r}: write {name}")

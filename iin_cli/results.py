@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Result", "Table"]
+__all__ = ["Result", "Table", "as_html"]
 
 # A title, and rows that map column to value.
 Table = tuple[str, Sequence[Mapping[str, Any]]]
@@ -38,7 +38,12 @@ class Result:
         """Show the tables, then all single values, in a notebook."""
         single = {key: value for key, value in self.as_dict().items() if isinstance(value, (str, int, float))}
         shown = [*self.tables(), *([(type(self).__name__, [single])] if single else [])]
-        return "".join(_html(title, rows) for title, rows in shown if rows)
+        return as_html(shown)
+
+
+def as_html(tables: Sequence[Table]) -> str:
+    """Return tables as HTML; names are text, never markup."""
+    return "".join(_html(title, rows) for title, rows in tables if rows)
 
 
 def _html(title: str, rows: Sequence[Mapping[str, Any]]) -> str:

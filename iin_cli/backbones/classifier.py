@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from ..distributed import seeded
 from ..errors import DataError
-from ..plugin_api import Backbone, DataFacts, Recipe, Share, no_argument
-from .autoencoder import Encoder, check_image_size, paper_latent_dim
-from .recipes import cosine_rate, inferred_steps, share_first_statistics, training_precision
+from ..plugin_api import Backbone, BatchPart, DataFacts, Recipe
+from .encoder_decoder import Encoder, check_image_size, paper_latent_dim
+from .recipes import cosine_rate, inferred_steps, pool_first_statistics, training_precision
 
 __all__ = ["Classifier", "ClassifierRecipe"]
 
@@ -40,6 +40,7 @@ class Classifier(nn.Module, Backbone):
     """
 
     trainable_here: ClassVar[bool] = True
+    takes_argument: ClassVar[bool] = False
 
     def __init__(
         self, image_size: int, classes: tuple[str, ...], latent_dim: int | None = None, base_channels: int = 64
@@ -85,10 +86,9 @@ class Classifier(nn.Module, Backbone):
     ) -> Classifier:
         """Build an untrained classifier for the classes of `facts`.
 
-        Raises DataError for data without class labels or with a single class, UsageError for an argument (it takes
-        none) or an image size that is not a power of two from 32 up.
+        Raises DataError for data without class labels or with a single class, UsageError for an image size that is not
+        a power of two from 32 up.
         """
-        no_argument("backbone classifier", argument)
         if facts.classes is None:
             raise DataError(NO_CLASSES)
         model = cls(facts.image_size, facts.classes, latent_dim)
@@ -133,19 +133,19 @@ class ClassifierRecipe(Recipe):
         self.optimizer = torch.optim.AdamW(
             backbone.parameters(), lr=peak_rate, betas=(0.9, 0.99), weight_decay=self.weight_decay
         )
-        self.share: Share | None = None
+        self.batch_part: BatchPart | None = None
         self.network = backbone
 
-    def distribute(self, share: Share) -> None:
-        """Share every batch with other processes: gradients, actnorms' start and views are those of one process.
+    def distribute(self, part: BatchPart) -> None:
+        """Train on a part of every batch: the gradients, the actnorms' start and the views are those of one process.
 
         Batch normalisation sees the whole batch on GPUs (SyncBatchNorm). On a CPU it sees the rows of one process, and
         the running statistics kept are the main one's: there the trajectory is another than that of one process. So it
         is with dropout, of which every process draws its own.
         """
-        self.share = share
-        share_first_statistics(self.backbone, share)
-        self.network = share.replicate(self.backbone)
+        self.batch_part = part
+        pool_first_statistics(self.backbone, part)
+        self.network = part.replicate(self.backbone)
 
     def step(self, images: Tensor, labels: Tensor | None, fraction: float) -> dict[str, float]:
         """Take one step on images (B, 3, S, S) with labels (B,); returns loss (nats) and accuracy of the batch."""
@@ -161,20 +161,20 @@ class ClassifierRecipe(Recipe):
                 logits = self.network(images.contiguous(memory_format=torch.channels_last)).float()
         loss = F.cross_entropy(logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss if self.share is None else loss * self.share.weight).backward()
+        (loss if self.batch_part is None else loss * self.batch_part.weight).backward()
         self.optimizer.step()
         return {"loss": loss.item(), "accuracy": (logits.argmax(1) == labels).float().mean().item()}
 
     def _views(self, images: Tensor) -> Tensor:
-        if self.share is not None:
+        if self.batch_part is not None:
             # Views are drawn row after row: those of other processes' rows before are drawn too, but of no pixels.
-            for _ in range(self.share.part.start):
+            for _ in range(self.batch_part.part.start):
                 self.augment(torch.empty_like(images[0], device="meta"))
         return torch.stack([self.augment(image) for image in images])
 
     def _own_draws(self, seed: int, device: torch.device) -> AbstractContextManager[None]:
         # The first row of every process must not meet the same dropout.
-        return nullcontext() if self.share is None else seeded(seed + self.share.part.start, device)
+        return nullcontext() if self.batch_part is None else seeded(seed + self.batch_part.part.start, device)
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:

@@ -104,7 +104,7 @@ def resize(pixels: np.ndarray, size: int, interpolation: Interpolation = "bicubi
         return pixels
     resized = np.empty((len(pixels), size, size, *pixels.shape[3:]), dtype=np.uint8)
     for row, image in zip(resized, pixels, strict=True):
-        row[...] = Image.fromarray(image).resize((size, size), Image.Resampling[interpolation.upper()])
+        row[...] = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling[interpolation.upper()]))
     return resized
 
 
@@ -153,8 +153,9 @@ def digest(*parts: np.ndarray | bytes) -> str:
     for part in parts:
         if isinstance(part, np.ndarray):
             sha.update(f"{part.shape}{part.dtype.str}".encode())
-            part = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
-        sha.update(part)
+            sha.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+        else:
+            sha.update(part)
     return sha.hexdigest()
 
 

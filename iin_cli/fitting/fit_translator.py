@@ -19,7 +19,7 @@ from ..io.rundir import write_json
 from ..plan import WIDE, Cost, TranslatorPlan, Wishes, plan_translator
 from ..progress import Reporter, Silent
 from ..training.loop import LoopResult, Schedule, optimise
-from ..training.parallel import open_run_together, share_of
+from ..training.parallel import batch_part, open_run_together
 from ..training.resuming import resumable, seed_of_run
 from ..translator.dims import as_estimator
 from ..translator.factors import Factors
@@ -203,7 +203,7 @@ def _fitted(
     if not resume:
         fit.initialize()
     if world_size() > 1:
-        fit.distribute(share_of(len(stream.batch(0).z_a), device))
+        fit.distribute(batch_part(len(stream.batch(0).z_a), device))
     schedule = Schedule(plan.steps, plan.max_seconds, plan.validate_every, plan.patience, stream.rows_per_step)
     loop = optimise(fit, schedule, state_path=state, resume=resume, description="fitting the translator", report=report)
     report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")

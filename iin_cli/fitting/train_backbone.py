@@ -22,11 +22,11 @@ from ..io.rundir import write_json
 from ..latents.cache import as_images
 from ..latents.pairs import step_generator
 from ..latents.splitting import held_out_mask
-from ..plugin_api import Backbone, DataFacts, Dataset, Recipe, Share
+from ..plugin_api import Backbone, BatchPart, DataFacts, Dataset, Recipe
 from ..progress import Reporter, Silent
 from ..registry import Found, find
 from ..training.loop import LoopResult, Schedule, optimise
-from ..training.parallel import open_run_together, share_of
+from ..training.parallel import batch_part, open_run_together
 from ..training.resuming import resumable, seed_of_run
 
 __all__ = ["BackboneResult", "train_backbone"]
@@ -87,20 +87,20 @@ class _BackboneTraining:
         self.labels = dataset.labels["class"].values if backbone.classes is not None else None
         self.batch_size = min(recipe.batch_size, len(self.fit))
         self.epoch, self.order = -1, self.fit
-        self.share: Share | None = None
+        self.batch_part: BatchPart | None = None
 
-    def distribute(self, share: Share) -> None:
-        """Share every batch with other processes from now on."""
-        self.share = share
-        self.recipe.distribute(share)
+    def distribute(self, part: BatchPart) -> None:
+        """Train on a part of every batch from now on."""
+        self.batch_part = part
+        self.recipe.distribute(part)
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
         """One step of the recipe on the batch of step `step`; of several processes, each on its part of it."""
         batch = self._batch(step)
-        if self.share is None:
+        if self.batch_part is None:
             return self.recipe.step(*self._load(batch), fraction)
-        shown = self.recipe.step(*self._load(batch[self.share.part]), fraction)
-        return {name: value * self.share.fraction for name, value in shown.items()}
+        shown = self.recipe.step(*self._load(batch[self.batch_part.part]), fraction)
+        return {name: value * self.batch_part.fraction for name, value in shown.items()}
 
     def validate(self) -> dict[str, float]:
         """The recipe's figures on held-out images."""
@@ -207,7 +207,7 @@ def train_backbone(
         plan = {**inferred.inferred(), "fingerprint": dataset.fingerprint, "max_seconds": max_seconds}
         with resumable(folder, plan, resume) as state:
             if world_size() > 1:
-                work.distribute(share_of(work.batch_size, where))
+                work.distribute(batch_part(work.batch_size, where))
             loop = _trained(work, max_seconds, state, resume, report)
             result = None
             if is_main_rank():

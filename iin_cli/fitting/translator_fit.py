@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..latents.pairs import step_generator
 from ..plan import TranslatorPlan
-from ..plugin_api import Share
+from ..plugin_api import BatchPart
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import bits_per_dim, nll, pair_nll
@@ -43,12 +43,12 @@ class TranslatorFit:
         self.precision = torch.autocast(device.type, torch.bfloat16, enabled=plan.autocast)
         self.noise = FeatureNoise.none(translator.dim)
         self.held_out = stream.held_out()
-        self.share: Share | None = None
+        self.batch_part: BatchPart | None = None
         self.fitted: nn.Module = translator
 
-    def distribute(self, share: Share) -> None:
-        """Share every batch with other processes from now on; their translators become the main process's."""
-        self.share, self.fitted = share, share.replicate(self.translator)
+    def distribute(self, part: BatchPart) -> None:
+        """Train on a part of every batch from now on; the translator becomes the main process's."""
+        self.batch_part, self.fitted = part, part.replicate(self.translator)
 
     def initialize(self) -> None:
         """Set the actnorms, and the feature noise, from min(10·N, all) latents at least; the same in every process."""
@@ -63,12 +63,12 @@ class TranslatorFit:
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate_at(step, fraction)
         batch = self._noised(self.stream.batch(step), step)
-        if self.share is not None:
-            batch = batch.rows(self.share.part)
+        if self.batch_part is not None:
+            batch = batch.rows(self.batch_part.part)
         loss = (self._nll(self.fitted, batch) * batch.weight.to(self.device)).sum()
         self.optimizer.zero_grad(set_to_none=True)
         # The weights of all parts sum to 1: the gradients have to be added, and are averaged.
-        (loss if self.share is None else loss * self.share.ranks).backward()
+        (loss if self.batch_part is None else loss * self.batch_part.ranks).backward()
         if self.plan.clip_norm:
             clip_grad_norm_(self.translator.parameters(), self.plan.clip_norm)
         self.optimizer.step()

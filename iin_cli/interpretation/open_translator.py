@@ -26,14 +26,14 @@ class OpenTranslator:
     """A translator T on its device, opened once and handed on.
 
     Attributes:
-        path: its checkpoint.
+        path: its checkpoint; None where it was fitted in memory.
         factors: names and sizes, in the order of z̃.
         metadata: what its checkpoint says of itself.
         network: the very network it was fitted to; None where it was fitted to latents alone, or is opened without.
         noise: the feature noise it was fitted with; None where its checkpoint keeps none.
     """
 
-    path: Path
+    path: Path | None
     translator: Translator
     factors: Factors
     metadata: dict[str, Any]
@@ -41,11 +41,16 @@ class OpenTranslator:
     device: torch.device
     noise: FeatureNoise | None = None
 
+    @property
+    def called(self) -> str:
+        """What to call it in a message and in a result: its path."""
+        return "the translator in memory" if self.path is None else str(self.path)
+
     def require_network(self) -> Network:
         """Return the network; UsageError when the translator was fitted to latents alone."""
         if self.network is None:
             raise UsageError(
-                f"{self.path} was fitted to latents without a backbone: use `iin translate`, or give one by --backbone"
+                f"{self.called} was fitted to latents without a backbone: use `iin translate`, or give one by --backbone"
             )
         return self.network
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -26,10 +27,15 @@ __all__ = ["ChosenData", "Inputs", "Reading", "read_items"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Images uint8 (B, S, S, 3) at the network's size, and what to call each."""
+    """Images uint8 (B, S, S, 3) at the network's size, what to call each, and latents (B, N) where they are known."""
 
     pixels: np.ndarray
     names: tuple[str, ...]
+    z: Tensor | None = None
+
+    def latents(self, network: Network) -> Tensor:
+        """Return their latents (B, N): those they came with, else those that `network` encodes."""
+        return network.encode_pixels(self.pixels) if self.z is None else self.z
 
     def __len__(self) -> int:
         return len(self.names)
@@ -89,6 +95,13 @@ class ChosenData:
     def __init__(self, opened: OpenTranslator, choice: DataChoice, report: Reporter) -> None:
         self.opened, self.choice, self.report = opened, choice, report
         self.network = opened.require_network()
+
+    @classmethod
+    def in_memory(cls, opened: OpenTranslator, dataset: Dataset, choice: DataChoice, report: Reporter) -> Self:
+        """Read images that are in memory already."""
+        data = cls(opened, choice, report)
+        data.__dict__["dataset"] = dataset
+        return data
 
     @cached_property
     def dataset(self) -> Dataset:

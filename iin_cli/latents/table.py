@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..plugin_api import Relation
-from .cache import Latents
+from .cache import Latents, MappedRows
 from .pairs import PairSampler
 
 __all__ = ["ConceptPairs", "LatentTable"]

@@ -12,13 +12,13 @@ from typing import Any
 
 from ..distributed import choose_device, draw_seed
 from ..errors import UsageError, attempt
-from ..figures.page import Block, Failure, Section, Text, page
 from ..interpretation.data_choice import split_items
 from ..interpretation.opening import open_translator
 from ..io.atomic import write_text
 from ..io.rundir import new_file
 from ..progress import Reporter, Silent, Task
 from ..registry import names
+from .page import Block, Failure, Section, Text, page
 from .sections import SECTIONS, glance
 from .subject import Subject
 

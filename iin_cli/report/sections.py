@@ -11,7 +11,6 @@ from typing import Any
 from ..editing.swap import swap
 from ..editing.walk import walk
 from ..errors import DataError, attempt
-from ..figures.page import Bar, Block, Commands, Facts, Failure, Heading, Picture, Pictures, Table, Text, picture_of
 from ..figures.plots import save_figure
 from ..interpretation.grouping import MOST_NEEDED, find_providers
 from ..io.describe import describe
@@ -24,6 +23,7 @@ from ..sizing.estimate_dims import estimate
 from ..sizing.evidence import Evidence
 from ..translator.dims import allocate, allocate_calibrated
 from ..translator.factors import RESIDUAL
+from .page import Bar, Block, Commands, Facts, Failure, Heading, Picture, Pictures, Table, Text, picture_of
 from .subject import PartOfData, Subject
 from .words import (
     AUDIT_PARTS,

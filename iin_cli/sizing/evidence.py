@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..latents.pairs import step_generator
 from ..latents.table import ConceptPairs, LatentTable
-from ..metrics.bootstrap import FEW_ITEMS, Interval, bootstrap
+from ..metrics.bootstrap import FEW_ITEMS, Interval, Resampling, bootstrap
 from ..plugin_api import Relation
 from ..progress import Reporter
 from ..translator.all_pairs import AllPairs, whitened
@@ -197,7 +197,7 @@ def _interval(pairs: AllPairs, clusters: np.ndarray, seed: int, resamples: int) 
 
     if not np.isfinite(pairs()):
         raise DataError("the latents do not vary: every item has the same z")
-    interval = bootstrap(statistic, count, seed, resamples)
+    interval = bootstrap(statistic, count, Resampling(resamples, seed=seed))
     # The first was of all items.
     again = np.array(values[1:])
     return interval, again[np.isfinite(again)]

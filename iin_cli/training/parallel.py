@@ -23,17 +23,17 @@ from torch.nn.parallel import DistributedDataParallel
 from ..distributed import from_main, is_main_rank, local_rank, rank, small_group, world_size
 from ..errors import UsageError
 from ..io.rundir import open_run
-from ..plugin_api import Share
+from ..plugin_api import BatchPart
 
-__all__ = ["open_run_together", "replicate", "share_of"]
+__all__ = ["batch_part", "open_run_together", "replicate"]
 
 
 # Gradients are never far apart: whoever encodes or saves for long is waited for elsewhere.
 GRADIENT_WAIT = timedelta(minutes=10)
 
 
-def share_of(total: int, device: torch.device) -> Share:
-    """Return this rank's share of batches of `total` rows; called by all ranks together.
+def batch_part(total: int, device: torch.device) -> BatchPart:
+    """Return this rank's part of batches of `total` rows; called by all ranks together.
 
     Raises UsageError for fewer rows than ranks, more ranks than GPUs, or a device that cannot train together.
     """
@@ -48,7 +48,7 @@ def share_of(total: int, device: torch.device) -> Share:
         processes.all_reduce(value, group=group)
         return value
 
-    return Share(part, total, ranks, lambda module: replicate(module, device), sum_over_ranks)
+    return BatchPart(part, total, ranks, lambda module: replicate(module, device), sum_over_ranks)
 
 
 def replicate(module: nn.Module, device: torch.device) -> nn.Module:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from iin_cli.cutting.feature_maps import FLAT_LIMIT
 from iin_cli.data import open_dataset
 from iin_cli.errors import CheckpointError
-from iin_cli.feature_maps import FLAT_LIMIT
 from iin_cli.fitting.attachment import Attachment
 from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint

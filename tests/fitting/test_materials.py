@@ -11,8 +11,8 @@ from iin_cli.fitting.materials import from_file, from_images, size_factors
 from iin_cli.fitting.pair_files import read_pairs
 from iin_cli.fitting.streams import FixedPairs, SingleRows
 from iin_cli.interpretation.grouping import find_providers
-from iin_cli.latents.splitting import held_out_mask
 from iin_cli.interpretation.opening import open_network
+from iin_cli.latents.splitting import held_out_mask
 from iin_cli.plan import Wishes, plan_translator
 from iin_cli.plugin_api import Labels
 from iin_cli.progress import Silent

@@ -6,9 +6,9 @@ import torch
 
 from iin_cli.errors import DataError
 from iin_cli.fitting.streams import FixedPairs, FreshPairs, SingleRows
-from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler
+from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.translator.factors import Factors
 
 FACTORS = Factors.of({"digit": 1, "color": 1, "residual": 2}, {"digit": 0.5, "color": 0.8})

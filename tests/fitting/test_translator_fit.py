@@ -12,8 +12,8 @@ from iin_cli.errors import DataError
 from iin_cli.fitting import translator_fit as fitting
 from iin_cli.fitting.streams import Batch, SingleRows
 from iin_cli.fitting.translator_fit import TranslatorFit, fitting_speed, log_det_error, round_trip_error
-from iin_cli.latents.table import LatentTable
 from iin_cli.latents.cache import Latents
+from iin_cli.latents.table import LatentTable
 from iin_cli.plan import Wishes, plan_translator
 from iin_cli.training.loop import Schedule, optimise
 from iin_cli.translator.factors import Factors

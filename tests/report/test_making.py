@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.figures.page import Text
 from iin_cli.io import checkpoint
 from iin_cli.report import making as module
 from iin_cli.report.making import report
+from iin_cli.report.page import Text
 
 HOSTILE = "<script>alert(1)</script>"
 VOID = {"meta", "link", "img", "br", "hr", "input"}

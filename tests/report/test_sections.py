@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from iin_cli.errors import DataError
-from iin_cli.figures.page import Failure, Heading, Picture
 from iin_cli.metrics.bootstrap import Interval
 from iin_cli.report import sections as sections
+from iin_cli.report.page import Failure, Heading, Picture
 from iin_cli.report.sections import glance
 from iin_cli.sizing.evidence import Evidence
 from iin_cli.translator.dims import allocate

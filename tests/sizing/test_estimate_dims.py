@@ -9,9 +9,9 @@ import torch
 from iin_cli.concepts.variants import VariantConcept, group_variants
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
-from iin_cli.latents.table import LatentTable
 from iin_cli.interpretation.grouping import group
 from iin_cli.interpretation.opening import open_network
+from iin_cli.latents.table import LatentTable
 from iin_cli.plugin_api import ConceptProvider, Groups
 from iin_cli.progress import Silent
 from iin_cli.sizing.estimate_dims import estimate as estimate_of

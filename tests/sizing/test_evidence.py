@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError
-from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler, step_generator
+from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.sizing import evidence
 from iin_cli.sizing.evidence import ABSENT, FOUND, collect_evidence, thin, weigh
 

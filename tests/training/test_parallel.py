@@ -19,6 +19,7 @@ from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResiz
 
 from iin_cli.backbones import recipes
 from iin_cli.backbones.autoencoder import Autoencoder
+from iin_cli.backbones.autoencoder_recipe import AutoencoderRecipe
 from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
 from iin_cli.data import open_dataset
 from iin_cli.distributed import from_main, gather, leaders_first, rank, seeded, world_size
@@ -27,14 +28,14 @@ from iin_cli.fitting import fit_translator as fit_module
 from iin_cli.fitting.streams import FreshPairs, SingleRows
 from iin_cli.fitting.train_backbone import _BackboneTraining, train_backbone
 from iin_cli.fitting.translator_fit import TranslatorFit
-from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.latents import cache as latents
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler
+from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.plan import Wishes, plan_translator
-from iin_cli.plugin_api import Recipe, Share
+from iin_cli.plugin_api import BatchPart, Recipe
 from iin_cli.training.loop import Schedule, optimise
-from iin_cli.training.parallel import share_of
+from iin_cli.training.parallel import batch_part
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
 
@@ -83,7 +84,7 @@ def new_fit(kind):
     smooth(work.optimizer)
     work.initialize()
     if world_size() > 1:
-        work.distribute(share_of(len(stream.batch(0).z_a), CPU))
+        work.distribute(batch_part(len(stream.batch(0).z_a), CPU))
     return work
 
 
@@ -93,7 +94,7 @@ def new_training(kind, pictures):
     with seeded(0):
         if kind == "autoencoder":
             module = Autoencoder(32, 8, base_channels=4)
-            recipe = recipes.AutoencoderRecipe(module, STEPS, 0, BATCH)
+            recipe = AutoencoderRecipe(module, STEPS, 0, BATCH)
             recipe.gan_start = 0.4
             smooth(recipe.optimizer, recipe.discriminator_optimizer)
         else:
@@ -103,7 +104,7 @@ def new_training(kind, pictures):
             smooth(recipe.optimizer)
     work = _BackboneTraining(module, recipe, dataset, dataset.splits["train"], 0, CPU)
     if world_size() > 1:
-        work.distribute(share_of(BATCH, CPU))
+        work.distribute(batch_part(BATCH, CPU))
     return work
 
 
@@ -220,7 +221,7 @@ def normalised(pictures):
         )
     module.classes, module.image_size, module.interpolation = ("a", "b", "c"), 32, "bicubic"
     work = _BackboneTraining(module, ClassifierRecipe(module, 3, 0, BATCH), dataset, dataset.splits["train"], 0, CPU)
-    work.distribute(share_of(BATCH, CPU))
+    work.distribute(batch_part(BATCH, CPU))
     for step in range(3):
         work.step(step, step / 3)
     return {name: value.clone() for name, value in module.state_dict().items()}
@@ -228,7 +229,7 @@ def normalised(pictures):
 
 def refused():
     try:
-        share_of(1, CPU)
+        batch_part(1, CPU)
     except UsageError as error:
         return str(error)
 
@@ -389,14 +390,14 @@ def test_recipes_that_cannot_share_say_so():
         step = validate = state_dict = load_state_dict = None
 
     with pytest.raises(UsageError, match="Simple trains in one process only"):
-        Simple().distribute(Share(slice(0, 2), 4, 2, lambda module: module, lambda value: value))
+        Simple().distribute(BatchPart(slice(0, 2), 4, 2, lambda module: module, lambda value: value))
 
 
-def test_a_share_turns_means_into_means():
-    shares = [Share(slice(0, 2), 5, 2, None, lambda value: value), Share(slice(2, 5), 5, 2, None, lambda value: value)]
+def test_parts_of_a_batch_turn_means_into_means():
+    parts = [BatchPart(rows, 5, 2, None, lambda value: value) for rows in (slice(0, 2), slice(2, 5))]
     values = [torch.tensor(3.0), torch.tensor(8.0)]
-    assert sum(share.mean(value) for share, value in zip(shares, values, strict=True)) == (2 * 3 + 3 * 8) / 5
-    assert sum(share.weight for share in shares) == 2
+    assert sum(part.mean(value) for part, value in zip(parts, values, strict=True)) == (2 * 3 + 3 * 8) / 5
+    assert sum(part.weight for part in parts) == 2
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from iin_cli.backbones.autoencoder import Autoencoder
-from iin_cli.backbones.recipes import AutoencoderRecipe, nelbo
+from iin_cli.backbones.autoencoder_recipe import AutoencoderRecipe, nelbo
 
 
 def bars(count, seed):

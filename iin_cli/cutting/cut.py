@@ -8,7 +8,8 @@ G∘E then only approximates f, unless all that follows is an average too.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from ..errors import UsageError, nearest
-from ..feature_maps import averaged_axes
+from .feature_maps import as_latent, averaged_axes
 
-__all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers"]
+__all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers", "evaluating"]
 
 
 @dataclass(frozen=True)
@@ -35,21 +36,20 @@ class Cut:
     Args:
         traced: the network.
         node: the value that becomes z.
-        form: of that value; a large one is averaged down to its channels, as `averaged_axes` says.
+        form: of that value; a large one is averaged down to its channels, as `as_latent` does.
     """
 
     def __init__(self, traced: _Traced, node: fx.Node, form: _Form) -> None:
-        self.form, self._averaged = form, averaged_axes(form.shape)
+        self.form, averaged = form, averaged_axes(form.shape)
         # What is left of the value, whose numbers are z.
-        self._kept = [1 if axis in self._averaged else size for axis, size in enumerate(form.shape, 1)]
+        self._kept = [1 if axis in averaged else size for axis, size in enumerate(form.shape, 1)]
         self.dim = math.prod(self._kept)
         self._before = fx.Interpreter(traced.network, graph=_part(traced.graph, None, node))
         self._after = fx.Interpreter(traced.network, graph=_part(traced.graph, node, traced.output))
 
     def encode(self, inputs: Tensor) -> Tensor:
         """E: what the network takes (B, …) -> z (B, N)."""
-        value = self._before.run(inputs)
-        return value.mean(self._averaged) if self._averaged else value.flatten(1)
+        return as_latent(self._before.run(inputs))
 
     def decode(self, z: Tensor) -> Tensor:
         """G: z (B, N) -> what the network gives."""
@@ -114,6 +114,20 @@ def cuttable_layers(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
     return tuple(name for name in traced.cuttable() if traced.layers[name] in forms)
 
 
+@contextmanager
+def evaluating(network: nn.Module | None) -> Iterator[None]:
+    """Put a network into evaluation mode, and each of its modules back into the mode that it was found in."""
+    modules = [] if network is None else list(network.modules())
+    modes = [module.training for module in modules]
+    if network is not None:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+
+
 class _Tracer(fx.Tracer):
     """Traces a network and notes what each of its modules, at any depth, gives last."""
 
@@ -134,13 +148,10 @@ class _Traced:
     """The graph of a network in evaluation mode; `layers` maps a module's name to its value, None for no tensor."""
 
     def __init__(self, network: nn.Module) -> None:
-        was_training, tracer = network.training, _Tracer()
+        tracer = _Tracer()
         # Dropout and its like ask at tracing whether they are to do anything.
-        network.eval()
-        try:
+        with evaluating(network):
             self.graph = tracer.trace(network)
-        finally:
-            network.train(was_training)
         self.network = network
         self.layers = {
             name: output.node if isinstance(output, fx.Proxy) else None for name, output in tracer.outputs.items()

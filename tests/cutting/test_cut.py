@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from iin_cli.backbones.cutting import cut_at, cut_before_head, cuttable_layers
+from iin_cli.cutting.cut import cut_at, cut_before_head, cuttable_layers
 from iin_cli.errors import UsageError
 
 

@@ -299,7 +299,7 @@ def bfloat16_is_fast(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return False
-    # Not in every torch from 2.10 on.
+    # Not in every torch.
     if not hasattr(torch.cpu, "get_capabilities"):
         return torch.cpu._is_avx512_bf16_supported()
     able = torch.cpu.get_capabilities()

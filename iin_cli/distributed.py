@@ -148,16 +148,20 @@ def small_group() -> ProcessGroup:
             raise UsageError(f"WORLD_SIZE says {world_size()} processes, and {name} is not set: start them by torchrun")
     if processes.is_initialized():
         # By the program that calls this one, for whatever it needs.
-        group = processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
-        # Every rank is in it; torch has a number for those that are not.
-        assert isinstance(group, processes.ProcessGroup)
-        return group
+        return _joined(processes.new_group(backend="gloo", timeout=LONGEST_WAIT))
     processes.init_process_group("gloo", timeout=LONGEST_WAIT)
     _alarm()
     atexit.register(leave)
-    everybody = processes.group.WORLD
-    assert everybody is not None
-    return everybody
+    return _joined(processes.group.WORLD)
+
+
+def _joined(group: object) -> ProcessGroup:
+    """Return a group that every rank is in; what torch says of one that this rank is not in has another type."""
+    from torch.distributed import ProcessGroup
+
+    if not isinstance(group, ProcessGroup):
+        raise RuntimeError("this process was left out of the group of all processes")
+    return group
 
 
 def leave() -> None:

@@ -36,6 +36,7 @@ __all__ = [
     "gather",
     "gather_numbers",
     "is_main_rank",
+    "joined",
     "leaders_first",
     "leave",
     "local_rank",
@@ -148,14 +149,14 @@ def small_group() -> ProcessGroup:
             raise UsageError(f"WORLD_SIZE says {world_size()} processes, and {name} is not set: start them by torchrun")
     if processes.is_initialized():
         # By the program that calls this one, for whatever it needs.
-        return _joined(processes.new_group(backend="gloo", timeout=LONGEST_WAIT))
+        return joined(processes.new_group(backend="gloo", timeout=LONGEST_WAIT))
     processes.init_process_group("gloo", timeout=LONGEST_WAIT)
     _alarm()
     atexit.register(leave)
-    return _joined(processes.group.WORLD)
+    return joined(processes.group.WORLD)
 
 
-def _joined(group: object) -> ProcessGroup:
+def joined(group: object) -> ProcessGroup:
     """Return a group that every rank is in; what torch says of one that this rank is not in has another type."""
     from torch.distributed import ProcessGroup
 

@@ -90,7 +90,7 @@ def encode_npz(**arrays: np.ndarray) -> bytes:
     """Return named arrays as `.npz`; equal arrays give equal bytes."""
     encoded = io.BytesIO()
     # numpy dates every member 1980, so no clock gets into the file.
-    np.savez(encoded, **arrays)  # pyright: ignore[reportArgumentType] numpy 2 takes one option beside the arrays
+    np.savez(encoded, **arrays)
     return encoded.getvalue()
 
 

@@ -20,7 +20,7 @@ from torch import distributed as processes
 from torch.distributed import ProcessGroup
 from torch.nn.parallel import DistributedDataParallel
 
-from ..distributed import from_main, is_main_rank, joined, local_rank, rank, small_group, world_size
+from ..distributed import from_main, is_main_rank, local_rank, rank, small_group, world_size
 from ..errors import UsageError
 from ..io.rundir import open_run
 from ..plugin_api import BatchPart
@@ -98,4 +98,4 @@ def _checked(device: torch.device) -> str:
 @cache
 def _gradient_group(kind: str) -> ProcessGroup:
     """Return the group that gradients travel by: NCCL between GPUs, gloo between CPUs; the first call is by all."""
-    return small_group() if kind == "cpu" else joined(processes.new_group(backend="nccl", timeout=GRADIENT_WAIT))
+    return small_group() if kind == "cpu" else processes.new_group(backend="nccl", timeout=GRADIENT_WAIT)

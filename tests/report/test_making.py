@@ -112,7 +112,6 @@ def page(quick, hostile, tmp_path_factory):
     return SimpleNamespace(file=folder / "report.html", result=result)
 
 
-@pytest.mark.slow
 def test_a_classifiers_page_has_all_sections(page):
     assert page.result.made == tuple(title for title, _ in module.SECTIONS)
     # Neither the data nor the program knows this concept: that is said, and all else is there.
@@ -161,7 +160,6 @@ def test_the_page_holds_what_was_asked_for(page, hostile):
         assert words in text, words
 
 
-@pytest.mark.slow
 def test_an_autoencoders_edits_are_drawn_and_equal_seeds_give_equal_pages(quick, files, tmp_path, monkeypatch):
     shown = ("What was interpreted", "Factors swapped", "Walks")
     monkeypatch.setattr(module, "SECTIONS", tuple(part for part in module.SECTIONS if part[0] in shown))

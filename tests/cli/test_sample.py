@@ -64,6 +64,7 @@ def test_alone_and_under_torchrun_the_same_bytes(files, tmp_path, command_line, 
 
 
 @pytest.mark.parametrize("kind", ["npz", "png"])
+@pytest.mark.slow
 def test_a_run_killed_while_it_writes_is_completed_by_running_it_again(files, tmp_path, command_line, kind):
     command = ["sample", "-t", files.of_images, "--seeds", "0-599", "--device", "cpu", "--format", kind, "--json"]
     kill_while_writing(tmp_path, [*command, "--out", "out"])

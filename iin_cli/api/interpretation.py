@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -24,6 +24,8 @@ from ..interpretation.opening import FEATURE_NOISE
 from ..interpretation.pictures import count_of
 from ..interpretation.reading import ChosenData, Inputs, Reading
 from ..io import checkpoint
+from ..io.atomic import write_text
+from ..io.rundir import new_file
 from ..latents.arrays import as_latents
 from ..measures.audit.auditing import AuditResult
 from ..measures.audit.auditing import audit as audit_reading
@@ -93,7 +95,7 @@ class Interpretation(OpenTranslator):
 
         Raises DataError for another N, values that are not finite, or whole numbers.
         """
-        found = super().transform(as_latents(z, "z", self.factors.dim), report)
+        found = super().transform(self._checked(z, "z"), report)
         return found.numpy() if isinstance(z, np.ndarray) else found
 
     @overload
@@ -102,7 +104,7 @@ class Interpretation(OpenTranslator):
     def inverse_transform(self, z_tilde: np.ndarray, report: Any = None) -> np.ndarray: ...
     def inverse_transform(self, z_tilde: Any, report: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """T⁻¹: z̃ (…, N) -> z (…, N), as the kind of array that was given; errors as `transform`."""
-        found = super().inverse_transform(as_latents(z_tilde, "z_tilde", self.factors.dim), report)
+        found = super().inverse_transform(self._checked(z_tilde, "z_tilde"), report)
         return found.numpy() if isinstance(z_tilde, np.ndarray) else found
 
     def swap(self, x: Any, y: Any, factor: str | Sequence[str]) -> SwapResult:
@@ -113,7 +115,11 @@ class Interpretation(OpenTranslator):
         return swap_inputs(self, self._inputs(x), self._inputs(y), _names(factor))
 
     def walk(self, x: Any, walk: OUWalk | LinearWalk | GridWalk, *, to: Any = None, seed: int = 0) -> WalkResult:
-        """Walk from images `x`: at random (`OUWalk`, Eq 17), to images `to` (`LinearWalk`), or between four (`GridWalk`).
+        """Walk from images `x`: at random (`OUWalk`, Eq 17), to images (`LinearWalk`), or between four (`GridWalk`).
+
+        Args:
+            to: where a linear walk ends, one image for each of `x`.
+            seed: of a random walk.
 
         Raises UsageError for an unknown factor, and for `to` with any other walk.
         """
@@ -227,8 +233,12 @@ class Interpretation(OpenTranslator):
         progress: Progress = None,
     ) -> ReportResult:
         """Write everything that can be measured on `x` as one HTML page, a new file `path`."""
-        data = ChosenData.in_memory(self, MemoryDataset(x, labels), DataChoice(seed=seed), listen(progress))
-        return make_report(data, Path(path), count_of(x))
+        data = ChosenData.in_memory(
+            self, MemoryDataset(x, labels), DataChoice(n=count_of(x), seed=seed), listen(progress)
+        )
+        made = make_report(data)
+        write_text(new_file(Path(path).expanduser(), "", ""), made.page)
+        return replace(made, out=str(path))
 
     def save(self, path: str | Path) -> Path:
         """Write the checkpoint: a file that ends in .safetensors, or a folder that gets `translator.safetensors`.
@@ -248,6 +258,12 @@ class Interpretation(OpenTranslator):
         network, dataset = self.require_network(), MemoryDataset(x, labels)
         z = network.encode(x)
         return Reading(self, network, dataset, np.arange(len(z)), z, super().transform(z))
+
+    def _checked(self, values: Any, name: str) -> Tensor:
+        """Check rows (…, N) of any number of axes."""
+        shape = np.shape(values)
+        flat = values.reshape(-1, shape[-1]) if len(shape) > 2 else values
+        return as_latents(flat, name, self.factors.dim).reshape(shape)
 
     def _inputs(self, x: Any) -> Inputs:
         return _of_reading(self.read(x))

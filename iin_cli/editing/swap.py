@@ -48,7 +48,7 @@ class Swaps:
     def __init__(self, opened: OpenTranslator, targets: Inputs, sources: Inputs, factors: Sequence[str]) -> None:
         self.opened, self.targets, self.sources, self.factors = opened, targets, sources, tuple(factors)
         self.network = opened.require_network()
-        self.z_targets, self.z_sources = (self.network.encode_pixels(side.pixels) for side in (targets, sources))
+        self.z_targets, self.z_sources = (side.latents(self.network) for side in (targets, sources))
         numbers = range(len(targets)), range(len(sources))
         self.are_pairs = len(targets) == len(sources)
         self.pairs: list[Pair] = (

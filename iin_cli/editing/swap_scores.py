@@ -51,9 +51,7 @@ def score_swaps(
     network = opened.require_network().require_images()
     target, source = _pairs(dataset, dataset.splits[split], count, seed)
     with (report or Silent()).task("scoring swaps", len(judges) + 2, "passes") as task:
-        z_target, z_source = (
-            network.encode_pixels(Inputs.of_items(network, dataset, items).pixels) for items in (target, source)
-        )
+        z_target, z_source = (Inputs.of_items(network, dataset, items).latents(network) for items in (target, source))
         task.advance()
         plain = network.draw(z_target)
         reconstruction = {name: float(judge(plain, target, source).mean()) for name, judge in judges.items()}

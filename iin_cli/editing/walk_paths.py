@@ -265,7 +265,7 @@ def walk_noise(seeds: Sequence[int], steps: int, dim: int, walks: int = 1) -> Te
 
 
 def _z_tilde(opened: OpenTranslator, images: Inputs) -> Tensor:
-    return opened.transform(opened.require_network().encode_pixels(images.pixels))
+    return opened.transform(images.latents(opened.require_network()))
 
 
 def _film_points(steps: int) -> int:

@@ -11,6 +11,7 @@ from ..latents import cache
 from ..latents.cache import Latents
 from ..plugin_api import ConceptProvider, Dataset
 from ..progress import Reporter
+from .memory import MemoryDataset
 from .network import Network
 
 __all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded"]
@@ -21,7 +22,7 @@ PIXELS_AT_ONCE = 2**21
 
 def is_encoded(network: Network, dataset: Dataset, indices: np.ndarray) -> bool:
     """Say whether `encode_items` of exactly these items, as they are, was done before and is kept."""
-    return cache.is_cached(_identity(network, dataset, indices, None, 0))
+    return not isinstance(dataset, MemoryDataset) and cache.is_cached(_identity(network, dataset, indices, None, 0))
 
 
 def encode_items(
@@ -33,7 +34,12 @@ def encode_items(
     *,
     report: Reporter,
 ) -> Latents:
-    """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once."""
+    """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once.
+
+    Images in memory are encoded each time, and nothing is kept of them.
+    """
+    if isinstance(dataset, MemoryDataset):
+        return _in_memory(network, dataset, indices, provider, variant, report)
     size, interpolation = network.backbone.image_size, network.backbone.interpolation
 
     def read(positions: np.ndarray) -> np.ndarray:
@@ -53,6 +59,21 @@ def encode_items(
         description=f"encoding {Path(name).name}",
         called=lambda position: dataset.path(int(indices[position])),
     )
+
+
+def _in_memory(
+    network: Network,
+    dataset: MemoryDataset,
+    indices: np.ndarray,
+    provider: ConceptProvider | None,
+    variant: int,
+    report: Reporter,
+) -> Latents:
+    if provider is None or not variant:
+        return Latents(network.encode(dataset.taken(indices), report=report).numpy(), None)
+    backbone = network.backbone
+    pixels = provider.draw(dataset, indices, backbone.image_size, backbone.interpolation, variant)
+    return Latents(network.encode_pixels(pixels).numpy(), None)
 
 
 def _identity(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from ..errors import DataError
 from ..plugin_api import Dataset, Interpolation, Labels
@@ -54,6 +55,12 @@ class MemoryDataset(Dataset):
         return np.stack(
             [np.asarray(Image.fromarray(each).resize((size, size), way)) for each in self._pictures(indices)]
         )
+
+    def taken(self, indices: np.ndarray) -> Any:
+        """Return images `indices` (B,) as they were given, for `Network.encode`."""
+        if isinstance(self._images, (np.ndarray, Tensor)):
+            return self._images[indices]
+        return [self._images[int(index)] for index in indices]
 
     def path(self, index: int) -> str:
         """Return the name of image `index`."""

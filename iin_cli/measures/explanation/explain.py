@@ -62,8 +62,8 @@ def explain_images(
     )
     if kind is _ClassExplainer and len(edits) < FEW_ITEMS:
         report.note(f"intervals over {len(edits)} edits of each factor are rough")
-    for pixels, name in zip(inputs.pixels, inputs.names, strict=True):
-        found, looks = explainer.explain(pixels, name)
+    for number in range(len(inputs)):
+        found, looks = explainer.explain(inputs.one(number))
         result = replace(result, images=(*result.images, found), looks=(*result.looks, looks))
         if save is not None:
             save(result)
@@ -106,10 +106,10 @@ class _Explainer:
         """Decode z (B, N) to uint8 (B, S, S, 3)."""
         return self.library.network.draw(z)
 
-    def explain(self, pixels: np.ndarray, name: str) -> tuple[Explanation, Callable[[], list[Look]]]:
-        """Explain an image uint8 (S, S, 3); returns also what makes the rows of its figure."""
+    def explain(self, image: Inputs) -> tuple[Explanation, Callable[[], list[Look]]]:
+        """Explain one image; returns also what makes the rows of its figure."""
         library, opened, edits = self.library, self.library.opened, self.edits
-        z = library.network.encode_pixels(pixels[None])
+        z = image.latents(library.network)
         z_tilde, itself = opened.transform(z), library.same_as(z)
         edited = {factor: edits.change(z_tilde, factor) for factor in edits.factors}
         latents = {factor: opened.inverse_transform(rows) for factor, rows in edited.items()}
@@ -124,8 +124,8 @@ class _Explainer:
             # Copies: a view would keep all edits of all images in memory.
             shown[factor] = _Shown(latents[factor][:SHOWN].clone(), near[:SHOWN].clone())
         nearest = library.describe(numbers, distances)[0]
-        explanation = Explanation(name, nearest, told.predicted, told.probabilities, effects)
-        return explanation, partial(self._looks, pixels, explanation, _Shown(z, numbers), shown)
+        explanation = Explanation(image.names[0], nearest, told.predicted, told.probabilities, effects)
+        return explanation, partial(self._looks, image.pixels[0], explanation, _Shown(z, numbers), shown)
 
     def _looks(
         self, pixels: np.ndarray, explanation: Explanation, itself: _Shown, shown: Mapping[str, _Shown]

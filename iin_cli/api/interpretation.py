@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -24,6 +24,7 @@ from ..interpretation.opening import FEATURE_NOISE
 from ..interpretation.pictures import count_of
 from ..interpretation.reading import ChosenData, Inputs, Reading
 from ..io import checkpoint
+from ..io.atomic import write_text
 from ..latents.arrays import as_latents
 from ..measures.audit.auditing import AuditResult
 from ..measures.audit.auditing import audit as audit_reading
@@ -227,8 +228,11 @@ class Interpretation(OpenTranslator):
         progress: Progress = None,
     ) -> ReportResult:
         """Write everything that can be measured on `x` as one HTML page, a new file `path`."""
-        data = ChosenData.in_memory(self, MemoryDataset(x, labels), DataChoice(seed=seed), listen(progress))
-        return make_report(data, Path(path), count_of(x))
+        file, choice = Path(path).expanduser(), DataChoice(n=count_of(x), seed=seed)
+        if file.exists():
+            raise UsageError(f"{file} exists already: choose another name or remove it")
+        data = ChosenData.in_memory(self, MemoryDataset(x, labels), choice, listen(progress))
+        return replace(make_report(data, save=lambda page: write_text(file, page)), out=str(file))
 
     def save(self, path: str | Path) -> Path:
         """Write the checkpoint: a file that ends in .safetensors, or a folder that gets `translator.safetensors`.

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..latents import cache
 from ..latents.cache import Latents
 from ..plugin_api import ConceptProvider, Dataset
 from ..progress import Reporter
+from .memory import MemoryDataset
 from .network import Network
 
 __all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded"]
@@ -21,7 +23,7 @@ PIXELS_AT_ONCE = 2**21
 
 def is_encoded(network: Network, dataset: Dataset, indices: np.ndarray) -> bool:
     """Say whether `encode_items` of exactly these items, as they are, was done before and is kept."""
-    return cache.is_cached(_identity(network, dataset, indices, None, 0))
+    return isinstance(dataset, MemoryDataset) or cache.is_cached(_identity(network, dataset, indices, None, 0))
 
 
 def encode_items(
@@ -33,7 +35,14 @@ def encode_items(
     *,
     report: Reporter,
 ) -> Latents:
-    """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once."""
+    """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once.
+
+    Images in memory are never cached on disk; DataError where they are to be drawn otherwise.
+    """
+    if isinstance(dataset, MemoryDataset):
+        if provider is not None and variant:
+            raise DataError(f"{dataset.name} have no second rendering that differs in {provider.concept}")
+        return Latents(dataset.latents(network)[indices].numpy(), None)
     size, interpolation = network.backbone.image_size, network.backbone.interpolation
 
     def read(positions: np.ndarray) -> np.ndarray:

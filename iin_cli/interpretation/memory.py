@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from ..errors import DataError
 from ..plugin_api import Dataset, Interpolation, Labels
 from .pictures import count_of, pictures_at
+
+if TYPE_CHECKING:
+    from .network import Network
 
 __all__ = ["MemoryDataset", "as_labels"]
 
@@ -42,6 +46,7 @@ class MemoryDataset(Dataset):
         self.fingerprint = ""
         self._images, self._names = images, names
         self._range: tuple[float, float] | None = None
+        self._latents: tuple[Network, Tensor] | None = None
 
     @property
     def native_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -54,6 +59,12 @@ class MemoryDataset(Dataset):
         return np.stack(
             [np.asarray(Image.fromarray(each).resize((size, size), way)) for each in self._pictures(indices)]
         )
+
+    def latents(self, network: Network) -> Tensor:
+        """Encode all images when first asked: z (M, N), from what the network takes rather than from pictures."""
+        if self._latents is None or self._latents[0] is not network:
+            self._latents = network, network.encode(self._images)
+        return self._latents[1]
 
     def path(self, index: int) -> str:
         """Return the name of image `index`."""

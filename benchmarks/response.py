@@ -1,4 +1,4 @@
-"""What ColorMNIST's classifier answers by: walks of the digit flip its predictions, walks of the colour do not (Fig 9).
+"""What decides ColorMNIST's classifier: walks of the digit flip its predictions, walks of the colour do not (Fig 9).
 
 On a classifier trained on ColorMNIST; the translator is fitted here. Short walks stay near their start for part of
 their way, long ones do not. Beside the walks stands what the network does when the same images are really drawn in

@@ -1,6 +1,6 @@
 """Peak memory of a fit to 200,000 pairs of latents at N = 2048, from a file of pairs and from cached latents.
 
-    python benchmarks/wide_latents.py --work /tmp/wide
+    uv run python benchmarks/wide_latents.py --work DIR
 
 The pairs are made up: a third of the features dead, a third linear copies, as a network after ReLU gives them. They
 take 3.3 GB, `z_a` and `z_b` alike; the cached latents take as much. Each fit is a process of its own, whose peak
@@ -24,12 +24,12 @@ import torch
 
 from iin_cli.fitting.streams import FreshPairs
 from iin_cli.fitting.translator_fit import TranslatorFit, log_det_error
-from iin_cli.latents.table import ConceptPairs, LatentTable
-from iin_cli.latents.splitting import held_out_mask
-from iin_cli.sizing.scores import score_concepts
 from iin_cli.latents.cache import Latents, MappedRows
 from iin_cli.latents.pairs import PairSampler
+from iin_cli.latents.splitting import held_out_mask
+from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.plan import Wishes, plan_translator
+from iin_cli.sizing.scores import score_concepts
 from iin_cli.training.loop import Schedule, optimise
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
 from .errors import UsageError, nearest
+from .translator.dims import Estimator, as_estimator
 
 __all__ = [
     "PRESETS",
@@ -27,13 +28,13 @@ PRESETS: tuple[Preset, ...] = ("auto", "paper", "compvis")
 AUTO_STEPS = 2400
 # Below this width the likelihood gains more from blocks, above it from width (Table 6).
 WIDE = 256
-# What a wide translator on a CPU is sized for: ten minutes of two ordinary cores, in float32 and in bfloat16. Constants
-# and no measurement, so that the same command makes the same plan again when it is resumed.
+# What a wide translator on a CPU is sized for: ten minutes of two ordinary cores, in float32 and in bfloat16. They are
+# constants and not measured, so that a resumed command makes the same plan again.
 CPU_SECONDS, CPU_FLOPS, CPU_FLOPS_BFLOAT16 = 600.0, 4e10, 1.2e11
 LEAST_STEPS_WIDE = 600
-# Blocks, width and steps for fewer than 10·N wide rows: what is larger knows them by heart before it is of use.
+# Blocks, width and steps for fewer than 10·N wide rows: what is larger overfits them before it is of use.
 FEW_ROWS_SIZE = (4, 128, 1000)
-# Of a feature's std. Fewer than 10·N rows are known by heart within a hundred steps unless they are blurred.
+# Of a feature's std. Fewer than 10·N rows are overfitted within a hundred steps unless more noise is added.
 FEATURE_NOISE, FEATURE_NOISE_FEW = 0.01, 0.3
 # Libraries and interpreter, before the first latent.
 PROGRAM_BYTES = 5 * 2**27
@@ -46,9 +47,9 @@ class Cost:
     Attributes:
         parameters: of the translator.
         flops_per_step: floating-point operations of one optimisation step, forward and backward.
-        flops_per_second: what the machine was measured to do, or taken for.
-        seconds: of all steps, validation aside.
-        memory_bytes: at the peak, the program included; on a GPU mostly there.
+        flops_per_second: the machine's speed, measured or assumed.
+        seconds: of all steps, without validation.
+        memory_bytes: at the peak, the program included; with a GPU most of it is the GPU's.
     """
 
     parameters: int
@@ -141,10 +142,15 @@ class TranslatorPlan:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user said instead of leaving it to be inferred; None means infer.
+    """What the user chose instead of leaving it to be inferred; None means infer.
 
-    `sigma` is one number for all factors, or concept -> number; concepts left out keep the preset's.
-    Raises UsageError for an unknown preset or a number that is not finite.
+    Attributes:
+        dims: concept -> dimensions.
+        estimator: how dimensions are inferred otherwise (Eq 11): `variance` or `correlation`.
+        sigma: one number for all factors, or concept -> number; concepts left out keep the preset's.
+
+    All others as in `TranslatorPlan`. Raises UsageError for an unknown preset or estimator, and for a number that is
+    not finite.
     """
 
     preset: Preset = "auto"
@@ -157,8 +163,11 @@ class Wishes:
     sigma: float | Mapping[str, float] | None = None
     feature_noise: float | None = None
     learning_rate: float | None = None
+    dims: Mapping[str, int] | None = None
+    estimator: Estimator = "variance"
 
     def __post_init__(self) -> None:
+        as_estimator(self.estimator)
         if self.preset not in PRESETS:
             raise UsageError(f"--preset {self.preset!r}: {nearest(self.preset, PRESETS)}")
         for item in fields(self):
@@ -176,7 +185,7 @@ def plan_translator(
         deterministic_latents: latents are points, not samples of a posterior, and so need feature noise.
         bfloat16: `device` multiplies matrices faster in bfloat16.
     """
-    said = {item.name: getattr(wishes, item.name) for item in fields(wishes)}
+    said = {item.name: getattr(wishes, item.name, None) for item in fields(TranslatorPlan)}
     said = {name: value for name, value in said.items() if value is not None}
     if isinstance(wishes.sigma, Mapping):
         said["sigmas"] = dict(said.pop("sigma"))
@@ -194,7 +203,7 @@ def plan_translator(
 
 def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
     wide, on_cpu = dim > WIDE, device == "cpu"
-    # A small set of latents is known by heart early; fewer steps at the same schedule cost nothing.
+    # A small set of latents is overfitted early; fewer steps at the same schedule cost nothing.
     steps = AUTO_STEPS if rows >= 20_000 else max(600, AUTO_STEPS * rows // 20_000)
     batch_pairs = 125 if wide and on_cpu else 250
     blocks, hidden = (6, min(dim, 2048)) if wide else (12, 512)
@@ -215,7 +224,7 @@ def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
         warmup_steps=100,
         decay="cosine",
         decay_start=0,
-        # Wide latents are few, as a rule, and soon known by heart: look more often when to stop.
+        # Wide latents are few, as a rule, and soon overfitted: look more often when to stop.
         validate_every=max(25, steps // 24) if wide else max(50, steps // 20),
         patience=6,
         clip_norm=100.0,
@@ -267,7 +276,7 @@ def share_out(total: int, names: Sequence[str]) -> dict[str, int]:
 
 
 def parameter_count(dim: int, blocks: int, hidden: int, depth: int) -> int:
-    """Count the parameters of a translator: per block one actnorm and two couplings of two nets each (Table 6).
+    """Count the parameters of a translator: each block has one actnorm and two couplings of two nets (Table 6).
 
     >>> parameter_count(2048, 6, 2048, 2)
     302186496

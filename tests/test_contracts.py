@@ -24,8 +24,8 @@ STOREYS = (
     ("errors", "progress"),
     ("results",),
     ("plugin_api", "failure_alarm"),
-    ("io", "registry", "plan", "distributed", "translator", "cutting"),
-    ("latents", "training", "data", "backbones", "concepts", "metrics", "figures"),
+    ("io", "registry", "distributed", "translator", "cutting"),
+    ("plan", "latents", "training", "data", "backbones", "concepts", "metrics", "figures"),
     ("interpretation",),
     ("editing", "sizing"),
     (

@@ -1,134 +1,166 @@
-"""What a translator is fitted to, pairs of encoded images or a file of latents, and how its factors are sized."""
+"""What a translator is fitted to: latents with the pairs that concepts make of them, from images or from a file."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-import torch
 
-from ..errors import UsageError, nearest
 from ..interpretation.data_choice import describe_data
 from ..interpretation.grouping import group
 from ..interpretation.network import Network
 from ..latents.dominance import Dominance, check_dominance
+from ..latents.table import ConceptPairs, LatentTable
 from ..plan import WIDE, TranslatorPlan, few_rows
 from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter
 from ..sizing.scores import score_concepts
-from ..translator.dims import Estimator, allocate, complete
-from ..translator.factors import RESIDUAL, Factors
+from ..translator.dims import Estimator
+from ..translator.factors import Factors
 from .pair_files import PairFile, held_out_rows, split_pairs
-from .streams import FixedPairs, FreshPairs, PairStream, SingleRows
+from .streams import FixedPairs, FreshPairs, MaskedPairs, PairStream, SingleRows
 
-__all__ = ["Material", "from_file", "from_images", "size_factors"]
+__all__ = ["GroupedMaterial", "Material", "PairMaterial", "from_file", "from_images"]
 
 # Pairs per concept that the held-out NLL is measured on. Wide translators are slow, and their data few.
 HELD_OUT_PAIRS, HELD_OUT_PAIRS_WIDE = 2048, 512
 
 
 @dataclass(frozen=True)
-class Material:
-    """What a fit works on; `stream` makes the pairs once factors, batch and seed are known.
+class Material(ABC):
+    """What a translator is fitted to.
 
-    `dominance` is of the latents that were scored: the few that make much of their variance, if there are any.
+    Attributes:
+        table: all latents.
+        relations: concept -> how its pairs relate; empty for single latents.
+        provenance: `backbone` and `data` as a checkpoint remembers them, JSON values or None.
     """
 
-    dim: int
-    rows: int
+    table: LatentTable
     relations: dict[str, Relation]
-    scores: dict[str, float]
-    stochastic: bool
     provenance: dict[str, Any]
-    stream: Callable[[Factors, TranslatorPlan, int], PairStream]
-    dominance: Dominance | None = None
+
+    @property
+    def dim(self) -> int:
+        """N."""
+        return self.table.dim
+
+    @abstractmethod
+    def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
+        """Score every concept on its pairs (Eq 11)."""
+
+    @abstractmethod
+    def dominance(self, report: Reporter) -> Dominance | None:
+        """Find the few latents that make much of the variance of those scored, and warn of them."""
+
+    @abstractmethod
+    def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
+        """Return the stream of batches for these factors."""
+
+    @property
+    def _held(self) -> int:
+        return HELD_OUT_PAIRS if self.dim <= WIDE else HELD_OUT_PAIRS_WIDE
+
+
+@dataclass(frozen=True)
+class GroupedMaterial(Material):
+    """Latents in groups: every step draws fresh pairs inside them, or single latents where there are no concepts.
+
+    Attributes:
+        pairs: of each concept.
+        held_out: bool (rows,), the rows that no fit sees.
+    """
+
+    pairs: list[ConceptPairs]
+    held_out: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        table: LatentTable,
+        pairs: list[ConceptPairs],
+        held_out: np.ndarray,
+        provenance: dict[str, Any],
+        origin: str,
+        report: Reporter,
+    ) -> Self:
+        """Collect a table and its pairs; warn of few latents (`origin` gave them) and of concepts not held out."""
+        _warn_of_few(f"{origin} gives {len(table)} latents", len(table), table.dim, report)
+        for concept in pairs:
+            if concept.held_out is None:
+                report.warn(
+                    f"concept {concept.name} has no pair among the held-out images: its held-out NLL is not measured"
+                )
+        return cls(table, {concept.name: concept.relation for concept in pairs}, provenance, pairs, held_out)
+
+    def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
+        """Score every concept on fresh pairs of the items it is fitted to."""
+        return score_concepts(self.table, self.pairs, seed, estimator)
+
+    def dominance(self, report: Reporter) -> Dominance | None:
+        """Look among the items that are fitted to."""
+        return check_dominance(self.table, np.flatnonzero(~self.held_out), report)
+
+    def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
+        """Draw fresh pairs, or single latents without concepts."""
+        if self.pairs:
+            return FreshPairs(self.table, self.pairs, factors, plan.batch_pairs, seed, self._held)
+        return SingleRows(self.table, self.held_out, 2 * plan.batch_pairs, seed, 2 * self._held)
+
+
+@dataclass(frozen=True)
+class PairMaterial(Material):
+    """Pairs of a file, as they are; `chosen` says which are fitted to."""
+
+    file: PairFile
+    chosen: MaskedPairs
+
+    def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
+        """Score every concept on its pairs in the file."""
+        return self.file.scores(estimator)
+
+    def dominance(self, report: Reporter) -> Dominance | None:
+        """Look among all latents of the file."""
+        return check_dominance(self.table, np.arange(len(self.table)), report)
+
+    def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
+        """Draw pairs of the file, equally many of each kind."""
+        return FixedPairs(self.chosen, factors, plan.batch_pairs, seed, self._held)
 
 
 def from_images(
-    opened: Network,
-    providers: Sequence[ConceptProvider],
+    network: Network,
     dataset: Dataset,
     root: Path | None,
-    dims: Mapping[str, int] | None,
-    estimator: Estimator,
+    providers: Sequence[ConceptProvider],
     seed: int,
-    device: torch.device,
     report: Reporter,
 ) -> Material:
-    """Group the training images of `dataset` and encode them once; scores are measured where `dims` are not given.
+    """Group the training images of `dataset` by each concept and encode them once; errors as `group`.
 
-    `root` is the data root it was opened with. Raises DataError as `group` does.
+    Args:
+        root: the data root that `dataset` was opened with.
     """
-    table, pairs, held_out = group(opened, dataset, providers, seed, device, report)
-    _warn_of_few(f"{dataset.name} gives {len(table)} latents", len(table), table.dim, report)
-    for concept in pairs:
-        if concept.held_out is None:
-            report.warn(
-                f"concept {concept.name} has no pair among the held-out images: its held-out NLL is not measured"
-            )
-    scores = score_concepts(table, pairs, seed, estimator) if pairs and not dims else {}
-    dominance = check_dominance(table, np.flatnonzero(~held_out), report) if scores else None
-
-    def stream(factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
-        held = _held_out_count(table.dim)
-        if pairs:
-            return FreshPairs(table, pairs, factors, plan.batch_pairs, seed, held)
-        return SingleRows(table, held_out, 2 * plan.batch_pairs, seed, 2 * held)
-
-    provenance = {"backbone": opened.provenance, "data": describe_data(dataset, root)}
-    relations = {concept.name: concept.relation for concept in pairs}
-    return Material(table.dim, len(table), relations, scores, table.stochastic, provenance, stream, dominance)
+    found = group(network, dataset, providers, seed, report)
+    provenance = {"backbone": network.provenance, "data": describe_data(dataset, root)}
+    return GroupedMaterial.of(found.table, found.pairs, found.held_out, provenance, dataset.name, report)
 
 
-def from_file(file: PairFile, dims: Mapping[str, int] | None, estimator: Estimator, report: Reporter) -> Material:
-    """Make pairs of a file, or single latents, the material. DataError where a concept has no pairs."""
+def from_file(file: PairFile, report: Reporter) -> Material:
+    """Take the pairs of a file, or its single latents; DataError where a concept has no pairs."""
+    data = {"name": str(file.path.resolve()), "root": None, "fingerprint": file.sha256}
+    provenance = {"backbone": None, "data": data}
     if file.mask is None:
-        held_out = held_out_rows(file)
-    else:
-        chosen = split_pairs(file, report)
-
-    def stream(factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
-        held = _held_out_count(file.dim)
-        if file.mask is None:
-            return SingleRows(file.table, held_out, 2 * plan.batch_pairs, seed, 2 * held)
-        return FixedPairs(*file.parts, file.mask, chosen, factors, plan.batch_pairs, seed, held)
-
-    kind, count = ("latents", file.rows) if file.mask is None else ("pairs", file.rows // 2)
-    _warn_of_few(f"{file.path} has {count} {kind}", count, file.dim, report)
-    provenance = {
-        "backbone": None,
-        "data": {"name": str(file.path.resolve()), "root": None, "fingerprint": file.sha256},
-    }
-    relations, scores = file.relations, {} if dims else file.scores(estimator)
-    dominance = check_dominance(file.table, np.arange(file.rows), report) if scores else None
-    return Material(file.dim, file.rows, relations, scores, False, provenance, stream, dominance)
-
-
-def size_factors(material: Material, dims: Mapping[str, int] | None, plan: TranslatorPlan) -> Factors:
-    """Size the factors as `dims` says, else by Eq 11; UsageError for unknown names or sizes that do not sum to N."""
-    wanted = list(material.relations)
-    for name in plan.sigmas:
-        if name not in wanted:
-            raise UsageError(f"--sigma names {name!r}: {nearest(name, wanted)}")
-    if dims:
-        given = [name for name in dims if name != RESIDUAL]
-        if sorted(given) != sorted(wanted):
-            raise UsageError(
-                f"--dims names {', '.join(given) or 'nothing'}; the concepts are {', '.join(wanted) or 'none'}"
-            )
-        sizes = complete(
-            {name: dims[name] for name in [*wanted, *([RESIDUAL] if RESIDUAL in dims else [])]}, material.dim
-        )
-    else:
-        sizes = allocate(material.scores, material.dim)
-    return Factors.of(sizes, {name: plan.sigmas.get(name, plan.sigma) for name in sizes}, material.relations)
-
-
-def _held_out_count(dim: int) -> int:
-    return HELD_OUT_PAIRS if dim <= WIDE else HELD_OUT_PAIRS_WIDE
+        _warn_of_few(f"{file.path} has {file.rows} latents", file.rows, file.dim, report)
+        return GroupedMaterial(file.table, {}, provenance, [], held_out_rows(file))
+    (z_a, z_b), (fit, held_out) = file.parts, split_pairs(file, report)
+    _warn_of_few(f"{file.path} has {len(z_a)} pairs", len(z_a), file.dim, report)
+    chosen = MaskedPairs(z_a, z_b, file.mask, fit, held_out)
+    return PairMaterial(file.table, file.relations, provenance, file, chosen)
 
 
 def _warn_of_few(what: str, rows: int, dim: int, report: Reporter) -> None:

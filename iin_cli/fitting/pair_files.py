@@ -1,7 +1,7 @@
-"""Latents of any network from a safetensors file: `z` (M, N), or pairs `z_a`, `z_b` (P, N) with `mask` (P, K+1).
+"""Read latents of any network from a safetensors file: `z` (M, N), or `z_a`, `z_b` (P, N) with `mask` (P, K+1).
 
-The latents stay in the file: it is read through once, in blocks, to check it and to find equal latents, and afterwards
-a few rows at a time.
+The latents stay in the file. It is read through once, in blocks, to check it and to find equal latents; after that a
+few rows are read at a time.
 """
 
 from __future__ import annotations
@@ -30,17 +30,19 @@ __all__ = ["PairFile", "held_out_rows", "read_pairs", "split_pairs"]
 
 PAIR_NAMES = ("z_a", "z_b", "mask")
 DIGEST_SIZE = 16
-# Scores are taken in float64, in several copies: half a GiB at most.
+# Scores are computed in float64, in several copies: half a GiB at most.
 SCORE_NUMBERS, SCORE_SEED = 2**23, 20200614
 
 
 @dataclass(frozen=True)
 class PairFile:
-    """What the file holds: pairs with their `mask`, whose columns are `names`, or, `mask` being None, single latents.
+    """What a file holds: pairs, or single latents.
 
     Attributes:
+        names: the factors, the residual last.
         parts: `z_a` and `z_b`, or the tensors of single latents; they stay in the file.
-        digests: of every row of each part, 16 bytes; equal rows have equal ones.
+        digests: 16 bytes for every row of each part; equal rows have equal digests.
+        mask: uint8 (P, K+1), one column per factor; None for single latents.
     """
 
     path: Path
@@ -73,11 +75,11 @@ class PairFile:
 
     @property
     def relations(self) -> dict[str, Relation]:
-        """How each concept's pairs relate. DataError for a concept without at least two."""
+        """How each concept's pairs relate; DataError for a concept with fewer than two."""
         return {name: self._pairs_of(name)[0] for name in self.names[:-1]}
 
     def scores(self, estimator: Estimator) -> dict[str, float]:
-        """Score every concept on its own pairs, or on as many of them as memory has room for (Eq 11)."""
+        """Score every concept on its own pairs (Eq 11), or on as many of them as fit into memory."""
         scores = {}
         for name in self.names[:-1]:
             relation, rows = self._pairs_of(name)
@@ -89,12 +91,12 @@ class PairFile:
         return scores
 
     def _pairs_of(self, name: str) -> tuple[Relation, Tensor]:
-        """Return the pairs, bool (P,), that say most of `name`: sharing it alone, else with others, else all but it."""
+        """Return the pairs, bool (P,), that isolate `name` best: sharing it alone, or with others, or all but it."""
         mask, column = torch.as_tensor(self.mask).bool(), self.names.index(name)
         own = torch.zeros(len(self.names), dtype=torch.bool)
         own[column] = True
         alone, all_but = (mask == own).all(1), (mask == ~own).all(1)
-        # A pair that shares the residual differs in something, rather than sharing something.
+        # A pair that shares the residual is one that differs in something.
         with_others = mask[:, column] & ~mask[:, -1]
         candidates: list[tuple[Relation, Tensor]] = [("share", alone), ("share", with_others), ("differ", all_but)]
         for relation, rows in candidates:
@@ -104,10 +106,10 @@ class PairFile:
 
 
 def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
-    """Read `path` for the factors `concepts` and the residual.
+    """Read `path` for the factors `concepts` and the residual; without concepts `z`, or pairs as single latents.
 
-    Without concepts `z` is read, and pairs are taken as single latents. Raises CheckpointError for an unfit file and
-    DataError for tensors that are missing, of the wrong shape, or not finite.
+    Raises CheckpointError for an unfit file, UsageError for names that cannot be, and DataError for tensors that are
+    missing, of the wrong shape, or not finite.
     """
     if len(set(concepts)) != len(concepts) or "residual" in concepts:
         raise UsageError("--concept: names must differ, and residual is taken by what no concept explains")
@@ -124,12 +126,12 @@ def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
 
 
 def held_out_rows(file: PairFile) -> np.ndarray:
-    """Choose the single latents held out, bool (M,); equal ones are on one side."""
+    """Choose the single latents to hold out, bool (M,); equal ones are all held out, or none is."""
     return held_out_mask(_identities(file))
 
 
 def split_pairs(file: PairFile, report: Reporter) -> tuple[np.ndarray, np.ndarray]:
-    """Choose the pairs to fit on and those held out, both bool (P,), so that no latent occurs on both sides.
+    """Choose the pairs to fit to and those to hold out, both bool (P,), so that no latent occurs on both sides.
 
     Pairs that share a latent are connected; whole components are held out. Where nearly all pairs are connected,
     latents are held out instead, and pairs with one member on each side are left out of both.
@@ -156,12 +158,12 @@ def split_pairs(file: PairFile, report: Reporter) -> tuple[np.ndarray, np.ndarra
 
 
 def _identities(file: PairFile) -> np.ndarray:
-    """Number the distinct latents of a file: equal ones have one number; (rows,)."""
+    """Number the distinct latents of a file, (rows,): equal ones have one number."""
     return np.unique(np.concatenate(file.digests), return_inverse=True)[1]
 
 
 def _digests(rows: MappedRows, name: str) -> np.ndarray:
-    """Return 16 bytes for each row (M,), and on the way raise DataError for the first that is not finite."""
+    """Return 16 bytes for each row (M,); DataError names the first row that is not finite."""
     digests = bytearray()
     for block in rows.blocks():
         check_finite(torch.from_numpy(block), name, start=len(digests) // DIGEST_SIZE)

@@ -1,4 +1,4 @@
-"""Where a fit gets its latents: fresh pairs of encoded items, single items, or a file of fixed pairs."""
+"""Draw the latents of every step of a fit: fresh pairs of encoded items, single items, or fixed pairs of a file."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from ..plan import share_out
 from ..translator.factors import Factors
 from ..translator.likelihood import correlations
 
-__all__ = ["Batch", "FixedPairs", "FreshPairs", "PairStream", "SingleRows"]
+__all__ = ["Batch", "FixedPairs", "FreshPairs", "MaskedPairs", "PairStream", "SingleRows"]
 
-# Streams of the counter-based generators: pairs of concept k use stream k, their noise stream NOISE + k, and so on.
+# Streams of the counter-based generators: pairs of concept k use stream k, their noise stream NOISE_STREAM + k, etc.
 NOISE_STREAM, HELD_OUT_STREAM, INITIAL_STREAM = 1000, 2000, 3000
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs of latents `z_a`, `z_b` (P, N), their correlations `rho` (P, N) and `weight` (P,), which sums to 1 (Eq 10).
+    """Pairs of latents, or single latents.
 
-    `z_b` is None for single latents.
+    Attributes:
+        z_a, z_b: the members of each pair (P, N); `z_b` is None for single latents.
+        rho: correlations (P, N) of the factors' dimensions; None for single latents.
+        weight: (P,), sums to 1 (Eq 10).
     """
 
     z_a: Tensor
@@ -37,14 +40,14 @@ class Batch:
     weight: Tensor
 
     def rows(self, part: slice) -> Batch:
-        """Return `part` of the batch, its weights as they are."""
+        """Return `part` of the batch, its weights unchanged."""
         z_b = None if self.z_b is None else self.z_b[part]
         rho = None if self.rho is None else self.rho[part]
         return Batch(self.z_a[part], z_b, rho, self.weight[part])
 
 
 class PairStream(Protocol):
-    """Yields the batch of any step, and the held-out batches."""
+    """Anything that gives the batch of any step, and held-out batches."""
 
     rows_per_step: int
 
@@ -53,7 +56,7 @@ class PairStream(Protocol):
         ...
 
     def held_out(self) -> dict[str, Batch]:
-        """Return one fixed batch per concept, none of whose images was or will be trained on."""
+        """Return one fixed batch per concept, of images that are never trained on."""
         ...
 
     def initial(self, count: int) -> Tensor:
@@ -62,7 +65,7 @@ class PairStream(Protocol):
 
 
 class FreshPairs:
-    """Fresh pairs inside the groups of several concepts, latents sampled from the posterior every time."""
+    """Fresh pairs inside the groups of several concepts; their latents are sampled from the posterior every time."""
 
     def __init__(
         self,
@@ -84,13 +87,12 @@ class FreshPairs:
             )
 
     def batch(self, step: int) -> Batch:
-        """Draw every concept's share of pairs."""
+        """Draw pairs of every concept."""
         batches = []
         for stream, concept in enumerate(self.pairs):
-            count = self.counts[concept.name]
-            rows = concept.fit.draw(count, step_generator(self.seed, stream, step))
+            a, b = concept.fit.draw(self.counts[concept.name], step_generator(self.seed, stream, step))
             noise = step_generator(self.seed, NOISE_STREAM + stream, step)
-            batches.append(self._pairs(concept.name, *rows, noise, 1 / len(self.pairs)))
+            batches.append(self._pairs(concept.name, a, b, noise))
         return _joined(batches)
 
     def held_out(self) -> dict[str, Batch]:
@@ -99,12 +101,12 @@ class FreshPairs:
         for stream, concept in enumerate(self.pairs):
             if concept.held_out is not None:
                 generator = step_generator(self.seed, HELD_OUT_STREAM + stream, 0)
-                rows = concept.held_out.draw(self.held, generator)
-                batches[concept.name] = self._pairs(concept.name, *rows, generator, 1.0)
+                a, b = concept.held_out.draw(self.held, generator)
+                batches[concept.name] = self._pairs(concept.name, a, b, generator)
         return batches
 
     def initial(self, count: int) -> Tensor:
-        """Sample latents of items that are fitted, drawn as pairs are."""
+        """Sample latents of items that are fitted to, drawn as pairs are."""
         each = -(-count // len(self.pairs))
         z = []
         for stream, concept in enumerate(self.pairs):
@@ -112,11 +114,10 @@ class FreshPairs:
             z.append(_sampled(self.table, concept.fit.draw(each, generator)[0], generator))
         return torch.cat(z)[:count]
 
-    def _pairs(self, name: str, a: np.ndarray, b: np.ndarray, noise: np.random.Generator, weight: float) -> Batch:
+    def _pairs(self, name: str, a: np.ndarray, b: np.ndarray, noise: np.random.Generator) -> Batch:
         # Both members of a pair side by side, so that its noise does not depend on how many pairs follow.
         z = _sampled(self.table, np.stack((a, b), axis=1).ravel(), noise)
-        share = torch.full((len(a),), weight / len(a))
-        return Batch(z[0::2], z[1::2], self.rho[name].expand(len(a), -1), share)
+        return Batch(z[0::2], z[1::2], self.rho[name].expand(len(a), -1), _equal_weights(len(a)))
 
 
 class SingleRows:
@@ -141,33 +142,38 @@ class SingleRows:
         return {"residual": _single(_sampled(self.table, self.rest, step_generator(self.seed, HELD_OUT_STREAM, 1)))}
 
     def initial(self, count: int) -> Tensor:
-        """Sample latents of items that are fitted."""
+        """Sample latents of items that are fitted to."""
         generator = step_generator(self.seed, INITIAL_STREAM, 0)
         rows = _drawn(self.rows, count, generator)
         return _sampled(self.table, rows, generator)
 
 
-class FixedPairs:
-    """Pairs of a file: z_a, z_b (P, N), which stay there, their masks (P, K+1), and which are fitted and held out (P,).
+@dataclass(frozen=True)
+class MaskedPairs:
+    """Pairs as they are given.
 
-    Pairs that share the same factors make a stratum, which takes a concept's part in Eq 10: every batch holds equally
-    many of each, whatever the file does.
+    Attributes:
+        z_a, z_b: their members (P, N); those of a file stay there.
+        mask: uint8 (P, K+1), 1 where a pair shares the factor.
+        fit, held_out: bool (P,), the pairs to fit to and those to hold out.
     """
 
-    def __init__(
-        self,
-        z_a: MappedRows,
-        z_b: MappedRows,
-        mask: Tensor,
-        chosen: tuple[np.ndarray, np.ndarray],
-        factors: Factors,
-        batch_pairs: int,
-        seed: int,
-        held: int,
-    ) -> None:
-        self.z_a, self.z_b, self.seed, self.held = z_a, z_b, seed, held
-        patterns, stratum = np.unique(mask.numpy(), axis=0, return_inverse=True)
-        fit, held_out = chosen
+    z_a: MappedRows | np.ndarray
+    z_b: MappedRows | np.ndarray
+    mask: Tensor
+    fit: np.ndarray
+    held_out: np.ndarray
+
+
+class FixedPairs:
+    """Fixed pairs. Those that share the same factors make a stratum, which counts as a concept does in Eq 10.
+
+    Every batch holds equally many pairs of each stratum, however many there are.
+    """
+
+    def __init__(self, pairs: MaskedPairs, factors: Factors, batch_pairs: int, seed: int, held: int) -> None:
+        self.pairs, self.seed, self.held = pairs, seed, held
+        patterns, stratum = np.unique(pairs.mask.numpy(), axis=0, return_inverse=True)
         self.rho: dict[str, Tensor] = {}
         self.rows: dict[str, np.ndarray] = {}
         self.rest: dict[str, np.ndarray] = {}
@@ -175,12 +181,12 @@ class FixedPairs:
             mine = stratum.reshape(-1) == number
             name = "+".join(factor for factor, shared in zip(factors.names, pattern, strict=True) if shared) or "none"
             self.rho[name] = correlations(factors, pattern)
-            if (mine & fit).any():
-                self.rows[name] = np.flatnonzero(mine & fit)
-            if (mine & held_out).any():
-                self.rest[name] = np.flatnonzero(mine & held_out)
+            if (mine & pairs.fit).any():
+                self.rows[name] = np.flatnonzero(mine & pairs.fit)
+            if (mine & pairs.held_out).any():
+                self.rest[name] = np.flatnonzero(mine & pairs.held_out)
         if not self.rows or not self.rest:
-            raise DataError(f"{len(z_a)} pairs are too few to fit on some and hold out others")
+            raise DataError(f"{len(pairs.mask)} pairs are too few to fit on some and hold out others")
         self.counts = share_out(batch_pairs, list(self.rows))
         self.rows_per_step = 2 * sum(self.counts.values())
 
@@ -189,25 +195,24 @@ class FixedPairs:
         batches = []
         for stream, (name, rows) in enumerate(self.rows.items()):
             drawn = _drawn(rows, self.counts[name], step_generator(self.seed, stream, step))
-            batches.append(self._take(name, drawn, 1 / len(self.rows)))
+            batches.append(self._take(name, drawn))
         return _joined(batches)
 
     def held_out(self) -> dict[str, Batch]:
         """Return held-out pairs of every stratum that has some."""
         generator = step_generator(self.seed, HELD_OUT_STREAM, 0)
-        return {name: self._take(name, generator.permutation(rows)[: self.held], 1) for name, rows in self.rest.items()}
+        return {name: self._take(name, generator.permutation(rows)[: self.held]) for name, rows in self.rest.items()}
 
     def initial(self, count: int) -> Tensor:
-        """Return both members of pairs that are fitted, drawn as batches are."""
+        """Return both members of pairs that are fitted to, drawn as batches are."""
         generator = step_generator(self.seed, INITIAL_STREAM, 0)
         each = -(-count // (2 * len(self.rows)))
         drawn = np.concatenate([_drawn(rows, each, generator) for rows in self.rows.values()])
-        return torch.from_numpy(np.concatenate((self.z_a[drawn], self.z_b[drawn]))[:count])
+        return torch.from_numpy(np.concatenate((self.pairs.z_a[drawn], self.pairs.z_b[drawn]))[:count])
 
-    def _take(self, name: str, rows: np.ndarray, weight: float) -> Batch:
-        z_a, z_b = torch.from_numpy(self.z_a[rows]), torch.from_numpy(self.z_b[rows])
-        share = torch.full((len(rows),), weight / len(rows))
-        return Batch(z_a, z_b, self.rho[name].expand(len(rows), -1), share)
+    def _take(self, name: str, rows: np.ndarray) -> Batch:
+        z_a, z_b = torch.from_numpy(self.pairs.z_a[rows]), torch.from_numpy(self.pairs.z_b[rows])
+        return Batch(z_a, z_b, self.rho[name].expand(len(rows), -1), _equal_weights(len(rows)))
 
 
 def _drawn(rows: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -215,8 +220,13 @@ def _drawn(rows: np.ndarray, count: int, generator: np.random.Generator) -> np.n
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:
-    columns = [(batch.z_a, batch.z_b, batch.rho, batch.weight) for batch in batches]
-    return Batch(*(torch.cat(column) for column in zip(*columns, strict=True)))
+    """Join batches of pairs so that each has the same weight in the whole."""
+    return Batch(
+        z_a=torch.cat([batch.z_a for batch in batches]),
+        z_b=torch.cat([batch.z_b for batch in batches if batch.z_b is not None]),
+        rho=torch.cat([batch.rho for batch in batches if batch.rho is not None]),
+        weight=torch.cat([batch.weight / len(batches) for batch in batches]),
+    )
 
 
 def _sampled(table: LatentTable, rows: np.ndarray, generator: np.random.Generator) -> Tensor:
@@ -225,4 +235,8 @@ def _sampled(table: LatentTable, rows: np.ndarray, generator: np.random.Generato
 
 
 def _single(z: Tensor) -> Batch:
-    return Batch(z, None, None, torch.full((len(z),), 1 / len(z)))
+    return Batch(z, None, None, _equal_weights(len(z)))
+
+
+def _equal_weights(count: int) -> Tensor:
+    return torch.full((count,), 1 / count)

@@ -1,4 +1,4 @@
-"""The fit of a translator by maximum likelihood: one step, its validation, and what proves the result."""
+"""Fit a translator by maximum likelihood: one step, its validation, and the proofs of the result."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["TranslatorFit", "fitting_speed", "log_det_error", "round_trip_error"
 FEATURE_NOISE_STREAM = 300
 EVAL_PAIRS = 512
 JACOBIAN_ROWS = 256
-# Of its speed at matrix products alone, what a whole step reached: 0.5 to 0.8 on one core, in either precision.
+# Speed of a whole step relative to matrix products alone: 0.5 to 0.8 were measured on one core, in either precision.
 STEP_EFFICIENCY = 0.6
 
 
@@ -39,7 +39,7 @@ class TranslatorFit:
         self.optimizer = torch.optim.Adam(
             translator.parameters(), lr=plan.learning_rate, betas=plan.betas, fused=device.type in ("cpu", "cuda")
         )
-        # bf16 needs no loss scaling; weights, likelihood and optimiser stay float32.
+        # bfloat16 needs no loss scaling; weights, likelihood and optimiser stay float32.
         self.precision = torch.autocast(device.type, torch.bfloat16, enabled=plan.autocast)
         self.noise = FeatureNoise.none(translator.dim)
         self.held_out = stream.held_out()
@@ -47,19 +47,19 @@ class TranslatorFit:
         self.fitted: nn.Module = translator
 
     def distribute(self, part: BatchPart) -> None:
-        """Train on a part of every batch from now on; the translator becomes the main process's."""
+        """Train on a part of every batch from now on, with the main process's translator."""
         self.batch_part, self.fitted = part, part.replicate(self.translator)
 
     def initialize(self) -> None:
-        """Set the actnorms, and the feature noise, from min(10·N, all) latents at least; the same in every process."""
+        """Set actnorms and feature noise from at least min(10·N, all) latents; the same in every process."""
         z = self.stream.initial(max(10 * self.translator.dim, 2000))
         self.noise = FeatureNoise.of(z, self.plan.feature_noise)
-        # In place: of wide latents these are the largest arrays of the fit.
+        # In place, since wide latents are the largest arrays of the fit.
         self.noise.add(z, step_generator(self.seed, FEATURE_NOISE_STREAM, 2**32))
         self.translator.initialize(z.to(self.device))
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
-        """Take one step of Adam on the batch of step `step`; of several processes, each on its part of it."""
+        """Take one step of Adam on the batch of step `step`, or on this process's part of it."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate_at(step, fraction)
         batch = self._noised(self.stream.batch(step), step)
@@ -67,7 +67,7 @@ class TranslatorFit:
             batch = batch.rows(self.batch_part.part)
         loss = (self._nll(self.fitted, batch) * batch.weight.to(self.device)).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        # The weights of all parts sum to 1: the gradients have to be added, and are averaged.
+        # The weights of all parts sum to 1, so gradients should be added, but replicas average them.
         (loss if self.batch_part is None else loss * self.batch_part.ranks).backward()
         if self.plan.clip_norm:
             clip_grad_norm_(self.translator.parameters(), self.plan.clip_norm)
@@ -76,14 +76,14 @@ class TranslatorFit:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Held-out NLL in nats per latent: the mean over concepts of the mean over pairs (Eq 10), and each's own."""
+        """Measure the held-out NLL in nats per latent: each concept's mean over pairs, and their mean (Eq 10)."""
         values = {name: self._mean_nll(batch) for name, batch in self.held_out.items()}
         mean = sum(values.values()) / len(values)
         each = {f"nll_{name}": value for name, value in values.items()} if len(values) > 1 else {}
         return {"score": mean, "heldout_nll": mean, "bits_per_dim": bits_per_dim(mean, self.translator.dim), **each}
 
     def weights(self) -> Mapping[str, Tensor]:
-        """T's weights."""
+        """Return T's weights."""
         return self.translator.state_dict()
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
@@ -91,7 +91,7 @@ class TranslatorFit:
         self.translator.load_state_dict(weights)
 
     def state_dict(self) -> dict[str, Any]:
-        """T and the optimiser; batches need no state, they depend on (seed, step)."""
+        """Return T, optimiser and noise; batches need no state, since they depend on (seed, step)."""
         return {
             "translator": self.translator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -105,7 +105,7 @@ class TranslatorFit:
         self.noise = FeatureNoise(state["noise_std"])
 
     def _nll(self, translator: nn.Module, batch: Batch) -> Tensor:
-        """Nats per latent: of a pair half its joint −log p, so that it compares with single latents; (P,)."""
+        """Return nats per latent (P,): for a pair half of its joint −log p, comparable with that of single latents."""
         z = batch.z_a if batch.z_b is None else torch.cat((batch.z_a, batch.z_b))
         with self.precision:
             z_tilde, log_det = translator(z.to(self.device, non_blocking=True))
@@ -123,16 +123,13 @@ class TranslatorFit:
         return torch.cat(pieces).mean().item()
 
     def _noised(self, batch: Batch, step: int) -> Batch:
-        """Add the declared feature noise; without it a flow could put infinite density on a dead feature.
-
-        In a pair the noises are correlated as the pair's residuals are: by σ where it shares the residual, else not.
-        """
+        """Add the declared feature noise; without it a flow could put infinite density on a dead feature."""
         if not self.noise:
             return batch
         generator = step_generator(self.seed, FEATURE_NOISE_STREAM, step % 2**48)
         if batch.z_b is None or batch.rho is None:
             return replace(batch, z_a=self.noise.add(batch.z_a.clone(), generator))
-        # No concept's, the noise belongs to the residual: it is as alike in both as the pair's residuals are.
+        # The noise belongs to no concept, so to the residual: it is correlated as the pair's residuals are.
         z_a, z_b = self.noise.add_to_pairs(batch.z_a, batch.z_b, batch.rho[:, -1:], generator)
         return replace(batch, z_a=z_a, z_b=z_b)
 
@@ -146,8 +143,8 @@ def round_trip_error(translator: Translator, z: Tensor) -> float:
 def log_det_error(translator: Translator, z: Tensor) -> float:
     """Measure max |log|det T'(z)| − log|det J|| over latents (B, N): the float32 log-det against autograd's Jacobian.
 
-    The Jacobian J (N, N) is taken in float64 by reverse-mode differentiation, so that it judges the float32 figure. Its
-    rows go back layer by layer, so that no more than one layer is held in float64.
+    The Jacobian J (N, N) is computed in float64, so that it can judge float32, by reverse-mode differentiation one
+    layer at a time, so that one layer at most is held in float64.
     """
     with torch.no_grad():
         claimed = translator(z)[1].double().cpu()
@@ -158,7 +155,7 @@ def log_det_error(translator: Translator, z: Tensor) -> float:
 
 
 def _jacobian(translator: Translator, z: Tensor) -> Tensor:
-    """Return ∂T(z)/∂z (N, N) in float64 for one latent (N,), by the chain rule over the layers."""
+    """Return ∂T(z)/∂z (N, N) in float64 at one latent (N,), by the chain rule over the layers."""
     where = "cpu" if z.device.type == "mps" else z.device
     inputs = [z.to(where)[None]]
     for layer in translator.layers:
@@ -168,7 +165,7 @@ def _jacobian(translator: Translator, z: Tensor) -> Tensor:
     for layer, at in zip(reversed(translator.layers), reversed(inputs[:-1]), strict=True):
         exact = copy.deepcopy(layer).to(where).double().requires_grad_(False)
         for rows in jacobian.split(JACOBIAN_ROWS):
-            # As many copies of the input as rows of J so far, each asked for one of them.
+            # One copy of the input per row of J, each differentiated for its row.
             copies = at.expand(len(rows), -1).clone().requires_grad_()
             rows.copy_(torch.autograd.grad(exact(copies)[0], copies, rows)[0])
     return jacobian
@@ -177,7 +174,7 @@ def _jacobian(translator: Translator, z: Tensor) -> Tensor:
 def fitting_speed(device: torch.device, plan: TranslatorPlan, dim: int) -> float:
     """Estimate how fast `device` fits by `plan`, in floating-point operations per second, from a matrix product.
 
-    Takes a few hundredths of a second; the best of several, since other programs only ever slow it down.
+    It takes a few hundredths of a second. The fastest of several counts, since other programs only slow it down.
     """
     half = torch.ones(2 * plan.batch_pairs, dim, device=device)
     weight = torch.ones(dim, plan.hidden, device=device)
@@ -185,7 +182,7 @@ def fitting_speed(device: torch.device, plan: TranslatorPlan, dim: int) -> float
     with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=plan.autocast):
         for _ in range(5):
             started = time.perf_counter()
-            # Reading a number waits for a GPU to be done.
+            # Reading a number waits until a GPU is done.
             (half @ weight)[0, 0].item()
             seconds.append(time.perf_counter() - started)
     return STEP_EFFICIENCY * 2.0 * len(half) * dim * plan.hidden / min(seconds)

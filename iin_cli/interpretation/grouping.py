@@ -9,7 +9,6 @@ import numpy as np
 
 from ..errors import DataError, UsageError
 from ..latents.dominance import names_of_rows, variant_of
-from ..latents.pairs import PairSampler
 from ..latents.splitting import held_out_mask
 from ..latents.table import ConceptPairs, LatentTable
 from ..plugin_api import Circumstances, ConceptProvider, Dataset, Groups
@@ -81,7 +80,14 @@ def group(
     sources = dataset.sources[np.concatenate(row_indices)]
     held_out = held_out_mask(sources)
     pairs = [
-        _pairs(provider, own, _rows(provider, own, indices, rows_of), held_out, sources)
+        ConceptPairs.of(
+            provider.concept,
+            provider.relation,
+            _rows(provider, own, indices, rows_of),
+            own.group_ids,
+            held_out,
+            sources,
+        )
         for provider, own in zip(providers, groups, strict=True)
     ]
     return GroupedItems(LatentTable(blocks, names_of_rows(dataset, row_indices, variants)), pairs, held_out)
@@ -112,15 +118,3 @@ def _rows(
         mine = grouped.variants == variant
         rows[mine] = rows_of[provider.concept, int(variant)] + np.arange(mine.sum())
     return rows
-
-
-def _pairs(
-    provider: ConceptProvider, grouped: Groups, rows: np.ndarray, held_out: np.ndarray, sources: np.ndarray
-) -> ConceptPairs:
-    out = held_out[rows]
-    fit = PairSampler.of(rows[~out], grouped.group_ids[~out], provider.concept)
-    try:
-        rest = PairSampler.of(rows[out], grouped.group_ids[out], provider.concept)
-    except DataError:
-        rest = None
-    return ConceptPairs(provider.concept, provider.relation, fit, rest, sources)

@@ -50,7 +50,8 @@ class OpenTranslator:
         """Return the network; UsageError when the translator was fitted to latents alone."""
         if self.network is None:
             raise UsageError(
-                f"{self.called} was fitted to latents without a backbone: use `iin translate`, or give one by --backbone"
+                f"{self.called} was fitted to latents without a backbone: "
+                "use `iin translate`, or give one by --backbone"
             )
         return self.network
 

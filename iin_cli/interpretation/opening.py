@@ -20,8 +20,9 @@ from ..translator.flow import Translator
 from .network import Network
 from .open_translator import OpenTranslator
 
-__all__ = ["open_network", "open_translator", "versions"]
+__all__ = ["FEATURE_NOISE", "open_network", "open_translator", "versions"]
 
+# The tensor of a translator's checkpoint that holds the std of the feature noise it was fitted with.
 FEATURE_NOISE = "feature_noise.std"
 
 

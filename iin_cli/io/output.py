@@ -56,7 +56,7 @@ class Output:
 
         Raises UsageError for a file of another ending and for one that is taken.
         """
-        if ends_like_a_file(out):
+        if out is not None and ends_like_a_file(out):
             if out.suffix.lower() not in endings:
                 known = " or ".join(endings)
                 raise UsageError(f"--out {out}: the result is {holds}; name a folder or a file that ends in {known}")

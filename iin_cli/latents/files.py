@@ -1,4 +1,4 @@
-"""Files of latents: safetensors of this program or of any other, read and checked."""
+"""Read and check files of latents: safetensors of this program or of any other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
     "stored_tensors",
 ]
 
-# How safetensors calls the real numbers that torch knows.
+# What safetensors calls the real numbers that torch knows.
 REAL = {
     "BOOL": torch.bool,
     "U8": torch.uint8,
@@ -42,7 +42,7 @@ REAL = {
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where a tensor lies in a safetensors file: its kind of number as the file calls it, its shape, its first byte."""
+    """Where a tensor lies in a safetensors file: its number type in the file's words, its shape, its first byte."""
 
     file: Path
     name: str
@@ -61,10 +61,10 @@ class StoredTensor:
 
 
 def stored_tensors(path: Path) -> dict[str, StoredTensor]:
-    """Say where each tensor of a safetensors file lies; errors as `open_tensors`.
+    """Find where each tensor of a safetensors file lies; errors as `open_tensors`.
 
-    safetensors maps the whole file to hand out its parts, and what was read stays this process's memory. The format is
-    8 bytes that give the length of the header, little-endian, the header in JSON, and the tensors, offsets from there.
+    safetensors maps the whole file, and what was read through it counts as this process's memory. So the header is read
+    here: 8 bytes give its length, little-endian, JSON follows, then the tensors, whose offsets count from there.
     """
     with open_tensors(path) as content:
         names = list(content.keys())
@@ -86,8 +86,9 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
 def read_rows(path: Path, tensor: str) -> Tensor:
     """Return the tensor named `tensor` (M, N) of a safetensors file as finite float32, on the CPU.
 
-    Raises DataError when file or tensor is missing, is not (M, N) of floating-point numbers, is empty or holds a value
-    that is not finite in float32; CheckpointError when the file is truncated or no safetensors file.
+    Raises DataError for a file or tensor that is missing, a tensor that is not (M, N) of floating-point numbers or is
+    empty, and a value that is not finite in float32; CheckpointError for a file that is truncated or no safetensors
+    file.
     """
     with open_tensors(path) as content:
         names = list(content.keys())
@@ -109,7 +110,7 @@ def read_rest(path: Path, without: Collection[str]) -> dict[str, Tensor]:
 
 
 def read_iin_metadata(path: Path) -> dict[str, Any]:
-    """Return what a file of this program says of itself; empty for a foreign one."""
+    """Return the metadata of a file of this program; empty for a foreign one."""
     with open_tensors(path) as content:
         raw = (content.metadata() or {}).get("iin", "{}")
     try:
@@ -131,7 +132,7 @@ def open_tensors(path: Path) -> Any:
 
 
 def check_finite(values: Tensor, name: str, start: int = 0) -> Tensor:
-    """Return `values` (M, N), rows `start` … of what is called `name`; DataError names the first that is not finite."""
+    """Return `values` (M, N), the rows from `start` on of `name`; DataError names the first that is not finite."""
     bad = ~torch.isfinite(values).all(1)
     if bad.any():
         raise DataError(f"{name} is not finite in row {start + int(bad.nonzero()[0])}")

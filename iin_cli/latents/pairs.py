@@ -1,4 +1,4 @@
-"""Fresh pairs inside groups: pair i of step t depends on (seed, t, i) only, so pairs are never the scarce thing."""
+"""Draw fresh pairs inside groups: pair i of step t depends on (seed, t, i) only, and pairs never run out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["PairSampler", "step_generator"]
 
 
 def step_generator(seed: int, stream: int, step: int) -> np.random.Generator:
-    """Return the generator of one step of one stream; a counter-based one, so that no step needs those before it."""
+    """Return the generator of one step of one stream; it is counter-based, so that no step needs those before it."""
     return np.random.Generator(np.random.Philox(key=[seed, stream], counter=[0, 0, 0, step]))
 
 

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import DataError
 from ..plugin_api import Relation
-from .cache import Latents, MappedRows
+from .cache import Latents
 from .pairs import PairSampler
 
 __all__ = ["ConceptPairs", "LatentTable"]
 
 
 class LatentTable:
-    """Latents of all rows, kept where they lie: rows are numbered through the blocks.
+    """Latents of all rows, block after block; they stay where they are, in memory or in files.
 
-    `called` says what to call the item in a row, in a message.
+    Args:
+        called: row -> what a message calls its item.
     """
 
     def __init__(self, blocks: Sequence[Latents], called: Callable[[int], str] = "row {}".format) -> None:
@@ -54,9 +57,12 @@ class LatentTable:
 
 @dataclass(frozen=True)
 class ConceptPairs:
-    """A concept's pairs: rows for fitting and rows held out, which never share an image. `held_out` may be None.
+    """A concept's pairs.
 
-    `sources` int64 (rows,) says of every row of the table which image it shows; None: each another.
+    Attributes:
+        fit: draws pairs of rows to fit to.
+        held_out: draws pairs of rows held out, which show none of those images; None where no two make a pair.
+        sources: int64 (rows,), which image each row of the table shows; None where each shows one of its own.
     """
 
     name: str
@@ -64,3 +70,25 @@ class ConceptPairs:
     fit: PairSampler
     held_out: PairSampler | None
     sources: np.ndarray | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        relation: Relation,
+        rows: np.ndarray,
+        group_ids: np.ndarray,
+        held_out: np.ndarray,
+        sources: np.ndarray,
+    ) -> Self:
+        """Make pairs of `rows` (M,) of equal `group_ids` (M,); rows with `held_out` (rows,) make pairs of their own.
+
+        Raises DataError where no two rows to fit to are in one group.
+        """
+        out = held_out[rows]
+        fit = PairSampler.of(rows[~out], group_ids[~out], name)
+        try:
+            rest = PairSampler.of(rows[out], group_ids[out], name)
+        except DataError:
+            rest = None
+        return cls(name, relation, fit, rest, sources)

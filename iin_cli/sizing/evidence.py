@@ -1,14 +1,14 @@
-"""Is a concept in the latents at all? Its score with an interval, beside the score of what is not there.
+"""Decide whether the latents hold a concept: its score with an interval, beside the score of an absent concept.
 
-A *share* concept that is absent makes pairs of unrelated items: its null is the score after items were dealt out to the
-groups anew, close to 0. A *differ* concept that is absent makes pairs of an item and itself, since its operation leaves
-z as it is: its null is the score 0, and shuffled pairs, which score 1, would be its ceiling.
+An absent *share* concept makes pairs of unrelated items: its null is the score after the items were shuffled over the
+groups, close to 0. An absent *differ* concept makes pairs of an item and itself, since its operation leaves z
+unchanged: its null is the score 0, and shuffled pairs, which score 1, are its ceiling.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..figures.layers import Curve
 from ..latents.pairs import step_generator
 from ..latents.table import ConceptPairs, LatentTable
 from ..metrics.bootstrap import FEW_ITEMS, Interval, Resampling, bootstrap
@@ -24,17 +25,17 @@ from ..progress import Reporter
 from ..translator.all_pairs import AllPairs, whitened
 from ..translator.dims import Estimator
 
-__all__ = ["ABSENT", "FOUND", "Evidence", "collect_evidence", "thin", "weigh"]
+__all__ = ["ABSENT", "FOUND", "RESAMPLES", "SHUFFLES", "Evidence", "collect_evidence", "curve_of", "thin", "weigh"]
 
 FOUND = "found"
 ABSENT = "not distinguishable from none"
-# One absent concept in a hundred is taken for found.
+# One absent concept in a hundred counts as found.
 ALPHA = 0.01
 RESAMPLES, SHUFFLES = 500, 199
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**23
-# A differ concept that moves z by less than a thousandth of its spread moves it no more than rounding does.
+# Rounding alone can move z by a thousandth of its spread: a differ concept must move it further.
 NOTHING = 1e-6
-# With as many whole groups as this, none has to be thinned.
+# With at least this many whole groups, no group has to be thinned.
 ENOUGH_GROUPS = 100
 
 
@@ -43,12 +44,13 @@ class Evidence:
     """What speaks for a concept.
 
     Attributes:
-        score: of all pairs of a sample of the items (Eq 11), with the interval of items drawn anew: whole groups where
-            there are at least 50, else images within their groups, which are all there are (ten digits).
-        null: the score of what is not there, and the range of 95 % of its values.
-        z: how many of the null's standard deviations the score of whitened latents lies above it; for a differ concept
-            how many of its own the score lies above 0. None where there is no deviation.
-        p_value: how often what is not there would score as much, by whitened latents: these show a concept even in
+        score: over all pairs of a sample of the items (Eq 11), with its interval over resampled items: whole groups
+            where there are at least 50, else images within groups, since the groups are then all there are (ten
+            digits).
+        null: the score of an absent concept, and the range of 95 % of its values.
+        z: the score of whitened latents above the null's, in the null's standard deviations; for a differ concept the
+            score above 0, in its own. None where there is no deviation.
+        p_value: how often an absent concept would score as much, by whitened latents: these show a concept even in
             directions of little variance, which the score hardly counts.
     """
 
@@ -59,7 +61,7 @@ class Evidence:
 
     @property
     def found(self) -> bool:
-        """Whether the concept can be told from none."""
+        """Whether the concept can be told from an absent one."""
         return self.p_value <= ALPHA
 
     @property
@@ -69,18 +71,12 @@ class Evidence:
 
     @property
     def excess(self) -> float:
-        """The score beyond the null's; 0 for what was not found."""
+        """The score beyond the null's; 0 for a concept that was not found."""
         return max(0.0, self.score.value - self.null.value) if self.found else 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the evidence as JSON values."""
-        return {
-            "score": self.score.as_dict(),
-            "null": self.null.as_dict(),
-            "z": self.z,
-            "p_value": self.p_value,
-            "verdict": self.verdict,
-        }
+        return {**asdict(self), "verdict": self.verdict}
 
     def as_row(self) -> dict[str, Any]:
         """Return the evidence as columns of a table."""
@@ -94,18 +90,22 @@ class Evidence:
 
 
 def collect_evidence(
-    table: LatentTable, pairs: Sequence[ConceptPairs], seed: int, estimator: Estimator, report: Reporter
+    table: LatentTable,
+    pairs: Sequence[ConceptPairs],
+    estimator: Estimator,
+    resampling: Resampling,
+    report: Reporter,
 ) -> dict[str, Evidence]:
-    """Weigh every concept by the items it is fitted to, from posterior means; of many items by a sample."""
+    """Weigh every concept by the items it is fitted to, from posterior means; where there are many, by a sample."""
     limit = min(MOST_ROWS, max(1000, MOST_NUMBERS // table.dim))
     found = {}
     with report.task("weighing concepts", len(pairs), "concepts") as task:
         for stream, concept in enumerate(pairs):
-            kept = thin(concept.fit.starts, limit, step_generator(seed, 2000 + stream, 0))
+            kept = thin(concept.fit.starts, limit, step_generator(resampling.seed, 2000 + stream, 0))
             rows = concept.fit.order[kept]
             sources = rows if concept.sources is None else concept.sources[rows]
             found[concept.name] = weigh(
-                table.mean(rows), concept.fit.starts[kept], sources, concept.relation, estimator, seed
+                table.mean(rows), concept.fit.starts[kept], sources, concept.relation, estimator, resampling
             )
             task.advance()
     for name, evidence in found.items():
@@ -114,11 +114,23 @@ def collect_evidence(
     return found
 
 
-def thin(groups: np.ndarray, limit: int, generator: np.random.Generator) -> np.ndarray:
-    """Choose about `limit` of the items with groups (M,): their places, in order; none is left alone in its group.
+def curve_of(evidence: Sequence[Evidence | None]) -> Curve:
+    """Return scores, intervals and nulls as arrays to draw; NaN where there is no evidence."""
+    rows = [
+        [np.nan] * 5
+        if found is None
+        else [found.score.value, found.score.low, found.score.high, found.null.low, found.null.high]
+        for found in evidence
+    ]
+    score, low, high, null_low, null_high = np.array(rows).reshape(-1, 5).T
+    return Curve(score, low, high, null_low, null_high, np.array([bool(found and found.found) for found in evidence]))
 
-    Whole groups where that leaves enough of them; else of each group as large a part, at least two items, and where
-    these are too many still, as many groups as there is room for.
+
+def thin(groups: np.ndarray, limit: int, generator: np.random.Generator) -> np.ndarray:
+    """Choose about `limit` of the items with groups (M,): their places, in order; no item is left alone in its group.
+
+    Whole groups are chosen where that leaves enough of them. Else each group keeps an equal part of its items, at least
+    two, and where these are still too many, as many groups as there is room for.
     """
     _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     part = min(1.0, limit / len(groups))
@@ -127,7 +139,7 @@ def thin(groups: np.ndarray, limit: int, generator: np.random.Generator) -> np.n
         wanted, chosen = sizes, order[: round(part * len(sizes))]
     else:
         wanted = np.clip((part * sizes).astype(np.int64), np.minimum(2, sizes), sizes)
-        # A few rare groups are no reason to give up one of ten classes.
+        # A few rare groups must not cost one of ten classes.
         room = len(order) if wanted.sum() <= 1.5 * limit else int((np.cumsum(wanted[order]) <= limit).sum())
         chosen = order[: max(2, room)]
     by_group = np.lexsort((keys, group_of))
@@ -142,37 +154,34 @@ def weigh(
     sources: np.ndarray,
     relation: Relation,
     estimator: Estimator,
-    seed: int,
-    resamples: int = RESAMPLES,
-    shuffles: int = SHUFFLES,
+    resampling: Resampling,
 ) -> Evidence:
     """Weigh a concept by latents z (M, N) of items in groups (M,), which show images `sources` (M,).
 
     Args:
-        resamples: of the items, for the interval.
-        shuffles: dealings of the items to groups, for the null of a share concept.
+        resampling: of the items, for the interval, and over the groups, for the null of a share concept.
 
     Raises DataError when there is no pair, or the latents do not vary.
     """
     if relation == "differ":
         drawn, clusters = _of_groups(z, groups, sources, relation, estimator)
-        score, again = _interval(drawn, clusters, seed, resamples)
+        score, again = _interval(drawn, clusters, resampling)
         p_value = float((1 + (again <= NOTHING).sum()) / (1 + len(again))) if score.value > NOTHING else 1.0
         return Evidence(score, Interval(0.0, 0.0, 0.0, score.items), _deviations(score.value, 0.0, again), p_value)
     units = sources if _nested(sources, groups) else np.arange(len(groups))
     dealt = AllPairs(z, *_tensors(groups, units), relation, estimator)
-    # Labels of which there are few are all there are; of many others would have been as good.
+    # Few labels are all there are; many are a sample, so that others could have been drawn.
     drawn, clusters = dealt, np.arange(dealt.units)
     if dealt.groups >= FEW_ITEMS:
         drawn, clusters = _of_groups(z, groups, sources, relation, estimator)
-    score, _ = _interval(drawn, clusters, seed, resamples)
-    null = _shuffled(dealt, seed, shuffles)
+    score, _ = _interval(drawn, clusters, resampling)
+    null = _shuffled(dealt, resampling)
     low, high = np.quantile(null, (0.025, 0.975))
     if dealt.groups < 2:
         return Evidence(score, Interval(float(null.mean()), float(low), float(high), dealt.units), None, 1.0)
     level = AllPairs(whitened(z), *_tensors(groups, units), relation)
-    value, none = level(), _shuffled(level, seed, shuffles)
-    p_value = float((1 + (none >= value).sum()) / (1 + shuffles))
+    value, none = level(), _shuffled(level, resampling)
+    p_value = float((1 + (none >= value).sum()) / (1 + resampling.shuffles))
     shown = Interval(float(null.mean()), float(low), float(high), dealt.units)
     return Evidence(score, shown, _deviations(value, none.mean(), none), p_value)
 
@@ -180,14 +189,14 @@ def weigh(
 def _of_groups(
     z: Tensor, groups: np.ndarray, sources: np.ndarray, relation: Relation, estimator: Estimator
 ) -> tuple[AllPairs, np.ndarray]:
-    """Make pairs whose units are groups, and say which are drawn together: those that show one image alone."""
+    """Make pairs whose units are groups, and say which units are drawn together: those that show one image."""
     _, first = np.unique(groups, return_index=True)
     clusters = sources[first] if _nested(groups, sources) else groups[first]
     return AllPairs(z, *_tensors(groups, groups), relation, estimator), np.unique(clusters, return_inverse=True)[1]
 
 
-def _interval(pairs: AllPairs, clusters: np.ndarray, seed: int, resamples: int) -> tuple[Interval, np.ndarray]:
-    """Return the score with its interval, and the scores of the resamples, clusters (units,) drawn whole."""
+def _interval(pairs: AllPairs, clusters: np.ndarray, resampling: Resampling) -> tuple[Interval, np.ndarray]:
+    """Return the score with its interval, and the scores of the resamples; clusters (units,) are drawn whole."""
     count, values = int(clusters.max()) + 1, []
 
     def statistic(chosen: np.ndarray) -> float:
@@ -197,15 +206,15 @@ def _interval(pairs: AllPairs, clusters: np.ndarray, seed: int, resamples: int) 
 
     if not np.isfinite(pairs()):
         raise DataError("the latents do not vary: every item has the same z")
-    interval = bootstrap(statistic, count, Resampling(resamples, seed=seed))
-    # The first was of all items.
+    interval = bootstrap(statistic, count, resampling)
+    # The first value was that of all items.
     again = np.array(values[1:])
     return interval, again[np.isfinite(again)]
 
 
-def _shuffled(pairs: AllPairs, seed: int, shuffles: int) -> np.ndarray:
-    generator = torch.Generator().manual_seed(seed)
-    return np.array([pairs.dealt(generator) for _ in range(shuffles)])
+def _shuffled(pairs: AllPairs, resampling: Resampling) -> np.ndarray:
+    generator = torch.Generator().manual_seed(resampling.seed)
+    return np.array([pairs.dealt(generator) for _ in range(resampling.shuffles)])
 
 
 def _deviations(value: float, center: float, values: np.ndarray) -> float | None:
@@ -214,7 +223,7 @@ def _deviations(value: float, center: float, values: np.ndarray) -> float | None
 
 
 def _nested(inner: np.ndarray, outer: np.ndarray) -> bool:
-    """Whether all items with one `inner` have one `outer`, both (M,)."""
+    """Say whether all items with one `inner` have one `outer`, both (M,)."""
     return len(np.unique(inner)) == len(np.unique(np.stack((inner, outer)), axis=1).T)
 
 

@@ -1,61 +1,97 @@
-"""Which layer knows what: the score of every concept at every layer of a backbone, in one pass over the images."""
+"""Score every concept at every layer of a network, in one pass over the images: which layer knows what."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from ..distributed import choose_device, draw_seed
 from ..errors import DataError, UsageError
-from ..figures.layers import Curve, plot_layers
-from ..figures.plots import save_figure
+from ..figures.layers import plot_layers
 from ..interpretation.encoding import PIXELS_AT_ONCE
-from ..interpretation.grouping import circumstances, find_providers, grouped
+from ..interpretation.grouping import circumstances, grouped
 from ..interpretation.network import Network
-from ..interpretation.opening import open_network
-from ..io.rundir import write_json
 from ..latents.dominance import Dominance, find_dominance, names_of_rows, variant_of
 from ..latents.pairs import step_generator
-from ..metrics.bootstrap import FEW_ITEMS
-from ..plugin_api import ConceptProvider, Dataset, Relation
-from ..progress import Reporter, Silent
-from ..translator.dims import Estimator, as_estimator
-from .evidence import Evidence, thin, weigh
+from ..metrics.bootstrap import FEW_ITEMS, Resampling
+from ..plugin_api import ConceptProvider, Dataset, Groups, Relation
+from ..progress import Reporter
+from ..results import Result, Table
+from ..translator.dims import Estimator
+from .evidence import SHUFFLES, Evidence, curve_of, thin, weigh
 from .layer_features import LayerFeatures, read_layers
 
-__all__ = ["LayerSweep", "sweep_layers"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-N = 2000
-# Half as many as of a single latent: there are many layers.
+__all__ = ["LayerFinding", "LayerSweep", "require_layers", "sweep_layers"]
+
+# Half as many as for a single latent: there are many layers.
 RESAMPLES = 250
 
 
 @dataclass(frozen=True)
-class LayerSweep:
+class LayerFinding:
+    """What was found at one layer.
+
+    Attributes:
+        width: of its latent.
+        evidence: concept -> evidence.
+        failed: concept -> why it could not be scored.
+        dominance: the few items that make much of the variance, if there are any.
+    """
+
+    width: int
+    evidence: dict[str, Evidence]
+    failed: dict[str, str]
+    dominance: Dominance | None
+
+
+@dataclass(frozen=True)
+class LayerSweep(Result):
     """What was found at every layer.
 
     Attributes:
-        out: the folder or file written.
-        widths: of each layer's latent, in the order of computation.
-        evidence: layer -> concept -> evidence; `failed`: layer -> concept -> why it could not be scored.
-        dominance: layer -> the few items that make much of the variance, of layers where there are such.
+        network: the backbone's name; `backbone`: where it comes from.
+        n: items per concept at most.
+        concepts: their names.
+        layers: what was found at each, in the order of computation.
+        out: the folder or file written; None where nothing was.
     """
 
-    out: str
+    network: str
     backbone: str
     data: str
     n: int
     seed: int
-    estimator: str
-    widths: dict[str, int]
-    evidence: dict[str, dict[str, Evidence]]
-    failed: dict[str, dict[str, str]]
-    dominance: dict[str, Dominance]
+    estimator: Estimator
+    concepts: tuple[str, ...]
+    layers: dict[str, LayerFinding]
+    out: str | None = None
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of each layer's latent."""
+        return {layer: found.width for layer, found in self.layers.items()}
+
+    @property
+    def evidence(self) -> dict[str, dict[str, Evidence]]:
+        """Layer -> concept -> evidence."""
+        return {layer: found.evidence for layer, found in self.layers.items()}
+
+    @property
+    def failed(self) -> dict[str, dict[str, str]]:
+        """Layer -> concept -> why it could not be scored, of layers where there are such."""
+        return {layer: found.failed for layer, found in self.layers.items() if found.failed}
+
+    @property
+    def dominance(self) -> dict[str, Dominance]:
+        """Layer -> the few items that make much of the variance, of layers where there are such."""
+        return {layer: found.dominance for layer, found in self.layers.items() if found.dominance is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -63,18 +99,46 @@ class LayerSweep:
             layer: {name: found.as_dict() for name, found in concepts.items()}
             for layer, concepts in self.evidence.items()
         }
-        # As a list too: JSON objects have no order that a reader must keep.
-        dominance = {layer: found.as_dict() for layer, found in self.dominance.items()}
-        return {**vars(self), "layers": list(self.widths), "evidence": evidence, "dominance": dominance}
+        return {
+            "out": self.out,
+            "backbone": self.backbone,
+            "data": self.data,
+            "n": self.n,
+            "seed": self.seed,
+            "estimator": self.estimator,
+            "widths": self.widths,
+            # As a list too: JSON objects have no order that a reader must keep.
+            "layers": list(self.layers),
+            "evidence": evidence,
+            "failed": self.failed,
+            "dominance": {layer: found.as_dict() for layer, found in self.dominance.items()},
+        }
 
-    def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def tables(self) -> list[Table]:
         """Return (title, rows): one row per layer and concept."""
         rows = [
-            {"layer": layer, "width": self.widths[layer], "concept": name, "score": found.score.value, **found.as_row()}
-            for layer, concepts in self.evidence.items()
-            for name, found in concepts.items()
+            {"layer": layer, "width": at.width, "concept": name, "score": found.score.value, **found.as_row()}
+            for layer, at in self.layers.items()
+            for name, found in at.evidence.items()
         ]
         return [("layers", rows)]
+
+    def plot(self) -> Figure:
+        """Draw one line per concept over the layers."""
+        curves = {
+            name: curve_of([found.evidence.get(name) for found in self.layers.values()]) for name in self.concepts
+        }
+        title = f"{self.network} on {Path(self.data).name}: at most {self.n} items per concept"
+        return plot_layers(list(self.layers), curves, title)
+
+
+@dataclass(frozen=True)
+class _Rendering:
+    """Items (B,) of the dataset: the images themselves, or variant `variant` as `provider` draws it."""
+
+    provider: ConceptProvider | None
+    variant: int
+    items: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -88,190 +152,158 @@ class _Items:
     sources: np.ndarray
 
 
-# Which concept draws which of its variants of which items; None and 0: the images themselves.
-_Rendering = tuple[ConceptProvider | None, int, np.ndarray]
-
-
 def sweep_layers(
-    backbone: str,
-    concepts: Sequence[str],
-    out: Path | None = None,
-    *,
-    n: int = N,
-    data: str | None = None,
-    data_root: Path | None = None,
-    estimator: str = "variance",
-    weights: str = "default",
-    seed: int | None = None,
-    device: str = "auto",
-    report: Reporter | None = None,
+    network: Network,
+    dataset: Dataset,
+    providers: Sequence[ConceptProvider],
+    estimator: Estimator,
+    n: int,
+    seed: int,
+    report: Reporter,
+    resampling: Resampling | None = None,
+    after_layer: Callable[[LayerSweep], None] | None = None,
 ) -> LayerSweep:
-    """Score `concepts` at every layer of a backbone and plot which layer knows what.
+    """Score the concepts of `providers` at every layer of `network`.
 
     Args:
-        out: new folder, for `layers.png` and `layers.json`, or new file of one of these endings.
         n: training items per concept at most, drawn by `seed`.
+        resampling: of the evidence; None draws 250 resamples and 199 shuffles by `seed`.
+        after_layer: told after each layer what is known by then.
 
-    Raises UsageError for a backbone with one latent only; else as `estimate_dims`. A layer that cannot be scored is
-    recorded with its reason.
+    A layer that cannot be scored is recorded with its reason. Raises UsageError for a network with one latent only,
+    DataError as the concepts do.
     """
-    report, kind = report or Silent(), as_estimator(estimator)
-    where, seed = choose_device(device), draw_seed(seed)
-    providers = find_providers(concepts)
-    opened = open_network(backbone, where, weights)
-    layers = opened.backbone.layers()
-    if not layers:
-        raise UsageError(f"--all-layers: {opened.backbone.name} has one latent only; leave --all-layers out")
-    dataset = open_data(data, opened.data, data_root, report)
-    items, renderings = _choose(opened, dataset, providers, n, seed, where, report)
-    with open_output(out, f"layers-{opened.backbone.name}", (".png", ".json"), "a plot") as (place, is_file):
-        sweep = LayerSweep(str(place), opened.source, dataset.name, n, seed, kind, {}, {}, {}, {})
-        png, table = _files(place, is_file)
-        batches = _batches(opened, dataset, renderings)
-        total = sum(len(indices) for _, _, indices in renderings)
-        with (
-            report.task("reading layers", total, "images") as task,
-            read_layers(opened.backbone, layers, batches, where, task) as features,
-        ):
-            called = names_of_rows(
-                dataset,
-                [indices for _, _, indices in renderings],
-                [variant_of(provider, variant) for provider, variant, _ in renderings],
-            )
-            _score(features, items, sweep, kind, called, table, report)
-        if png is not None:
-            names = [concept.name for concept in items]
-            title = f"{opened.backbone.name} on {Path(dataset.name).name}: at most {n} items per concept"
-            save_figure(png, plot_layers(list(sweep.widths), _curves(sweep, names), title))
+    layers = require_layers(network)
+    items, renderings = _choose(network, dataset, providers, n, seed, report)
+    names = tuple(concept.name for concept in items)
+    sweep = LayerSweep(network.name, network.source, dataset.name, n, seed, estimator, names, {})
+    called = names_of_rows(
+        dataset,
+        [drawn.items for drawn in renderings],
+        [variant_of(drawn.provider, drawn.variant) for drawn in renderings],
+    )
+    resampling = resampling or Resampling(RESAMPLES, SHUFFLES, seed)
+    with (
+        report.task("reading layers", sum(len(drawn.items) for drawn in renderings), "images") as reading,
+        read_layers(network, layers, _batches(network, dataset, renderings), reading) as features,
+        report.task("weighing concepts", len(features.widths), "layers") as weighing,
+    ):
+        for layer, found in _findings(features, items, estimator, resampling, called, report):
+            sweep = replace(sweep, layers={**sweep.layers, layer: found})
+            if after_layer is not None:
+                after_layer(sweep)
+            weighing.advance()
+    _warn_of_dominance(sweep, report)
     return sweep
 
 
-def _files(place: Path, is_file: bool) -> tuple[Path | None, Path | None]:
-    """Return where the plot goes and where the table, None for what was not asked for."""
-    if not is_file:
-        return place / "layers.png", place / "layers.json"
-    return (place, None) if place.suffix.lower() == ".png" else (None, place)
+def require_layers(network: Network) -> tuple[str, ...]:
+    """Return the layers of a network; UsageError where it has one latent only."""
+    layers = network.backbone.layers()
+    if not layers:
+        raise UsageError(f"--all-layers: {network.name} has one latent only; leave --all-layers out")
+    return layers
 
 
 def _choose(
-    opened: Network,
-    dataset: Dataset,
-    providers: Sequence[ConceptProvider],
-    n: int,
-    seed: int,
-    device: torch.device,
-    report: Reporter,
+    network: Network, dataset: Dataset, providers: Sequence[ConceptProvider], n: int, seed: int, report: Reporter
 ) -> tuple[list[_Items], list[_Rendering]]:
     """Choose the items of every concept, and list what has to be drawn for them, each image once."""
     indices = np.asarray(dataset.splits["train"])
-    chosen, wanted = [], {}
-    for provider, own in zip(
-        providers, grouped(dataset, indices, providers, circumstances(opened, seed, device, report)), strict=True
-    ):
-        # One draw for all: concepts of the same items take the same ones.
-        kept = thin(own.group_ids, n, step_generator(seed, 3000, 0))
-        if not len(kept):
-            raise DataError(f"concept {provider.concept} makes no pair of the {n} items drawn: raise --n")
-        if len(kept) < FEW_ITEMS:
-            report.warn(f"concept {provider.concept}: intervals from {len(kept)} items are rough")
-        chosen.append((provider, own.indices[kept], own.variants[kept], own.group_ids[kept]))
-        for variant in np.unique(own.variants[kept]):
-            key = (provider, int(variant)) if variant else (None, 0)
-            wanted.setdefault(key, []).append(own.indices[kept][own.variants[kept] == variant])
-    renderings = [(*key, np.unique(np.concatenate(parts))) for key, parts in wanted.items()]
-    starts = dict(zip(wanted, np.cumsum([0, *(len(found) for _, _, found in renderings)]), strict=False))
-    items = []
-    for provider, numbers, variants, groups in chosen:
-        rows = np.empty(len(numbers), np.int64)
-        for owner, variant, there in renderings:
-            mine = (variants == variant) & (owner in (None, provider))
-            rows[mine] = starts[owner, variant] + np.searchsorted(there, numbers[mine])
-        items.append(_Items(provider.concept, provider.relation, rows, groups, dataset.sources[numbers]))
+    groups = grouped(dataset, indices, providers, circumstances(network, seed, report))
+    chosen = [_thinned(provider, own, n, seed, report) for provider, own in zip(providers, groups, strict=True)]
+    renderings = _renderings(providers, chosen)
+    items = [
+        _Items(
+            provider.concept,
+            provider.relation,
+            _rows(provider, own, renderings),
+            own.group_ids,
+            dataset.sources[own.indices],
+        )
+        for provider, own in zip(providers, chosen, strict=True)
+    ]
     return items, renderings
 
 
-def _batches(opened: Network, dataset: Dataset, renderings: Sequence[_Rendering]) -> Iterator[np.ndarray]:
+def _thinned(provider: ConceptProvider, own: Groups, n: int, seed: int, report: Reporter) -> Groups:
+    # One draw for all: concepts of the same items take the same ones.
+    kept = thin(own.group_ids, n, step_generator(seed, 3000, 0))
+    if not len(kept):
+        raise DataError(f"concept {provider.concept} makes no pair of the {n} items drawn: raise --n")
+    if len(kept) < FEW_ITEMS:
+        report.warn(f"concept {provider.concept}: intervals from {len(kept)} items are rough")
+    return Groups(own.indices[kept], own.variants[kept], own.group_ids[kept])
+
+
+def _renderings(providers: Sequence[ConceptProvider], chosen: Sequence[Groups]) -> list[_Rendering]:
+    """List every rendering with the items that some concept needs of it; all concepts share the images themselves."""
+    wanted: dict[tuple[ConceptProvider | None, int], list[np.ndarray]] = {}
+    for provider, own in zip(providers, chosen, strict=True):
+        for variant in np.unique(own.variants):
+            key = (provider if variant else None, int(variant))
+            wanted.setdefault(key, []).append(own.indices[own.variants == variant])
+    return [_Rendering(*key, np.unique(np.concatenate(parts))) for key, parts in wanted.items()]
+
+
+def _rows(provider: ConceptProvider, own: Groups, renderings: Sequence[_Rendering]) -> np.ndarray:
+    """Say which row of the features each item of a concept is."""
+    rows, start = np.empty(len(own.indices), np.int64), 0
+    for drawn in renderings:
+        if drawn.provider in (None, provider):
+            mine = own.variants == drawn.variant
+            rows[mine] = start + np.searchsorted(drawn.items, own.indices[mine])
+        start += len(drawn.items)
+    return rows
+
+
+def _batches(network: Network, dataset: Dataset, renderings: Sequence[_Rendering]) -> Iterator[np.ndarray]:
     """Draw the images of all renderings in turn, uint8 (B, S, S, 3)."""
-    size, interpolation = opened.backbone.image_size, opened.backbone.interpolation
+    size, interpolation = network.backbone.image_size, network.backbone.interpolation
     at_once = max(1, min(500, PIXELS_AT_ONCE // size**2))
-    for provider, variant, indices in renderings:
-        for start in range(0, len(indices), at_once):
-            part = indices[start : start + at_once]
-            if provider is None:
+    for drawn in renderings:
+        for start in range(0, len(drawn.items), at_once):
+            part = drawn.items[start : start + at_once]
+            if drawn.provider is None:
                 yield dataset.images(part, size, interpolation)
             else:
-                yield provider.draw(dataset, part, size, interpolation, variant)
+                yield drawn.provider.draw(dataset, part, size, interpolation, drawn.variant)
 
 
-def _score(
+def _findings(
     features: LayerFeatures,
     items: Sequence[_Items],
-    sweep: LayerSweep,
     estimator: Estimator,
+    resampling: Resampling,
     called: Callable[[int], str],
-    table: Path | None,
     report: Reporter,
-) -> None:
-    """Weigh every concept at every layer; `table` has what is known after each. `called` names rows of features."""
-    before, same = None, ""
-    with report.task("weighing concepts", len(features.widths), "layers") as task:
-        for layer, width in features.widths.items():
-            values = features[layer]
-            sweep.widths[layer] = width
-            # The last part of a block gives what the block gives.
-            if before is not None and np.array_equal(values, before):
-                sweep.evidence[layer] = dict(sweep.evidence[same])
-                for kept in (sweep.failed, sweep.dominance):
-                    kept.update({layer: kept[same]} if same in kept else {})
-            else:
-                _score_layer(layer, values, items, sweep, estimator, called, report)
-            before, same = values, layer
-            if table is not None:
-                write_json(table, sweep.as_dict())
-            task.advance()
+) -> Iterator[tuple[str, LayerFinding]]:
+    """Weigh every concept at every layer; `called` names rows of the features."""
+    before, found = None, None
+    for layer in features.widths:
+        values = features[layer]
+        # The last part of a block gives what the block gives.
+        if found is None or before is None or not np.array_equal(values, before):
+            z = torch.from_numpy(values)
+            evidence, failed = {}, {}
+            for own in items:
+                try:
+                    evidence[own.name] = weigh(
+                        z[own.rows], own.groups, own.sources, own.relation, estimator, resampling
+                    )
+                except DataError as error:
+                    failed[own.name] = str(error)
+                    report.warn(f"layer {layer}, concept {own.name}: {error}")
+            dominance = find_dominance(z.__getitem__, np.arange(len(z)), called)
+            found = LayerFinding(values.shape[1], evidence, failed, dominance)
+        before = values
+        yield layer, found
+
+
+def _warn_of_dominance(sweep: LayerSweep, report: Reporter) -> None:
     if sweep.dominance:
         layer = max(sweep.dominance, key=lambda name: sweep.dominance[name].share)
         report.warn(
-            f"the scores of {len(sweep.dominance)} of {len(sweep.widths)} layers are dominated by few items; "
+            f"the scores of {len(sweep.dominance)} of {len(sweep.layers)} layers are dominated by few items; "
             f"{layer}: {sweep.dominance[layer]}"
         )
-
-
-def _score_layer(
-    layer: str,
-    values: np.ndarray,
-    items: Sequence[_Items],
-    sweep: LayerSweep,
-    estimator: Estimator,
-    called: Callable[[int], str],
-    report: Reporter,
-) -> None:
-    z = torch.from_numpy(values)
-    dominance = find_dominance(lambda rows: z[rows], np.arange(len(z)), called)
-    if dominance is not None:
-        sweep.dominance[layer] = dominance
-    sweep.evidence[layer] = {}
-    for own in items:
-        try:
-            sweep.evidence[layer][own.name] = weigh(
-                z[own.rows], own.groups, own.sources, own.relation, estimator, sweep.seed, RESAMPLES
-            )
-        except DataError as error:
-            sweep.failed.setdefault(layer, {})[own.name] = str(error)
-            report.warn(f"layer {layer}, concept {own.name}: {error}")
-
-
-def _curves(sweep: LayerSweep, concepts: Sequence[str]) -> dict[str, Curve]:
-    curves = {}
-    for name in concepts:
-        along = [concepts_there.get(name) for concepts_there in sweep.evidence.values()]
-        columns = np.array(
-            [
-                [np.nan] * 5
-                if found is None
-                else [found.score.value, found.score.low, found.score.high, found.null.low, found.null.high]
-                for found in along
-            ]
-        ).T
-        curves[name] = Curve(*columns, np.array([found is not None and found.found for found in along]))
-    return curves

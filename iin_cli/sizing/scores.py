@@ -1,4 +1,4 @@
-"""Scores of concepts by Eq 11, from the pairs that a fit draws."""
+"""Score concepts by Eq 11, from the pairs that a fit draws."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def score_concepts(
     table: LatentTable, pairs: Sequence[ConceptPairs], seed: int, estimator: Estimator
 ) -> dict[str, float]:
     """Score every concept on fresh pairs of the items it is fitted to (Eq 11), from posterior means."""
-    # 256 MiB of latents at most, whatever their size.
+    # 256 MiB of latents at most, whatever N is.
     count = min(SCORE_PAIRS, max(1000, 2**25 // table.dim))
     scores = {}
     for stream, concept in enumerate(pairs):

@@ -1,8 +1,8 @@
-"""The optimisation loop: heartbeat, validation, best weights, stop, exact resume; it knows not what it trains.
+"""Optimise anything `Trainable`: progress, validation, best weights, stopping, exact resume.
 
-Several processes go through it in step. After every step they tell each other, in one exchange of a few numbers, what
-they show of it, the main one's clock and any signal; the main one alone validates and saves. So all of them see the
-same figures, and stop, diverge or go on together.
+Several processes run the loop in step. After every step one exchange of a few numbers gives all of them the step's
+figures, the main process's clock and any signal that arrived; only the main process validates and saves. So all see
+the same figures, and stop, diverge or go on together.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ SAVE_EVERY_SECONDS = 60.0
 
 
 class Trainable(Protocol):
-    """What the loop drives."""
+    """Anything that `optimise` can train."""
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
-        """Take optimisation step number `step`, `fraction` in [0, 1) of the run done; return what to show.
+        """Take optimisation step `step` with `fraction` in [0, 1) of the run done; return the figures to show.
 
-        One of several processes returns its part: what is shown is the sum over all of them.
+        Each of several processes returns its part of a figure: the sum over all of them is shown.
         """
         ...
 
     def validate(self) -> dict[str, float]:
-        """Measure on held-out data; `score`, lower is better, decides which weights are kept."""
+        """Measure on held-out data; the lowest `score` decides which weights are kept."""
         ...
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The weights that the best validation keeps."""
+        """Return the weights to keep when a validation is the best so far."""
         ...
 
     def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
-        """Put such weights back."""
+        """Restore what `weights` returned."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything an exact resume needs, weights included."""
+        """Return everything that an exact resume needs, weights included."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -61,16 +61,16 @@ class Trainable(Protocol):
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to go on.
+    """How long a training lasts.
 
     Attributes:
         steps: at most.
-        max_seconds: wall clock at most, None for no limit; the run's fraction follows whichever limit is nearer.
+        max_seconds: limit in seconds of wall clock, None for none; the run's fraction follows the nearer limit.
         validate_every: steps between validations; the last step is always validated.
-        patience: validations without a better score before stopping, 0 for never.
+        patience: validations without a better score before stopping; 0 never stops.
         rows_per_step: for the speed in rows/s.
         unit: what a row is called.
-        keep: the weights of the `best` validation or of the `last` step, for losses whose score is no judge (GANs).
+        keep: the weights of the `best` validation, or of the `last` step where scores do not rank weights (GANs).
     """
 
     steps: int
@@ -84,7 +84,17 @@ class Schedule:
 
 @dataclass
 class LoopResult:
-    """What the loop did; `seconds` and `rows_per_second` count optimisation only, not validation or saving."""
+    """What the loop did.
+
+    Attributes:
+        steps: taken.
+        seconds: since the run began, without the time between an interruption and its resume.
+        training_seconds: of `seconds`, those spent on steps rather than on validating and saving.
+        rows: trained on.
+        best_step, best_score, best: the validation whose weights are kept.
+        stopped: which limit ended the run.
+        history: the figures of every validation.
+    """
 
     steps: int = 0
     seconds: float = 0.0
@@ -98,7 +108,7 @@ class LoopResult:
 
     @property
     def rows_per_second(self) -> float:
-        """Rows per second of optimisation."""
+        """Rows per second of training."""
         return self.rows / self.training_seconds if self.training_seconds else 0.0
 
 
@@ -111,20 +121,23 @@ def optimise(
     description: str = "training",
     report: Reporter | None = None,
 ) -> LoopResult:
-    """Run `work` to the end of `schedule` and leave it with its best weights.
+    """Train `work` to the end of `schedule` and leave it with its best weights.
 
-    With `state_path` the run is saved there about once a minute, and before Ctrl-C or SIGTERM ends it; `resume` goes on
-    from there exactly (the same steps as if never interrupted, unless `max_seconds` ends it elsewhere), with as many
-    processes as there are now. Of several, the main one reads and writes the state, and ends with the best weights.
+    Args:
+        state_path: file in which the run is saved once a minute, and before Ctrl-C or SIGTERM ends it.
+        resume: continue exactly from that file: the same steps as without the interruption, unless `max_seconds` ends
+            the run elsewhere. The number of processes may be another.
 
-    Raises DivergedError as soon as a shown value or a score is not finite, CheckpointError when the state does not fit.
+    Only the main process reads and writes the state, and only it ends with the best weights.
+
+    Raises DivergedError as soon as a figure or a score is not finite, CheckpointError for a state that does not fit.
     """
     report = report or Silent()
     result, best_weights = LoopResult(), work.weights()
     if resume and state_path is not None:
         result, best_weights = _restore(work, state_path)
     started, saved = time.monotonic() - result.seconds, time.monotonic()
-    # A state saved before its validation still needs one.
+    # A state saved before its validation still needs that validation.
     validated = bool(result.history) and result.history[-1]["step"] == result.steps
     reason = _finished(result, schedule) if validated else None
     with HeldSignals() as signals, flushed_denormals(), report.task(description, schedule.steps, "steps") as task:
@@ -132,7 +145,7 @@ def optimise(
         while reason is None:
             shown = _timed_step(work, result, schedule, signals, started)
             task.advance(1, **shown, **_speed(result, schedule))
-            # Asked once, so that the last step is always validated, whatever the clock says a moment later.
+            # Read once, so that the last step is validated whatever the clock says a moment later.
             reason = _finished(result, schedule)
             if reason is not None or result.steps % schedule.validate_every == 0:
                 held_out = from_main(work.validate() if is_main_rank() else None)
@@ -144,7 +157,7 @@ def optimise(
             if state_path is not None and (signals.due or time.monotonic() - saved > SAVE_EVERY_SECONDS):
                 saved = _save(work, result, best_weights, state_path)
             if signals.due:
-                # Torchrun ends all processes soon after the first: not before the state is on disk.
+                # Torchrun ends all processes soon after the first: wait until the state is on disk.
                 wait_for_all()
                 signals.act()
     result.stopped = reason
@@ -157,7 +170,7 @@ def optimise(
 
 @contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Flush denormal floats to zero while training; they slow a CPU tenfold and mean nothing."""
+    """Flush denormal floats to zero while training: they slow a CPU tenfold and change nothing."""
     torch.set_flush_denormal(True)
     try:
         yield
@@ -179,7 +192,7 @@ def _timed_step(
 
 
 def _exchanged(result: LoopResult, signals: HeldSignals, started: float, *parts: float) -> list[float]:
-    """Return the sums of `parts` over the processes, which take the main one's clock and any one's signal."""
+    """Return the sums of `parts` over all processes; share the main process's clock and any process's signal."""
     seconds, numbers, *columns = zip(
         *gather_numbers([time.monotonic() - started, signals.arrived, *parts]), strict=True
     )
@@ -235,7 +248,7 @@ def _judge(
 
 
 def _save(work: Trainable, result: LoopResult, best_weights: dict[str, torch.Tensor], path: Path) -> float:
-    """Save the run, on the main rank; return when."""
+    """Save the run on the main rank; return the time."""
     if is_main_rank():
         loop = {name: getattr(result, name) for name in result.__dataclass_fields__}
         write_state(path, {"loop": loop, "best": best_weights, "work": work.state_dict()})

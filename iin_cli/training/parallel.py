@@ -1,8 +1,7 @@
-"""One training in several processes: which rows each takes, whose gradients are averaged, and whose word decides.
+"""Train in several processes as in one: each takes some rows of every batch, and gradients are averaged.
 
-Batch and learning rate are those of one process. Each rank takes a slice of the batch of every step, and the weighted
-mean of the ranks' gradients is the gradient of the whole batch, so that the run is that of one process but for the
-order in which floats are summed.
+Batch and learning rate are those of one process. The weighted mean of the ranks' gradients is the gradient of the whole
+batch, so that the run differs from one process's only in the order in which floats are summed.
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ from ..plugin_api import BatchPart
 __all__ = ["batch_part", "open_run_together", "replicate"]
 
 
-# Gradients are never far apart: whoever encodes or saves for long is waited for elsewhere.
+# Gradients arrive close together: ranks wait elsewhere for one that encodes or saves for long.
 GRADIENT_WAIT = timedelta(minutes=10)
 
 
 def batch_part(total: int, device: torch.device) -> BatchPart:
-    """Return this rank's part of batches of `total` rows; called by all ranks together.
+    """Return this rank's part of batches of `total` rows; all ranks call it together.
 
-    Raises UsageError for fewer rows than ranks, more ranks than GPUs, or a device that cannot train together.
+    Raises UsageError for fewer rows than ranks, more ranks than GPUs, or a device that trains in one process only.
     """
     ranks = world_size()
     if total < ranks:
@@ -52,10 +51,10 @@ def batch_part(total: int, device: torch.device) -> BatchPart:
 
 
 def replicate(module: nn.Module, device: torch.device) -> nn.Module:
-    """Return `module` with the main rank's weights on every rank, its gradients averaged over ranks by every backward.
+    """Return `module` with the main rank's weights on every rank; each backward averages its gradients over ranks.
 
-    On GPUs, batch normalisation sees the rows of all ranks from now on. On a CPU, where torch has no such layer, it
-    sees each rank's own, and the running statistics are the main rank's.
+    On GPUs, batch normalisation uses the rows of all ranks from now on. On CPUs, where torch has no such layer, it uses
+    each rank's own rows, and the main rank's running statistics.
     """
     group = _gradient_group(device.type)
     if device.type == "cuda":
@@ -66,7 +65,7 @@ def replicate(module: nn.Module, device: torch.device) -> nn.Module:
         process_group=group,
         gradient_as_bucket_view=True,
     )
-    # Buffers that do not change need not be sent with every step.
+    # Buffers that never change are not sent with every step.
     replica.broadcast_buffers = any(
         isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)) for layer in module.modules()
     )
@@ -75,7 +74,7 @@ def replicate(module: nn.Module, device: torch.device) -> nn.Module:
 
 @contextmanager
 def open_run_together(out: Path | None, label: str, resume: bool, dry: bool) -> Iterator[Path | None]:
-    """`open_run` by the main rank; every rank gets the path, and only the main one writes there."""
+    """Yield on every rank the folder that the main rank opens by `open_run`; only the main rank writes there."""
     with open_run(out, label, resume, dry) if is_main_rank() else nullcontext() as folder:
         yield from_main(folder)
 
@@ -97,5 +96,5 @@ def _checked(device: torch.device) -> str:
 
 @cache
 def _gradient_group(kind: str) -> ProcessGroup:
-    """Return the group that gradients travel by: NCCL between GPUs, gloo between CPUs; the first call is by all."""
+    """Return the group that exchanges gradients: NCCL on GPUs, gloo on CPUs; all ranks make the first call."""
     return small_group() if kind == "cpu" else processes.new_group(backend="nccl", timeout=GRADIENT_WAIT)

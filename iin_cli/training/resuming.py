@@ -1,4 +1,4 @@
-"""Interrupted training runs: how they stop between two steps, what they leave behind, and how `--resume` goes on."""
+"""Stop a training between two steps, keep its state, and let `--resume` continue it."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from ..io.rundir import recorded_seed, write_json
 __all__ = ["HeldSignals", "resumable", "seed_of_run"]
 
 STATE_NAME, PLAN_NAME = "training-state.safetensors", "plan.json"
-# What may differ between an interrupted run and its continuation: time, and figures with rounding of their own.
+# What may differ between an interrupted run and its continuation: time limits, figures that rounding changes, paths.
 FREE = ("max_seconds", "scores", "root")
 
 
 class HeldSignals:
-    """Holds Ctrl-C and SIGTERM back until `act`, so that no step is cut in half; a second one acts at once.
+    """Holds Ctrl-C and SIGTERM back until `act`, so that no step is cut in half; a second signal acts at once.
 
     Attributes:
         due: whether all processes have agreed to end, see `agree`.
 
-    Outside the main thread nothing is held, since signals never arrive there. Under torchrun a second one is no sign of
-    impatience, since Ctrl-C arrives from the terminal and from torchrun, which ends after 30 s what does not end.
+    Outside the main thread nothing is held: signals never arrive there. Under torchrun the second signal is held too:
+    Ctrl-C arrives from the terminal and again from torchrun, which kills after 30 s whatever still runs.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class HeldSignals:
     def __enter__(self) -> HeldSignals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                # A signal that is ignored, or kills outright, is meant so.
+                # Someone chose that this signal is ignored, or kills outright.
                 if callable(signal.getsignal(number)):
                     self._previous[number] = signal.signal(number, self._hold)
         return self
@@ -53,18 +53,18 @@ class HeldSignals:
 
     @property
     def arrived(self) -> int:
-        """Number of the signal that waits; 0 for none."""
+        """The number of the signal held back; 0 for none."""
         return self._arrived or 0
 
     def agree(self, number: int) -> None:
-        """Let all processes end by signal `number`, wherever it arrived; 0 for none."""
+        """End all processes by signal `number`, whichever of them received it; 0 for none."""
         self.due = number != 0
         if number:
-            # Nothing is taken back: one may have arrived since the others were told of none.
+            # Zero takes nothing back: a signal may have arrived after this process reported none.
             self._arrived = number
 
     def act(self) -> None:
-        """Let a signal that waits do what it does: as a rule, raise."""
+        """Let a signal that was held back take effect, which usually raises."""
         if self._arrived is not None:
             number, self._arrived = self._arrived, None
             self._previous.get(number, signal.default_int_handler)(number, None)
@@ -76,10 +76,10 @@ class HeldSignals:
 
 
 def seed_of_run(out: Path | None, product: str, given: int | None, resume: bool) -> int:
-    """Return the seed: of the interrupted run in `out` with `resume`, else the `given` one or a fresh one.
+    """Return the seed of the interrupted run in `out` with `resume`, else the `given` one or a new one.
 
-    Every process gets that of the main one, who alone looks into `out`. Raises UsageError when `out` holds no
-    interrupted run, or its run has finished and written `product`.
+    The main process alone looks into `out`; all others get its seed. Raises UsageError when `out` holds no interrupted
+    run, or its run has finished and written `product`.
     """
     return from_main(_seed(out, product, given, resume) if is_main_rank() else None)
 
@@ -98,11 +98,10 @@ def _seed(out: Path | None, product: str, given: int | None, resume: bool) -> in
 
 @contextmanager
 def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[Path]:
-    """Save `plan` in the run's folder and yield where its state belongs.
+    """Save `plan` in the run's folder and yield the path of its state.
 
-    The state goes away once the run has succeeded. A run that fails leaves plan and state, with which `--resume` goes
-    on, or nothing. All this is the main process's work. Raises UsageError when `plan` is not that of the run to be
-    resumed.
+    The state is removed once the run has succeeded. A run that fails leaves plan and state for `--resume`, or neither.
+    Only the main process writes. Raises UsageError when the run to be resumed has another `plan`.
     """
     state, plan_file = folder / STATE_NAME, folder / PLAN_NAME
     if not is_main_rank():

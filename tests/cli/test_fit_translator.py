@@ -91,6 +91,10 @@ def test_bad_input(command_line, files, tmp_path, arguments, code, message):
     assert not list((tmp_path / "runs").glob("*"))
 
 
+def test_neither_a_network_nor_latents(command_line):
+    one_line(command_line("fit-translator", "-c", "digit", "-q"), 2, "either --backbone or --latents")
+
+
 def test_unfit_checkpoints(command_line, files, tmp_path):
     whole = files.autoencoder.read_bytes()
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])

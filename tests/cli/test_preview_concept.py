@@ -24,6 +24,12 @@ def test_a_numbered_folder_and_a_table(command_line, pictures, tmp_path):
     assert (tmp_path / "runs" / "00000-preview-concept-class" / "preview.png").is_file()
 
 
+def test_a_seed_is_drawn_and_recorded(command_line, pictures):
+    runs = [command_line("preview-concept", "-c", "class", "-d", pictures, "--n", 1, "--json", "-q") for _ in range(2)]
+    seeds = [json.loads(out)["seed"] for _, out, _ in runs]
+    assert seeds[0] != seeds[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

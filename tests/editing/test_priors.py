@@ -6,7 +6,7 @@ import torch
 from iin_cli.distributed import noise
 from iin_cli.editing.priors import BackbonePrior, TranslatorPrior, generate_latents
 from iin_cli.editing.priors import generate as generate_images
-from iin_cli.fid.image_sets import translator_images
+from iin_cli.fid.image_sets import drawn
 from iin_cli.interpretation.pieces import to_pixels
 
 CPU = torch.device("cpu")
@@ -27,7 +27,7 @@ def test_an_image_depends_on_its_seed_alone_to_the_byte(opened):
         assert (np.concatenate(parts) == whole).all()
     backwards = np.concatenate(list(generate(opened, seeds[::-3], 5)))
     assert (backwards == whole[::-3]).all()
-    assert (np.concatenate(list(translator_images(opened.path, [5], torch.device("cpu")))) == whole[5:6]).all()
+    assert (np.stack(list(drawn(opened, TranslatorPrior(opened), [5]).read(0, 1))) == whole[5:6]).all()
 
 
 def test_it_is_eq_13(opened):

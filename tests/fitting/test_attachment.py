@@ -14,8 +14,6 @@ from iin_cli.progress import Silent
 from iin_cli.registry import find
 from iin_cli.translator.flow import Translator
 
-CPU = torch.device("cpu")
-
 
 @pytest.fixture(scope="module")
 def dataset(pictures):
@@ -34,7 +32,7 @@ def resnet(tmp_path_factory):
 
 
 def attached(file, dataset, report, layer=None):
-    attachment = Attachment(open_network(str(file), layer=layer), dataset, CPU)
+    attachment = Attachment(open_network(str(file), layer=layer), dataset)
     attachment.describe(report)
     return attachment
 
@@ -49,7 +47,7 @@ def test_a_network_that_gives_no_numbers_is_refused(resnet, dataset):
     opened = open_network(str(resnet))
     opened.backbone.network.fc.bias.fill_(torch.nan)
     with pytest.raises(CheckpointError, match=r"^resnet18 gives values that are not finite on images of "):
-        Attachment(opened, dataset, CPU)
+        Attachment(opened, dataset)
 
 
 def test_a_network_cut_in_two_is_still_f(heard, resnet, dataset):
@@ -72,7 +70,7 @@ def test_f_is_the_same_to_the_bit_before_and_after(resnet, dataset):
     opened = open_network(str(resnet))
     images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
     before = opened.backbone(images)
-    attachment = Attachment(opened, dataset, CPU)
+    attachment = Attachment(opened, dataset)
     attachment.no_op_agreement(translator(512), Silent())
     assert torch.equal(opened.backbone(images), before)
     assert torch.equal(opened.backbone.decode(opened.backbone.encode(images)), before)

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from iin_cli.fitting import pair_files
-from iin_cli.fitting.materials import from_file, size_factors
+from iin_cli.fitting.fit import size_factors
+from iin_cli.fitting.materials import from_file
 from iin_cli.fitting.pair_files import read_pairs
 from iin_cli.fitting.translator_fit import TranslatorFit
 from iin_cli.latents import cache as latents
@@ -70,9 +71,9 @@ def write_pairs(path, count):
 
 
 def fit_to(path):
-    material = from_file(read_pairs(path, ["concept"]), None, "variance", Silent())
-    plan = plan_translator(DIM, material.rows, "cpu", Wishes(steps=3, blocks=1, hidden=8, depth=1), True)
-    stream = material.stream(size_factors(material, None, plan), plan, 0)
+    material = from_file(read_pairs(path, ["concept"]), Silent())
+    plan = plan_translator(DIM, len(material.table), "cpu", Wishes(steps=3, blocks=1, hidden=8, depth=1), True)
+    stream = material.stream(size_factors(material, material.scores(0, "variance"), None, plan), plan, 0)
     fit = TranslatorFit(Translator(DIM, 1, 8, 1), stream, plan, 0, CPU)
     fit.initialize()
     for step in range(3):

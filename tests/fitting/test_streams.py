@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError
-from iin_cli.fitting.streams import FixedPairs, FreshPairs, SingleRows
+from iin_cli.fitting.streams import FixedPairs, FreshPairs, MaskedPairs, SingleRows
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler
 from iin_cli.latents.table import ConceptPairs, LatentTable
@@ -105,8 +105,8 @@ def test_single_rows():
 
 def fixed(mask, batch=12, held_out=OUT, fit=None):
     z = np.repeat(np.arange(40, dtype=np.float32)[:, None], 4, axis=1)
-    chosen = (~held_out if fit is None else fit, held_out)
-    return FixedPairs(z, z + 0.5, torch.tensor(mask, dtype=torch.uint8), chosen, FACTORS, batch, 0, 50)
+    pairs = MaskedPairs(z, z + 0.5, torch.tensor(mask, dtype=torch.uint8), ~held_out if fit is None else fit, held_out)
+    return FixedPairs(pairs, FACTORS, batch, 0, 50)
 
 
 def test_fixed_pairs_are_balanced_over_what_they_share():

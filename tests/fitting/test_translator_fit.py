@@ -215,12 +215,12 @@ def test_feature_noise_is_a_fraction_of_each_std_and_spares_no_dead_feature():
 
     fit = new_fit(Dead(), 5, feature_noise=0.1)
     std = fit.stream.initial(2000).std(0, correction=0)
-    torch.testing.assert_close(fit.noise_std[[0, 1, 3]], 0.1 * std[[0, 1, 3]])
+    torch.testing.assert_close(fit.noise.std[[0, 1, 3]], 0.1 * std[[0, 1, 3]])
     # A tenth of the typical std stands for the one it has not.
-    assert fit.noise_std[2].item() == pytest.approx(0.1 * 0.1 * std[[0, 1, 3]].median().item())
+    assert fit.noise.std[2].item() == pytest.approx(0.1 * 0.1 * std[[0, 1, 3]].median().item())
     clean = fit.stream.batch(0)
     noised = fit._noised(clean, 0)
-    torch.testing.assert_close((noised.z_b - clean.z_b).std(0), fit.noise_std, rtol=0.2, atol=1e-5)
+    torch.testing.assert_close((noised.z_b - clean.z_b).std(0), fit.noise.std, rtol=0.2, atol=1e-5)
     assert torch.equal(fit._noised(clean, 3).z_a, fit._noised(clean, 3).z_a)
 
 
@@ -234,9 +234,9 @@ def test_the_noise_of_a_pair_is_as_alike_as_its_residuals():
         noised = fit._noised(clean, 0)
         first, second = noised.z_a - clean.z_a, noised.z_b - clean.z_b
         torch.testing.assert_close(
-            (first * second).mean(0) / fit.noise_std**2, torch.full((DIM,), alike), atol=0.08, rtol=0
+            (first * second).mean(0) / fit.noise.std**2, torch.full((DIM,), alike), atol=0.08, rtol=0
         )
-        torch.testing.assert_close(second.std(0), fit.noise_std, rtol=0.06, atol=0)
+        torch.testing.assert_close(second.std(0), fit.noise.std, rtol=0.06, atol=0)
 
 
 def test_latents_that_do_not_vary():

@@ -24,12 +24,13 @@ def test_a_file_a_folder_or_the_next_numbered_folder(tmp_path, monkeypatch):
 
 
 def test_parts_go_into_the_folder_or_to_the_file_that_ends_alike(tmp_path):
-    folder, file = Output(tmp_path, False), Output(tmp_path / "all.JSON", True)
-    assert (folder.at("a.png"), folder.ending) == (tmp_path / "a.png", "")
-    assert (file.at("a.png"), file.at("a.json"), file.ending) == (None, tmp_path / "all.JSON", ".json")
+    folder, file = Output(tmp_path, False), Output(tmp_path / "a.JSON", True)
+    assert folder.at("swap.png") == tmp_path / "swap.png"
+    assert (file.at("swap.png"), file.at("swap.json")) == (None, tmp_path / "a.JSON")
+    assert (folder.ending, file.ending) == ("", ".json")
     for output in (folder, file):
-        output.write_json("a.json", {"x": 1})
-    assert json.loads((tmp_path / "a.json").read_text()) == json.loads((tmp_path / "all.JSON").read_text()) == {"x": 1}
+        output.write_json("swap.json", {"a": 1})
+    assert json.loads((tmp_path / "swap.json").read_text()) == json.loads((tmp_path / "a.JSON").read_text()) == {"a": 1}
 
 
 def test_what_is_taken_or_cannot_hold_the_result_is_refused(tmp_path):

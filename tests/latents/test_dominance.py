@@ -6,7 +6,9 @@ import torch
 
 from iin_cli.concepts.image_ops import greyscale_concept, rotation_concept
 from iin_cli.latents import dominance as outliers
-from iin_cli.latents.dominance import find_dominance, names_of_rows, variant_of, warn_of_dominance
+from iin_cli.latents.cache import Latents
+from iin_cli.latents.dominance import check_dominance, find_dominance, names_of_rows, variant_of
+from iin_cli.latents.table import LatentTable
 
 
 def found(z, rows=None, called="item {}".format):
@@ -112,11 +114,11 @@ def test_rows_are_called_after_image_and_variant():
 
 
 def test_the_warning_is_one_line(heard):
-    warn_of_dominance(None, heard)
+    z, rows = normal(100, 3), np.arange(100)
+    assert check_dominance(LatentTable([Latents(z, None)]), rows, heard) is None
     assert heard.warnings == []
-    z = normal(100, 3)
     z[3] = 100
-    warn_of_dominance(found(z, called="cat/{}.jpg".format), heard)
+    assert check_dominance(LatentTable([Latents(z, None)], "cat/{}.jpg".format), rows, heard) is not None
     (line,) = heard.warnings
     assert line.startswith("the scores are dominated by few items: 1 of 100 latents has ")
     assert "cat/3.jpg (" in line

@@ -10,8 +10,10 @@ from pytorch_fid import fid_score
 from pytorch_fid import inception as published
 from safetensors.torch import save_file
 
+from iin_cli.commands.read.fid import fid
 from iin_cli.errors import CheckpointError, DataError
-from iin_cli.fid.distance import compute_fid
+from iin_cli.fid.feature_networks import FeatureChoice
+from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.metrics import inception
 from iin_cli.metrics.fid import Moments, Statistics, frechet_distance
 from iin_cli.metrics.inception import OFFICIAL_SHA256, InceptionFeatures, official_weights_path
@@ -86,7 +88,8 @@ def test_features_and_distance_are_those_of_pytorch_fid(weights, tmp_path, monke
     assert wanted > 1e-3
     # The same from the folders themselves.
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    found = compute_fid(*(str(tmp_path / name) for name in sets), weights=weights, device="cpu", batch=3)
+    network = FeatureChoice(weights=weights, batch=3)
+    found = fid(*(str(tmp_path / name) for name in sets), DataChoice(), network, device="cpu")
     assert found.value == pytest.approx(wanted, rel=1e-6)
     assert no_network == []
 

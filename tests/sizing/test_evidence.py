@@ -8,7 +8,7 @@ from iin_cli.errors import DataError
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler, step_generator
 from iin_cli.latents.table import ConceptPairs, LatentTable
-from iin_cli.sizing import evidence
+from iin_cli.metrics.bootstrap import Resampling
 from iin_cli.sizing.evidence import ABSENT, FOUND, collect_evidence, thin, weigh
 
 
@@ -18,7 +18,8 @@ def latents(count, dim, seed=0):
 
 def judged(z, groups, relation="share", sources=None, seed=0, **options):
     sources = np.arange(len(z)) if sources is None else sources
-    return weigh(torch.from_numpy(z), groups, sources, relation, "variance", seed, **{"resamples": 200, **options})
+    resampling = Resampling(**{"resamples": 200, "seed": seed, **options})
+    return weigh(torch.from_numpy(z), groups, sources, relation, "variance", resampling)
 
 
 def test_a_share_concept_that_is_there_and_one_that_is_not():
@@ -150,8 +151,7 @@ def test_of_less_than_the_limit_all_stay_but_who_is_alone():
     assert thin(groups, 100, step_generator(0, 0, 0)).tolist() == [0, 1, 3, 4, 5]
 
 
-def test_a_table_is_weighed_by_what_it_is_fitted_to(heard, monkeypatch):
-    monkeypatch.setattr(evidence, "SHUFFLES", 99)
+def test_a_table_is_weighed_by_what_it_is_fitted_to(heard):
     groups = np.arange(300) % 6
     z = latents(300, 4)
     z[:, :2] += 2 * latents(6, 2, seed=1)[groups]
@@ -161,7 +161,7 @@ def test_a_table_is_weighed_by_what_it_is_fitted_to(heard, monkeypatch):
     noise = PairSampler.of(np.arange(40), groups[:40][::-1] % 2, "y")
     pairs = [ConceptPairs("x", "share", fit, None), ConceptPairs("y", "share", noise, None, np.arange(300))]
 
-    found = collect_evidence(LatentTable([Latents(z, None)]), pairs, 0, "variance", heard)
+    found = collect_evidence(LatentTable([Latents(z, None)]), pairs, "variance", Resampling(500, 99), heard)
     assert list(found) == ["x", "y"]
     assert found["x"].found
     assert found["x"].score.items == 250

@@ -21,13 +21,17 @@ from iin_cli.backbones import recipes
 from iin_cli.backbones.autoencoder import Autoencoder
 from iin_cli.backbones.autoencoder_recipe import AutoencoderRecipe
 from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
+from iin_cli.commands.make.fit_translator import fit_translator
+from iin_cli.commands.make.train_backbone import train_backbone
 from iin_cli.data import open_dataset
 from iin_cli.distributed import from_main, gather, leaders_first, rank, seeded, world_size
 from iin_cli.errors import DivergedError, UsageError
-from iin_cli.fitting import fit_translator as fit_module
+from iin_cli.fitting import fit as fit_module
+from iin_cli.fitting.backbone_training import BackboneChoice, BackboneTraining
 from iin_cli.fitting.streams import FreshPairs, SingleRows
-from iin_cli.fitting.train_backbone import _BackboneTraining, train_backbone
 from iin_cli.fitting.translator_fit import TranslatorFit
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.network_choice import NetworkChoice
 from iin_cli.latents import cache as latents
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler
@@ -36,6 +40,7 @@ from iin_cli.plan import Wishes, plan_translator
 from iin_cli.plugin_api import BatchPart, Recipe
 from iin_cli.training.loop import Schedule, optimise
 from iin_cli.training.parallel import batch_part
+from iin_cli.training.runs import RunChoice
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
 
@@ -102,7 +107,7 @@ def new_training(kind, pictures):
             views = Compose([RandomResizedCrop(32, scale=(0.5, 1.0), antialias=True), RandomHorizontalFlip()])
             recipe = ClassifierRecipe(module, STEPS, 0, BATCH, 1e-2, views)
             smooth(recipe.optimizer)
-    work = _BackboneTraining(module, recipe, dataset, dataset.splits["train"], 0, CPU)
+    work = BackboneTraining(module, recipe, dataset, 0, CPU)
     if world_size() > 1:
         work.distribute(batch_part(BATCH, CPU))
     return work
@@ -220,7 +225,7 @@ def normalised(pictures):
             nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
         )
     module.classes, module.image_size, module.interpolation = ("a", "b", "c"), 32, "bicubic"
-    work = _BackboneTraining(module, ClassifierRecipe(module, 3, 0, BATCH), dataset, dataset.splits["train"], 0, CPU)
+    work = BackboneTraining(module, ClassifierRecipe(module, 3, 0, BATCH), dataset, 0, CPU)
     work.distribute(batch_part(BATCH, CPU))
     for step in range(3):
         work.step(step, step / 3)
@@ -236,10 +241,15 @@ def refused():
 
 def commands(pictures, folder):
     """Both commands as the user's: one folder, one result for all."""
-    backbone = train_backbone("classifier", str(pictures), out=folder / "backbone", steps=3, seed=1, device="cpu")
-    options = {"seed": 1, "wishes": TINY, "out": folder / "fit", "device": "cpu"}
-    fit = fit_module.fit_translator(str(folder / "backbone"), ["class", "color"], **options)
-    return backbone.as_dict(), fit.as_dict()
+    run = RunChoice(folder / "backbone", seed=1, device="cpu")
+    backbone = train_backbone(BackboneChoice("classifier", steps=3), DataChoice(str(pictures)), run)
+    return backbone.as_dict(), fitted(folder / "backbone", folder / "fit").as_dict()
+
+
+def fitted(backbone, out):
+    """Fit to a backbone's own data."""
+    source, run = NetworkChoice(str(backbone)), RunChoice(out, seed=1, device="cpu")
+    return fit_translator(source, ["class", "color"], wishes=TINY, run=run)
 
 
 def without_bfloat16():
@@ -376,8 +386,7 @@ def test_one_result_in_one_folder(alone, together):
 def test_one_process_alone_gives_the_same_result(alone, together, pictures, tmp_path, monkeypatch):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(fit_module, "bfloat16_is_fast", lambda device: False)
-    options = {"seed": 1, "wishes": TINY, "out": tmp_path / "fit", "device": "cpu"}
-    expected = fit_module.fit_translator(str(alone[0] / "backbone"), ["class", "color"], **options)
+    expected = fitted(alone[0] / "backbone", tmp_path / "fit")
     fit = together[0]["commands"][1]
     assert fit.keys() == expected.as_dict().keys()
     assert fit["plan"] == expected.plan

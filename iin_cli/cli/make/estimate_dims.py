@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ...distributed import draw_seed
 from ...errors import UsageError
 from ..options import (
     BackboneOpt,
@@ -26,7 +27,7 @@ from ..output import print_result, reporter
 __all__ = ["estimate_dims"]
 
 AllLayersOpt = Annotated[
-    bool, typer.Option("--all-layers", help="Score every layer of the backbone, and plot which knows what.")
+    bool, typer.Option("--all-layers", help="Score every layer of the backbone, and plot the scores.")
 ]
 ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="--all-layers: training items per concept at most.", min=20)]
 
@@ -50,11 +51,12 @@ def estimate_dims(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Estimate each factor's size from how much of the latent's variance its pairs share (Eq 11).
+    """Estimate how many dimensions each concept takes.
 
-    Beside each score: its 95 % interval over images; null, what a concept would score that is not there; z and p of the
-    two against each other, all directions of the latent counted alike; and the verdict. Eq 11 gives dimensions even to
-    what is not there (if absent); calibrated sizes leave these out, for `iin fit-translator --dims`.
+    By Eq 11 a factor's size follows its score: the part of the latent's variance that its pairs share. Beside each
+    score stand its 95 % interval over images, the range of scores of an absent concept (null), z and p of the two
+    compared with all directions of the latent counted alike, and the verdict. Eq 11 gives dimensions even to an absent
+    concept (if absent); calibrated sizes leave these out, for `iin fit-translator --dims`.
 
     Examples:
 
@@ -64,25 +66,16 @@ def estimate_dims(
 
         iin estimate-dims --backbone resnet50 --concept class --concept greyscale --all-layers --out layers
     """
-    options = {
-        "data": data,
-        "data_root": data_root,
-        "estimator": estimator,
-        "weights": weights,
-        "seed": seed,
-        "device": device,
-        "report": reporter(quiet),
-    }
+    from ...commands.make.estimate_dims import estimate_dims as run
+    from ...commands.make.estimate_dims import estimate_layers
+    from ...interpretation.data_choice import DataChoice
+    from ...interpretation.network_choice import NetworkChoice
+
+    if out is not None and not all_layers:
+        raise UsageError(f"--out {out}: only --all-layers writes files; leave it out, or keep the result of --json")
+    network, chosen = NetworkChoice(backbone, weights, layer), DataChoice(data, data_root, n=n, seed=draw_seed(seed))
+    options = {"estimator": estimator, "device": device, "report": reporter(quiet)}
     if all_layers:
-        from ...sizing.layers import sweep_layers
-
-        if layer is not None:
-            raise UsageError(f"--layer {layer}: --all-layers looks at every layer; leave one of them out")
-        result = sweep_layers(backbone, concept, out, n=n, **options)
+        print_result(estimate_layers(network, concept, chosen, out, **options), as_json)
     else:
-        from ...sizing.estimate_dims import estimate_dims as run
-
-        if out is not None:
-            raise UsageError(f"--out {out}: only --all-layers writes files; leave it out, or keep the result of --json")
-        result = run(backbone, concept, layer=layer, **options)
-    print_result(result.as_dict(), as_json, result.tables())
+        print_result(run(network, concept, chosen, **options), as_json)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...errors import UsageError
 from ..options import (
     DataOpt,
     DataRootOpt,
@@ -93,7 +94,9 @@ def fit_translator(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Fit a translator to a backbone's latents, or to a file of latents.
+    """Fit a translator to a network's latents and concepts.
+
+    A file of latents (--latents) can stand for the network. Without a concept the whole latent is one factor.
 
     Examples:
 
@@ -109,37 +112,35 @@ def fit_translator(
 
         iin fit-translator --latents pairs.safetensors --concept digit --dims digit=8
     """
-    from ...fitting.fit_translator import fit_translator as run
+    from ...commands.make.fit_translator import fit_translator as run
+    from ...interpretation.data_choice import DataChoice
+    from ...interpretation.network_choice import NetworkChoice
     from ...plan import Wishes
+    from ...training.runs import RunChoice
+    from ...translator.dims import as_estimator
 
+    if (backbone is None) == (latents is None):
+        raise UsageError("give either --backbone or --latents")
     wishes = Wishes(
-        preset,
-        steps,
-        max_seconds,
-        batch_pairs,
-        blocks,
-        hidden,
-        depth,
-        parse_sigma(sigma),
-        feature_noise,
-        learning_rate,
+        preset=preset,
+        steps=steps,
+        max_seconds=max_seconds,
+        batch_pairs=batch_pairs,
+        blocks=blocks,
+        hidden=hidden,
+        depth=depth,
+        sigma=parse_sigma(sigma),
+        feature_noise=feature_noise,
+        learning_rate=learning_rate,
+        dims=parse_assignments(dims, "--dims") or None,
+        estimator=as_estimator(estimator),
     )
     result = run(
-        backbone,
-        concept or [],
-        latents=latents,
-        data=data,
-        data_root=data_root,
-        out=out,
-        dims=parse_assignments(dims, "--dims") or None,
-        wishes=wishes,
-        estimator=estimator,
-        weights=weights,
-        layer=layer,
-        seed=seed,
-        device=device,
-        dry_run=dry_run,
-        resume=resume,
-        report=reporter(quiet),
+        NetworkChoice(backbone, weights, layer) if backbone is not None else latents,
+        concept or (),
+        DataChoice(data, data_root),
+        wishes,
+        RunChoice(out, seed, device, dry_run, resume),
+        reporter(quiet),
     )
-    print_result(result.as_dict(), as_json, result.tables())
+    print_result(result, as_json)

@@ -1,4 +1,4 @@
-"""`iin preview-concept`: look at a concept's pairs before an hour is spent on them."""
+"""`iin preview-concept`: look at a concept's pairs before fitting to them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ...distributed import draw_seed
 from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt
 from ..output import print_result, reporter
 
@@ -20,7 +21,7 @@ PreviewDataOpt = Annotated[
         "--data", "-d", help="A dataset's name or a folder of images; default: as fit-translator.", metavar="NAME|DIR"
     ),
 ]
-GroupsOpt = Annotated[int, typer.Option("--n", "-n", help="Groups to show, a row each.", min=1, max=256)]
+GroupsOpt = Annotated[int, typer.Option("--n", "-n", help="Groups to show, one per row.", min=1, max=256)]
 ImageSizeOpt = Annotated[
     int | None,
     typer.Option(
@@ -42,10 +43,11 @@ def preview_concept(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Draw a grid of a concept's groups: any two images of a row make a pair that a translator is fitted to.
+    """Draw the pairs of a concept as a grid.
 
-    A row is an image and its variants (differ: all in common but the concept), or images that share the concept and
-    nothing else. A concept that has to be learned first (a sketch) is learned here as it would be by the fit.
+    Any two images of a row make a pair that a translator is fitted to: an image and its variants, which differ in
+    nothing but the concept, or images that share the concept and nothing else. A concept that has to be learned first
+    (a sketch) is learned as the fit would learn it.
 
     Examples:
 
@@ -56,16 +58,8 @@ def preview_concept(
       iin preview-concept -c label:person -d photos/ --image-size 224 --json
     """
     from ...commands.make.preview_concept import preview_concept as run
+    from ...interpretation.data_choice import DataChoice
 
-    result = run(
-        concept,
-        data,
-        out,
-        data_root=data_root,
-        n=n,
-        image_size=image_size,
-        seed=seed,
-        device=device,
-        report=reporter(quiet),
-    )
-    print_result(result.as_dict(), as_json)
+    chosen = DataChoice(data, data_root, seed=draw_seed(seed))
+    result = run(concept, chosen, out, n=n, image_size=image_size, device=device, report=reporter(quiet))
+    print_result(result, as_json)

@@ -1,4 +1,4 @@
-"""`iin train-backbone`: train an autoencoder or a classifier to be interpreted, or fine-tune a known network."""
+"""`iin train-backbone`: train an autoencoder or a classifier, or fine-tune a known network."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def train_backbone(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Train a backbone on images and save it as a checkpoint; a torchvision network is fine-tuned from its weights.
+    """Train or fine-tune a network on images.
+
+    The network is saved as a checkpoint. A torchvision network is fine-tuned from its published weights.
 
     Examples:
 
@@ -67,22 +69,15 @@ def train_backbone(
 
         iin train-backbone --backbone resnet50 --data faces/ --weights default
     """
-    from ...fitting.train_backbone import train_backbone as run
+    from ...commands.make.train_backbone import train_backbone as run
+    from ...fitting.backbone_training import BackboneChoice
+    from ...interpretation.data_choice import DataChoice
+    from ...training.runs import RunChoice
 
     result = run(
-        backbone,
-        data,
-        data_root=data_root,
-        out=out,
-        image_size=image_size,
-        latent_dim=latent_dim,
-        weights=weights,
-        steps=steps,
-        max_seconds=max_seconds,
-        seed=seed,
-        device=device,
-        dry_run=dry_run,
-        resume=resume,
-        report=reporter(quiet),
+        BackboneChoice(backbone, image_size, latent_dim, weights, steps, max_seconds),
+        DataChoice(data, data_root),
+        RunChoice(out, seed, device, dry_run, resume),
+        reporter(quiet),
     )
     print_result({**result.as_dict(), **(result.metrics or {})}, as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ...io import checkpoint
 from ...io.rundir import new_file
 from ...latents.files import check_finite, read_iin_metadata, read_rest, read_rows
 from ...progress import Reporter, Silent
+from ...results import Result, Table
 
 __all__ = ["TranslateResult", "translate"]
 
@@ -25,7 +26,7 @@ OWN_NAMES = ("z", "z_tilde", "log_det")
 
 
 @dataclass(frozen=True)
-class TranslateResult:
+class TranslateResult(Result):
     """What was translated: `count` rows of `latent_dim` numbers; `tensors` are the names in the file `out`."""
 
     out: str
@@ -36,9 +37,9 @@ class TranslateResult:
     seconds: float
     tensors: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
+    def tables(self) -> list[Table]:
+        """Return one table: the sizes of the factors."""
+        return [("factors", [{"factor": name, "dimensions": size} for name, size in self.factors.items()])]
 
 
 def translate(
@@ -69,10 +70,8 @@ def translate(
     opened = open_translator(translator, choose_device(device), with_network=False)
     source, target = ("z_tilde", "z") if inverse else ("z", "z_tilde")
     rows = read_rows(latents, source)
-    if rows.shape[1] != opened.translator.dim:
-        raise DataError(
-            f"{latents}: {source} has N = {rows.shape[1]}, {opened.path} translates {opened.translator.dim}"
-        )
+    if rows.shape[1] != opened.factors.dim:
+        raise DataError(f"{latents}: {source} has N = {rows.shape[1]}, {opened.path} translates {opened.factors.dim}")
     file = new_file(out, f"translate-{latents.stem}", f"{target}.safetensors")
     metadata = read_iin_metadata(latents)
     _compare_backbones(latents, metadata, opened, report)

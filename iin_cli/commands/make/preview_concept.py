@@ -1,4 +1,4 @@
-"""Preview a concept: draw a few of its groups as a grid, so that pairs are judged by eye before a translator is fitted.
+"""Draw a few groups of a concept as a grid, to judge its pairs by eye before a translator is fitted.
 
 find → open → prepare → group → choose → draw → save.
 """
@@ -6,19 +6,20 @@ find → open → prepare → group → choose → draw → save.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...distributed import choose_device, draw_seed
+from ...distributed import choose_device
 from ...errors import DataError
 from ...figures.grids import image_grid, save_png
+from ...interpretation.data_choice import DataChoice
 from ...interpretation.grouping import find_providers, grouped
-from ...io.rundir import write_json
+from ...io.output import Output
 from ...plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Interpolation, Relation
 from ...progress import Reporter, Silent
+from ...results import Result
 
 __all__ = ["MOST_COLUMNS", "PreviewResult", "preview_concept"]
 
@@ -30,12 +31,12 @@ INTERPOLATION: Interpolation = "bicubic"
 
 
 @dataclass(frozen=True)
-class PreviewResult:
-    """What was drawn, and of how much.
+class PreviewResult(Result):
+    """What was drawn, and from how many groups.
 
     Attributes:
         concept: name of the factor.
-        groups: those of the training images that make pairs.
+        groups: groups of training images that make pairs.
         items: images and variants in these groups.
         shown: groups in the picture.
         out: the picture.
@@ -50,45 +51,38 @@ class PreviewResult:
     seed: int
     out: str
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
-
 
 def preview_concept(
     concept: str,
-    data: str | None = None,
+    data: DataChoice | None = None,
     out: Path | None = None,
     *,
-    data_root: Path | None = None,
     n: int = 8,
     image_size: int | None = None,
-    seed: int | None = None,
     device: str = "auto",
     report: Reporter | None = None,
 ) -> PreviewResult:
-    """Draw `n` groups of `concept` on the training images of `data`, a row each, as a fit would pair them.
+    """Draw `n` groups of `concept` among the training images of `data`, one per row, as a fit would pair them.
 
     Args:
         concept: NAME or NAME:ARGUMENT; one that has to be learned first is learned, as `fit-translator` would.
-        data: None is what a fit without any uses: `animalfaces` where it is, else `shapes`.
+        data: names the data, else it is what a fit without any uses: `animalfaces` where it is, else `shapes`; its seed
+            draws the groups, and whatever the concept draws.
         out: a new `.png`, or a new folder; None makes a numbered one.
         image_size: side at which the images are drawn; by default their own, at most 224.
-        seed: of the groups that are shown, and of whatever the concept draws.
 
     A row shows at most 8 items of its group. Raises UsageError (unknown concept, taken `out`) and DataError (no pairs).
     """
-    report, seed = report or Silent(), draw_seed(seed)
-    where = choose_device(device)
+    data, report, where = data or DataChoice(), report or Silent(), choose_device(device)
     (provider,) = find_providers([concept])
-    dataset = open_data(data, None, data_root, report)
+    dataset = data.open(None, report)
     size = image_size or min(dataset.native_size, LARGEST_SIDE)
-    indices = np.asarray(dataset.splits["train"])
-    with open_output(out, f"preview-concept-{provider.concept}", (".png",), "a grid of images") as (place, is_file):
+    indices, seed = np.asarray(dataset.splits["train"]), data.seed
+    with Output.open(out, f"preview-concept-{provider.concept}", (".png",), "a grid of images") as output:
         (groups,) = grouped(dataset, indices, [provider], Circumstances(str(where), size, INTERPOLATION, seed, report))
         members = _groups_with_pairs(groups, provider)
         rows = _choose(members, groups.variants, n, seed)
-        picture = place if is_file else place / "preview.png"
+        picture = output.path if output.is_file else output.path / "preview.png"
         save_png(picture, _grid(provider, dataset, groups, rows, size))
         result = PreviewResult(
             concept=provider.concept,
@@ -100,8 +94,7 @@ def preview_concept(
             seed=seed,
             out=str(picture),
         )
-        if not is_file:
-            write_json(place / "preview-concept.json", result.as_dict())
+        output.write_json("preview-concept.json", result.as_dict())
     return result
 
 
@@ -128,7 +121,7 @@ def _choose(members: Sequence[np.ndarray], variants: np.ndarray, count: int, see
 def _grid(
     provider: ConceptProvider, dataset: Dataset, groups: Groups, rows: Sequence[np.ndarray], size: int
 ) -> np.ndarray:
-    """Lay the items of `rows` out with captions; places without an item stay white. Returns uint8 (H, W, 3)."""
+    """Return the items of `rows` as a grid with captions, uint8 (H, W, 3); places without an item stay white."""
     items = np.concatenate(rows)
     drawn = np.empty((len(items), size, size, 3), np.uint8)
     for variant in np.unique(groups.variants[items]):
@@ -144,7 +137,7 @@ def _grid(
 
 
 def _column_captions(provider: ConceptProvider, rows: Sequence[np.ndarray]) -> list[str]:
-    """Name the variants where all rows have the same ones in the same places; else the columns mean nothing."""
+    """Name the variants where all rows have the same ones in the same places; else columns have no meaning."""
     first = rows[0].tolist()
     if not any(first) or any(row.tolist() != first for row in rows):
         return []
@@ -152,15 +145,15 @@ def _column_captions(provider: ConceptProvider, rows: Sequence[np.ndarray]) -> l
 
 
 def _row_caption(provider: ConceptProvider, dataset: Dataset, indices: np.ndarray) -> str:
-    """Return the value a share group has in common, where a column tells it; of a differ group, the image's name."""
+    """Return the image's name of a differ group, of a share group the value that a label column gives it, if any."""
     if provider.relation == "differ":
         name = Path(dataset.path(int(indices[0]))).name
-        # Of long names of files the end tells them apart.
+        # The end of a long file name tells it apart.
         return name if len(name) <= LONGEST_CAPTION else f"…{name[1 - LONGEST_CAPTION :]}"
-    columns = {column.casefold(): labels for column, labels in dataset.labels.items()}
-    labels = columns.get(provider.concept.casefold())
-    if labels is None:
+    column = dataset.column(provider.concept)
+    if column is None:
         return ""
+    labels = dataset.labels[column]
     values = labels.values[indices]
     low, high = (
         f"{value:.3g}" if labels.continuous else str(value) if labels.names is None else labels.names[value]

@@ -11,9 +11,14 @@ from iin_cli.commands.make.preview_concept import MOST_COLUMNS, preview_concept
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
 from iin_cli.figures import grids
+from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.plugin_api import ConceptProvider, Groups
 from iin_cli.progress import Silent
 from iin_cli.registry import find
+
+
+def preview(concept, data, out, seed=0, **options):
+    return preview_concept(concept, DataChoice(data, seed=seed), out, **options)
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ class Learned(ConceptProvider):
 
 
 def test_of_a_differ_concept_a_row_is_an_image_and_its_variants(drawn, pictures, tmp_path):
-    result = preview_concept("greyscale", str(pictures), tmp_path / "grey.png", n=5, seed=0)
+    result = preview("greyscale", str(pictures), tmp_path / "grey.png", n=5, seed=0)
     dataset, concept = open_dataset(str(pictures)), find("concepts", "greyscale").make()
     train = len(dataset.splits["train"])
     assert (result.concept, result.relation, result.image_size, result.seed) == ("greyscale", "differ", 32, 0)
@@ -68,7 +73,7 @@ def test_of_a_differ_concept_a_row_is_an_image_and_its_variants(drawn, pictures,
 
 
 def test_of_a_share_concept_a_row_is_a_few_images_of_one_value(drawn, pictures, tmp_path):
-    result = preview_concept("class", str(pictures), tmp_path / "class.png", n=9, seed=0)
+    result = preview("class", str(pictures), tmp_path / "class.png", n=9, seed=0)
     dataset = open_dataset(str(pictures))
     assert (result.relation, result.groups, result.shown, result.items) == ("share", 3, 3, len(dataset.splits["train"]))
     assert (drawn["rows"], drawn["columns"]) == (["a", "b", "c"], [])
@@ -82,7 +87,7 @@ def test_of_a_share_concept_a_row_is_a_few_images_of_one_value(drawn, pictures, 
 
 
 def test_of_a_measurement_rows_go_from_low_to_high(drawn, tmp_path):
-    preview_concept("attribute:Roundness", "shapes", tmp_path / "x.png", n=4, seed=0, image_size=16)
+    preview("attribute:Roundness", "shapes", tmp_path / "x.png", n=4, seed=0, image_size=16)
     low = [float(caption.split(" – ")[0]) for caption in drawn["rows"]]
     assert low == sorted(low)
     assert low[-1] - low[0] > 0.1
@@ -90,7 +95,7 @@ def test_of_a_measurement_rows_go_from_low_to_high(drawn, tmp_path):
 
 
 def test_redrawn_shapes_keep_all_but_the_column(drawn, tmp_path):
-    preview_concept("redraw:hue", "shapes", tmp_path / "x.png", n=3, seed=0)
+    preview("redraw:hue", "shapes", tmp_path / "x.png", n=3, seed=0)
     assert drawn["columns"] == ["image", "redrawn 1", "redrawn 2"]
     background = drawn["cells"][:, 0, :1, :1]
     covered = (drawn["cells"] != background[:, None]).any(-1)
@@ -101,7 +106,7 @@ def test_redrawn_shapes_keep_all_but_the_column(drawn, tmp_path):
 
 def test_the_same_seed_draws_the_same_page(pictures, tmp_path):
     for number, seed in enumerate((3, 3, 4)):
-        preview_concept("color", str(pictures), tmp_path / f"{number}.png", n=2, seed=seed)
+        preview("color", str(pictures), tmp_path / f"{number}.png", n=2, seed=seed)
     first, again, other = ((tmp_path / f"{number}.png").read_bytes() for number in range(3))
     assert first == again != other
 
@@ -110,7 +115,7 @@ def test_a_concept_is_prepared_and_ragged_groups_leave_white(drawn, pictures, tm
     provider, listener = Learned(), Silent()
     monkeypatch.setattr(workflow, "find_providers", lambda _: [provider])
     options = {"n": 500, "image_size": 24, "seed": 7, "device": "cpu", "report": listener}
-    result = preview_concept("learned", str(pictures), tmp_path / "run", **options)
+    result = preview("learned", str(pictures), tmp_path / "run", **options)
     train = open_dataset(str(pictures)).splits["train"].tolist()
     name, indices, circumstances = provider.told
     assert (name, indices) == (str(pictures), train)
@@ -123,15 +128,10 @@ def test_a_concept_is_prepared_and_ragged_groups_leave_white(drawn, pictures, tm
 
 
 def test_a_folder_gets_the_picture_and_the_result(pictures, tmp_path):
-    result = preview_concept("class", str(pictures), tmp_path / "new", n=2, seed=0)
+    result = preview("class", str(pictures), tmp_path / "new", n=2, seed=0)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["preview-concept.json", "preview.png"]
     assert json.loads((tmp_path / "new" / "preview-concept.json").read_text()) == result.as_dict()
     assert result.out == str(tmp_path / "new" / "preview.png")
-
-
-def test_a_seed_is_drawn_and_recorded(pictures, tmp_path):
-    seeds = [preview_concept("class", str(pictures), tmp_path / f"{n}.png", n=1).seed for n in (1, 2)]
-    assert seeds[0] != seeds[1]
 
 
 def test_groups_of_different_sizes_share_a_page(drawn, pictures, tmp_path, monkeypatch):
@@ -141,7 +141,7 @@ def test_groups_of_different_sizes_share_a_page(drawn, pictures, tmp_path, monke
         indices[:6], np.zeros(6, np.int64), np.array([8, 5, 5, 8, 8, 2])
     )
     monkeypatch.setattr(workflow, "find_providers", lambda _: [provider])
-    result = preview_concept("learned", str(pictures), tmp_path / "x.png", seed=0)
+    result = preview("learned", str(pictures), tmp_path / "x.png", seed=0)
     assert (result.groups, result.items, result.shown) == (2, 5, 2)
     assert drawn["cells"].shape[:2] == (2, 3)
     assert (drawn["cells"][0, 2] == 255).all()
@@ -159,7 +159,7 @@ def test_groups_of_different_sizes_share_a_page(drawn, pictures, tmp_path, monke
 )
 def test_what_makes_no_groups_leaves_nothing_behind(pictures, tmp_path, concept, error, message):
     with pytest.raises(error, match=message):
-        preview_concept(concept, str(pictures), tmp_path / "new", seed=0)
+        preview(concept, str(pictures), tmp_path / "new", seed=0)
     assert not (tmp_path / "new").exists()
 
 
@@ -168,5 +168,5 @@ def test_groups_of_one_item_each_make_no_pair(pictures, tmp_path, monkeypatch):
     provider.groups = lambda dataset, indices, seed: Groups(indices, np.zeros_like(indices), indices)
     monkeypatch.setattr(workflow, "find_providers", lambda _: [provider])
     with pytest.raises(DataError, match="learned makes no pair"):
-        preview_concept("learned", str(pictures), tmp_path / "x.png", seed=0)
+        preview("learned", str(pictures), tmp_path / "x.png", seed=0)
     assert not (tmp_path / "x.png").exists()

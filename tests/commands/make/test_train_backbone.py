@@ -1,4 +1,4 @@
-"""Training a backbone end to end in this process: sizes inferred, epochs, checkpoint, bad data, exact resume."""
+"""Training a backbone end to end in this process: sizes inferred, checkpoint, bad data, exact resume."""
 
 import os
 import signal
@@ -8,19 +8,23 @@ import pytest
 import torch
 from PIL import Image
 
-from iin_cli.data import open_dataset
+from iin_cli.commands.make.train_backbone import train_backbone
 from iin_cli.errors import DataError, UsageError
-from iin_cli.fitting import train_backbone as module
-from iin_cli.fitting.train_backbone import train_backbone
+from iin_cli.fitting.backbone_training import BackboneChoice, BackboneTraining
+from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint
+from iin_cli.training.runs import RunChoice
+
+RUN = ("out", "seed", "device", "dry_run", "resume")
 
 
 @pytest.fixture
 def train(pictures, tmp_path):
-    def run(backbone="classifier", **options):
-        options = {"data": str(pictures), "steps": 4, "seed": 1, "out": tmp_path / "run", "device": "cpu", **options}
-        return train_backbone(backbone, **options)
+    def run(name="classifier", data=str(pictures), report=None, **options):
+        run = {"seed": 1, "out": tmp_path / "run", "device": "cpu"}
+        asked = {"steps": 4} | {key: options.pop(key) for key in list(options) if key not in RUN}
+        return train_backbone(BackboneChoice(name, **asked), DataChoice(data), RunChoice(**run | options), report)
 
     return run
 
@@ -96,33 +100,6 @@ def test_the_image_size_holds_the_images(train, tmp_path):
         train(data=str(folder), image_size=48)
 
 
-def test_epochs_meet_every_image_once_and_depend_on_the_seed_only(pictures):
-    class Recipe:
-        batch_size = 20
-
-    class Backbone:
-        interpolation = "bicubic"
-        classes, image_size = ("a", "b", "c"), 32
-
-    dataset = open_dataset(str(pictures))
-    train = dataset.splits["train"]
-
-    def work(seed=0):
-        return module._BackboneTraining(Backbone(), Recipe(), dataset, train, seed, torch.device("cpu"))
-
-    one = work()
-    per_epoch = len(one.fit) // 20
-    epoch = np.concatenate([one._batch(step) for step in range(per_epoch)])
-    assert len(set(epoch)) == len(epoch) == 20 * per_epoch
-    assert set(epoch) | set(one.rest) <= set(train)
-    assert not set(one.fit) & set(one.rest)
-    np.testing.assert_array_equal(work()._batch(per_epoch + 1), one._batch(per_epoch + 1))
-    assert not np.array_equal(work(1)._batch(0), work()._batch(0))
-    images, labels = one._load(one.fit[:4])
-    assert images.shape == (4, 3, 32, 32)
-    np.testing.assert_array_equal(labels, dataset.labels["class"].values[one.fit[:4]])
-
-
 def images_in(folder, names):
     folder.mkdir()
     for number, name in enumerate(names):
@@ -171,18 +148,18 @@ def test_names_that_cannot_be_trained(train):
 def test_an_interrupted_training_is_resumed_exactly(train, tmp_path, monkeypatch, backbone):
     network = {"weights": "none", "image_size": 32} if backbone == "mnasnet0_5" else {}
     expected = train(backbone, **network, out=tmp_path / "undisturbed")
-    step = module._BackboneTraining.step
+    step = BackboneTraining.step
 
     def interrupted(self, number, fraction):
         if number == 2:
             os.kill(os.getpid(), signal.SIGINT)
         return step(self, number, fraction)
 
-    monkeypatch.setattr(module._BackboneTraining, "step", interrupted)
+    monkeypatch.setattr(BackboneTraining, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(backbone, **network)
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"plan.json", "training-state.safetensors"}
-    monkeypatch.setattr(module._BackboneTraining, "step", step)
+    monkeypatch.setattr(BackboneTraining, "step", step)
     result = train(backbone, **network, resume=True, seed=None)
     assert result.metrics == expected.metrics
     one, two = (checkpoint.load(tmp_path / n / "backbone.safetensors").tensors for n in ("run", "undisturbed"))

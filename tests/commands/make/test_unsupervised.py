@@ -7,10 +7,14 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
+from iin_cli.commands.make.fit_translator import fit_translator
+from iin_cli.commands.make.train_backbone import train_backbone
 from iin_cli.editing.sample import sample
-from iin_cli.fitting.fit_translator import fit_translator
-from iin_cli.fitting.train_backbone import train_backbone
+from iin_cli.fitting.backbone_training import BackboneChoice
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.network_choice import NetworkChoice
 from iin_cli.plan import Wishes
+from iin_cli.training.runs import RunChoice
 
 TRAIN, TEST = 60, 20
 
@@ -56,12 +60,17 @@ def celeba(root, monkeypatch, write_idx):
 def test_a_translator_without_concepts(layout, tmp_path, monkeypatch, write_idx):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
     layout(tmp_path, monkeypatch, write_idx)
-    common = {"data_root": tmp_path, "seed": 0}
     trained = train_backbone(
-        "autoencoder", layout.__name__, out=tmp_path / "ae", latent_dim=8, image_size=32, steps=2, **common
+        BackboneChoice("autoencoder", image_size=32, latent_dim=8, steps=2),
+        DataChoice(layout.__name__, tmp_path),
+        RunChoice(tmp_path / "ae", seed=0),
     )
     fit = fit_translator(
-        trained.checkpoint, out=tmp_path / "fit", wishes=Wishes(blocks=2, hidden=16, steps=40), **common
+        NetworkChoice(trained.checkpoint),
+        (),
+        DataChoice(root=tmp_path),
+        Wishes(blocks=2, hidden=16, steps=40),
+        RunChoice(tmp_path / "fit", seed=0),
     )
     # All of z̃ is one factor (Eq 12).
     assert fit.factors == {"residual": 8}

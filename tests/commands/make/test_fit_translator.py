@@ -3,18 +3,23 @@
 import json
 import os
 import signal
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.errors import DataError, DivergedError, UsageError
-from iin_cli.fitting import fit_translator as module
-from iin_cli.fitting.fit_translator import fit_translator
+from iin_cli.fitting import fit as module
 from iin_cli.fitting.translator_fit import TranslatorFit
-from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.network_choice import NetworkChoice
+from iin_cli.interpretation.opening import FEATURE_NOISE, open_translator
 from iin_cli.io import checkpoint
 from iin_cli.plan import Wishes
+from iin_cli.training.runs import RunChoice
 
 TINY = Wishes(steps=6, blocks=2, hidden=16, depth=0, batch_pairs=16)
 
@@ -28,10 +33,10 @@ def cache(tmp_path_factory):
 
 @pytest.fixture
 def fit(files, pictures, tmp_path):
-    def run(concepts=("class", "color"), backbone=files.autoencoder, **options):
-        source = {} if "latents" in options else {"data": str(pictures)}
-        options = {"seed": 1, "wishes": TINY, "out": tmp_path / "run", "device": "cpu", **source, **options}
-        return fit_translator(str(backbone) if backbone else None, concepts, **options)
+    def run(concepts=("class", "color"), backbone=files.autoencoder, latents=None, wishes=TINY, cut=None, **options):
+        source = latents or NetworkChoice(str(backbone), **(cut or {}))
+        choice = RunChoice(**{"seed": 1, "out": tmp_path / "run", "device": "cpu", **options})
+        return fit_translator(source, concepts, DataChoice(str(pictures)), wishes, choice)
 
     return run
 
@@ -70,7 +75,7 @@ def test_the_proofs_are_of_the_saved_translator(fit):
     result = fit()
     assert result.round_trip_error < 1e-4
     assert result.log_det_error < 1e-3
-    translator = open_translator(result.out and module.Path(result.out)).translator
+    translator = open_translator(Path(result.out)).translator
     z = torch.randn(4, 8)
     torch.testing.assert_close(translator.inverse(translator(z)[0]), z, atol=1e-4, rtol=0)
 
@@ -78,9 +83,9 @@ def test_the_proofs_are_of_the_saved_translator(fit):
 def test_a_classifier_keeps_its_classes_under_the_no_op(fit, files):
     result = fit(backbone=files.classifier)
     assert (result.decode_error, result.no_op_agreement) == (0, 1)
-    training = open_translator(module.Path(result.out)).metadata["training"]
+    training = open_translator(Path(result.out)).metadata["training"]
     assert (training["decode_error"], training["no_op_agreement"]) == (0, 1)
-    saved = json.loads((module.Path(result.out) / "result.json").read_text())
+    saved = json.loads((Path(result.out) / "result.json").read_text())
     assert (saved["decode_error"], saved["no_op_agreement"]) == (0, 1)
 
 
@@ -91,16 +96,16 @@ def test_an_autoencoder_has_no_classes_to_keep(fit):
 
 
 def test_a_registered_network_is_cut_at_a_layer(fit, tmp_path):
-    network = {"backbone": "shufflenet_v2_x0_5", "concepts": (), "weights": "none"}
+    network = {"backbone": "shufflenet_v2_x0_5", "concepts": ()}
     with pytest.raises(UsageError, match=r"--layer conv6: .* did you mean conv5"):
-        fit(**network, layer="conv6")
+        fit(**network, cut={"weights": "none", "layer": "conv6"})
     assert not (tmp_path / "run").exists()
-    result = fit(**network, layer="conv1")
+    result = fit(**network, cut={"weights": "none", "layer": "conv1"})
     assert result.factors == {"residual": 24}
     assert result.decode_error > 0
-    found = open_translator(module.Path(result.out))
+    found = open_translator(Path(result.out))
     assert found.metadata["backbone"]["layer"] == "conv1"
-    assert found.backbone.latent_dim == 24
+    assert found.network.latent_dim == 24
 
 
 def test_one_seed_one_translator(fit, tmp_path):
@@ -123,8 +128,8 @@ def test_a_dry_run_infers_and_writes_nothing(fit, tmp_path):
 
 def test_sizes_and_sigmas_of_the_user(fit):
     wishes = Wishes(steps=1, blocks=1, hidden=8, depth=0, batch_pairs=4, preset="compvis", sigma={"class": 0.5})
-    result = fit(dims={"color": 2, "class": 3}, wishes=wishes)
-    factors = open_translator(module.Path(result.out)).factors
+    result = fit(wishes=replace(wishes, dims={"color": 2, "class": 3}))
+    factors = open_translator(Path(result.out)).factors
     assert [(factor.name, factor.dim, factor.sigma) for factor in factors] == [
         ("class", 3, 0.5),
         ("color", 2, 0.975),
@@ -139,29 +144,40 @@ def test_without_concepts_all_is_residual(fit):
 
 def test_a_differ_concept(fit):
     result = fit(("greyscale",))
-    assert open_translator(module.Path(result.out)).factors.mask("greyscale") == (0, 1)
+    assert open_translator(Path(result.out)).factors.mask("greyscale") == (0, 1)
+
+
+def test_the_feature_noise_is_saved_and_found_again(fit, files, tmp_path):
+    kept = checkpoint.load(Path(fit(backbone=files.classifier).out) / "translator.safetensors")
+    assert kept.metadata["training"]["feature_noise"] > 0
+    found = open_translator(tmp_path / "run")
+    assert torch.equal(found.noise.std, kept.tensors[FEATURE_NOISE])
+    assert found.noise.std.shape == (8,)
+    assert (found.noise.std > 0).all()
+    # A stochastic encoder needs none.
+    assert FEATURE_NOISE not in checkpoint.load(Path(fit(out=tmp_path / "ae").out) / "translator.safetensors").tensors
+    assert open_translator(tmp_path / "ae").noise is None
 
 
 def test_pairs_from_a_file(fit, tmp_path):
     path = pairs_file(tmp_path / "pairs.safetensors")
-    result = fit(("digit", "color"), None, latents=path)
-    found = open_translator(module.Path(result.out))
+    result = fit(("digit", "color"), latents=path)
+    found = open_translator(Path(result.out))
     assert found.metadata["backbone"] is None
     assert found.metadata["data"]["fingerprint"] == checkpoint.digest(path)
     assert found.factors.names == ("digit", "color", "residual")
-    assert fit((), None, latents=path, out=tmp_path / "single").factors == {"residual": 4}
+    assert fit((), latents=path, out=tmp_path / "single").factors == {"residual": 4}
 
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"dims": {"class": 4}}, UsageError, "--dims names class; the concepts are class, color"),
-        ({"dims": {"class": 4, "color": 4}}, UsageError, "leave 0 of 8 for the residual"),
-        ({"dims": {"class": 4, "color": 2, "residual": 3}}, UsageError, "do not sum to the latent's 8"),
+        ({"wishes": Wishes(dims={"class": 4})}, UsageError, "--dims names class; the concepts are class, color"),
+        ({"wishes": Wishes(dims={"class": 4, "color": 4})}, UsageError, "leave 0 of 8 for the residual"),
+        ({"wishes": Wishes(dims={"class": 4, "color": 2, "residual": 3})}, UsageError, "do not sum to the latent's 8"),
         ({"wishes": Wishes(sigma={"clas": 0.5})}, UsageError, "--sigma names 'clas': did you mean class"),
         ({"concepts": ("clas",)}, UsageError, "did you mean class"),
         ({"concepts": ("digit",)}, DataError, "needs the label 'digit', and .* has: class, color"),
-        ({"backbone": None}, UsageError, "either --backbone or --latents"),
         ({"resume": True}, UsageError, "no interrupted run"),
     ],
 )

@@ -8,14 +8,12 @@ import torch
 
 from iin_cli.concepts.variants import VariantConcept, group_variants
 from iin_cli.data import open_dataset
-from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation.grouping import group
+from iin_cli.interpretation.grouping import find_providers, group
 from iin_cli.interpretation.opening import open_network
 from iin_cli.latents.table import LatentTable
 from iin_cli.plugin_api import ConceptProvider, Groups
 from iin_cli.progress import Silent
-from iin_cli.sizing.estimate_dims import estimate as estimate_of
-from iin_cli.sizing.estimate_dims import estimate_dims
+from iin_cli.sizing.estimate import estimate as estimate_of
 from iin_cli.translator.dims import allocate, allocate_calibrated
 
 
@@ -26,8 +24,9 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def estimate(files, pictures):
-    def run(*concepts, **options):
-        return estimate_dims(str(files.autoencoder), concepts, **{"data": str(pictures), "seed": 0, **options})
+    def run(*concepts, estimator="variance", seed=0, report=None):
+        network, dataset = open_network(str(files.autoencoder)), open_dataset(str(pictures))
+        return estimate_of(network, dataset, find_providers(concepts), estimator, seed, report or Silent())
 
     return run
 
@@ -95,7 +94,7 @@ def test_what_is_not_there_is_said_to_be_not(files, pictures):
 
     opened = open_network(str(files.autoencoder))
     dataset = open_dataset(str(pictures))
-    result = estimate_of(opened, dataset, [Dice(), Nothing()], "variance", 0, torch.device("cpu"), Silent())
+    result = estimate_of(opened, dataset, [Dice(), Nothing()], "variance", 0, Silent())
     for name in ("dice", "nothing"):
         assert result.evidence[name].verdict == "not distinguishable from none"
         assert result.calibrated[name] == 1
@@ -109,7 +108,7 @@ def test_an_item_that_makes_the_variance_is_named(heard, estimate, files, pictur
     mean = LatentTable.mean
     train = open_dataset(str(pictures)).splits["train"]
     opened = open_network(str(files.autoencoder))
-    held_out = group(opened, open_dataset(str(pictures)), [], 0, torch.device("cpu"), Silent())[2]
+    held_out = group(opened, open_dataset(str(pictures)), [], 0, Silent()).held_out
     odd, unused = np.flatnonzero(~held_out)[20], np.flatnonzero(held_out)[0]
 
     def stretched(number):
@@ -133,10 +132,10 @@ def test_one_seed_one_result(estimate):
     assert estimate("class", seed=1).scores != estimate("class").scores
 
 
-def test_what_cannot_be_estimated(estimate, tmp_path):
-    with pytest.raises(UsageError, match="did you mean variance"):
-        estimate("class", estimator="varianc")
-    with pytest.raises(DataError, match="needs the label 'digit'"):
-        estimate("digit")
-    with pytest.raises(UsageError, match="unknown concept 'hue'"):
-        estimate("hue")
+def test_the_scores_are_drawn(estimate):
+    result = estimate("class", "greyscale")
+    panel = result.plot().axes[0]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["class", "greyscale"]
+    points = panel.collections[-1].get_offsets()
+    assert points[:, 0].tolist() == [result.evidence[name].score.value for name in ("class", "greyscale")]
+    assert "class" in result._repr_html_()

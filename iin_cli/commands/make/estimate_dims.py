@@ -1,0 +1,96 @@
+"""Estimate how many dimensions each concept takes: find → open → score → write; of one latent, or of every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ...distributed import choose_device
+from ...errors import UsageError
+from ...figures.plots import save_figure
+from ...interpretation.data_choice import DataChoice
+from ...interpretation.grouping import find_providers
+from ...interpretation.network_choice import NetworkChoice
+from ...io.output import Output
+from ...metrics.bootstrap import Resampling
+from ...progress import Reporter, Silent
+from ...sizing.estimate import DimsResult, estimate
+from ...sizing.layers import LayerSweep, require_layers, sweep_layers
+from ...translator.dims import as_estimator
+
+__all__ = ["estimate_dims", "estimate_layers"]
+
+ITEMS = 2000
+
+
+def estimate_dims(
+    network: NetworkChoice,
+    concepts: Sequence[str],
+    data: DataChoice,
+    *,
+    estimator: str = "variance",
+    device: str = "auto",
+    resampling: Resampling | None = None,
+    report: Reporter | None = None,
+) -> DimsResult:
+    """Score `concepts` on pairs of training items of `data` and share the latent's dimensions out among them.
+
+    Args:
+        resampling: of the evidence; None takes what `sizing.estimate` does.
+
+    Raises UsageError, DataError and CheckpointError as what it calls does.
+    """
+    report, kind, where = report or Silent(), as_estimator(estimator), choose_device(device)
+    providers = find_providers(concepts)
+    opened = network.open(where)
+    dataset = data.open(opened.data, report)
+    return estimate(opened, dataset, providers, kind, data.seed, report, resampling)
+
+
+def estimate_layers(
+    network: NetworkChoice,
+    concepts: Sequence[str],
+    data: DataChoice,
+    out: Path | None = None,
+    *,
+    estimator: str = "variance",
+    device: str = "auto",
+    resampling: Resampling | None = None,
+    report: Reporter | None = None,
+) -> LayerSweep:
+    """Score `concepts` at every layer of a network and plot which layer knows what.
+
+    Args:
+        data: `n` training items per concept at most, 2,000 by default, are drawn by its seed.
+        out: new folder, for `layers.png` and `layers.json`, or new file of one of these endings.
+
+    The table is written after every layer. Raises UsageError for a network with one latent only; else as
+    `estimate_dims`.
+    """
+    report, kind, where = report or Silent(), as_estimator(estimator), choose_device(device)
+    if network.layer is not None:
+        raise UsageError(f"--layer {network.layer}: --all-layers looks at every layer; leave one of them out")
+    providers = find_providers(concepts)
+    opened = network.open(where)
+    require_layers(opened)
+    dataset = data.open(opened.data, report)
+    with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot") as output:
+
+        def placed(sweep: LayerSweep) -> LayerSweep:
+            return replace(sweep, out=str(output.path))
+
+        found = sweep_layers(
+            opened,
+            dataset,
+            providers,
+            kind,
+            data.n or ITEMS,
+            data.seed,
+            report,
+            resampling,
+            lambda sweep: output.write_json("layers.json", placed(sweep).as_dict()),
+        )
+        if (picture := output.at("layers.png")) is not None:
+            save_figure(picture, found.plot())
+        return placed(found)

@@ -1,0 +1,186 @@
+"""Fit a translator and save it: find → open → group → encode once → infer → fit → prove → save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...distributed import choose_device, from_main, is_main_rank, leaders_first
+from ...fitting.attachment import Attachment
+from ...fitting.fit import Fitted, Inferred, fit_material, infer
+from ...fitting.materials import Material, from_file, from_images
+from ...fitting.pair_files import read_pairs
+from ...interpretation.data_choice import DataChoice
+from ...interpretation.grouping import find_providers
+from ...interpretation.network_choice import NetworkChoice
+from ...io import checkpoint
+from ...io.rundir import write_json
+from ...plan import Wishes
+from ...progress import Reporter, Silent
+from ...results import Result, Table
+from ...training.resuming import resumable
+from ...training.runs import RunChoice
+
+__all__ = ["FitResult", "fit_translator"]
+
+PRODUCT = "translator.safetensors"
+
+
+@dataclass(frozen=True)
+class FitResult(Result):
+    """What was fitted.
+
+    Attributes:
+        checkpoint: the file; None after a dry run.
+        factors: name -> dimensions.
+        scores: concept -> score of Eq 11, where dimensions were inferred.
+        train_nll, heldout_nll: nats per latent.
+        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32.
+        log_det_error: float32 log-determinant against autograd.
+        decode_error: max |f(x) − G(E(x))| over held-out images, where the backbone is a network cut in two.
+        no_op_agreement: fraction of held-out images whose class G(T⁻¹(T(z))) leaves as in f(x); None without classes.
+        rows_per_second: latents trained on, per second of optimisation.
+        plan: everything inferred.
+        cost: what the fit was estimated to take, as `plan.Cost` says it.
+        dominance: the few latents that make much of the variance, where dimensions were inferred from it.
+    """
+
+    checkpoint: str | None
+    factors: dict[str, int]
+    scores: dict[str, float]
+    plan: dict[str, Any]
+    seed: int
+    cost: dict[str, Any] = field(default_factory=dict)
+    dominance: dict[str, Any] | None = None
+    parameters: int | None = None
+    steps: int = 0
+    best_step: int = 0
+    stopped: str = ""
+    seconds: float = 0.0
+    rows_per_second: float = 0.0
+    train_nll: float | None = None
+    heldout_nll: float | None = None
+    bits_per_dim: float | None = None
+    round_trip_error: float | None = None
+    log_det_error: float | None = None
+    decode_error: float | None = None
+    no_op_agreement: float | None = None
+    out: str | None = None
+
+    def tables(self) -> list[Table]:
+        """Return the factors, and after a dry run the plan and its cost, as titled tables."""
+        factors = [
+            {"factor": name, "dims": size, "score": self.scores.get(name, 1.0 if self.scores else None)}
+            for name, size in self.factors.items()
+        ]
+        plan = [{"plan": name, "value": value} for name, value in self.plan.items()]
+        cost = [{"cost": name, "value": value} for name, value in self.cost.items()]
+        return [("factors", factors), *([("plan", plan), ("cost", cost)] if self.checkpoint is None else [])]
+
+
+def fit_translator(
+    source: NetworkChoice | Path,
+    concepts: Sequence[str] = (),
+    data: DataChoice | None = None,
+    wishes: Wishes | None = None,
+    run: RunChoice | None = None,
+    report: Reporter | None = None,
+) -> FitResult:
+    """Fit T to the latents of a network, or to those of a file, and save it; without concepts by Eq 12.
+
+    Args:
+        source: the network, or a safetensors file with `z`, or `z_a`, `z_b` and `mask`.
+        concepts: `NAME[:ARGUMENT]`; factors come in this order, the residual last.
+        data: what the network encodes; None takes the data it was trained on.
+
+    Under torchrun all processes share every step; one process of a machine encodes while its others wait.
+
+    Raises UsageError, DataError, CheckpointError, DivergedError as their docstrings say.
+    """
+    data, wishes, run = data or DataChoice(), wishes or Wishes(), run or RunChoice()
+    report, started, device = report or Silent(), time.monotonic(), choose_device(run.device)
+    seed = run.final_seed(PRODUCT)
+    with run.open(_label(source, concepts), report) as folder:
+        with leaders_first():
+            if isinstance(source, Path):
+                material, attachment = from_file(read_pairs(source, concepts), report), None
+            else:
+                material, attachment = _encoded(source, concepts, data, seed, device, report)
+        inferred = from_main(infer(material, wishes, seed, device, report))
+        result = _dry(inferred, attachment)
+        if folder is None:
+            return result
+        with resumable(folder, {**material.provenance, **inferred.as_dict()}, run.resume) as state:
+            fitted = fit_material(material, inferred, device, report, state, run.resume)
+            if is_main_rank():
+                proofs = _proofs(fitted, attachment, report)
+                checkpoint.save(folder / PRODUCT, fitted.tensors(), fitted.metadata(proofs))
+                result = _finished(result, fitted, proofs, folder, time.monotonic() - started)
+                write_json(folder / "result.json", {**result.as_dict(), "history": fitted.history})
+            return from_main(result)
+
+
+def _encoded(
+    choice: NetworkChoice,
+    concepts: Sequence[str],
+    data: DataChoice,
+    seed: int,
+    device: torch.device,
+    report: Reporter,
+) -> tuple[Material, Attachment]:
+    """Check f = G∘E on images, group the training images, encode each once."""
+    providers = find_providers(concepts)
+    network = choice.open(device)
+    dataset = data.open(network.data, report)
+    attachment = Attachment(network, dataset)
+    attachment.describe(report)
+    return from_images(network, dataset, data.root_of(network.data), providers, seed, report), attachment
+
+
+def _dry(inferred: Inferred, attachment: Attachment | None) -> FitResult:
+    return FitResult(
+        None,
+        **inferred.as_dict(),
+        cost=inferred.cost.as_dict(),
+        dominance=inferred.dominance and inferred.dominance.as_dict(),
+        decode_error=attachment.decode_error if attachment is not None else None,
+    )
+
+
+def _proofs(fitted: Fitted, attachment: Attachment | None, report: Reporter) -> dict[str, float | None]:
+    """Measure what holds of the network with the fitted translator between E and G."""
+    if attachment is None:
+        return {}
+    return {
+        "decode_error": attachment.decode_error,
+        "no_op_agreement": attachment.no_op_agreement(fitted.translator, report),
+    }
+
+
+def _finished(
+    dry: FitResult, fitted: Fitted, proofs: dict[str, float | None], folder: Path, seconds: float
+) -> FitResult:
+    loop = fitted.loop
+    return replace(
+        dry,
+        checkpoint=str(folder / PRODUCT),
+        parameters=sum(p.numel() for p in fitted.translator.parameters()),
+        **asdict(fitted.figures),
+        **proofs,
+        steps=loop.steps,
+        best_step=loop.best_step,
+        stopped=loop.stopped,
+        seconds=round(seconds, 2),
+        rows_per_second=round(loop.rows_per_second, 1),
+        out=str(folder),
+    )
+
+
+def _label(source: NetworkChoice | Path, concepts: Sequence[str]) -> str:
+    name = Path(source.name).stem if isinstance(source, NetworkChoice) else "latents"
+    return "-".join(["fit-translator", name, *concepts])

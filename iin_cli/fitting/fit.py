@@ -1,0 +1,237 @@
+"""Fit a translator to a material: infer its factors and its plan, optimise, prove; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..distributed import bfloat16_is_fast, from_main, is_main_rank, world_size
+from ..errors import UsageError, nearest
+from ..interpretation.opening import FEATURE_NOISE, versions
+from ..latents.dominance import Dominance
+from ..plan import WIDE, Cost, TranslatorPlan, Wishes, plan_translator
+from ..progress import Reporter, Silent
+from ..training.loop import LoopResult, Schedule, optimise
+from ..training.parallel import batch_part
+from ..translator.dims import allocate, complete
+from ..translator.factors import RESIDUAL, Factors
+from ..translator.feature_noise import FeatureNoise
+from ..translator.flow import Translator
+from .materials import Material
+from .translator_fit import TranslatorFit, fitting_speed, log_det_error, round_trip_error
+
+__all__ = ["Figures", "Fitted", "Inferred", "fit_material", "infer", "size_factors"]
+
+PROOF_ROWS = 1000
+ROUND_TRIP_LIMIT = 1e-4
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """What is inferred before a fit.
+
+    Attributes:
+        factors: names and sizes.
+        scores: concept -> score of Eq 11, where sizes were inferred.
+        plan: how the translator is built and fitted.
+        cost: what the fit takes, estimated.
+        seed: of the fit.
+        dominance: the few latents that make much of the variance, where sizes were inferred from it.
+    """
+
+    factors: Factors
+    scores: dict[str, float]
+    plan: TranslatorPlan
+    cost: Cost
+    seed: int
+    dominance: Dominance | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a continuation must agree with, as `plan.json` keeps it."""
+        return {"factors": self.factors.dims, "scores": self.scores, "plan": self.plan.as_dict(), "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of a fitted translator.
+
+    Attributes:
+        train_nll, heldout_nll: nats per latent.
+        bits_per_dim: `heldout_nll` in bits per dimension.
+        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32.
+        log_det_error: float32 log-determinant against autograd.
+    """
+
+    train_nll: float
+    heldout_nll: float
+    bits_per_dim: float
+    round_trip_error: float
+    log_det_error: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted translator, with everything that made it.
+
+    Attributes:
+        translator: T in evaluation mode, on the device of the fit. Of several processes only the main one has the best
+            weights.
+        inferred: factors, plan, seed.
+        loop: what the optimisation did; `history` has the figures of every validation.
+        figures: what was measured of the result.
+        noise: the feature noise it was fitted with; zeros mean none.
+        provenance: network and data, as a checkpoint remembers them.
+    """
+
+    translator: Translator
+    inferred: Inferred
+    loop: LoopResult
+    figures: Figures
+    noise: FeatureNoise
+    provenance: dict[str, Any]
+
+    @property
+    def factors(self) -> Factors:
+        """Names and sizes of the factors."""
+        return self.inferred.factors
+
+    @property
+    def plan(self) -> TranslatorPlan:
+        """How it was built and fitted."""
+        return self.inferred.plan
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The figures of every validation."""
+        return self.loop.history
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what its checkpoint holds: T's weights, and the noise where there is some."""
+        noise = {FEATURE_NOISE: self.noise.std} if self.noise else {}
+        return {**self.translator.state_dict(), **noise}
+
+    def metadata(self, proofs: Mapping[str, float | None] | None = None) -> dict[str, Any]:
+        """Return what its checkpoint says of it; `proofs` are figures measured besides."""
+        training = {
+            **self.plan.as_dict(),
+            **asdict(self.figures),
+            **(proofs or {}),
+            "seed": self.inferred.seed,
+            "steps": self.loop.steps,
+            "best_step": self.loop.best_step,
+            "seconds": round(self.loop.seconds, 2),
+            "rows_per_second": round(self.loop.rows_per_second, 1),
+        }
+        return {
+            "kind": "translator",
+            "name": "translator",
+            "config": self.translator.config,
+            "factors": self.factors.as_json(),
+            **self.provenance,
+            "training": training,
+            "versions": versions(),
+        }
+
+
+def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, report: Reporter) -> Inferred:
+    """Infer factors, plan and cost of a fit to `material`; what `wishes` says is taken as it is.
+
+    Warns of few latents that make much of the variance. Raises UsageError for unknown names, or sizes that do not sum
+    to N, DataError for latents that do not vary.
+    """
+    scores = {} if wishes.dims else material.scores(seed, wishes.estimator)
+    dominance = material.dominance(report) if scores else None
+    rows, stochastic = len(material.table), material.table.stochastic
+    plan = plan_translator(material.dim, rows, device.type, wishes, not stochastic, bfloat16_is_fast(device))
+    factors = size_factors(material, scores, wishes.dims, plan)
+    report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
+    # Processes share every step.
+    speed = fitting_speed(device, plan, material.dim) * world_size()
+    cost = plan.cost(material.dim, speed)
+    report.note(cost.sentence(plan.steps))
+    return Inferred(factors, scores, plan, cost, seed, dominance)
+
+
+def size_factors(
+    material: Material, scores: Mapping[str, float], dims: Mapping[str, int] | None, plan: TranslatorPlan
+) -> Factors:
+    """Size the factors as `dims` says, else by `scores` (Eq 11).
+
+    Raises UsageError for names of no concept, and for sizes that do not sum to N.
+    """
+    wanted = list(material.relations)
+    for name in plan.sigmas:
+        if name not in wanted:
+            raise UsageError(f"--sigma names {name!r}: {nearest(name, wanted)}")
+    if not dims:
+        sizes = allocate(scores, material.dim)
+    else:
+        given = [name for name in dims if name != RESIDUAL]
+        if sorted(given) != sorted(wanted):
+            raise UsageError(
+                f"--dims names {', '.join(given) or 'nothing'}; the concepts are {', '.join(wanted) or 'none'}"
+            )
+        in_order = [*wanted, *([RESIDUAL] if RESIDUAL in dims else [])]
+        sizes = complete({name: dims[name] for name in in_order}, material.dim)
+    return Factors.of(sizes, {name: plan.sigmas.get(name, plan.sigma) for name in sizes}, material.relations)
+
+
+def fit_material(
+    material: Material,
+    inferred: Inferred,
+    device: torch.device,
+    report: Reporter | None = None,
+    state: Path | None = None,
+    resume: bool = False,
+) -> Fitted:
+    """Fit a translator to `material` as inferred and prove it: Eqs 4–10 for pairs, Eq 12 for single latents.
+
+    Args:
+        state: file in which an interrupted fit is kept; None keeps nothing.
+        resume: continue the fit in `state` exactly.
+
+    Under torchrun all processes share every step. Raises DataError for latents that do not vary or are too few,
+    DivergedError where the fit diverges, CheckpointError for a state that does not fit.
+
+    >>> import numpy as np
+    >>> from iin_cli.fitting.pairs import Pairs
+    >>> labels = np.arange(200) % 2
+    >>> z = np.random.default_rng(0).normal(size=(200, 4)) + 3 * labels[:, None]
+    >>> material, cpu = Pairs(z).share("side", labels).material(Silent()), torch.device("cpu")
+    >>> inferred = infer(material, Wishes(steps=5, blocks=1, hidden=8, dims={"side": 1}), 0, cpu, Silent())
+    >>> fitted = fit_material(material, inferred, cpu)
+    >>> fitted.factors.dims, fitted.loop.steps, fitted.figures.round_trip_error < 1e-4
+    ({'side': 1, 'residual': 3}, 5, True)
+    """
+    report, plan = report or Silent(), inferred.plan
+    translator = Translator(material.dim, plan.blocks, plan.hidden, plan.depth, inferred.seed).to(device)
+    stream = material.stream(inferred.factors, plan, inferred.seed)
+    fit = TranslatorFit(translator, stream, plan, inferred.seed, device)
+    if not resume:
+        fit.initialize()
+    if world_size() > 1:
+        fit.distribute(batch_part(len(stream.batch(0).z_a), device))
+    schedule = Schedule(plan.steps, plan.max_seconds, plan.validate_every, plan.patience, stream.rows_per_step)
+    loop = optimise(fit, schedule, state_path=state, resume=resume, description="fitting the translator", report=report)
+    report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")
+    translator.eval().requires_grad_(False)
+    figures = from_main(_measured(fit, loop) if is_main_rank() else None)
+    if figures.round_trip_error > ROUND_TRIP_LIMIT:
+        report.warn(f"the round trip T⁻¹(T(z)) is off by {figures.round_trip_error:.1e}")
+    return Fitted(translator, inferred, loop, figures, fit.noise, material.provenance)
+
+
+def _measured(fit: TranslatorFit, loop: LoopResult) -> Figures:
+    z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(fit.device)
+    return Figures(
+        train_nll=loop.history[-1]["train_nll"],
+        heldout_nll=loop.best["heldout_nll"],
+        bits_per_dim=loop.best["bits_per_dim"],
+        round_trip_error=round_trip_error(fit.translator, z),
+        log_det_error=log_det_error(fit.translator, z[: 8 if fit.translator.dim <= WIDE else 1]),
+    )

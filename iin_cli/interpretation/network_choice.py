@@ -1,0 +1,31 @@
+"""`NetworkChoice`: which network is meant, with which weights, and where it is cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from .network import Network
+from .opening import open_network
+
+__all__ = ["NetworkChoice"]
+
+
+@dataclass(frozen=True)
+class NetworkChoice:
+    """The network that a user asks for.
+
+    Attributes:
+        name: checkpoint, run folder, or registered name.
+        weights: for a registered name: default, none (random), or a file.
+        layer: where to cut the network; None cuts it where the backbone does.
+    """
+
+    name: str
+    weights: str = "default"
+    layer: str | None = None
+
+    def open(self, device: torch.device | str = "cpu") -> Network:
+        """Open it on `device`; errors as `open_network`."""
+        return open_network(self.name, device, self.weights, self.layer)

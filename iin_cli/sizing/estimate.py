@@ -1,0 +1,114 @@
+"""Estimate the size of every factor (Eq 11): group → encode once → score → weigh → allocate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..figures.scores import plot_scores
+from ..interpretation.grouping import group
+from ..interpretation.network import Network
+from ..latents.dominance import Dominance, check_dominance
+from ..metrics.bootstrap import Resampling
+from ..plugin_api import ConceptProvider, Dataset
+from ..progress import Reporter
+from ..results import Result, Table
+from ..translator.dims import Estimator, allocate, allocate_calibrated
+from ..translator.factors import RESIDUAL
+from .evidence import RESAMPLES, SHUFFLES, Evidence, collect_evidence, curve_of
+from .scores import score_concepts
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["DimsResult", "estimate"]
+
+
+@dataclass(frozen=True)
+class DimsResult(Result):
+    """Sizes and the scores they come from; `factors` ends with the residual, whose score is 1.
+
+    Attributes:
+        factors: sizes by Eq 11, those of `iin fit-translator`.
+        scores: of the pairs that a fit draws.
+        absent: the size Eq 11 would give each concept if its score were 0 and the others' unchanged.
+        calibrated: sizes in proportion to a concept's score beyond that (`dims.allocate_calibrated`).
+        evidence: of each concept, with the score over all pairs.
+        dominance: the few items that make much of the latents' variance, if there are any.
+    """
+
+    latent_dim: int
+    factors: dict[str, int]
+    scores: dict[str, float]
+    relations: dict[str, str]
+    estimator: str
+    seed: int
+    absent: dict[str, int]
+    calibrated: dict[str, int]
+    evidence: dict[str, Evidence]
+    dominance: Dominance | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return {**asdict(self), "evidence": {name: found.as_dict() for name, found in self.evidence.items()}}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row per factor for a table."""
+        none = dict.fromkeys(("interval", "null", "z", "p", "verdict"))
+        return [
+            {
+                "factor": name,
+                "dims": size,
+                "if_absent": self.absent.get(name),
+                "calibrated": self.calibrated[name],
+                "score": self.scores.get(name, 1.0),
+                **(self.evidence[name].as_row() if name in self.evidence else none),
+                "pairs": self.relations.get(name, "-"),
+            }
+            for name, size in self.factors.items()
+        ]
+
+    def tables(self) -> list[Table]:
+        """Return (title, rows) of every table."""
+        return [("factors", self.rows())]
+
+    def plot(self) -> Figure:
+        """Draw every concept's score with its interval, beside what a concept would score that is not there."""
+        return plot_scores(list(self.evidence), curve_of(list(self.evidence.values())))
+
+
+def estimate(
+    network: Network,
+    dataset: Dataset,
+    providers: Sequence[ConceptProvider],
+    estimator: Estimator,
+    seed: int,
+    report: Reporter,
+    resampling: Resampling | None = None,
+) -> DimsResult:
+    """Score the concepts of `providers` in the latents of `network`; raises DataError as `grouping.group` does.
+
+    Args:
+        seed: of groups and pairs.
+        resampling: of the evidence; None draws 500 resamples and 199 shuffles by `seed`.
+    """
+    items = group(network, dataset, providers, seed, report)
+    table, pairs = items.table, items.pairs
+    dominance = check_dominance(table, np.flatnonzero(~items.held_out), report)
+    scores = score_concepts(table, pairs, seed, estimator)
+    evidence = collect_evidence(table, pairs, estimator, resampling or Resampling(RESAMPLES, SHUFFLES, seed), report)
+    return DimsResult(
+        latent_dim=table.dim,
+        factors=allocate(scores, table.dim),
+        scores={**scores, RESIDUAL: 1.0},
+        relations={concept.name: concept.relation for concept in pairs},
+        estimator=estimator,
+        seed=seed,
+        absent={name: allocate({**scores, name: 0.0}, table.dim)[name] for name in scores},
+        calibrated=allocate_calibrated({name: found.excess for name, found in evidence.items()}, table.dim),
+        evidence=evidence,
+        dominance=dominance,
+    )

@@ -1,0 +1,49 @@
+"""`RunChoice`: one training as the user asks for it, with its folder, its seed, and whether it continues another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..progress import Reporter
+from .parallel import open_run_together
+from .resuming import seed_of_run
+
+__all__ = ["RunChoice"]
+
+
+@dataclass(frozen=True)
+class RunChoice:
+    """How a training is run.
+
+    Attributes:
+        out: its folder; None makes a numbered one.
+        seed: of everything random; None draws one, or takes that of the run to be resumed.
+        device: auto, cpu, cuda, cuda:N or mps.
+        dry_run: stop once everything is inferred, and write nothing.
+        resume: continue the interrupted run in `out`.
+    """
+
+    out: Path | None = None
+    seed: int | None = None
+    device: str = "auto"
+    dry_run: bool = False
+    resume: bool = False
+
+    def final_seed(self, product: str) -> int:
+        """Return the seed, the same in every process; errors as `seed_of_run`.
+
+        Args:
+            product: name of the file that a finished run has written.
+        """
+        return seed_of_run(self.out, product, self.seed, self.resume)
+
+    @contextmanager
+    def open(self, label: str, report: Reporter) -> Iterator[Path | None]:
+        """Yield the folder in every process and name it in `report`; None for a dry run. Errors as `open_run`."""
+        with open_run_together(self.out, label, self.resume, self.dry_run) as folder:
+            if folder is not None:
+                report.note(f"run folder {folder}")
+            yield folder

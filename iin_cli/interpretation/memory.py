@@ -46,7 +46,8 @@ class MemoryDataset(Dataset):
         self.fingerprint = ""
         self._images, self._names = images, names
         self._range: tuple[float, float] | None = None
-        self._latents: tuple[Network, Tensor] | None = None
+        # Shared with every subset, which is a shallow copy.
+        self._latents: dict[Network, Tensor] = {}
 
     @property
     def native_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -62,9 +63,9 @@ class MemoryDataset(Dataset):
 
     def latents(self, network: Network) -> Tensor:
         """Encode all images when first asked: z (M, N), from what the network takes rather than from pictures."""
-        if self._latents is None or self._latents[0] is not network:
-            self._latents = network, network.encode(self._images)
-        return self._latents[1]
+        if network not in self._latents:
+            self._latents[network] = network.encode(self._images)
+        return self._latents[network]
 
     def path(self, index: int) -> str:
         """Return the name of image `index`."""

@@ -25,7 +25,6 @@ from ..interpretation.pictures import count_of
 from ..interpretation.reading import ChosenData, Inputs, Reading
 from ..io import checkpoint
 from ..io.atomic import write_text
-from ..io.rundir import new_file
 from ..latents.arrays import as_latents
 from ..measures.audit.auditing import AuditResult
 from ..measures.audit.auditing import audit as audit_reading
@@ -233,12 +232,11 @@ class Interpretation(OpenTranslator):
         progress: Progress = None,
     ) -> ReportResult:
         """Write everything that can be measured on `x` as one HTML page, a new file `path`."""
-        data = ChosenData.in_memory(
-            self, MemoryDataset(x, labels), DataChoice(n=count_of(x), seed=seed), listen(progress)
-        )
-        made = make_report(data)
-        write_text(new_file(Path(path).expanduser(), "", ""), made.page)
-        return replace(made, out=str(path))
+        file, choice = Path(path).expanduser(), DataChoice(n=count_of(x), seed=seed)
+        if file.exists():
+            raise UsageError(f"{file} exists already: choose another name or remove it")
+        data = ChosenData.in_memory(self, MemoryDataset(x, labels), choice, listen(progress))
+        return replace(make_report(data, save=lambda page: write_text(file, page)), out=str(file))
 
     def save(self, path: str | Path) -> Path:
         """Write the checkpoint: a file that ends in .safetensors, or a folder that gets `translator.safetensors`.
@@ -256,7 +254,7 @@ class Interpretation(OpenTranslator):
     def read(self, x: Any, labels: Mapping[str, Any] | None = None) -> Reading:
         """Encode images `x` and translate them, with columns of labels: what every measurement starts from."""
         network, dataset = self.require_network(), MemoryDataset(x, labels)
-        z = network.encode(x)
+        z = dataset.latents(network)
         return Reading(self, network, dataset, np.arange(len(z)), z, super().transform(z))
 
     def _checked(self, values: Any, name: str) -> Tensor:

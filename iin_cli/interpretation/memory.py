@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -12,6 +12,9 @@ from torch import Tensor
 from ..errors import DataError
 from ..plugin_api import Dataset, Interpolation, Labels
 from .pictures import count_of, pictures_at
+
+if TYPE_CHECKING:
+    from .network import Network
 
 __all__ = ["MemoryDataset", "as_labels"]
 
@@ -43,6 +46,8 @@ class MemoryDataset(Dataset):
         self.fingerprint = ""
         self._images, self._names = images, names
         self._range: tuple[float, float] | None = None
+        # Shared with every subset, which is a shallow copy.
+        self._latents: dict[Network, Tensor] = {}
 
     @property
     def native_size(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -56,11 +61,11 @@ class MemoryDataset(Dataset):
             [np.asarray(Image.fromarray(each).resize((size, size), way)) for each in self._pictures(indices)]
         )
 
-    def taken(self, indices: np.ndarray) -> Any:
-        """Return images `indices` (B,) as they were given, for `Network.encode`."""
-        if isinstance(self._images, (np.ndarray, Tensor)):
-            return self._images[indices]
-        return [self._images[int(index)] for index in indices]
+    def latents(self, network: Network) -> Tensor:
+        """Encode all images when first asked: z (M, N), from what the network takes rather than from pictures."""
+        if network not in self._latents:
+            self._latents[network] = network.encode(self._images)
+        return self._latents[network]
 
     def path(self, index: int) -> str:
         """Return the name of image `index`."""

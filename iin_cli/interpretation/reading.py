@@ -17,7 +17,8 @@ from ..metrics.bootstrap import FEW_ITEMS
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from .data_choice import DataChoice, choose_items, split_items
-from .grouping import encode_items
+from .encoding import encode_items
+from .memory import MemoryDataset
 from .network import Network
 from .open_translator import OpenTranslator
 
@@ -36,6 +37,10 @@ class Inputs:
         """Return their latents (B, N): those they came with, else those that `network` encodes."""
         return network.encode_pixels(self.pixels) if self.z is None else self.z
 
+    def encoded(self, network: Network) -> Inputs:
+        """Return the same images with their latents, so that they are encoded once for many verbs."""
+        return replace(self, z=self.latents(network))
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -46,9 +51,10 @@ class Inputs:
 
     @classmethod
     def of_items(cls, network: Network, dataset: Dataset, items: np.ndarray) -> Inputs:
-        """Read items (B,) of a dataset."""
+        """Read items (B,) of a dataset; those in memory come with their latents."""
         pixels = dataset.images(items, network.backbone.image_size, network.backbone.interpolation)
-        return cls(pixels, tuple(dataset.path(int(item)) for item in items))
+        z = dataset.latents(network)[items] if isinstance(dataset, MemoryDataset) else None
+        return cls(pixels, tuple(dataset.path(int(item)) for item in items), z)
 
     @classmethod
     def of_files(cls, network: Network, paths: Sequence[Path]) -> Inputs:
@@ -103,7 +109,7 @@ class ChosenData:
 
     @classmethod
     def in_memory(cls, opened: OpenTranslator, dataset: Dataset, choice: DataChoice, report: Reporter) -> Self:
-        """Read images that are in memory already."""
+        """Read data that is open already."""
         data = cls(opened, choice, report)
         data.__dict__["dataset"] = dataset
         return data
@@ -162,9 +168,8 @@ class ChosenData:
 
     def varied(self, n: int | None = None, report: Reporter | None = None) -> ChosenData:
         """Return the same open data, of which `n` images are drawn, or which tells `report` its progress."""
-        other = ChosenData(self.opened, replace(self.choice, n=n or self.choice.n), report or self.report)
-        other.dataset = self.dataset
-        return other
+        choice = replace(self.choice, n=n or self.choice.n)
+        return ChosenData.in_memory(self.opened, self.dataset, choice, report or self.report)
 
 
 def read_items(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, report: Reporter) -> Reading:

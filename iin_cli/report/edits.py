@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ..editing import swap as swaps
 from ..editing import walk as walking
-from ..editing.walk_paths import LinearWalk, WalkMode, Wandering
+from ..editing.walk_paths import LinearWalk, Wandering
 from ..errors import DataError, attempt
 from ..figures.plots import save_figure
+from ..interpretation.reading import Inputs
 from ..io.output import Output
 from ..measures.explanation.edits import EditChoice
 from ..measures.explanation.explain import explain_images
@@ -35,8 +36,8 @@ def edits(subject: ReportSubject) -> list[Block]:
 def walks(subject: ReportSubject) -> list[Block]:
     """Let one factor at a time wander while all others stay; where images are drawn, first from image to image."""
     draws, count = subject.draws, subject.effort.walks
-    data = subject.data.varied(n=count)
-    modes: list[WalkMode] = [LinearWalk()] if draws else []
+    starts = subject.data.draw(count).encoded(subject.network)
+    modes: list[LinearWalk | Wandering] = [LinearWalk()] if draws else []
     modes += [Wandering(ou=OUWalk(name)) for name in subject.opened.factors.names]
     blocks: list[Block] = []
     for number, mode in enumerate(modes):
@@ -45,7 +46,7 @@ def walks(subject: ReportSubject) -> list[Block]:
         blocks.append(Heading(f"{' and '.join(moved)} wanders" if moved else "From image to image"))
         blocks += _picture(
             " ".join(["the walk of", *(moved or ["all factors"])]),
-            lambda mode=mode, file=file: walking.write(walking.walk(data, mode), Output(file, True)),
+            lambda mode=mode, file=file: _walk(subject, mode, starts, file),
             file,
             f"{count} walks. {said}",
             said,
@@ -67,9 +68,20 @@ def walks(subject: ReportSubject) -> list[Block]:
     return [*_unless_all_failed(blocks), *again]
 
 
+def _walk(subject: ReportSubject, mode: LinearWalk | Wandering, starts: Inputs, file: Path) -> None:
+    """Draw walks from `starts`, as `iin walk` with the same seed does."""
+    opened, count = subject.opened, len(starts)
+    if isinstance(mode, LinearWalk):
+        walked = mode.between(opened, starts, subject.data.draw(count, skip=count))
+    else:
+        walked = mode.wander(opened, starts, subject.seed)
+    walking.write(walking.show(opened, mode, walked, subject.seed, subject.report), Output(file, True))
+
+
 def _swaps(subject: ReportSubject) -> list[Block]:
     count, names = subject.effort.grid, subject.opened.factors.names
-    targets, sources = subject.data.targets_and_sources((), (), count)
+    drawn = subject.data.targets_and_sources((), (), count)
+    targets, sources = (side.encoded(subject.network) for side in drawn)
     blocks: list[Block] = [Text(SWAPPED)]
     for number, name in enumerate(names):
         file = subject.folder / f"swap-{number}.png"

@@ -154,9 +154,8 @@ class _Making:
         title = f"What a network knows: {name} on {Path(subject.dataset.name).name}"
         listed = ", ".join(f"{factor} ({dim})" for factor, dim in factors.dims.items())
         lead = (
-            f"A translator reads the {factors.dim} features of {name} as independent factors: "
-            f"{listed}. This page shows what each of them holds and does, how sure that is, and how to measure it "
-            "again."
+            f"A translator reads the {factors.dim} features of {name} as independent factors: {listed}. "
+            "This page shows what each of them holds and does, how sure that is, and how to measure it again."
         )
         opening: list[Block] = [Text(lead, "lead"), *glance(subject)]
         if self.failed:

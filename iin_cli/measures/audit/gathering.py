@@ -189,9 +189,7 @@ class _Gathering:
         return z, std
 
     def _rendered(self, provider: ConceptProvider, variant: int) -> _Encoded:
-        """Encode the audited items as the concept draws them. DataError where they are in memory alone."""
-        if not self.dataset.fingerprint:
-            raise DataError(f"{self.dataset.name} have no second rendering that differs in {self.name}")
+        """Encode the audited items as the concept draws them; DataError for images in memory."""
         items = np.sort(self.items.items)
         found = encode_items(self.pool.network, self.dataset, items, provider, variant, report=self.report)
         return _Encoded(items, *found.moments())

@@ -91,16 +91,17 @@ def concept_of_factor(name: str, factors: Factors, dataset: Dataset) -> str:
     Raises DataError where neither a concept nor a column of the data is called so.
     """
     relation = {factor.name: factor.relation for factor in factors}[name]
+    column = dataset.column(name)
+    is_measured = column is not None and dataset.labels[column].continuous
+    if relation == "share" and is_measured:
+        return f"attribute:{name}"
     if name in names("concepts"):
         return name
-    column = dataset.column(name)
     if column is None:
         raise DataError(
             f"{dataset.name} has no label {name!r}, nor is there a concept of that name: write it by --concept"
         )
-    if relation == "differ":
-        return f"redraw:{name}"
-    return f"attribute:{name}" if dataset.labels[column].continuous else f"label:{column}"
+    return f"redraw:{name}" if relation == "differ" else f"label:{column}"
 
 
 def distinct_items(pool: Reading, count: int, seed: int) -> np.ndarray:

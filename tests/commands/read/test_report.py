@@ -2,15 +2,14 @@
 
 import shutil
 import sys
-from collections import Counter
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
 import pytest
 
+from iin_cli import data
 from iin_cli.commands.read import report as recipe
 from iin_cli.errors import DataError, UsageError
-from iin_cli.interpretation import data_choice, opening
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.io import checkpoint
 from iin_cli.metrics.bootstrap import Resampling
@@ -66,7 +65,7 @@ def structure(file):
     return found
 
 
-def report(translator, out, data=None, split="test", n=None, seed=0, **given):
+def report(translator, out, *, data=None, split="test", n=None, seed=0, **given):
     choice = DataChoice(data, None, split, n, seed)
     return recipe.report(translator, choice, out, effort=QUICK, **{"device": "cpu", **given})
 
@@ -102,18 +101,23 @@ def hostile(files, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(hostile, tmp_path_factory):
-    folder, opened = tmp_path_factory.mktemp("page"), Counter()
+    folder, opened = tmp_path_factory.mktemp("page"), []
+    load, find = checkpoint.load, data.find
 
-    def counted(patch, module, name):
-        function = getattr(module, name)
-        patch.setattr(module, name, lambda *given, **named: opened.update([name]) or function(*given, **named))
+    def counted_load(path, kind=None):
+        opened.append(kind)
+        return load(path, kind)
+
+    def counted_find(group, name):
+        opened.append(group)
+        return find(group, name)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IIN_CACHE", str(folder / "cache"))
-        for module, name in ((recipe, "open_translator"), (opening, "open_network"), (data_choice, "open_dataset")):
-            counted(patch, module, name)
+        patch.setattr(checkpoint, "load", counted_load)
+        patch.setattr(data, "find", counted_find)
         result = report(hostile, folder / "report.html", n=12, data="digits")
-    return SimpleNamespace(file=folder / "report.html", result=result, opened=opened)
+    return SimpleNamespace(file=folder / "report.html", result=result, opened=sorted(opened))
 
 
 def test_a_classifiers_page_has_all_sections(page):
@@ -127,7 +131,7 @@ def test_a_classifiers_page_has_all_sections(page):
 
 
 def test_translator_network_and_data_are_opened_once(page):
-    assert page.opened == {"open_translator": 1, "open_network": 1, "open_dataset": 1}
+    assert page.opened == ["backbone", "datasets", "translator"]
 
 
 def test_the_page_is_whole_and_needs_nothing_else(page):

@@ -7,27 +7,19 @@ import pytest
 import torch
 
 from iin_cli.errors import UsageError
+from iin_cli.interpretation.memory import MemoryDataset
 from iin_cli.interpretation.opening import open_translator
-from iin_cli.interpretation.reading import Reading
+from iin_cli.interpretation.reading import read_items
 from iin_cli.measures.audit.auditing import audit
 from iin_cli.metrics.bootstrap import Resampling
-from iin_cli.plugin_api import Dataset, Labels
+from iin_cli.progress import Silent
 from iin_cli.translator.factors import Factors
 
 COUNT = 60
 
 
-class InMemory(Dataset):
-    """Noise with labels, of which nothing else is known."""
-
-    name, fingerprint, native_size = "images in memory", "", 32
-
-    def __init__(self, **labels):
-        self.labels, self.sources = labels, np.arange(COUNT)
-        self.splits = {"train": self.sources, "test": self.sources}
-
-    def images(self, indices, size, interpolation="bicubic"):
-        return np.random.default_rng(0).integers(0, 256, (COUNT, size, size, 3), np.uint8)[indices]
+def in_memory(**labels):
+    return MemoryDataset(np.random.default_rng(0).integers(0, 256, (COUNT, 32, 32, 3), np.uint8), labels)
 
 
 @pytest.fixture
@@ -35,9 +27,7 @@ def reading(files, monkeypatch, tmp_path):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
     dims, relations = {"digit": 3, "greyscale": 2, "residual": 3}, {"greyscale": "differ"}
     opened = replace(open_translator(files.of_classes), path=None, factors=Factors.of(dims, relations=relations))
-    dataset = InMemory(digit=Labels(np.arange(COUNT) % 3, ("a", "b", "c")))
-    z = opened.network.encode_pixels(dataset.images(dataset.sources, 32))
-    return Reading(opened, opened.network, dataset, dataset.sources, z, opened.transform(z))
+    return read_items(opened, in_memory(digit=np.arange(COUNT) % 3), np.arange(COUNT), Silent())
 
 
 def test_labels_are_audited_and_a_rendering_that_is_not_there_has_a_reason(reading, tmp_path):
@@ -65,7 +55,7 @@ def test_pairs_are_of_the_latents_that_were_given(reading):
 
 
 def test_without_labels_there_is_no_picture(reading):
-    bare = replace(reading, dataset=InMemory())
+    bare = replace(reading, dataset=in_memory())
     found = audit(bare, resampling=Resampling(20, 5))
     assert "digit" in found.skipped["correlation.digit"]
     assert {"round_trip_error", "gaussianity.digit"} <= set(found.figures)

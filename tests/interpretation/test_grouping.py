@@ -7,17 +7,11 @@ import torch
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
 from iin_cli.interpretation import grouping
-from iin_cli.latents.table import LatentTable
 from iin_cli.interpretation.grouping import find_providers, group
-from iin_cli.latents.splitting import held_out_mask
-from iin_cli.sizing.scores import score_concepts
 from iin_cli.interpretation.opening import open_network
-from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import step_generator
 from iin_cli.plugin_api import Labels
 from iin_cli.progress import Silent
-
-CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +39,8 @@ def encoded(opened, dataset, row):
 def test_pairs_of_labels(opened):
     dataset = small(open_dataset("colordigits"), 400)
     indices = dataset.splits["train"]
-    table, pairs, held_out = group(opened, dataset, find_providers(["digit"]), 0, CPU, Silent())
+    found = group(opened, dataset, find_providers(["digit"]), 0, Silent())
+    table, pairs, held_out = found.table, found.pairs, found.held_out
     assert (len(table), table.dim, table.stochastic) == (400, 8, True)
     (concept,) = pairs
     assert (concept.name, concept.relation) == ("digit", "share")
@@ -62,7 +57,8 @@ def test_pairs_of_labels(opened):
 
 def test_pairs_of_an_image_and_its_variant(opened):
     dataset = small(open_dataset("colordigits"), 60)
-    table, pairs, held_out = group(opened, dataset, find_providers(["digit", "greyscale"]), 0, CPU, Silent())
+    found = group(opened, dataset, find_providers(["digit", "greyscale"]), 0, Silent())
+    table, pairs, held_out = found.table, found.pairs, found.held_out
     assert len(table) == len(held_out) == 120
     grey = pairs[1]
     assert grey.relation == "differ"
@@ -78,7 +74,8 @@ def test_pairs_of_an_image_and_its_variant(opened):
 
 def test_pairs_of_an_item_drawn_again(opened):
     dataset = small(open_dataset("shapes"), 40)
-    table, pairs, held_out = group(opened, dataset, find_providers(["redraw:hue"]), 0, CPU, Silent())
+    found = group(opened, dataset, find_providers(["redraw:hue"]), 0, Silent())
+    table, pairs, held_out = found.table, found.pairs, found.held_out
     assert len(table) == len(held_out) == 120
     a, b = pairs[0].fit.draw(300, step_generator(0, 0, 0))
     assert (a % 40 == b % 40).all()
@@ -91,29 +88,29 @@ def test_pairs_of_an_item_drawn_again(opened):
 
 def test_a_second_run_encodes_nothing(opened, monkeypatch):
     dataset = small(open_dataset("digits"), 30)
-    first = group(opened, dataset, [], 0, CPU, Silent())[0]
+    first = group(opened, dataset, [], 0, Silent()).table
     monkeypatch.setattr(dataset, "images", lambda *_: pytest.fail("encoded again"))
-    second = group(opened, dataset, [], 1, CPU, Silent())[0]
+    second = group(opened, dataset, [], 1, Silent()).table
     assert torch.equal(first.mean(np.arange(30)), second.mean(np.arange(30)))
 
 
 def test_fewer_images_than_latents(opened):
     with pytest.raises(DataError, match="5 training images, fewer than the 8"):
-        group(opened, small(open_dataset("digits"), 5), [], 0, CPU, Silent())
+        group(opened, small(open_dataset("digits"), 5), [], 0, Silent())
 
 
 def test_of_wide_latents_not_as_many_images_are_needed(opened, monkeypatch):
     monkeypatch.setattr(grouping, "MOST_NEEDED", 4)
-    assert len(group(opened, small(open_dataset("digits"), 5), [], 0, CPU, Silent())[0]) == 5
+    assert len(group(opened, small(open_dataset("digits"), 5), [], 0, Silent()).table) == 5
     with pytest.raises(DataError, match="3 training images, fewer than the 4 that"):
-        group(opened, small(open_dataset("digits"), 3), [], 0, CPU, Silent())
+        group(opened, small(open_dataset("digits"), 3), [], 0, Silent())
 
 
 def test_a_latent_that_is_not_finite_names_the_image(opened, monkeypatch):
     monkeypatch.setattr(opened.backbone, "posterior", lambda x: (torch.full((len(x), 8), torch.nan), None))
     dataset = small(open_dataset("digits"), 20)
     with pytest.raises(DataError, match=rf"not finite for digits\[{dataset.splits['train'][0]}\]"):
-        group(opened, dataset, [], 0, CPU, Silent())
+        group(opened, dataset, [], 0, Silent())
 
 
 def test_labels_too_fine_to_hold_pairs_out(opened):
@@ -121,9 +118,9 @@ def test_labels_too_fine_to_hold_pairs_out(opened):
     ids = np.zeros(len(dataset.sources), np.int64)
     ids[dataset.splits["train"]] = np.arange(40) // 2
     dataset.labels = {"person": Labels(ids)}
-    _, pairs, held_out = group(opened, dataset, find_providers(["label:person"]), 0, CPU, Silent())
-    assert held_out.sum() == 4
-    assert pairs[0].held_out is None
+    found = group(opened, dataset, find_providers(["label:person"]), 0, Silent())
+    assert found.held_out.sum() == 4
+    assert found.pairs[0].held_out is None
 
 
 @pytest.mark.parametrize(
@@ -138,37 +135,3 @@ def test_labels_too_fine_to_hold_pairs_out(opened):
 def test_names_that_cannot_be_used(concepts, message):
     with pytest.raises(UsageError, match=message):
         find_providers(concepts)
-
-
-def test_held_out_sources():
-    sources = np.repeat(np.arange(300), 3)
-    mask = held_out_mask(sources)
-    assert mask.sum() == 90
-    np.testing.assert_array_equal(mask, held_out_mask(sources))
-    assert not set(sources[mask]) & set(sources[~mask])
-    assert held_out_mask(np.arange(40_000)).sum() == 2000
-    assert held_out_mask(np.arange(2)).sum() == 1
-
-
-def test_a_table_gathers_from_its_blocks():
-    blocks = [Latents(np.full((n, 2), n, np.float32), np.full((n, 2), np.log(4), np.float32)) for n in (3, 1, 2)]
-    table = LatentTable(blocks)
-    rows = np.array([5, 0, 3, 2])
-    assert table.mean(rows)[:, 0].tolist() == [2, 3, 1, 3]
-    assert table.sample(rows, np.ones((4, 2), np.float32))[:, 1].tolist() == [4, 5, 3, 5]
-    point = LatentTable([Latents(blocks[0].mean, None)])
-    assert point.sample(np.array([1]), np.empty((0, 0))).tolist() == [[3, 3]]
-
-
-def test_scores_follow_what_pairs_have_in_common(monkeypatch):
-    monkeypatch.setattr(grouping, "SCORE_PAIRS", 4000)
-    generator = np.random.default_rng(0)
-    group_ids = np.repeat(np.arange(200), 5)
-    z = generator.standard_normal((1000, 4)).astype(np.float32)
-    # One of four dimensions is the group's own.
-    z[:, 0] = generator.standard_normal(200)[group_ids]
-    sampler = grouping.PairSampler.of(np.arange(1000), group_ids, "x")
-    pairs = [grouping.ConceptPairs(kind, kind, sampler, None) for kind in ("share", "differ")]
-    scores = score_concepts(LatentTable([Latents(z, None)]), pairs, 0, "variance")
-    assert scores["share"] == pytest.approx(0.25, abs=0.04)
-    assert scores["differ"] == pytest.approx(0.75, abs=0.04)

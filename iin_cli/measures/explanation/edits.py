@@ -45,7 +45,7 @@ class Edits:
     @classmethod
     def of_sources(cls, opened: OpenTranslator, factors: Iterable[str], sources: Inputs) -> Self:
         """Take a factor from each of the `sources`."""
-        z_tilde = opened.transform(opened.require_network().encode_pixels(sources.pixels))
+        z_tilde = opened.transform(sources.latents(opened.require_network()))
 
         def change(start: Tensor, factor: str) -> Tensor:
             return swap(start.expand(len(sources), -1), z_tilde, opened.factors, [factor])

@@ -86,7 +86,7 @@ def by_number(title: str, values: np.ndarray) -> Coloring:
 
 
 def by_label(title: str, values: np.ndarray, names: Sequence[str] | None = None) -> Coloring:
-    """Colour dots by labels int64 (M,); of more than 20 the most frequent have a colour, the others are grey.
+    """Colour dots by labels int64 (M,); the 20 most frequent have a colour, the others are grey.
 
     Args:
         names: names[v] is what label v is called; the number itself when None.
@@ -143,7 +143,7 @@ def frame_plane(panel: Axes, plane: Plane, margin: float = 0.05) -> None:
     near = near.all(1) if near.all(1).mean() > MOST else np.ones(len(near), bool)
     low, high = plane.points[near].min(0), plane.points[near].max(0)
     room = margin * np.maximum(high - low, 1e-6)
-    # Of a map only the neighbourhoods mean something: no ticks.
+    # On a map only neighbourhoods mean something: no ticks.
     panel.set(xlabel=plane.axes[0], ylabel=plane.axes[1], xticks=[], yticks=[])
     panel.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
     if not near.all():

@@ -76,7 +76,8 @@ class Atlas:
     def __init__(
         self, reading: Reading, method: Method, walk: OUWalk, color_by: Sequence[str], seed: int, report: Reporter
     ) -> None:
-        self.reading, self.method, self.walk, self.seed, self.report = reading, method, walk, seed, report
+        self.reading, self.walk, self.seed, self.report = reading, walk, seed, report
+        self.method: Method = method
         self.factors = reading.opened.choose_factors(walk.factors)
         self.colors = Colors(reading, color_by, report)
         self.places: dict[str, np.ndarray] = {}

@@ -88,7 +88,7 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Explainer:
-    """What is the same for all images of a call; of an encoder alone, the nearest images are all there is to see."""
+    """What is the same for all images of a call; an encoder alone shows the nearest images and no answer."""
 
     library: Library
     edits: Edits

@@ -1,4 +1,4 @@
-"""What edits of a factor do: swaps where the network draws images, else explanations; and walks."""
+"""Edits of a factor: swaps where the network draws images, else explanations; and walks."""
 
 from __future__ import annotations
 

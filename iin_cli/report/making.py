@@ -1,4 +1,4 @@
-"""Everything known of a translator on one page: one section after the other, the page made anew after each."""
+"""Make the page: one section after the other, and the whole page after each, so that none is lost."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from iin_cli.sizing.estimate_dims import estimate
 from stages import computed, machine
 
 from iin_cli.interpretation.data_choice import DataChoice
@@ -22,7 +23,6 @@ from iin_cli.interpretation.grouping import find_providers
 from iin_cli.interpretation.opening import open_network
 from iin_cli.plugin_api import ConceptProvider, Dataset, Groups, Relation
 from iin_cli.progress import Silent
-from iin_cli.sizing.estimate_dims import estimate
 
 NETWORKS = ("classifier", "autoencoder")
 REAL, NOISE = ("digit", "color"), "noise"

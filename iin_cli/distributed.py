@@ -36,6 +36,7 @@ __all__ = [
     "gather",
     "gather_numbers",
     "is_main_rank",
+    "joined",
     "leaders_first",
     "leave",
     "local_rank",
@@ -148,16 +149,20 @@ def small_group() -> ProcessGroup:
             raise UsageError(f"WORLD_SIZE says {world_size()} processes, and {name} is not set: start them by torchrun")
     if processes.is_initialized():
         # By the program that calls this one, for whatever it needs.
-        group = processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
-        # Every rank is in it; torch has a number for those that are not.
-        assert isinstance(group, processes.ProcessGroup)
-        return group
+        return joined(processes.new_group(backend="gloo", timeout=LONGEST_WAIT))
     processes.init_process_group("gloo", timeout=LONGEST_WAIT)
     _alarm()
     atexit.register(leave)
-    everybody = processes.group.WORLD
-    assert everybody is not None
-    return everybody
+    return joined(processes.group.WORLD)
+
+
+def joined(group: object) -> ProcessGroup:
+    """Return a group that every rank is in; what torch says of one that this rank is not in has another type."""
+    from torch.distributed import ProcessGroup
+
+    if not isinstance(group, ProcessGroup):
+        raise RuntimeError("this process was left out of the group of all processes")
+    return group
 
 
 def leave() -> None:
@@ -299,7 +304,7 @@ def bfloat16_is_fast(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return False
-    # Not in every torch from 2.10 on.
+    # Not in every torch.
     if not hasattr(torch.cpu, "get_capabilities"):
         return torch.cpu._is_avx512_bf16_supported()
     able = torch.cpu.get_capabilities()

@@ -134,7 +134,7 @@ def find(group: Group, wanted: str) -> Found:
 
 def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
     """Load every entry point, each on its own, and say how it went; list the members of the families in `BARE`."""
-    every = [(group, point) for group in GROUPS for point in _points(group)]
+    every: list[tuple[Group, EntryPoint]] = [(group, point) for group in GROUPS for point in _points(group)]
     with (report or Silent()).task("loading plugins", len(every), "plugins") as task:
         rows = [row for group, point in every for row in _rows(group, point, task)]
     claims = Counter((row.group, row.name) for row in rows)

@@ -61,9 +61,9 @@ class FactorTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.steps, self.max_seconds, self.blocks, self.hidden = steps, max_seconds, blocks, hidden
         self.random_state, self.device = random_state, device
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Fit T to X (M, N) and labels or measurements y (M,). ValueError for data that cannot be fitted."""
-        X = validate_data(self, X, dtype=np.float64, ensure_min_features=2, ensure_min_samples=2)  # noqa: N806
+        X = validate_data(self, X, dtype=np.float64, ensure_min_features=2, ensure_min_samples=2)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         try:
             self.interpretation_: Interpretation = fit(
@@ -83,16 +83,16 @@ class FactorTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.factors_ = {name: factors.slice(name) for name in factors.names}
         return self
 
-    def transform(self, X: Any) -> np.ndarray:  # noqa: N803
+    def transform(self, X: Any) -> np.ndarray:
         """Return z̃ = T(X), (M, N)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)  # noqa: N806
+        X = validate_data(self, X, dtype=np.float64, reset=False)
         return self.interpretation_.transform(X).astype(np.float64)
 
-    def inverse_transform(self, X: Any) -> np.ndarray:  # noqa: N803
+    def inverse_transform(self, X: Any) -> np.ndarray:
         """Return T⁻¹ of z̃ (M, N): latents (M, N)."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float64, reset=False)  # noqa: N806
+        X = validate_data(self, X, dtype=np.float64, reset=False)
         return self.interpretation_.inverse_transform(X).astype(np.float64)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -104,7 +104,7 @@ class FactorTransformer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         )
 
 
-def _pairs(X: np.ndarray, y: Any, concept: str) -> Pairs:  # noqa: N803
+def _pairs(X: np.ndarray, y: Any, concept: str) -> Pairs:
     pairs = Pairs(X)
     if y is None:
         return pairs

@@ -137,7 +137,8 @@ def test_the_callers_generator_is_its_own_again_after_a_failure():
     ],
 )
 def test_bfloat16_is_fast_where_the_processor_multiplies_it(monkeypatch, abilities, fast):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    # Not in every torch.
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
     assert bfloat16_is_fast(torch.device("cpu")) == fast
     assert not bfloat16_is_fast(torch.device("mps"))
 

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from iin_cli.fitting.train_backbone import _BackboneTraining
 from torch.distributed import TCPStore
 
 from iin_cli import cli, distributed, failure_alarm
 from iin_cli.data import open_dataset
 from iin_cli.distributed import gather, is_main_rank
 from iin_cli.failure_alarm import Alarm, Failure
-from iin_cli.fitting.train_backbone import _BackboneTraining
 
 
 @pytest.fixture

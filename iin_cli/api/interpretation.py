@@ -94,7 +94,7 @@ class Interpretation(OpenTranslator):
 
         Raises DataError for another N, values that are not finite, or whole numbers.
         """
-        found = super().transform(as_latents(z, "z", self.factors.dim), report)
+        found = super().transform(self._checked(z, "z"), report)
         return found.numpy() if isinstance(z, np.ndarray) else found
 
     @overload
@@ -103,7 +103,7 @@ class Interpretation(OpenTranslator):
     def inverse_transform(self, z_tilde: np.ndarray, report: Any = None) -> np.ndarray: ...
     def inverse_transform(self, z_tilde: Any, report: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """T⁻¹: z̃ (…, N) -> z (…, N), as the kind of array that was given; errors as `transform`."""
-        found = super().inverse_transform(as_latents(z_tilde, "z_tilde", self.factors.dim), report)
+        found = super().inverse_transform(self._checked(z_tilde, "z_tilde"), report)
         return found.numpy() if isinstance(z_tilde, np.ndarray) else found
 
     def swap(self, x: Any, y: Any, factor: str | Sequence[str]) -> SwapResult:
@@ -114,7 +114,11 @@ class Interpretation(OpenTranslator):
         return swap_inputs(self, self._inputs(x), self._inputs(y), _names(factor))
 
     def walk(self, x: Any, walk: OUWalk | LinearWalk | GridWalk, *, to: Any = None, seed: int = 0) -> WalkResult:
-        """Walk from images `x`: at random (`OUWalk`, Eq 17), to images `to` (`LinearWalk`), or between four (`GridWalk`).
+        """Walk from images `x`: at random (`OUWalk`, Eq 17), to images (`LinearWalk`), or between four (`GridWalk`).
+
+        Args:
+            to: where a linear walk ends, one image for each of `x`.
+            seed: of a random walk.
 
         Raises UsageError for an unknown factor, and for `to` with any other walk.
         """
@@ -250,8 +254,14 @@ class Interpretation(OpenTranslator):
     def read(self, x: Any, labels: Mapping[str, Any] | None = None) -> Reading:
         """Encode images `x` and translate them, with columns of labels: what every measurement starts from."""
         network, dataset = self.require_network(), MemoryDataset(x, labels)
-        z = network.encode(x)
+        z = dataset.latents(network)
         return Reading(self, network, dataset, np.arange(len(z)), z, super().transform(z))
+
+    def _checked(self, values: Any, name: str) -> Tensor:
+        """Check rows (…, N) of any number of axes."""
+        shape = np.shape(values)
+        flat = values.reshape(-1, shape[-1]) if len(shape) > 2 else values
+        return as_latents(flat, name, self.factors.dim).reshape(shape)
 
     def _inputs(self, x: Any) -> Inputs:
         return _of_reading(self.read(x))

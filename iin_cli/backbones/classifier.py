@@ -156,7 +156,7 @@ class ClassifierRecipe(Recipe):
         seed = int(torch.randint(2**62, (), generator=self.generator))
         with seeded(seed, images.device), training_precision(images.device):
             if self.augment is not None:
-                images = self._views(images)
+                images = self._views(images, self.augment)
             with self._own_draws(seed, images.device):
                 logits = self.network(images.contiguous(memory_format=torch.channels_last)).float()
         loss = F.cross_entropy(logits, labels)
@@ -165,12 +165,12 @@ class ClassifierRecipe(Recipe):
         self.optimizer.step()
         return {"loss": loss.item(), "accuracy": (logits.argmax(1) == labels).float().mean().item()}
 
-    def _views(self, images: Tensor) -> Tensor:
+    def _views(self, images: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
         if self.batch_part is not None:
             # Views are drawn row after row: those of other processes' rows before are drawn too, but of no pixels.
             for _ in range(self.batch_part.part.start):
-                self.augment(torch.empty_like(images[0], device="meta"))
-        return torch.stack([self.augment(image) for image in images])
+                augment(torch.empty_like(images[0], device="meta"))
+        return torch.stack([augment(image) for image in images])
 
     def _own_draws(self, seed: int, device: torch.device) -> AbstractContextManager[None]:
         # The first row of every process must not meet the same dropout.

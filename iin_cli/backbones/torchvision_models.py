@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -24,7 +23,7 @@ from ..distributed import seeded
 from ..errors import DataError, UsageError, nearest
 from ..plugin_api import Backbone, DataFacts, Family
 from .classifier import ClassifierRecipe
-from .pretrained_weights import load_weights
+from .pretrained_weights import VersionedWeights, load_weights
 from .recipes import inferred_steps
 from .torchvision_networks import (
     Preprocessing,
@@ -60,6 +59,8 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
     """
 
     trainable_here: ClassVar[bool] = True
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, model: str, classes: tuple[str, ...], preprocessing: Preprocessing | None = None) -> None:
         super().__init__()
@@ -77,8 +78,9 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
         self.register_buffer("scale", 0.5 / std, persistent=False)
         self.register_buffer("shift", (0.5 - mean) / std, persistent=False)
 
+    # Not known before the network is cut, and nobody sets it.
     @property
-    def latent_dim(self) -> int:
+    def latent_dim(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """N. UsageError for a network that has no linear head and was not cut at a layer."""
         return self.cut.dim
 
@@ -132,9 +134,11 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
         side = Preprocessing.published(model).crop_size
         tensors, source = ({}, "") if weights == "none" else starting_weights(model, weights, side)
         with seeded(RANDOM_WEIGHTS_SEED):
-            module = cls(model, categories(model))
-            outputs = len(tensors.get(f"{head_name(module.network)}.weight", module.classes))
-            if outputs != len(module.classes):
+            classes = categories(model)
+            module = cls(model, classes)
+            head = tensors.get(f"{head_name(module.network)}.weight")
+            outputs = len(classes) if head is None else len(head)
+            if outputs != len(classes):
                 module = cls(model, tuple(str(number) for number in range(outputs)))
         if weights != "none":
             load_weights(module.network, tensors, source)
@@ -191,9 +195,8 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load as every module does, also from a plain mapping: MNASNet asks for versions that a file does not keep."""
-        complete = OrderedDict(state_dict)
-        complete._metadata = getattr(state_dict, "_metadata", None) or self.state_dict()._metadata
-        return super().load_state_dict(complete, strict, assign)
+        written = state_dict if getattr(state_dict, "_metadata", None) else self.state_dict()
+        return super().load_state_dict(VersionedWeights(state_dict, written), strict, assign)
 
     def _prepared(self, images: Tensor) -> Tensor:
         side = self.preprocessing.crop_size

@@ -68,14 +68,15 @@ def cut_before_head(network: nn.Module, called: str) -> Cut:
     """
     traced = _Traced(network)
     last = traced.output
-    head = network.get_submodule(last.target) if last.op == "call_module" else None
+    head = network.get_submodule(str(last.target)) if last.op == "call_module" else None
     if not isinstance(head, nn.Linear):
         # A part of a part is no better a place than the whole.
         outer = [name for name in traced.cuttable() if "." not in name]
         raise UsageError(
             f"{called} does not end in a linear layer: say where to cut it, --layer {' or --layer '.join(outer[-2:])}"
         )
-    return Cut(traced, last.args[0], _Form((head.in_features,), torch.contiguous_format))
+    (source,) = last.all_input_nodes
+    return Cut(traced, source, _Form((head.in_features,), torch.contiguous_format))
 
 
 def cut_at(network: nn.Module, layer: str, inputs: Tensor, called: str) -> Cut:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -49,15 +50,14 @@ def encode_layers(network: nn.Module, inputs: Tensor, layers: Sequence[str], cal
     """
     modules, found = dict(network.named_modules()), {}
 
-    def keep(layer: str, value: Tensor) -> None:
+    def keep(layer: str, _module: nn.Module, _inputs: object, value: Tensor) -> None:
         # Copied at once, since the next layer may work in place.
         found[layer] = as_latent(value.float()).clone()
 
     with ExitStack() as hooks:
         for layer in layers:
             if layer in modules:
-                hook = modules[layer].register_forward_hook(lambda _m, _i, value, layer=layer: keep(layer, value))
-                hooks.callback(hook.remove)
+                hooks.callback(modules[layer].register_forward_hook(partial(keep, layer)).remove)
         network(inputs)
     for layer in layers:
         if layer not in found:

@@ -1,7 +1,7 @@
 """The network in whose features images are compared: Inception, or E of one of iin's backbones.
 
-Where the official Inception weights cannot be had, or Inception is too slow, a classifier trained on the same images
-takes its place. What is measured then is a Fréchet distance, `fd`, never called FID.
+Where the official Inception weights cannot be obtained, or Inception is too slow, a classifier trained on the same
+images takes its place. What is measured then is a Fréchet distance, `fd`, never called FID.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class FeatureChoice:
 
     Attributes:
         backbone: a backbone's checkpoint, run folder or registered name, whose E it is; None is Inception.
-        weights: the network's weights file, of Inception or of a registered name; None is the official one, fetched
-            when it is not here.
+        weights: weights file of Inception or of a registered name; None is the official one, fetched when it is not
+            here.
         batch: images per forward pass.
     """
 
@@ -83,7 +83,10 @@ class FeatureChoice:
     batch: int = 50
 
     def open(self, device: torch.device, report: Reporter) -> Features:
-        """Open the network. CheckpointError for an unfit file, UsageError for an unknown name or one too many."""
+        """Open the network.
+
+        Raises CheckpointError for an unfit file, UsageError for an unknown name or weights beside a checkpoint.
+        """
         if self.backbone is None:
             return InceptionFeatures(self.weights, device, report)
         return BackboneFeatures(open_network(self.backbone, device, str(self.weights or "default")))

@@ -27,7 +27,7 @@ from ..progress import Reporter, Silent
 from .feature_networks import Features
 from .image_sets import ImageSet, Stored, drawn, reconstructions
 from .scores import FLOOR, ProtocolResult, SetScores, Trial
-from .set_statistics import Measured, measure, metric_name, warn_of_few
+from .set_statistics import MeasuredSet, measure, metric_name, warn_of_few
 
 __all__ = ["fid_protocol"]
 
@@ -123,13 +123,13 @@ class _Reference:
         device: where neighbours are searched.
     """
 
-    def __init__(self, measured: Measured, n: int, device: torch.device, report: Reporter) -> None:
+    def __init__(self, measured: MeasuredSet, n: int, device: torch.device, report: Reporter) -> None:
         self.statistics, self._device, self._report = measured.statistics, device, report
         self.dim = len(measured.statistics.mean)
         self.n_neighbours = min(n, len(measured.features))
         self._manifold = self._manifold_of(measured)
 
-    def compare(self, measured: Measured) -> Trial:
+    def compare(self, measured: MeasuredSet) -> Trial:
         """Score one set and report the figure at once: the other sets may take hours."""
         distance = frechet_distance(self.statistics, measured.statistics)
         name, metric = measured.statistics.source, metric_name(measured.statistics.weights_sha256)
@@ -140,7 +140,7 @@ class _Reference:
         with self._report.task(f"precision and recall of {name}", self.n_neighbours, "images") as task:
             return Trial(distance, *precision_recall(self._manifold, manifold, task.advance))
 
-    def _manifold_of(self, measured: Measured) -> Manifold | None:
+    def _manifold_of(self, measured: MeasuredSet) -> Manifold | None:
         if self.n_neighbours <= NEIGHBOURS:
             return None
         rows = measured.features[: self.n_neighbours].to(self._device)

@@ -23,14 +23,14 @@ from ..progress import Reporter
 from .feature_networks import Features
 from .image_sets import ImageSet
 
-__all__ = ["Measured", "measure", "metric_name", "warn_of_few"]
+__all__ = ["MeasuredSet", "measure", "metric_name", "warn_of_few"]
 
 # Part of the cache's key: raise it whenever the same images would give other statistics.
 STATISTICS_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredSet:
     """Statistics of a set, and the features (M, D) float32 of as many of its first images as were to be kept."""
 
     statistics: Statistics
@@ -46,7 +46,7 @@ class _RankPart:
     shapes: set[tuple[int, ...]] = field(default_factory=set)
 
 
-def measure(images: ImageSet, features: Features, batch: int, report: Reporter, keep: int = 0) -> Measured | None:
+def measure(images: ImageSet, features: Features, batch: int, report: Reporter, keep: int = 0) -> MeasuredSet | None:
     """Measure `images`, or find what an earlier run measured; under torchrun every rank sees its part of them.
 
     Args:
@@ -96,7 +96,7 @@ def _cache_file(images: ImageSet, features: Features, keep: int) -> Path | None:
     return cache_dir() / "statistics" / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
 
 
-def _recall(file: Path, images: ImageSet, keep: int, report: Reporter) -> Measured | None:
+def _recall(file: Path, images: ImageSet, keep: int, report: Reporter) -> MeasuredSet | None:
     if not file.is_file():
         return None
     try:
@@ -105,10 +105,10 @@ def _recall(file: Path, images: ImageSet, keep: int, report: Reporter) -> Measur
     except (CheckpointError, KeyError) as error:
         report.note(f"{error}: measured again")
         return None
-    return Measured(statistics, kept)
+    return MeasuredSet(statistics, kept)
 
 
-def _remember(file: Path, measured: Measured, report: Reporter) -> None:
+def _remember(file: Path, measured: MeasuredSet, report: Reporter) -> None:
     try:
         write_statistics(file, measured.statistics, measured.features if len(measured.features) else None)
     except IinError as error:
@@ -135,7 +135,7 @@ def _pass(images: ImageSet, features: Features, batch: int, keep: int, report: R
     return mine
 
 
-def _joined(parts: list[_RankPart], images: ImageSet, features: Features) -> Measured:
+def _joined(parts: list[_RankPart], images: ImageSet, features: Features) -> MeasuredSet:
     moments, shapes = Moments(), set().union(*(part.shapes for part in parts))
     for part in parts:
         moments.merge(part.moments)
@@ -150,7 +150,7 @@ def _joined(parts: list[_RankPart], images: ImageSet, features: Features) -> Mea
         source=images.name,
     )
     kept = [rows for part in parts for rows in part.kept]
-    return Measured(statistics, torch.cat(kept) if kept else torch.empty(0, len(moments.mean)))
+    return MeasuredSet(statistics, torch.cat(kept) if kept else torch.empty(0, len(moments.mean)))
 
 
 def _batches(images: Iterator[np.ndarray], batch: int) -> Iterator[list[np.ndarray]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from PIL import ImageFont
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["letters", "new_figure"]
 
 
-def new_figure(width: float, height: float, layout: str | None = "constrained", dpi: float | None = None) -> Figure:
+def new_figure(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained", dpi: float | None = None
+) -> Figure:
     """Return an empty figure of so many inches; matplotlib is imported here, and not by what draws nothing."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -37,12 +37,11 @@ def encode_items(
 ) -> Latents:
     """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once.
 
-    Images in memory are never cached on disk; DataError where they are to be drawn otherwise.
+    Images in memory are never cached on disk; DataError where they are to be drawn otherwise for a network that takes
+    no pictures.
     """
     if isinstance(dataset, MemoryDataset):
-        if provider is not None and variant:
-            raise DataError(f"{dataset.name} have no second rendering that differs in {provider.concept}")
-        return Latents(dataset.latents(network)[indices].numpy(), None)
+        return _in_memory(network, dataset, indices, provider, variant)
     size, interpolation = network.backbone.image_size, network.backbone.interpolation
 
     def read(positions: np.ndarray) -> np.ndarray:
@@ -62,6 +61,17 @@ def encode_items(
         description=f"encoding {Path(name).name}",
         called=lambda position: dataset.path(int(indices[position])),
     )
+
+
+def _in_memory(
+    network: Network, dataset: MemoryDataset, indices: np.ndarray, provider: ConceptProvider | None, variant: int
+) -> Latents:
+    if provider is None or not variant:
+        return Latents(dataset.latents(network)[indices].numpy(), None)
+    if not network.takes_pictures:
+        raise DataError(f"{dataset.name} have no second rendering that differs in {provider.concept}")
+    pixels = provider.draw(dataset, indices, network.image_size, network.backbone.interpolation, variant)
+    return Latents(network.encode_pixels(pixels).numpy(), None)
 
 
 def _identity(

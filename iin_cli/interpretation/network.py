@@ -167,6 +167,11 @@ class Network:
         return answer_of(self.backbone.classes)
 
     @property
+    def takes_pictures(self) -> bool:
+        """Whether pictures can be encoded; a module without preprocessing takes its own inputs only."""
+        return not isinstance(self.backbone, FunctionBackbone) or self.backbone.preprocess is not None
+
+    @property
     def image_size(self) -> int:
         """Side S at which pictures are read and drawn."""
         return self.backbone.image_size

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,12 @@ class OpenTranslator:
             raise UsageError(f"which factor? name it with --factor: {', '.join(self.factors.names)}")
         for name in names:
             self.factors.slice(name)
+
+    def choose_factors(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the factors named, each once, or all where none is. UsageError for one the translator has not."""
+        found = tuple(dict.fromkeys(names)) or self.factors.names
+        self.require_factors(found)
+        return found
 
     def transform(self, z: Tensor, report: Reporter | None = None) -> Tensor:
         """T of any number of latents, in pieces, on the CPU: z (…, N) -> z̃ (…, N)."""

@@ -24,9 +24,13 @@ class Bar:
 
 
 def test_a_bar_moves_and_closes_even_when_the_work_fails():
-    with pytest.raises(ZeroDivisionError), listen(Bar).task("fitting", 3, "steps") as task:
-        task.advance(2, loss=1.5)
-        1 / 0  # noqa: B018
+    def work():
+        with listen(Bar).task("fitting", 3, "steps") as task:
+            task.advance(2, loss=1.5)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
     (bar,) = Bar.made
     assert (bar.total, bar.desc, bar.done, bar.open, bar.shown) == (3, "fitting", 2, False, {"loss": 1.5})
 

@@ -43,6 +43,7 @@ def translator(dim):
     return made.eval()
 
 
+@pytest.mark.slow
 def test_a_network_that_gives_no_numbers_is_refused(resnet, dataset):
     opened = open_network(str(resnet))
     opened.backbone.network.fc.bias.fill_(torch.nan)

@@ -9,13 +9,9 @@ from iin_cli.errors import DataError, UsageError
 from iin_cli.interpretation import grouping
 from iin_cli.interpretation.grouping import find_providers, group
 from iin_cli.interpretation.opening import open_network
-from iin_cli.latents.cache import Latents
-from iin_cli.latents.pairs import PairSampler, step_generator
-from iin_cli.latents.splitting import held_out_mask
-from iin_cli.latents.table import ConceptPairs, LatentTable
+from iin_cli.latents.pairs import step_generator
 from iin_cli.plugin_api import Labels
 from iin_cli.progress import Silent
-from iin_cli.sizing import scores
 
 
 @pytest.fixture(autouse=True)
@@ -139,37 +135,3 @@ def test_labels_too_fine_to_hold_pairs_out(opened):
 def test_names_that_cannot_be_used(concepts, message):
     with pytest.raises(UsageError, match=message):
         find_providers(concepts)
-
-
-def test_held_out_sources():
-    sources = np.repeat(np.arange(300), 3)
-    mask = held_out_mask(sources)
-    assert mask.sum() == 90
-    np.testing.assert_array_equal(mask, held_out_mask(sources))
-    assert not set(sources[mask]) & set(sources[~mask])
-    assert held_out_mask(np.arange(40_000)).sum() == 2000
-    assert held_out_mask(np.arange(2)).sum() == 1
-
-
-def test_a_table_gathers_from_its_blocks():
-    blocks = [Latents(np.full((n, 2), n, np.float32), np.full((n, 2), np.log(4), np.float32)) for n in (3, 1, 2)]
-    table = LatentTable(blocks)
-    rows = np.array([5, 0, 3, 2])
-    assert table.mean(rows)[:, 0].tolist() == [2, 3, 1, 3]
-    assert table.sample(rows, np.ones((4, 2), np.float32))[:, 1].tolist() == [4, 5, 3, 5]
-    point = LatentTable([Latents(blocks[0].mean, None)])
-    assert point.sample(np.array([1]), np.empty((0, 0))).tolist() == [[3, 3]]
-
-
-def test_scores_follow_what_pairs_have_in_common(monkeypatch):
-    monkeypatch.setattr(scores, "SCORE_PAIRS", 4000)
-    generator = np.random.default_rng(0)
-    group_ids = np.repeat(np.arange(200), 5)
-    z = generator.standard_normal((1000, 4)).astype(np.float32)
-    # One of four dimensions is the group's own.
-    z[:, 0] = generator.standard_normal(200)[group_ids]
-    sampler = PairSampler.of(np.arange(1000), group_ids, "x")
-    pairs = [ConceptPairs(kind, kind, sampler, None) for kind in ("share", "differ")]
-    found = scores.score_concepts(LatentTable([Latents(z, None)]), pairs, 0, "variance")
-    assert found["share"] == pytest.approx(0.25, abs=0.04)
-    assert found["differ"] == pytest.approx(0.75, abs=0.04)

@@ -84,8 +84,8 @@ def test_a_name_wins_over_a_file_of_that_name(files, tmp_path, monkeypatch):
     shutil.copy(files.autoencoder, "shufflenet_v2_x0_5")
     opened = open_network("shufflenet_v2_x0_5", weights="none")
     assert (opened.backbone.name, opened.source) == ("shufflenet_v2_x0_5",) * 2
-    assert open_backbone("./shufflenet_v2_x0_5").backbone.name == "autoencoder"
-    full = open_backbone("torchvision:shufflenet_v2_x0_5", weights="none")
+    assert open_network("./shufflenet_v2_x0_5").backbone.name == "autoencoder"
+    full = open_network("torchvision:shufflenet_v2_x0_5", weights="none")
     assert (full.backbone.name, full.source) == ("shufflenet_v2_x0_5", "torchvision:shufflenet_v2_x0_5")
     assert full.sha256 == opened.sha256
 

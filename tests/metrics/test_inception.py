@@ -61,6 +61,7 @@ def photos(folder, count, seed, side=40):
     return images
 
 
+@pytest.mark.slow
 def test_features_and_distance_are_those_of_pytorch_fid(weights, tmp_path, monkeypatch, no_network):
     sets = {name: photos(tmp_path / name, 3, seed) for seed, name in enumerate(("a", "b"))}
     features = InceptionFeatures(weights, CPU)
@@ -101,6 +102,7 @@ def _low_rank(cov_a, cov_b):
     return basis.T @ cov_b @ basis @ np.diag(values[-2:])
 
 
+@pytest.mark.slow
 def test_images_of_any_size_share_a_batch(weights):
     noise = np.random.default_rng(5)
     images = [noise.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in ((20, 31), (64, 48))]

@@ -12,7 +12,7 @@ from ..output import print_result, reporter
 __all__ = ["translate"]
 
 InverseOpt = Annotated[bool, typer.Option("--inverse", help="Read z_tilde and write z.")]
-RowsOpt = Annotated[int, typer.Option("--batch", help="Rows at a time.", min=1)]
+RowsOpt = Annotated[int, typer.Option("--batch", help="Rows at a time; changes no result.", min=1)]
 
 
 def translate(

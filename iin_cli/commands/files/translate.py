@@ -61,7 +61,7 @@ def translate(
         latents: the file; float16, bfloat16 and float64 are read as float32.
         out: new file; None makes one in a numbered folder.
         inverse: read `z_tilde` and write `z`.
-        batch: rows at a time.
+        batch: rows at a time; changes no result.
 
     Raises DataError for a missing tensor, another N, or numbers that are not finite, and names the first such row;
     CheckpointError for unfit files.
@@ -97,21 +97,18 @@ def translate(
     )
 
 
-@torch.inference_mode()
 def _translated(opened: OpenTranslator, rows: Tensor, inverse: bool, batch: int, report: Reporter) -> dict[str, Tensor]:
-    result = torch.empty_like(rows)
-    log_det = torch.empty(len(rows))
+    found, log_dets = [], []
     with report.task("translating", len(rows), "rows") as task:
-        for start in range(0, len(rows), batch):
-            where = slice(start, start + batch)
-            piece = rows[where].to(opened.device)
+        for part in rows.split(batch):
             if inverse:
-                result[where] = opened.translator.inverse(piece).cpu()
+                found.append(opened.inverse_transform(part))
             else:
-                z_tilde, of_piece = opened.translator(piece)
-                result[where], log_det[where] = z_tilde.cpu(), of_piece.cpu()
-            task.advance(len(piece))
-    return {"z": result} if inverse else {"z_tilde": result, "log_det": log_det}
+                z_tilde, log_det = opened.transform_with_log_det(part)
+                found.append(z_tilde)
+                log_dets.append(log_det)
+            task.advance(len(part))
+    return {"z": torch.cat(found)} if inverse else {"z_tilde": torch.cat(found), "log_det": torch.cat(log_dets)}
 
 
 def _compare_backbones(latents: Path, metadata: dict[str, Any], opened: OpenTranslator, report: Reporter) -> None:

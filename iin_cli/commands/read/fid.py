@@ -75,8 +75,8 @@ def fid(
     Args:
         a, b: a folder of images (all of them), a dataset's name, a translator or a statistics file (`.safetensors`,
             pytorch-fid's `.npz`).
-        choice: root and split of datasets; `n` images of each set, drawn by the seed where there are more. Default:
-            all, and of a translator as many as the other set has, else 10,000.
+        choice: root and split of datasets; `n` images of each set, chosen by the seed where there are more. Default:
+            all; a translator draws as many as the other set has, else 10,000.
         features: the network whose features are compared.
         backbone: where the translators' backbone lies now, if it was moved.
         save_stats: a new file for the statistics of `a`.

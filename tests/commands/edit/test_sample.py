@@ -10,18 +10,21 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from iin_cli.editing.priors import BackbonePrior, TranslatorPrior, generate, generate_latents
-from iin_cli.editing.sample import sample
+from iin_cli.commands.edit import sample as recipe
+from iin_cli.editing.priors import BackbonePrior, TranslatorPrior, generate
+from iin_cli.editing.sample import Sampling
 from iin_cli.errors import CheckpointError, ResourceError, UsageError
-from iin_cli.interpretation.opening import open_translator
 from iin_cli.io import checkpoint
-from iin_cli.io.manifest import cut
 
 CPU = torch.device("cpu")
 
 
+def sample(translator, seeds, out, batch=64, **sampling):
+    return recipe.sample(translator, seeds, out, Sampling(**sampling), batch=batch, device="cpu")
+
+
 def draw(opened, seeds, prior=None):
-    return np.concatenate(list(generate(opened.image_backbone, prior or TranslatorPrior(opened), seeds, CPU)))
+    return np.concatenate(list(generate(opened.network.backbone, prior or TranslatorPrior(opened), seeds, CPU)))
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,7 @@ def undisturbed(files, tmp_path_factory):
     """The bytes of seeds 0-599 as npz and png, drawn in one go."""
     folder = tmp_path_factory.mktemp("undisturbed")
     for kind in ("npz", "png"):
-        sample(files.of_images, range(600), folder / kind, format=kind, device="cpu")
+        sample(files.of_images, range(600), folder / kind, format=kind)
     return {kind: contents(folder / kind) for kind in ("npz", "png")}
 
 
@@ -70,22 +73,6 @@ def test_a_file_of_arrays_holds_a_shard(files, tmp_path, opened, kind):
     assert np.concatenate([part["seeds"] for part in parts]).tolist() == seeds
     assert (np.concatenate([part["images"] for part in parts]) == draw(opened, seeds)).all()
     assert not (tmp_path / "out" / f"images-00002.{kind}").exists()
-
-
-def test_latents_do_not_depend_on_batch_ranks_or_a_restart(opened):
-    prior, seeds = TranslatorPrior(opened), [*range(500, 900), *range(300)]
-    whole = generate_latents(prior, seeds, CPU)
-    for batch in (1, 7, 64):
-        some = seeds[:130]
-        parts = [generate_latents(prior, some[start : start + batch], CPU) for start in range(0, len(some), batch)]
-        assert torch.equal(torch.cat(parts), whole[: len(some)])
-    shards = cut(seeds)
-    for ranks in (1, 2, 3):
-        of_rank = [shard for rank in range(ranks) for shard in shards[rank::ranks]]
-        found = {shard.number: generate_latents(prior, shard.seeds, CPU) for shard in of_rank}
-        assert torch.equal(torch.cat([found[number] for number in range(len(shards))]), whole)
-    restarted = generate_latents(TranslatorPrior(open_translator(opened.path)), seeds, CPU)
-    assert torch.equal(restarted, whole)
 
 
 @pytest.mark.parametrize("kind", ["npz", "png"])
@@ -132,7 +119,7 @@ def test_another_run_in_the_folder_is_refused(files, tmp_path):
         ({"truncation": 0.5}, "truncation 1.0 there, 0.5 asked"),
         ({"prior": "backbone"}, "prior translator there, backbone asked"),
         ({"subdirs": True}, "subdirs false there, true asked"),
-        ({"fix": [("digit", out / "000001.png")]}, "fix none there, digit="),
+        ({"fix": (("digit", out / "000001.png"),)}, "fix none there, digit="),
     ):
         with pytest.raises(UsageError, match=words):
             sample(files.of_images, range(3), out, **difference)
@@ -155,16 +142,16 @@ def test_another_run_in_the_folder_is_refused(files, tmp_path):
 def test_what_cannot_be_sampled_leaves_no_folder(files, tmp_path):
     for translator, options, words in (
         (files.of_classes, {}, "classifier"),
-        (files.of_classes, {"fix": [("digit", tmp_path / "x.png")]}, "classifier"),
+        (files.of_classes, {"fix": (("digit", tmp_path / "x.png"),)}, "classifier"),
         (files.of_latents, {}, "without a backbone"),
         (files.of_images, {"format": "gif"}, "png, npz, safetensors"),
         (files.of_images, {"format": "npz", "subdirs": True}, "--subdirs"),
         (files.of_images, {"prior": "vae"}, "translator, backbone"),
-        (files.of_images, {"prior": "backbone", "vary": ["digit"]}, "leave out --prior backbone"),
+        (files.of_images, {"prior": "backbone", "vary": ("digit",)}, "leave out --prior backbone"),
         (files.of_images, {"truncation": 0.0}, "--truncation 0: "),
         (files.of_images, {"truncation": 1.5}, "--truncation 1.5: "),
         (files.of_images, {"truncation": float("nan")}, "--truncation nan: "),
-        (files.of_images, {"vary": ["digit"]}, "add --fix residual=IMAGE"),
+        (files.of_images, {"vary": ("digit",)}, "add --fix residual=IMAGE"),
     ):
         with pytest.raises(UsageError, match=words):
             sample(translator, [0], tmp_path / "out", **options)
@@ -176,13 +163,13 @@ def test_what_cannot_be_sampled_leaves_no_folder(files, tmp_path):
 def test_the_backbones_prior_and_truncation(files, tmp_path, opened):
     sample(files.of_images, range(3), tmp_path, prior="backbone", truncation=0.5, format="npz")
     with np.load(tmp_path / "images-00000.npz") as found:
-        assert (found["images"] == draw(opened, range(3), BackbonePrior(opened.image_backbone, 0.5))).all()
+        assert (found["images"] == draw(opened, range(3), BackbonePrior(opened.network.backbone, 0.5))).all()
 
 
 def test_partial_sampling_tells_what_came_from_where(files, tmp_path):
     image = tmp_path / "face.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (9, 50), np.uint8)).save(image)
-    options = {"fix": [("residual", image)], "vary": ["digit"]}
+    options = {"fix": (("residual", image),), "vary": ("digit",)}
     result = sample(files.of_images, range(3), tmp_path / "out", **options)
     assert result.fixed == {"color": str(image), "residual": str(image)}
     assert result.varied == ("digit",)

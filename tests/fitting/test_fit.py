@@ -1,0 +1,122 @@
+"""A fit in memory: no folder, the same for one seed, kept in a state and resumed, described for a checkpoint."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from iin_cli.errors import DataError, UsageError
+from iin_cli.fitting.fit import fit_material, infer
+from iin_cli.fitting.pairs import Pairs
+from iin_cli.fitting.translator_fit import TranslatorFit
+from iin_cli.interpretation.opening import FEATURE_NOISE
+from iin_cli.plan import Wishes
+from iin_cli.progress import Silent
+from iin_cli.translator.factors import Factors
+from iin_cli.translator.flow import Translator
+
+CPU = torch.device("cpu")
+SMALL = Wishes(steps=40, blocks=2, hidden=16, depth=0, batch_pairs=32, feature_noise=0.0)
+LABELS = np.arange(600) % 6
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+
+
+def pairs():
+    """One of four dimensions is the label's, mixed with the others."""
+    generator = np.random.default_rng(0)
+    z = generator.standard_normal((600, 4))
+    z[:, 0] = 3 * LABELS + 0.3 * z[:, 0]
+    return Pairs(z @ generator.standard_normal((4, 4))).share("label", LABELS)
+
+
+def fitted(wishes=SMALL, seed=0, **options):
+    material = pairs().material()
+    return fit_material(material, infer(material, wishes, seed, CPU, Silent()), CPU, **options)
+
+
+def test_a_fit_writes_nothing_and_says_what_it_did(heard, tmp_path):
+    found = fitted(report=heard)
+    assert list(tmp_path.iterdir()) == []
+    assert sum(found.factors.dims.values()) == 4
+    assert list(found.factors.dims) == ["label", "residual"]
+    assert (found.loop.steps, found.history[-1]["step"], found.plan.steps) == (40, 40, 40)
+    assert found.history[-1]["heldout_nll"] < found.history[0]["heldout_nll"]
+    assert found.figures.heldout_nll == found.loop.best["heldout_nll"]
+    assert found.figures.round_trip_error < 1e-4
+    assert found.figures.log_det_error < 1e-3
+    assert not found.translator.training
+    assert any("rows/s over 40 steps" in note for note in heard.notes)
+
+
+def test_one_seed_one_translator():
+    first, again, other = fitted().tensors(), fitted().tensors(), fitted(seed=1).tensors()
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def test_without_a_concept_it_is_eq_12():
+    material = Pairs(pairs().material().table.mean(np.arange(600))).material()
+    found = fit_material(material, infer(material, SMALL, 0, CPU, Silent()), CPU)
+    assert found.factors.dims == {"residual": 4}
+    assert found.inferred.scores == {}
+
+
+def test_a_checkpoint_can_be_made_of_it():
+    found = fitted(Wishes(**vars(SMALL) | {"feature_noise": 0.1}))
+    tensors, metadata = found.tensors(), found.metadata({"no_op_agreement": 1.0})
+    assert torch.equal(tensors.pop(FEATURE_NOISE), found.noise.std)
+    Translator(**metadata["config"]).load_state_dict(tensors)
+    assert Factors.from_json(metadata["factors"]) == found.factors
+    assert (metadata["kind"], metadata["backbone"]) == ("translator", None)
+    training = metadata["training"]
+    assert (training["seed"], training["steps"], training["no_op_agreement"]) == (0, 40, 1.0)
+    assert training["heldout_nll"] == found.figures.heldout_nll
+    assert FEATURE_NOISE not in fitted().tensors()
+
+
+def test_what_is_wished_is_taken_as_it_is(heard):
+    material = pairs().material()
+    wishes = Wishes(**vars(SMALL) | {"dims": {"label": 3}, "sigma": {"label": 0.5}})
+    inferred = infer(material, wishes, 7, CPU, heard)
+    assert inferred.as_dict() == {
+        "factors": {"label": 3, "residual": 1},
+        "scores": {},
+        "plan": inferred.plan.as_dict(),
+        "seed": 7,
+    }
+    assert heard.notes[0] == "factors label 3, residual 1 of 4"
+    assert set(infer(material, SMALL, 7, CPU, heard).scores) == {"label"}
+    with pytest.raises(UsageError, match="did you mean label"):
+        infer(material, Wishes(sigma={"labe": 0.5}), 0, CPU, heard)
+    with pytest.raises(UsageError, match="did you mean variance"):
+        Wishes(estimator="varianc")
+
+
+def test_a_fit_kept_in_a_state_goes_on_exactly(tmp_path, monkeypatch):
+    wishes = Wishes(**vars(SMALL) | {"feature_noise": 0.1})
+    expected, step = fitted(wishes), TranslatorFit.step
+
+    def interrupted(self, number, fraction):
+        if number == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, number, fraction)
+
+    monkeypatch.setattr(TranslatorFit, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(wishes, state=tmp_path / "state")
+    monkeypatch.setattr(TranslatorFit, "step", step)
+    found = fitted(wishes, state=tmp_path / "state", resume=True)
+    assert all(torch.equal(value, found.tensors()[name]) for name, value in expected.tensors().items())
+
+
+def test_latents_that_do_not_vary():
+    material = Pairs(np.ones((100, 4))).material()
+    with pytest.raises(DataError, match="the latents do not vary"):
+        fit_material(material, infer(material, SMALL, 0, CPU, Silent()), CPU)

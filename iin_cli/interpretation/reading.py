@@ -44,11 +44,6 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.names)
 
-    def one(self, number: int) -> Inputs:
-        """Return image `number` alone."""
-        own = slice(number, number + 1)
-        return Inputs(self.pixels[own], self.names[own], None if self.z is None else self.z[own])
-
     @classmethod
     def of_items(cls, network: Network, dataset: Dataset, items: np.ndarray) -> Inputs:
         """Read items (B,) of a dataset; those in memory come with their latents."""

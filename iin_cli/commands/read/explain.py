@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...distributed import choose_device
+from ...figures.plots import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
@@ -59,8 +60,6 @@ def explain(
         def save(found: ExplainResult) -> None:
             number = len(found.images) - 1
             if (file := output.at("explain.png" if single else f"explain-{number:03d}.png")) is not None:
-                from ...figures.plots import save_figure
-
                 save_figure(file, found.plot(number))
                 figures.append(file.name)
             output.write_json("explain.json", placed(found).as_dict())

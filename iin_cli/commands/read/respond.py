@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...distributed import choose_device
 from ...errors import UsageError
+from ...figures.plots import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData, Reading
@@ -64,8 +65,6 @@ def respond(
         with _points_table(output.path / "respond.csv" if raw else None, reading) as rows:
             result = measure_responses(reading, design, report, save, rows)
         if (file := output.at("respond.png")) is not None:
-            from ...figures.plots import save_figure
-
             save_figure(file, result.plot())
     return replace(result, out=str(output.path))
 

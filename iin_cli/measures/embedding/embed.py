@@ -80,12 +80,6 @@ class EmbedResult(Result):
     maps: dict[Kind, Map] = field(default_factory=dict, repr=False, compare=False)
     places: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        own = {key: value for key, value in self.__dict__.items() if key not in ("reading", "maps", "places")}
-        stays = {name: share.as_dict() for name, share in self.stays.items()} if self.stays is not None else None
-        return {**own, "stays": stays}
-
     def tables(self) -> list[Table]:
         """Return how well each factor's walk keeps the class, and what could not be drawn."""
         stays = [
@@ -129,7 +123,7 @@ def embed_items(
     """
     report = report or Silent()
     atlas = Atlas(reading, choice.method, walk, choice.color_by, seed, report)
-    where = {"translator": str(reading.opened.path or ""), "data": reading.dataset.name, "reading": reading}
+    where = {"translator": reading.opened.called, "data": reading.dataset.name, "reading": reading}
     result = EmbedResult("", choice.method, choice.kinds, len(reading), seed, factors=atlas.factors, **where)
     first: IinError | None = None
     for kind in choice.kinds:

@@ -16,9 +16,10 @@ from ...editing.walk_paths import walk_noise
 from ...errors import UsageError
 from ...figures.embeddings import Plane, plot_planes, plot_walks_on_map
 from ...figures.plots import save_figure
+from ...interpretation.answers import Nothing
 from ...interpretation.reading import Reading
 from ...io.output import Output
-from ...metrics.bootstrap import Interval, mean_interval
+from ...metrics.bootstrap import Interval, Resampling, mean_interval
 from ...metrics.embedding import Method, Projection, project
 from ...metrics.neighbours import nearest_rows
 from ...progress import Reporter
@@ -116,14 +117,14 @@ class Atlas:
         # A lone factor has only the residual to be drawn against.
         names = names if len(names) > 1 else list(dict.fromkeys([*names, *known.names[::-1]]))[:2]
         if len(names) < 2:
-            name = self.reading.opened.path or "the translator"
-            raise UsageError(f"factor against factor needs two of them, and {name} has one")
+            raise UsageError(f"factor against factor needs two of them, and {self.reading.opened.called} has one")
         lines = {name: self._project(name, self.reading.z_tilde[:, known.slice(name)], 1) for name in names}
         planes = {pair: _against(pair, [lines[name] for name in pair]) for pair in combinations(names, 2)}
         first, plane = next(iter(planes.items()))
         ends = (lines[first[0]], lines[first[1]])
         film = partial(product_film, self.reading, plane, first, ends, self.report)
-        return Map("product", partial(self._plot, list(planes.values()), names, "factors"), film)
+        answers = not isinstance(self.reading.network.answer, Nothing)
+        return Map("product", partial(self._plot, list(planes.values()), names, "factors"), film if answers else None)
 
     def _residual(self) -> Map:
         """The residual in two dimensions: where a concept's colours do not mix, some of the concept was left in it."""
@@ -153,7 +154,7 @@ class Atlas:
         labels = torch.from_numpy(self.reading.dataset.labels["class"].values[self.reading.items])
         near, _ = nearest_rows(z[1:].flatten(0, 1), self.reading.z, 1)
         own = labels[near[:, 0]].view(len(z) - 1, -1) == labels[: z.shape[1]]
-        return mean_interval(own.double().T.numpy())
+        return mean_interval(own.double().T.numpy(), Resampling())
 
     def _plane(self, projection: Projection, title: str) -> Plane:
         axes = (*projection.axes, "(at random, to be seen)")

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...interpretation.answers import Classes
+from ...figures.explanations import Look
+from ...interpretation.answers import Classes, Images
 from ...interpretation.reading import Inputs
-from ...metrics.bootstrap import FEW_ITEMS, Interval, mean_interval
+from ...metrics.bootstrap import FEW_ITEMS, Interval, Resampling, mean_interval
 from ...progress import Reporter, Silent
 from .edits import Edits
 from .library import Library
 from .results import Edit, ExplainResult, Explanation, FactorEffect
-
-if TYPE_CHECKING:
-    from ...figures.explanations import Look
 
 __all__ = ["explain_images"]
 
@@ -45,7 +42,7 @@ def explain_images(
         save: called with the result so far after every image.
     """
     report, network = report or Silent(), library.network
-    kind = _ClassExplainer if isinstance(network.answer, Classes) else _Explainer
+    kind = {Classes: _ClassExplainer, Images: _ImageExplainer}.get(type(network.answer), _Explainer)
     explainer = kind(library, edits, top, report)
     result = ExplainResult(
         out="",
@@ -57,13 +54,13 @@ def explain_images(
         searched=len(library),
         searchable=library.searchable,
         seed=library.seed,
-        translator=str(library.opened.path or ""),
+        translator=library.opened.called,
         data=library.dataset.name,
     )
     if kind is _ClassExplainer and len(edits) < FEW_ITEMS:
         report.note(f"intervals over {len(edits)} edits of each factor are rough")
-    for number in range(len(inputs)):
-        found, looks = explainer.explain(inputs.one(number))
+    for pixels, z, name in zip(inputs.pixels, inputs.latents(network).split(1), inputs.names, strict=True):
+        found, looks = explainer.explain(pixels, z, name)
         result = replace(result, images=(*result.images, found), looks=(*result.looks, looks))
         if save is not None:
             save(result)
@@ -91,7 +88,7 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Explainer:
-    """What is the same for all images of a call, for a network that draws."""
+    """What is the same for all images of a call; of an encoder alone, the nearest images are all there is to see."""
 
     library: Library
     edits: Edits
@@ -103,13 +100,12 @@ class _Explainer:
         return _Told()
 
     def draw(self, z: Tensor) -> np.ndarray | None:
-        """Decode z (B, N) to uint8 (B, S, S, 3)."""
-        return self.library.network.draw(z)
+        """Decode z (B, N) to uint8 (B, S, S, 3), if the network draws."""
+        return None
 
-    def explain(self, image: Inputs) -> tuple[Explanation, Callable[[], list[Look]]]:
-        """Explain one image; returns also what makes the rows of its figure."""
+    def explain(self, pixels: np.ndarray, z: Tensor, name: str) -> tuple[Explanation, Callable[[], list[Look]]]:
+        """Explain an image uint8 (S, S, 3) with latents z (1, N); returns also what makes the rows of its figure."""
         library, opened, edits = self.library, self.library.opened, self.edits
-        z = image.latents(library.network)
         z_tilde, itself = opened.transform(z), library.same_as(z)
         edited = {factor: edits.change(z_tilde, factor) for factor in edits.factors}
         latents = {factor: opened.inverse_transform(rows) for factor, rows in edited.items()}
@@ -124,15 +120,13 @@ class _Explainer:
             # Copies: a view would keep all edits of all images in memory.
             shown[factor] = _Shown(latents[factor][:SHOWN].clone(), near[:SHOWN].clone())
         nearest = library.describe(numbers, distances)[0]
-        explanation = Explanation(image.names[0], nearest, told.predicted, told.probabilities, effects)
-        return explanation, partial(self._looks, image.pixels[0], explanation, _Shown(z, numbers), shown)
+        explanation = Explanation(name, nearest, told.predicted, told.probabilities, effects)
+        return explanation, partial(self._looks, pixels, explanation, _Shown(z, numbers), shown)
 
     def _looks(
         self, pixels: np.ndarray, explanation: Explanation, itself: _Shown, shown: Mapping[str, _Shown]
     ) -> list[Look]:
         """Return the rows of the figure: the image as it is, then the first edits of each factor."""
-        from ...figures.explanations import Look
-
         looks = [Look("as it is", pixels, self.draw(itself.z), self.library.pictures(itself.numbers[0]))]
         for factor, own in shown.items():
             drawn, effect = self.draw(own.z), explanation.factors[factor]
@@ -145,8 +139,16 @@ class _Explainer:
         return looks
 
 
+class _ImageExplainer(_Explainer):
+    """The same for a network that draws."""
+
+    def draw(self, z: Tensor) -> np.ndarray:
+        """Decode z (B, N)."""
+        return self.library.network.draw(z)
+
+
 class _ClassExplainer(_Explainer):
-    """The same for a classifier, which predicts instead of drawing."""
+    """The same for a classifier."""
 
     def tell(self, z: Tensor, latents: Mapping[str, Tensor]) -> _Told:
         """Return the classes, and how the edits of each factor change them."""
@@ -159,16 +161,13 @@ class _ClassExplainer(_Explainer):
         return _Told(
             names[int(before.argmax())],
             {names[index]: float(before[index]) for index in shown},
-            {factor: mean_interval(part != before.argmax()) for factor, part in predicted.items()},
+            {factor: mean_interval(part != before.argmax(), Resampling()) for factor, part in predicted.items()},
             {
-                factor: {names[index]: mean_interval(part[:, index] - before[index]) for index in shown}
+                factor: {names[index]: mean_interval(part[:, index] - before[index], Resampling()) for index in shown}
                 for factor, part in after.items()
             },
             {factor: [names[index] for index in part.tolist()] for factor, part in predicted.items()},
         )
-
-    def draw(self, z: Tensor) -> None:
-        """Return nothing: a classifier draws no image."""
 
     def _shown(self, before: np.ndarray, deltas: list[np.ndarray]) -> list[int]:
         """Choose the predicted class and those whose probability changes most, the same for all factors."""

@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import DataError, UsageError, nearest
+from ...figures.explanations import Neighbour
 from ...interpretation.encoding import encode_items, is_encoded
 from ...interpretation.network import Network
 from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.reading import ChosenData, Reading
 from ...metrics.neighbours import nearest_rows
 from ...plugin_api import Dataset
-
-if TYPE_CHECKING:
-    from ...figures.explanations import Neighbour
 
 __all__ = ["Library", "LibraryChoice", "Near", "Space"]
 
@@ -108,8 +106,6 @@ class Library:
 
     def pictures(self, numbers: Tensor) -> list[Neighbour]:
         """Return the images (k,) as a figure shows them."""
-        from ...figures.explanations import Neighbour
-
         backbone = self.network.backbone
         pixels = self.dataset.images(self.items[numbers.numpy()], backbone.image_size, backbone.interpolation)
         return [

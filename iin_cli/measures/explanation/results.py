@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...figures.explanations import Look, plot_explanation
 from ...metrics.bootstrap import Interval
 from ...results import Result, Table
 from .edits import ExplainMode
@@ -14,8 +15,6 @@ from .library import Near, Space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from ...figures.explanations import Look
 
 __all__ = ["Edit", "ExplainResult", "Explanation", "FactorEffect"]
 
@@ -70,6 +69,10 @@ class Explanation:
     probabilities: dict[str, float] | None
     factors: dict[str, FactorEffect]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the explanation as JSON values, without what only a classifier tells where it is none."""
+        return asdict(self, dict_factory=_known)
+
     @property
     def title(self) -> str:
         """The file's name and, of a classifier, the class with its probability."""
@@ -106,19 +109,12 @@ class ExplainResult(Result):
     figures: tuple[str, ...] = ()
     looks: tuple[Callable[[], list[Look]], ...] = field(default=(), repr=False, compare=False)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values; what only a classifier tells is left out of an autoencoder's."""
-        own = {key: value for key, value in self.__dict__.items() if key != "looks"}
-        return {**own, "images": [asdict(image, dict_factory=_known) for image in self.images]}
-
     def tables(self) -> list[Table]:
         """Return one table per image: a row for each factor."""
         return [(each.title, [effect.row(name) for name, effect in each.factors.items()]) for each in self.images]
 
     def plot(self, number: int = 0) -> Figure:
         """Draw image `number`, its edits, the nearest real images, and what the edits do to the classes."""
-        from ...figures.explanations import plot_explanation
-
         image = self.images[number]
         return plot_explanation(self.looks[number](), image.title, image.probabilities)
 

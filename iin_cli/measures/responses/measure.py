@@ -79,7 +79,7 @@ def _empty(walker: Walker, readout: Readout) -> RespondResult:
     reading, design = walker.reading, walker.design
     return RespondResult(
         out="",
-        translator=str(reading.opened.path or ""),
+        translator=reading.opened.called,
         data=reading.dataset.name,
         kind=reading.network.answer.kind,
         images=len(reading),

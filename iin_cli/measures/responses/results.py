@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from ...figures.violins import Violins, plot_violins
 from ...interpretation.answers import Answer, Change, Classes
 from ...metrics.bootstrap import Interval
 from ...metrics.response import CHANNELS, Comparison, compare, mean_intervals, quantiles
-from ...results import Result, Table
+from ...results import Result, Table, json_values
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,16 +49,6 @@ class ClassResponse:
     change: Comparison
     quantiles: dict[str, dict[str, float]]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the response as JSON values."""
-        return {
-            "start": self.start.as_dict(),
-            "factor": self.factor.as_dict(),
-            "control": self.control.as_dict(),
-            "change": self.change.as_dict(),
-            "quantiles": self.quantiles,
-        }
-
 
 @dataclass(frozen=True)
 class FactorResponse:
@@ -83,13 +74,9 @@ class FactorResponse:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the response as JSON values."""
-        found = {"name": self.name, "dim": self.dim, "overall": _as_dict(self.overall)}
-        if self.by_class:
-            found["by_class"] = {name: each.as_dict() for name, each in self.by_class.items()}
-            found["by_start_class"] = {name: _as_dict(each) for name, each in self.by_start_class.items()}
-        if self.by_channel:
-            found["by_channel"] = {name: _as_dict(each) for name, each in self.by_channel.items()}
-        return found
+        parts = ("by_class", "by_start_class", "by_channel")
+        found = {"name": self.name, "dim": self.dim, "overall": json_values(self.overall)}
+        return found | {part: json_values(getattr(self, part)) for part in parts if getattr(self, part)}
 
 
 @dataclass(frozen=True)
@@ -120,21 +107,10 @@ class RespondResult(Result):
     seed: int
     features: int
     never_negative: int
+    items: tuple[int, ...] = field(repr=False)
     factors: tuple[FactorResponse, ...]
     failed: dict[str, str]
-    items: tuple[int, ...] = field(repr=False)
     readout: Readout = field(repr=False, compare=False)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        own = ("factors", "failed", "items", "readout")
-        found = {key: value for key, value in self.__dict__.items() if key not in own}
-        return {
-            **found,
-            "items": list(self.items),
-            "factors": [each.as_dict() for each in self.factors],
-            "failed": dict(self.failed),
-        }
 
     def tables(self) -> list[Table]:
         """Return a table of every overall figure, then of flips by start class, or of channels."""
@@ -184,7 +160,7 @@ class Readout(ABC):
 
 @dataclass(frozen=True)
 class ImageReadout(Readout):
-    """Of drawn images: how much pixels change, channel by channel."""
+    """How much the pixels of drawn images change, channel by channel."""
 
     def table(self, factors: Sequence[FactorResponse]) -> Table:
         """Return the absolute change by channel."""
@@ -196,8 +172,6 @@ class ImageReadout(Readout):
 
     def plot(self, factors: Sequence[FactorResponse], title: str) -> Figure:
         """Draw the absolute change of the whole image and of each channel."""
-        from ...figures.violins import Violins, plot_violins
-
         rows = [[Violins(_title(each), each.walked.samples, each.control.samples)] for each in factors]
         return plot_violins(rows, CHANNELS, ("|change| of a pixel",), title)
 
@@ -211,7 +185,7 @@ class ImageReadout(Readout):
 
 @dataclass(frozen=True)
 class ClassReadout(Readout):
-    """Of predictions: flips, and the log-probability of each class.
+    """How often predictions flip, and how the log-probability of each class changes.
 
     Attributes:
         names: of the classes.
@@ -235,8 +209,6 @@ class ClassReadout(Readout):
 
     def plot(self, factors: Sequence[FactorResponse], title: str) -> Figure:
         """Draw log-probabilities, and their changes, of the classes most probable at the starts."""
-        from ...figures.violins import Violins, plot_violins
-
         mean = np.exp(self.starts.astype(np.float64)).mean(0)
         chosen = sorted(np.argsort(-mean, kind="stable")[:SHOWN_CLASSES].tolist())
         rows = [
@@ -282,10 +254,6 @@ class ClassReadout(Readout):
 def readout_of(answer: Answer, starts: Tensor) -> Readout:
     """Return how answers of this kind are read; `starts` (M, …) are those at the starts."""
     return ClassReadout(answer.names, starts.numpy()) if isinstance(answer, Classes) else ImageReadout()
-
-
-def _as_dict(comparisons: Mapping[str, Comparison]) -> dict[str, Any]:
-    return {key: each.as_dict() for key, each in comparisons.items()}
 
 
 def _row(factor: FactorResponse, found: Comparison) -> dict[str, Any]:

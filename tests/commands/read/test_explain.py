@@ -9,9 +9,9 @@ from PIL import Image
 from iin_cli.commands.read.explain import explain
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
-from iin_cli.figures import explanations as figures
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.opening import open_translator
+from iin_cli.measures.explanation import results
 from iin_cli.measures.explanation.edits import EditChoice
 from iin_cli.measures.explanation.library import LibraryChoice
 from iin_cli.translator.edit import OUWalk, swap
@@ -116,7 +116,7 @@ def test_several_images_several_figures_and_a_table_each(files, tmp_path):
 
 
 def test_what_is_known_is_saved_when_a_later_image_fails(files, tmp_path, monkeypatch):
-    real = figures.plot_explanation
+    real = results.plot_explanation
     seen = []
 
     def plot(looks, title, probabilities):
@@ -125,7 +125,7 @@ def test_what_is_known_is_saved_when_a_later_image_fails(files, tmp_path, monkey
             raise DataError("no ink")
         return real(looks, title, probabilities)
 
-    monkeypatch.setattr(figures, "plot_explanation", plot)
+    monkeypatch.setattr(results, "plot_explanation", plot)
     with pytest.raises(DataError, match="no ink"):
         explained(files.of_classes, out=tmp_path / "out", n=2, factors=["digit"])
     assert len(json.loads((tmp_path / "out" / "explain.json").read_text())["images"]) == 1
@@ -133,8 +133,8 @@ def test_what_is_known_is_saved_when_a_later_image_fails(files, tmp_path, monkey
 
 def test_an_autoencoder_draws_its_edits(files, tmp_path, monkeypatch):
     pages = []
-    real = figures.plot_explanation
-    monkeypatch.setattr(figures, "plot_explanation", lambda looks, *rest: pages.append(looks) or real(looks, *rest))
+    real = results.plot_explanation
+    monkeypatch.setattr(results, "plot_explanation", lambda looks, *rest: pages.append(looks) or real(looks, *rest))
     result = explained(files.of_images, out=tmp_path / "page.png", sources=3)
     assert names(tmp_path) == ["page.png"]
     (image,) = images_of(result)

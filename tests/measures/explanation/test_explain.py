@@ -1,10 +1,13 @@
 """Explanations in memory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from iin_cli.data.arrays import ArrayDataset
+from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_translator
 from iin_cli.interpretation.reading import Inputs, Reading
 from iin_cli.measures.explanation.edits import Edits
@@ -15,13 +18,17 @@ from iin_cli.translator.edit import OUWalk
 
 def inputs(count, seed=1):
     pixels = np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), np.uint8)
-    return Inputs(pixels, tuple(f"image {number}" for number in range(count)))
+    z = torch.randn(count, 8, generator=torch.Generator().manual_seed(seed))
+    return Inputs(pixels, tuple(f"image {number}" for number in range(count)), z)
 
 
-@pytest.mark.parametrize("kind", ["of_classes", "of_images"])
+@pytest.mark.parametrize("kind", ["of_classes", "of_images", "of_latents"])
 @pytest.mark.parametrize("mode", ["swap", "walk"])
 def test_images_are_explained_without_any_file(files, kind, mode, heard):
     opened = open_translator(getattr(files, kind))
+    if kind == "of_latents":
+        # An encoder alone: the nearest images are all there is to see.
+        opened = replace(opened, network=Network(lambda pixels: pixels.flatten(1)[:, :8]))
     z = torch.randn(12, 8, generator=torch.Generator().manual_seed(0))
     data = ArrayDataset("mine", np.zeros((12, 32, 32, 3), np.uint8), {}, {"test": np.arange(12)})
     library = Library.of(Reading(opened, opened.network, data, np.arange(12), z, opened.transform(z)), k=3)

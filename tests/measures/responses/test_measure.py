@@ -9,6 +9,7 @@ import torch
 from iin_cli.data.arrays import ArrayDataset
 from iin_cli.errors import UsageError
 from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_translator
 from iin_cli.interpretation.reading import ChosenData, Reading
 from iin_cli.measures.responses.measure import measure_responses
@@ -54,10 +55,17 @@ def test_latents_in_memory_are_measured_without_any_file(files, kind, tmp_path):
     reading = Reading(opened, opened.network, data, np.arange(10), z, opened.transform(z))
     result = measure_responses(reading, WalkDesign(OUWalk("color", steps=4), controls=1))
     assert [each.name for each in result.factors] == ["color"]
-    assert (result.out, result.translator, result.data, result.images) == ("", "", "mine", 10)
+    assert (result.out, result.translator, result.data, result.images) == ("", "the translator in memory", "mine", 10)
     assert result.plot().axes
     assert len(result.tables()) >= 3
     assert "control" in result._repr_html_()
     assert not list(tmp_path.iterdir())
     with pytest.raises(UsageError, match="no factor 'shape'"):
         measure_responses(reading, WalkDesign(OUWalk("shape")))
+
+
+def test_an_encoder_alone_answers_nothing(files):
+    reading = read(files.of_classes, 10)
+    network = Network(lambda pixels: pixels.flatten(1)[:, :8])
+    with pytest.raises(UsageError, match="without a head"):
+        measure_responses(replace(reading, network=network), WalkDesign())

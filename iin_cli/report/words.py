@@ -90,13 +90,18 @@ def of_glance(drawn: bool, columns: Sequence[str]) -> str:
     return f"{said[0].upper()}{said[1:]}. In square brackets 95 % intervals. The sections below say more."
 
 
-def of_explanations(result: ExplainResult) -> str:
-    """Say what the explanations of a classifier's images show."""
-    return (
-        f"A classifier draws nothing: beside each edit stand the {result.k} most similar of {result.searched:,} real "
+def of_explanations(result: ExplainResult, predicts: bool) -> str:
+    """Say what explanations show of a network that draws nothing; `predicts`: whether it predicts classes."""
+    said = (
+        f"The network draws nothing: beside each edit stand the {result.k} most similar of {result.searched:,} real "
         f"training images, with their labels. One factor at a time was taken from {result.sources} other images (left, "
-        "those of the rows shown; → is what the network predicts for the edit), and all others stayed. The bars are "
-        "the change of the class probabilities, mean and 95 % interval over all these edits."
+        "those of the rows shown), and all others stayed."
+    )
+    if not predicts:
+        return said
+    return (
+        f"{said} → is what the network predicts for the edit. The bars are the change of the class probabilities, mean "
+        "and 95 % interval over all these edits."
     )
 
 

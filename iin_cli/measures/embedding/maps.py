@@ -155,7 +155,7 @@ class Atlas:
         labels = torch.from_numpy(self.reading.dataset.labels["class"].values[self.reading.items])
         near, _ = nearest_rows(z[1:].flatten(0, 1), self.reading.z, 1)
         own = labels[near[:, 0]].view(len(z) - 1, -1) == labels[: z.shape[1]]
-        return mean_interval(own.double().T.numpy(), Resampling())
+        return mean_interval(own.double().T.numpy(), Resampling(seed=self.seed))
 
     def _plane(self, projection: Projection, title: str) -> Plane:
         axes = (*projection.axes, "(at random, to be seen)")

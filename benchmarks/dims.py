@@ -1,7 +1,7 @@
 """Is `iin estimate-dims` calibrated? By every seed a concept of pure noise must stay unfound, digit and colour not.
 
 On ColorMNIST's classifier and autoencoder as benchmarks/colormnist.py trains them. Noise is a label of ten at random,
-drawn anew by each seed, which also draws the sample, its resamples and its shuffles. Images are encoded once. Prints a
+drawn by each seed, which also draws the sample, its resamples and its shuffles. Images are encoded once. Prints a
 Markdown table.
 
     uv run python benchmarks/dims.py --work runs/colormnist --data-root DIR [--seeds 20]
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from stages import computed, machine
 
+from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.grouping import find_providers
 from iin_cli.interpretation.opening import open_network
 from iin_cli.plugin_api import ConceptProvider, Dataset, Groups, Relation
 from iin_cli.progress import Silent
-from iin_cli.sizing.estimate_dims import estimate
+from iin_cli.sizing.estimate import estimate
 
 NETWORKS = ("classifier", "autoencoder")
 REAL, NOISE = ("digit", "color"), "noise"
@@ -46,11 +46,11 @@ class RandomLabels(ConceptProvider):
 def measure(checkpoint: Path, root: Path, seeds: int) -> dict[str, list[dict[str, Any]]]:
     """Estimate the sizes of digit, color and noise by every seed."""
     opened = open_network(str(checkpoint))
-    dataset = open_data(None, opened.data, root)
+    dataset = DataChoice(root=root).open(opened.data)
     results = []
     for seed in range(seeds):
         providers = [*find_providers(REAL), RandomLabels(seed)]
-        results.append(estimate(opened, dataset, providers, "variance", seed, torch.device("cpu"), Silent()).as_dict())
+        results.append(estimate(opened, dataset, providers, "variance", seed, Silent()).as_dict())
     return {"seeds": results}
 
 

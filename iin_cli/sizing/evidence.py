@@ -31,7 +31,8 @@ FOUND = "found"
 ABSENT = "not distinguishable from none"
 # One absent concept in a hundred counts as found.
 ALPHA = 0.01
-RESAMPLES, SHUFFLES = 500, 199
+RESAMPLES = 500
+SHUFFLES = 199
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**23
 # Rounding alone can move z by a thousandth of its spread: a differ concept must move it further.
 NOTHING = 1e-6

@@ -1,4 +1,4 @@
-"""ResNet-50 on AnimalFaces, `roundness` from two sketches and `greyscale`: what the factors hold, and what f says.
+"""ResNet-50 on AnimalFaces with `roundness` (two sketches) and `greyscale`: what factors hold, how f responds.
 
 Everything is trained here: no pretrained weights are used unless --weights says otherwise. Prints Markdown tables.
 
@@ -22,9 +22,10 @@ from iin_cli.editing.walk_paths import walk_noise
 from iin_cli.interpretation.grouping import circumstances, find_providers, grouped
 from iin_cli.interpretation.open_translator import OpenTranslator
 from iin_cli.interpretation.opening import open_network, open_translator
+from iin_cli.interpretation.reading import Inputs
 from iin_cli.latents.cache import as_images
 from iin_cli.progress import Silent
-from iin_cli.translator.edit import ou_walk, swap
+from iin_cli.translator.edit import OUWalk, swap
 
 DATA = "animalfaces"
 CONCEPTS = ("roundness", "greyscale")
@@ -59,25 +60,24 @@ def swapped(opened: OpenTranslator, rendered: dict[str, list[Tensor]]) -> dict[s
     }
 
 
-@torch.inference_mode()
 def responses(opened: OpenTranslator, z: Tensor) -> dict[str, float]:
     """Fraction of points along OU walks of one length whose predicted class is not the start's, per factor."""
-    tilde = opened.transform(z)
+    tilde, network = opened.transform(z), opened.require_network()
     kicks = walk_noise(range(len(z)), WALK_STEPS + 1, opened.translator.dim)
-    first = opened.backbone.decode(z).argmax(1)
+    first = network.answers(z).argmax(1)
     rates = {}
     for factor in opened.factors.names:
-        walked = ou_walk(tilde, opened.factors, [factor], kicks)[1:]
-        said = opened.backbone.decode(opened.inverse_transform(walked.flatten(0, 1))).argmax(1).view(WALK_STEPS, -1)
+        walked = OUWalk(factor, steps=WALK_STEPS + 1).path(tilde, opened.factors, kicks)[1:]
+        said = network.answers(opened.inverse_transform(walked.flatten(0, 1))).argmax(1).view(WALK_STEPS, -1)
         rates[factor] = (said != first).double().mean().item()
     return rates
 
 
 def untouched(opened: OpenTranslator, images: np.ndarray, path: Path) -> bool:
-    """Whether the network's logits are the same bits with a translator attached as alone."""
+    """Say whether the network gives the same bits of logits with a translator attached as without one."""
     alone = open_network(str(path)).backbone
     with torch.inference_mode():
-        return torch.equal(alone(as_images(images)), opened.backbone(as_images(images)))
+        return torch.equal(alone(as_images(images)), opened.require_network().backbone(as_images(images)))
 
 
 def evaluate(work: Path, root: str, seed: int) -> dict[str, Any]:
@@ -85,8 +85,8 @@ def evaluate(work: Path, root: str, seed: int) -> dict[str, Any]:
     opened = open_translator(work / "fit")
     providers = find_providers(CONCEPTS)
     parts = {name: np.asarray(items) for name, items in dataset.splits.items()}
-    as_fitted = circumstances(opened.network, seed, opened.device, Silent())
-    grouped(dataset, parts["train"], providers, as_fitted)
+    network = opened.require_network()
+    grouped(dataset, parts["train"], providers, circumstances(network, seed, Silent()))
     sketch, grey = providers
     rendered = {
         name: [latents(opened, dataset, items, sketch, variant) for variant in range(3)]
@@ -94,7 +94,7 @@ def evaluate(work: Path, root: str, seed: int) -> dict[str, Any]:
         for name, items in parts.items()
     }
     some = parts["test"][:16]
-    images = dataset.images(some, opened.backbone.image_size, opened.backbone.interpolation)
+    images = Inputs.of_items(network, dataset, some).pixels
     return {
         "test_images": len(parts["test"]),
         "auc": separation(opened, rendered["train"][1:3], rendered["test"][1:3]),
@@ -142,9 +142,9 @@ def main() -> None:
     print(f"| round trip, max error | {fit['round_trip_error']:.1e} |")
     print(f"| top-1 agreement of G(T⁻¹(T(z))) with f(x) | {fit['no_op_agreement']:.3f} |")
     print(f"| logits with a translator attached: bit-identical | {found['logits_bit_identical']} |")
-    print(f"| probe on z says x_a or x_b rightly | {found['swap']['roundness_probe_before']:.3f} |")
-    print(f"| … and after z̃_roundness was exchanged says the other | {found['swap']['roundness_moved']:.3f} |")
-    print(f"| probe for greyscale says what it said | {found['swap']['greyscale_kept']:.3f} |")
+    print(f"| probe on z tells x_a from x_b | {found['swap']['roundness_probe_before']:.3f} |")
+    print(f"| … and names the other after z̃_roundness was exchanged | {found['swap']['roundness_moved']:.3f} |")
+    print(f"| probe for greyscale still says what it said | {found['swap']['greyscale_kept']:.3f} |")
 
 
 if __name__ == "__main__":

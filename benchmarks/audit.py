@@ -21,6 +21,7 @@ import torch
 from safetensors.torch import save_file
 from stages import computed, interval, machine, run
 
+from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.encoding import encode_items
 from iin_cli.interpretation.opening import open_network
 from iin_cli.latents.pairs import PairSampler, step_generator
@@ -37,8 +38,8 @@ PLANTED = {
     "swapped": "labels of the concepts swapped",
     "sigma": "σ of the wrong concept",
 }
-# What must not be. Chosen by looking at seed 0, about half-way between the honest translator and the nearest planted
-# one; so only other seeds show whether they hold.
+# An audit fails if one of these holds. They were chosen on seed 0, about half-way between the honest translator and the
+# nearest planted one, so only other seeds show whether they are right.
 CONDITIONS = (
     "correlation.digit.digit<0.25",
     "transfer.digit<0.65",
@@ -49,11 +50,11 @@ CONDITIONS = (
 
 
 def write_pairs(backbone: Path, root: Path, folder: Path, seed: int) -> dict[str, Any]:
-    """Write the pair files: all hold the same latents of the training split, but for the planted error."""
-    opened = open_network(str(backbone))
-    dataset = open_data(None, opened.data, root)
+    """Write the pair files: all hold the same latents of the training split, each with its planted error."""
+    network = open_network(str(backbone))
+    dataset = DataChoice(root=root).open(network.data)
     items = dataset.splits["train"]
-    z = torch.from_numpy(np.array(encode_items(opened, dataset, items, device="cpu", report=Silent()).mean))
+    z = torch.from_numpy(np.array(encode_items(network, dataset, items, report=Silent()).mean))
     pairs = []
     for stream, concept in enumerate(CONCEPTS):
         sampler = PairSampler.of(np.arange(len(items)), dataset.labels[concept].values[items], concept)
@@ -75,7 +76,7 @@ def write_pairs(backbone: Path, root: Path, folder: Path, seed: int) -> dict[str
 
 
 def fit(work: Path, name: str, steps: int, seed: int) -> dict[str, Any]:
-    """Fit a translator; that with the wrong σ sees honest pairs."""
+    """Fit a translator; the one with the wrong σ sees honest pairs."""
     file = work / "pairs" / f"{'honest' if name == 'sigma' else name}.safetensors"
     sigmas = EXCHANGED if name == "sigma" else SIGMAS
     arguments = ["fit-translator", "--latents", str(file), *SIZE, "--out", str(work / f"fit-{name}")]
@@ -118,7 +119,7 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, required=True, help="torchvision's layout of MNIST lies here")
     parser.add_argument("--work", type=Path, default=Path("runs/audit"))
     parser.add_argument("--seed", type=int, default=1)
-    # Steps, not seconds: on a busy machine one translator must not be fitted for longer than another.
+    # Steps, not seconds: on a busy machine some translators would be fitted for fewer steps than others.
     parser.add_argument("--steps", type=int, default=600, help="of each fit")
     parser.add_argument("--n", type=int, default=1000, help="test images of each audit")
     given = parser.parse_args()

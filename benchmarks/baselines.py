@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 __all__ = ["MixturePrior", "TwoStagePrior"]
 
-# Of a two-stage VAE's training, the part over which its divergence comes to full weight.
+# Fraction of a two-stage VAE's training after which its divergence has full weight.
 WARM_UP = 0.3
 
 

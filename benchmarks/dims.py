@@ -1,7 +1,7 @@
-"""Is `iin estimate-dims` calibrated? By every seed a concept of pure noise must stay unfound, digit and colour not.
+"""Is `iin estimate-dims` calibrated? Every seed must find digit and colour, and none a concept of pure noise.
 
 On ColorMNIST's classifier and autoencoder as benchmarks/colormnist.py trains them. Noise is a label of ten at random,
-drawn by each seed, which also draws the sample, its resamples and its shuffles. Images are encoded once. Prints a
+drawn again by each seed, which also draws the sample, its resamples and its shuffles. Images are encoded once. Prints a
 Markdown table.
 
     uv run python benchmarks/dims.py --work runs/colormnist --data-root DIR [--seeds 20]
@@ -44,13 +44,13 @@ class RandomLabels(ConceptProvider):
 
 
 def measure(checkpoint: Path, root: Path, seeds: int) -> dict[str, list[dict[str, Any]]]:
-    """Estimate the sizes of digit, color and noise by every seed."""
-    opened = open_network(str(checkpoint))
-    dataset = DataChoice(root=root).open(opened.data)
+    """Estimate the sizes of digit, color and noise with every seed."""
+    network = open_network(str(checkpoint))
+    dataset = DataChoice(root=root).open(network.data)
     results = []
     for seed in range(seeds):
         providers = [*find_providers(REAL), RandomLabels(seed)]
-        results.append(estimate(opened, dataset, providers, "variance", seed, Silent()).as_dict())
+        results.append(estimate(network, dataset, providers, "variance", seed, Silent()).as_dict())
     return {"seeds": results}
 
 

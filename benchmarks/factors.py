@@ -26,7 +26,7 @@ def latents(
     variant: int = 0,
 ) -> Tensor:
     """Encode items `items`, as they are or as `provider` renders them, to z (M, N)."""
-    found = encode_items(opened.network, dataset, items, provider, variant, device=opened.device, report=Silent())
+    found = encode_items(opened.require_network(), dataset, items, provider, variant, report=Silent())
     return torch.from_numpy(np.array(found.mean))
 
 

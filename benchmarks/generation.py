@@ -27,7 +27,7 @@ from iin_cli.cli.output import reporter
 from iin_cli.data import open_dataset
 from iin_cli.distributed import choose_device
 from iin_cli.editing.priors import BackbonePrior, TranslatorPrior
-from iin_cli.fid.feature_networks import open_features
+from iin_cli.fid.feature_networks import FeatureChoice
 from iin_cli.fid.protocol import fid_protocol
 from iin_cli.interpretation.encoding import encode_items
 from iin_cli.interpretation.open_translator import OpenTranslator
@@ -40,7 +40,7 @@ GOAL = 0.85
 def posterior_samples(opened: OpenTranslator, dataset: Any, seed: int) -> Tensor:
     """One z (M, N) of each training image, drawn from its posterior as the translator's fit draws them."""
     items = dataset.splits["train"]
-    found = encode_items(opened.network, dataset, items, None, 0, device=opened.device, report=Silent())
+    found = encode_items(opened.require_network(), dataset, items, report=Silent())
     mean, log_variance = (torch.from_numpy(np.array(part)) for part in (found.mean, found.log_variance))
     noise = torch.randn(mean.shape, generator=torch.Generator().manual_seed(seed))
     return mean + noise * (0.5 * log_variance).exp()
@@ -69,11 +69,11 @@ def compared(work: Path, data: str, given: argparse.Namespace) -> dict[str, Any]
     opened = open_translator(work / "translator", device)
     dataset = open_dataset(data, Path(given.data_root))
     wanted = str(work / "classifier") if given.features == "classifier" else None
-    features = open_features(wanted, None, device, reporter())
+    features = FeatureChoice(wanted).open(device, reporter())
     z = posterior_samples(opened, dataset, given.seed)
     two_stage = TwoStagePrior(z, given.two_stage_seconds, given.seed).to(device)
     priors = [
-        BackbonePrior(opened.image_backbone),
+        BackbonePrior(opened.require_network().backbone),
         MixturePrior(z, seed=given.seed),
         two_stage,
         TranslatorPrior(opened),
@@ -87,7 +87,7 @@ def compared(work: Path, data: str, given: argparse.Namespace) -> dict[str, Any]
         trials=given.trials,
         seed=given.seed,
         batch=250,
-        reporter=reporter(),
+        report=reporter(),
     )
     return result.as_dict()
 

@@ -1,4 +1,4 @@
-"""What ColorMNIST's classifier answers by: walks of the digit flip its predictions, walks of the colour do not (Fig 9).
+"""What decides ColorMNIST's classifier: walks of the digit flip its predictions, walks of the colour do not (Fig 9).
 
 On a classifier trained on ColorMNIST; the translator is fitted here. Short walks stay near their start for part of
 their way, long ones do not. Beside the walks stands what the network does when the same images are really drawn in
@@ -22,7 +22,7 @@ from iin_cli.data import open_dataset
 from iin_cli.interpretation.data_choice import choose_items
 from iin_cli.interpretation.opening import open_network
 from iin_cli.latents.cache import as_images
-from iin_cli.metrics.bootstrap import mean_interval
+from iin_cli.metrics.bootstrap import Resampling, mean_interval
 
 CONCEPTS = ["--concept", "digit", "--concept", "color"]
 GOALS = {"digit": "> 0.80", "color": "< 0.02"}
@@ -52,7 +52,7 @@ def recolored(given: argparse.Namespace) -> dict[str, Any]:
     for _ in range(REDRAWN):
         dataset.colors[items] = generator.random((len(items), 3))
         flips.append(predicted() != start)
-    return {"flips": mean_interval(np.stack(flips, 1)).as_dict(), "accuracy": accuracy}
+    return {"flips": mean_interval(np.stack(flips, 1), Resampling()).as_dict(), "accuracy": accuracy}
 
 
 def rows(points: int, found: dict[str, Any]) -> list[str]:

@@ -35,9 +35,9 @@ FORMATS, PRIORS, RANKS = ("png", "npz", "safetensors"), ("translator", "backbone
 
 
 def draw_alone(given: argparse.Namespace) -> None:
-    """Draw images and write nothing: what `iin sample` cannot be faster than. Prints images/s."""
+    """Draw images, write nothing and print images/s: an upper bound for `iin sample`."""
     opened = open_translator(given.translator, choose_device(given.device))
-    network = opened.image_backbone
+    network = opened.require_network().require_images().backbone
     prior = TranslatorPrior(opened) if given.alone == "translator" else BackbonePrior(network)
     started = time.monotonic()
     for _ in generate(network, prior, range(given.n), opened.device):
@@ -56,7 +56,7 @@ def sampled(given: argparse.Namespace, count: int, *more: str) -> dict[str, Any]
     rmtree(out, ignore_errors=True)
     peak = 0
     with subprocess.Popen(command(given, count, out, *more), stdout=subprocess.PIPE) as process:
-        # Not the peak that wait4 tells: it begins with that of this process.
+        # wait4 would report at least the peak of this process, which the child starts with.
         status = Path(f"/proc/{process.pid}/status")
         while process.poll() is None:
             peak = max(peak, *(int(kib) for kib in re.findall(r"VmHWM:\s*(\d+) kB", status.read_text())), 0)
@@ -104,7 +104,7 @@ def killed_and_resumed(given: argparse.Namespace) -> dict[str, Any]:
 
 
 def start_ranks(given: argparse.Namespace, out: Path) -> list[subprocess.Popen[str]]:
-    """Start every rank as torchrun does; not by it, whose processes could not be killed all at once."""
+    """Start every rank as torchrun does, but without it: its processes could not be killed all at once."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(RANKS)}

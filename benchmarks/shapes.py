@@ -1,4 +1,4 @@
-"""`shapes`, whose corner roundness is a known number: how much of it each factor holds.
+"""How much each factor holds of the roundness of corners, which is a known number in `shapes`.
 
 The backbone, trained here, is a classifier of the corners, so that it knows of roundness at all. Two translators of it:
 one fitted to ground-truth differ pairs (each shape drawn again with other corners), one to the pairs that two sketches
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--backbone-steps", default="20000")
     parser.add_argument("--backbone-seconds", default="900")
     parser.add_argument("--translator-seconds", default="300")
-    # A translator that bends less keeps the factor's scale alike over all shapes, where a ridge regression can read it.
+    # A smaller translator keeps the factor's scale equal over all shapes, so that a ridge regression can read it.
     parser.add_argument("--blocks", default="2")
     parser.add_argument("--hidden", default="64")
     parser.add_argument("--translator-steps", default="3000")

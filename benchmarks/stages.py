@@ -1,4 +1,4 @@
-"""Stages of a benchmark: commands of `iin` whose results are kept, and what Markdown tables say of the machine."""
+"""Stages of a benchmark: commands of `iin` whose results are kept, and the machine as Markdown tables name it."""
 
 from __future__ import annotations
 

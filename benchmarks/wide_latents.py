@@ -1,6 +1,6 @@
 """Peak memory of a fit to 200,000 pairs of latents at N = 2048, from a file of pairs and from cached latents.
 
-    python benchmarks/wide_latents.py --work /tmp/wide
+    uv run python benchmarks/wide_latents.py --work DIR
 
 The pairs are made up: a third of the features dead, a third linear copies, as a network after ReLU gives them. They
 take 3.3 GB, `z_a` and `z_b` alike; the cached latents take as much. Each fit is a process of its own, whose peak

@@ -1,4 +1,4 @@
-"""Rank, shard, device and random numbers: the same alone and under torchrun; and how several processes end as one.
+"""Rank, device and random numbers: the same alone and under torchrun; and how several processes end as one.
 
 Randomness belongs to the sample, work to the rank: the noise of a sample depends on its seed only, and is drawn on the
 CPU so that neither batch, rank nor device changes it.
@@ -36,6 +36,7 @@ __all__ = [
     "gather",
     "gather_numbers",
     "is_main_rank",
+    "joined",
     "leaders_first",
     "leave",
     "local_rank",
@@ -44,7 +45,6 @@ __all__ = [
     "rank",
     "report_failure",
     "seeded",
-    "shard",
     "small_group",
     "wait_for_all",
     "world_size",
@@ -71,11 +71,6 @@ def local_rank() -> int:
 def is_main_rank() -> bool:
     """Say whether this process is the one that prints."""
     return rank() == 0
-
-
-def shard(seeds: Sequence[int]) -> list[int]:
-    """Return this rank's part of `seeds`."""
-    return list(seeds[rank() :: world_size()])
 
 
 def gather(value: Any) -> list[Any]:
@@ -154,11 +149,20 @@ def small_group() -> ProcessGroup:
             raise UsageError(f"WORLD_SIZE says {world_size()} processes, and {name} is not set: start them by torchrun")
     if processes.is_initialized():
         # By the program that calls this one, for whatever it needs.
-        return processes.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        return joined(processes.new_group(backend="gloo", timeout=LONGEST_WAIT))
     processes.init_process_group("gloo", timeout=LONGEST_WAIT)
     _alarm()
     atexit.register(leave)
-    return processes.group.WORLD
+    return joined(processes.group.WORLD)
+
+
+def joined(group: object) -> ProcessGroup:
+    """Return a group that every rank is in; what torch says of one that this rank is not in has another type."""
+    from torch.distributed import ProcessGroup
+
+    if not isinstance(group, ProcessGroup):
+        raise RuntimeError("this process was left out of the group of all processes")
+    return group
 
 
 def leave() -> None:
@@ -300,7 +304,7 @@ def bfloat16_is_fast(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if device.type != "cpu":
         return False
-    # Not in every torch from 2.10 on.
+    # Not in every torch.
     if not hasattr(torch.cpu, "get_capabilities"):
         return torch.cpu._is_avx512_bf16_supported()
     able = torch.cpu.get_capabilities()

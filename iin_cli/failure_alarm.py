@@ -41,7 +41,9 @@ class Alarm:
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         self._rank, self._machine = rank, os.environ.get("GROUP_RANK", "0")
         # A connection of its own: one that waits for a value lets nobody else ask.
-        self._store = processes.TCPStore(address, port, is_master=False, timeout=timedelta(seconds=STORE_SECONDS))
+        # Torch documents the class there, and does not mark it as exported.
+        store = processes.TCPStore  # pyright: ignore[reportPrivateImportUsage]
+        self._store = store(address, port, is_master=False, timeout=timedelta(seconds=STORE_SECONDS))
         # Torchrun may start all ranks again at the same store.
         self._key = f"iin/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}/failure"
         self._stopped = threading.Event()

@@ -1,18 +1,19 @@
-"""The contracts a plugin implements: `Backbone`, `Dataset`, `ConceptProvider`, on one page.
+"""The contracts a plugin implements: `Backbone`, `Dataset`, `ConceptProvider`, `Family`, on one page.
 
 A plugin is an installed package whose `pyproject.toml` names a factory in one of four entry-point groups:
 
     [project.entry-points."iin.backbones"]
     mynet = "my_package:MyNet"            # a Backbone class
     [project.entry-points."iin.datasets"]
-    faces = "my_package:open_faces"       # open_faces(data_root, argument[, report]) -> Dataset
+    faces = "my_package:open_faces"       # open_faces(data_root[, argument][, report]) -> Dataset
     [project.entry-points."iin.concepts"]
-    smile = "my_package:smile_concept"    # smile_concept(argument) -> ConceptProvider
+    smile = "my_package:smile_concept"    # smile_concept([argument]) -> ConceptProvider
     [project.entry-points."iin.commands"]
     train-smile = "my_package.cli:run"    # a function that Typer can make a command of; its module imports no torch
 
 The built-ins use the same door. On the command line a name may carry an argument after a colon
-(`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None.
+(`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None. A function without
+that parameter, or a backbone with `takes_argument = False`, takes none: then the registry refuses one.
 Images are float (B, 3, S, S) in [-1, 1] for a backbone and uint8 (B, S, S, 3) sRGB from a dataset.
 N is the latent size.
 """
@@ -41,6 +42,7 @@ __all__ = [
     "ConceptProvider",
     "DataFacts",
     "Dataset",
+    "Family",
     "Groups",
     "Interpolation",
     "Labels",
@@ -48,7 +50,6 @@ __all__ = [
     "Relation",
     "check_columns",
     "is_path",
-    "no_argument",
 ]
 
 Interpolation = Literal["bicubic", "bilinear"]
@@ -309,6 +310,7 @@ class Backbone(ABC):
         interpolation: how images are resized to that side.
         classes: class names when `decode` gives logits, None when it gives images.
         config: JSON values from which `from_config` rebuilds the (untrained) module.
+        takes_argument: whether its name may carry an argument.
     """
 
     name: str
@@ -318,6 +320,7 @@ class Backbone(ABC):
     classes: tuple[str, ...] | None
     config: dict[str, Any]
     trainable_here: ClassVar[bool] = False
+    takes_argument: ClassVar[bool] = True
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:
@@ -381,6 +384,23 @@ class Backbone(ABC):
         raise UsageError(f"{self.name} cannot be trained here")
 
 
+# ---------------------------------------------------------------------------------------------------------- families
+class Family(ABC):
+    """A factory of many things that have names elsewhere: one entry point for all networks of a library.
+
+    The user writes `FAMILY:NAME`; NAME is the factory's `argument`, None where the user wrote FAMILY alone, and the
+    factory raises UsageError for a name it does not know (`errors.nearest(name, names())` says what to write).
+    `class Net(torch.nn.Module, Backbone, Family)` is one of backbones; of datasets or concepts it has a `__call__`.
+    """
+
+    takes_argument: ClassVar[bool] = True
+
+    @classmethod
+    @abstractmethod
+    def names(cls) -> Sequence[str]:
+        """Return the names to choose from, without building anything; others may be known, such as older ones."""
+
+
 def check_columns(dataset: Dataset, column: str, wanted_by: str) -> Labels:
     """Return a label column of `dataset`, or raise DataError naming those there are."""
     if column in dataset.labels:
@@ -392,10 +412,3 @@ def check_columns(dataset: Dataset, column: str, wanted_by: str) -> Labels:
 def is_path(name: str) -> bool:
     """Say whether a user's name is a path rather than a registered name."""
     return "/" in name or name.startswith(".") or Path(name).exists()
-
-
-def no_argument(owner: str, argument: str | None) -> None:
-    """Raise UsageError when a name that takes no argument was given one (`owner`: `concept digit`)."""
-    if argument is not None:
-        kind, name = owner.split(" ", 1)
-        raise UsageError(f"{kind} {name} takes no argument, and was given {argument!r}: write {name}")

@@ -1,25 +1,30 @@
 """Names ↔ entry points: what is installed, and the one door through which built-ins and plugins come in.
 
 A name is `NAME`, `NAME:ARGUMENT` or `DISTRIBUTION:NAME`; a plugin is imported only when it is used, so a broken one
-breaks nothing but itself.
+breaks nothing but itself. Of the families in `BARE` a member's name may stand alone: `resnet50` is
+`torchvision:resnet50`.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from .errors import PluginError, UsageError, nearest
+from .plugin_api import Family
 from .progress import Reporter, Silent, Task
 
-__all__ = ["FIRST_PARTY", "GROUPS", "Found", "PluginRow", "find", "list_plugins", "names"]
+__all__ = ["BARE", "FIRST_PARTY", "GROUPS", "Found", "PluginRow", "find", "is_known", "list_plugins", "names"]
 
 Group = Literal["backbones", "datasets", "concepts", "commands"]
 GROUPS: tuple[Group, ...] = ("backbones", "datasets", "concepts", "commands")
+OWN = "iin-cli"
 # Names that live in a first-party plugin, so that a missing one says what to install.
 FIRST_PARTY: dict[Group, dict[str, str]] = {
     "backbones": {"timm": "iin-timm"},
@@ -27,25 +32,44 @@ FIRST_PARTY: dict[Group, dict[str, str]] = {
     "concepts": {"roundness": "iin-sketch", "sketch": "iin-sketch"},
     "commands": {"train-stylizer": "iin-sketch"},
 }
+# Named here, since every plugin would have to be imported to be asked.
+BARE: dict[Group, tuple[str, ...]] = {"backbones": ("torchvision",)}
+# What a factory is given before the argument: a dataset's, the data root.
+PLACES_BEFORE: dict[Group, int] = {"datasets": 1}
+# What a factory is given by name, if it has such a parameter.
+OFFERED = ("report",)
 
 
 @dataclass(frozen=True)
 class Found:
-    """A factory and what the user wrote after its name."""
+    """A factory and what the user wrote after its name.
+
+    Attributes:
+        bare: whether a family's member was named without the family; `argument` is that member.
+    """
 
     name: str
     argument: str | None
     factory: Callable[..., Any]
+    bare: bool = False
 
     @property
     def full_name(self) -> str:
-        """`NAME` or `NAME:ARGUMENT`."""
-        return self.name if self.argument is None else f"{self.name}:{self.argument}"
+        """`NAME` or `NAME:ARGUMENT`, as the user wrote it."""
+        if self.argument is None:
+            return self.name
+        return self.argument if self.bare else f"{self.name}:{self.argument}"
+
+    def make(self, *before: Any, **offered: Any) -> Any:
+        """Call a function or class with `before`, the argument if it takes one, and what it takes of `offered`."""
+        given = [self.argument] if _takes_argument(self.factory, len(before)) else []
+        parameters = _parameters(self.factory) or {}
+        return self.factory(*before, *given, **{name: value for name, value in offered.items() if name in parameters})
 
 
 @dataclass(frozen=True)
 class PluginRow:
-    """One line of `iin plugins`."""
+    """One line of `iin plugins`: an entry point, or a member of a family in `BARE`."""
 
     group: str
     name: str
@@ -59,54 +83,111 @@ class PluginRow:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class _Owner:
+    """An entry point that answers to a name: its own, or, where it is a family's, that of a member (`bare`)."""
+
+    point: EntryPoint
+    bare: bool = False
+
+
 def names(group: Group) -> list[str]:
-    """Return the registered names of a group, sorted, without importing any plugin."""
+    """Return the registered names of a group, sorted, without importing any plugin; members of families are none."""
     return sorted({point.name for point in _points(group)})
+
+
+def is_known(group: Group, name: str) -> bool:
+    """Say whether `name`, without an argument, is a name of the group: registered, or a family's in `BARE`."""
+    # Members are words: a path need not wait for a family to be imported.
+    return name in names(group) or (name.isidentifier() and any(name in members for _, members in _families(group)))
 
 
 def find(group: Group, wanted: str) -> Found:
     """Return the factory that `wanted` names.
 
-    Raises UsageError for an unknown name (with the nearest ones) and PluginError for a broken or doubly claimed one.
+    Raises UsageError for an unknown name (with the nearest ones) or an argument that the factory does not take, and
+    PluginError for a broken or doubly claimed one.
     """
-    points = _points(group)
-    name, argument = _split(wanted)
-    mine = [point for point in points if point.name == name]
-    if not mine and argument is not None:
+    kind, (name, argument) = group[:-1], _split(wanted)
+    owners = _owners(group, name)
+    if not owners and argument is not None:
         # `distribution:name[:argument]` picks one of two owners of a name.
         distribution, (name, argument) = name, _split(argument)
-        mine = [p for p in points if p.name == name and _distribution(p)[0] == distribution]
-        if not mine:
+        owners = [owner for owner in _owners(group, name) if _distribution(owner.point)[0] == distribution]
+        if not owners:
             name = distribution
-    if not mine:
-        raise UsageError(f"unknown {group[:-1]} {name!r}: {_hint(name, group)}")
-    if len(mine) > 1:
-        owners = sorted(_distribution(point)[0] for point in mine)
+    if not owners:
+        raise UsageError(f"unknown {kind} {name!r}: {_hint(name, group)}")
+    if len(owners) > 1:
+        claiming = sorted(_distribution(owner.point)[0] for owner in owners)
         raise PluginError(
-            f"{group[:-1]} {name!r} is claimed by {' and '.join(owners)}: "
-            f"write {' or '.join(f'{owner}:{name}' for owner in owners)}"
+            f"{kind} {name!r} is claimed by {' and '.join(claiming)}: "
+            f"write {' or '.join(f'{distribution}:{name}' for distribution in claiming)}"
         )
-    return Found(name, argument, _load(mine[0]))
+    (owner,) = owners
+    factory = _load(owner.point)
+    takes_one = not owner.bare and _takes_argument(factory, PLACES_BEFORE.get(group, 0))
+    if argument is not None and not takes_one:
+        raise UsageError(f"{kind} {name} takes no argument, and was given {argument!r}: write {name}")
+    return Found(owner.point.name, name, factory, bare=True) if owner.bare else Found(name, argument, factory)
 
 
 def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
-    """Load every entry point, each on its own, and say how it went."""
-    every = {group: _points(group) for group in GROUPS}
-    with (report or Silent()).task("loading plugins", sum(map(len, every.values())), "plugins") as task:
-        rows = [_row(group, point, points, task) for group, points in every.items() for point in points]
+    """Load every entry point, each on its own, and say how it went; list the members of the families in `BARE`."""
+    every: list[tuple[Group, EntryPoint]] = [(group, point) for group in GROUPS for point in _points(group)]
+    with (report or Silent()).task("loading plugins", len(every), "plugins") as task:
+        rows = [row for group, point in every for row in _rows(group, point, task)]
+    claims = Counter((row.group, row.name) for row in rows)
+    rows = [
+        replace(row, status="conflict", error="another package has this name")
+        if row.status == "ok" and claims[row.group, row.name] > 1
+        else row
+        for row in rows
+    ]
     return sorted(rows, key=lambda row: (row.group, row.name, row.distribution))
 
 
-def _row(group: Group, point: EntryPoint, points: list[EntryPoint], task: Task) -> PluginRow:
-    """Load one of the `points` of a group."""
-    alone = [other.name for other in points].count(point.name) == 1
-    status, error = ("ok", None) if alone else ("conflict", "another package has this name")
+def _rows(group: Group, point: EntryPoint, task: Task) -> list[PluginRow]:
+    """Load an entry point; return its row, and those of its members."""
+    known, status, error = [point.name], "ok", None
     try:
         _load(point)
+        known += _members(group, point)
     except PluginError as problem:
         status, error = "broken", str(problem)
     task.advance()
-    return PluginRow(group, point.name, *_distribution(point), status, error)
+    return [PluginRow(group, name, *_distribution(point), status, error) for name in known]
+
+
+def _owners(group: Group, name: str) -> list[_Owner]:
+    """Return every entry point that answers to `name`; a broken family answers to nothing but its own."""
+    owners = [_Owner(point) for point in _points(group) if point.name == name]
+    if owners and all(_distribution(owner.point)[0] == OWN for owner in owners):
+        # Our own names are no member's, so that no family has to be imported for them.
+        return owners
+    return owners + [_Owner(point, bare=True) for point, members in _families(group) if name in members]
+
+
+def _families(group: Group) -> list[tuple[EntryPoint, list[str]]]:
+    """Return the families in `BARE` that are not broken, and their members."""
+    found = []
+    for point in _points(group):
+        try:
+            found.append((point, _members(group, point)))
+        except PluginError:
+            continue
+    return found
+
+
+def _members(group: Group, point: EntryPoint) -> list[str]:
+    """Return the names that may stand without the family's; none of an entry point that is not in `BARE`."""
+    if point.name not in BARE.get(group, ()):
+        return []
+    factory = _load(point)
+    if not (isinstance(factory, Family) or (isinstance(factory, type) and issubclass(factory, Family))):
+        return []
+    with _blamed(point, "cannot say its names"):
+        return list(factory.names())
 
 
 def _points(group: Group) -> list[EntryPoint]:
@@ -128,19 +209,47 @@ def _split(wanted: str) -> tuple[str, str | None]:
 def _hint(name: str, group: Group) -> str:
     if name in FIRST_PARTY[group]:
         return f"it comes with the package {FIRST_PARTY[group][name]}, which is not installed"
-    return nearest(name, names(group))
+    # A broken family may be the one that has the name: this raises its PluginError.
+    members = [member for point in _points(group) for member in _members(group, point)]
+    return nearest(name, [*names(group), *members])
+
+
+def _takes_argument(factory: Callable[..., Any], before: int) -> bool:
+    """Say whether a factory has a place for an argument after `before` others, or says itself that it takes one."""
+    declared = getattr(factory, "takes_argument", None)
+    parameters = _parameters(factory)
+    if declared is not None or parameters is None:
+        return declared is not False
+    kinds = [parameter.kind for name, parameter in parameters.items() if name not in OFFERED]
+    places = kinds.count(inspect.Parameter.POSITIONAL_ONLY) + kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return places > before or inspect.Parameter.VAR_POSITIONAL in kinds
+
+
+def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
+    try:
+        return dict(inspect.signature(factory).parameters)
+    # Factories written in C have no signature to read.
+    except (TypeError, ValueError):
+        return None
 
 
 def _load(point: EntryPoint) -> Callable[..., Any]:
+    with _blamed(point, "cannot be loaded"):
+        factory = point.load()
+    if not callable(factory):
+        raise PluginError(f"plugin {point.name!r} of {_distribution(point)[0]} is not callable: {point.value}")
+    return factory
+
+
+@contextmanager
+def _blamed(point: EntryPoint, failed: str) -> Iterator[None]:
+    """Turn whatever a plugin does wrong into a PluginError that names it."""
     try:
         # What a plugin prints as it is imported must not end up in a result.
         with redirect_stdout(sys.stderr):
-            factory = point.load()
+            yield
     # A plugin may fail in any way, SystemExit included, and none of it may reach beyond its own name; Ctrl-C may.
     except (Exception, SystemExit) as cause:
         distribution, version = _distribution(point)
         reason = " ".join(f"{type(cause).__name__}: {cause}".split())
-        raise PluginError(f"plugin {point.name!r} of {distribution} {version} cannot be loaded: {reason}") from cause
-    if not callable(factory):
-        raise PluginError(f"plugin {point.name!r} of {_distribution(point)[0]} is not callable: {point.value}")
-    return factory
+        raise PluginError(f"plugin {point.name!r} of {distribution} {version} {failed}: {reason}") from cause

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import fields, is_dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Result", "Table"]
+__all__ = ["Result", "Table", "as_html", "json_values"]
 
 # A title, and rows that map column to value.
 Table = tuple[str, Sequence[Mapping[str, Any]]]
@@ -20,9 +20,10 @@ class Result:
     """Base of the frozen dataclasses that verbs return."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
+        """Return the result as JSON values; fields that do not count in a comparison are left out."""
         # A mixin of dataclasses: the type checker cannot know that self is one.
-        return asdict(self)  # pyright: ignore[reportArgumentType]
+        own = fields(self)  # pyright: ignore[reportArgumentType]
+        return {field.name: json_values(getattr(self, field.name)) for field in own if field.compare}
 
     def tables(self) -> list[Table]:
         """Return what a person reads as titled tables."""
@@ -38,7 +39,25 @@ class Result:
         """Show the tables, then all single values, in a notebook."""
         single = {key: value for key, value in self.as_dict().items() if isinstance(value, (str, int, float))}
         shown = [*self.tables(), *([(type(self).__name__, [single])] if single else [])]
-        return "".join(_html(title, rows) for title, rows in shown if rows)
+        return as_html(shown)
+
+
+def json_values(value: Any) -> Any:
+    """Return what a result holds as JSON values: parts say by `as_dict` what they are, else field by field."""
+    if isinstance(value, Mapping):
+        return {key: json_values(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(json_values, value))
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    if is_dataclass(value):
+        return {each.name: json_values(getattr(value, each.name)) for each in fields(value) if each.compare}
+    return value
+
+
+def as_html(tables: Sequence[Table]) -> str:
+    """Return tables as HTML; names are text, never markup."""
+    return "".join(_html(title, rows) for title, rows in tables if rows)
 
 
 def _html(title: str, rows: Sequence[Mapping[str, Any]]) -> str:

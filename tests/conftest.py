@@ -65,6 +65,13 @@ def save_translator(path, backbone, dims=DIMS):
     return path
 
 
+def pytest_collection_modifyitems(items):
+    """What starts programs is slow, besides what says so itself."""
+    for item in items:
+        if {"run_cli", "torchrun"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def signals():
     """Start every test with Ctrl-C heeded (a shell's background job ignores it) and leave no handler behind."""

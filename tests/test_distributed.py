@@ -19,7 +19,6 @@ from iin_cli.distributed import (
     rank,
     report_failure,
     seeded,
-    shard,
     wait_for_all,
     world_size,
 )
@@ -32,9 +31,8 @@ def alone(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_alone_there_is_one_rank_with_all_the_work():
+def test_alone_there_is_one_rank():
     assert (rank(), world_size(), is_main_rank()) == (0, 1, True)
-    assert shard(range(5)) == [0, 1, 2, 3, 4]
 
 
 def test_alone_nobody_is_waited_for_or_told():
@@ -73,16 +71,11 @@ def test_every_process_of_a_machine_takes_its_own_gpu(monkeypatch):
     assert choose_device("cuda:0") == torch.device("cuda", 0)
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 7])
-def test_ranks_share_the_work_without_gap_or_overlap(monkeypatch, ranks):
-    monkeypatch.setenv("WORLD_SIZE", str(ranks))
-    parts = []
-    for number in range(ranks):
+def test_one_of_several_ranks_is_the_main_one(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    for number in range(3):
         monkeypatch.setenv("RANK", str(number))
-        assert is_main_rank() == (number == 0)
-        parts.append(shard(range(5)))
-    assert sorted(seed for part in parts for seed in part) == list(range(5))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert (rank(), world_size(), is_main_rank()) == (number, 3, number == 0)
 
 
 def test_noise_depends_on_its_seed_only():
@@ -144,7 +137,8 @@ def test_the_callers_generator_is_its_own_again_after_a_failure():
     ],
 )
 def test_bfloat16_is_fast_where_the_processor_multiplies_it(monkeypatch, abilities, fast):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities)
+    # Not in every torch.
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: abilities, raising=False)
     assert bfloat16_is_fast(torch.device("cpu")) == fast
     assert not bfloat16_is_fast(torch.device("mps"))
 

@@ -27,7 +27,7 @@ def test_the_readme_plugin_works(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text("\n".join(points))
     monkeypatch.syspath_prepend(tmp_path)
 
-    provider = find("concepts", "mirror").factory(None)
+    provider = find("concepts", "mirror").make()
     dataset = open_dataset("digits")
     groups = provider.groups(dataset, np.array([4, 9]), seed=0)
     assert sorted(zip(groups.group_ids, groups.variants, strict=True)) == [(4, 0), (4, 1), (9, 0), (9, 1)]

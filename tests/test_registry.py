@@ -5,11 +5,20 @@ from contextlib import contextmanager
 
 import pytest
 
+from iin_cli.backbones.torchvision_models import TorchvisionBackbone
 from iin_cli.errors import PluginError, UsageError
 from iin_cli.progress import Silent
-from iin_cli.registry import GROUPS, find, list_plugins, names
+from iin_cli.registry import GROUPS, find, is_known, list_plugins, names
 
 GOOD = "def thing(argument=None):\n    return argument\n"
+FAMILY = """
+from iin_cli.plugin_api import Family
+
+class thing(Family):
+    @classmethod
+    def names(cls):
+        return ["net_a", "resnet50"]
+"""
 
 
 @pytest.fixture
@@ -149,7 +158,155 @@ def test_one_installation_seen_twice_is_one(install, tmp_path, monkeypatch):
     assert row("mine").status == "ok"
 
 
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        *(("backbones", name) for name in ("autoencoder", "classifier", "resnet50", "iin-cli:resnet50")),
+        *(("datasets", name) for name in ("digits", "colordigits", "mnist", "fashionmnist", "cifar10", "colormnist")),
+        *(("datasets", name) for name in ("animalfaces", "celeba", "deepfashion")),
+        *(("concepts", name) for name in ("class", "digit", "color", "greyscale")),
+    ],
+)
+def test_an_argument_that_a_built_in_does_not_take_is_refused(group, name):
+    alone = name.rpartition(":")[2]
+    with pytest.raises(UsageError, match=f"^{group[:-1]} {alone} takes no argument, and was given 'x': write {alone}$"):
+        find(group, f"{name}:x")
+    with pytest.raises(UsageError, match="was given ''"):
+        find(group, f"{name}:")
+    assert find(group, name).factory is not None
+
+
+@pytest.mark.parametrize(
+    ("group", "source"),
+    [
+        ("concepts", "def thing(): return 'made'"),
+        ("concepts", "class thing:\n    def __new__(cls): return 'made'"),
+        ("concepts", "def thing(*, loud=False): return 'made'"),
+        ("datasets", "def thing(data_root): return 'made'"),
+        ("datasets", "def thing(data_root, report=None): return 'made'"),
+        ("backbones", "class thing:\n    takes_argument = False\n    def __new__(cls, *_): return 'made'"),
+    ],
+)
+def test_a_guest_without_a_place_for_it_is_given_no_argument(install, group, source):
+    install("guest", {"mine": "thing"}, source, group=f"iin.{group}")
+    with pytest.raises(UsageError, match=f"{group[:-1]} mine takes no argument, and was given 'x': write mine"):
+        find(group, "mine:x")
+    with pytest.raises(UsageError, match="takes no argument"):
+        find(group, "guest:mine:x")
+    assert find(group, "mine").make(*["root"] * (group == "datasets"), report=Silent()) == "made"
+
+
+@pytest.mark.parametrize(
+    ("group", "source"),
+    [
+        ("concepts", "def thing(argument): return argument"),
+        ("concepts", "def thing(column=None): return column"),
+        ("concepts", "def thing(*words): return words[0]"),
+        ("concepts", "class thing:\n    def __new__(cls, argument=None): return argument"),
+        ("concepts", "class Thing:\n    def __call__(self, argument): return argument\nthing = Thing()"),
+        ("concepts", "from functools import partial\nthing = partial(lambda times, argument: argument, 3)"),
+        ("datasets", "def thing(data_root, argument): return argument"),
+        ("datasets", "def thing(root=None, name=None, report=None): return name if report else None"),
+    ],
+)
+def test_a_guest_with_a_place_for_it_is_given_the_argument(install, group, source):
+    install("guest", {"mine": "thing"}, source, group=f"iin.{group}")
+    before = ["root"] * (group == "datasets")
+    assert find(group, "mine:x").make(*before, report=Silent()) == "x"
+    assert find(group, "mine").make(*before, report=Silent()) is None
+
+
+def test_a_guests_family_opens_its_names_in_full(install):
+    install("guest", {"mine": "thing"}, FAMILY)
+    found = find("backbones", "mine:net_a")
+    assert (found.name, found.argument, found.full_name) == ("mine", "net_a", "mine:net_a")
+    assert found.factory.names() == ["net_a", "resnet50"]
+    assert row("mine").status == "ok"
+    # Alone they would cost the import of every guest.
+    assert not is_known("backbones", "net_a")
+    with pytest.raises(UsageError, match="unknown backbone 'net_a'"):
+        find("backbones", "net_a")
+    assert find("backbones", "resnet50").factory is TorchvisionBackbone
+
+
+def test_a_name_alone_does_not_import_a_guest(install):
+    install("guest", {"mine": "thing"}, FAMILY)
+    assert find("backbones", "resnet50").full_name == "resnet50"
+    assert is_known("backbones", "resnet50")
+    assert not is_known("backbones", "resnet5000")
+    assert not is_known("datasets", "resnet50")
+    assert "guest" not in sys.modules
+
+
+def test_names_that_may_stand_alone_are_listed_and_found():
+    rows = {entry.name: entry for entry in list_plugins() if entry.group == "backbones"}
+    assert {"torchvision", *TorchvisionBackbone.names()} <= set(rows)
+    assert (rows["resnet50"].distribution, rows["resnet50"].status, rows["resnet50"].error) == ("iin-cli", "ok", None)
+    # Where plugins are only named, none is imported.
+    assert "resnet50" not in names("backbones")
+    found = find("backbones", "resnet50")
+    assert (found.name, found.argument, found.full_name) == ("torchvision", "resnet50", "resnet50")
+    assert find("backbones", "iin-cli:resnet50") == found
+    found = find("backbones", "iin-cli:torchvision:resnet50")
+    assert (found.name, found.argument, found.full_name) == ("torchvision", "resnet50", "torchvision:resnet50")
+
+
+def test_our_own_names_import_no_family(monkeypatch):
+    monkeypatch.setattr(TorchvisionBackbone, "names", lambda: pytest.fail("asked"))
+    assert find("backbones", "autoencoder").name == "autoencoder"
+    assert find("backbones", "torchvision:resnet50").argument == "resnet50"
+    assert is_known("backbones", "classifier")
+    assert not is_known("backbones", "runs/00001")
+    assert not is_known("backbones", "backbone.safetensors")
+
+
+@pytest.mark.parametrize(("point", "source"), [("torchvision", FAMILY), ("resnet50", GOOD)])
+def test_two_owners_of_a_name_that_stands_alone_are_both_named(install, point, source):
+    install("rival", {point: "thing"}, source)
+    with pytest.raises(PluginError, match="claimed by iin-cli and rival: write iin-cli:resnet50 or rival:resnet50"):
+        find("backbones", "resnet50")
+    assert find("backbones", "iin-cli:resnet50").factory is TorchvisionBackbone
+    assert find("backbones", "rival:resnet50").factory.__module__ == "rival"
+    assert find("backbones", "resnet18").factory is TorchvisionBackbone
+    both = [(entry.distribution, entry.status) for entry in list_plugins() if entry.name == "resnet50"]
+    assert both == [("iin-cli", "conflict"), ("rival", "conflict")]
+
+
+SPEECHLESS = FAMILY.replace('return ["net_a", "resnet50"]', "raise ValueError('no luck')")
+
+
+@pytest.mark.parametrize("source", ["raise ValueError('no luck')", SPEECHLESS])
+def test_a_broken_family_breaks_nothing_but_itself(install, source):
+    install("evil", {"torchvision": "thing"}, source)
+    assert find("backbones", "resnet50").factory is TorchvisionBackbone
+    assert find("backbones", "autoencoder").name == "autoencoder"
+    assert find("backbones", "iin-cli:autoencoder").name == "autoencoder"
+    assert is_known("backbones", "resnet50")
+    with pytest.raises(PluginError, match=r"'torchvision' of evil 1.0 cannot .*: ValueError: no luck"):
+        find("backbones", "net_a")
+    broken = {entry.distribution: entry for entry in list_plugins() if entry.name == "torchvision"}
+    assert broken["evil"].status == "broken"
+    assert "no luck" in broken["evil"].error
+    assert broken["iin-cli"].status == "conflict"
+
+
+def test_without_torchvisions_names_a_name_alone_says_why(monkeypatch, install):
+    def names_of():
+        raise RuntimeError("operator does not exist")
+
+    monkeypatch.setattr(TorchvisionBackbone, "names", names_of)
+    with pytest.raises(PluginError, match=r"'torchvision' of iin-cli .* RuntimeError: operator does not exist"):
+        find("backbones", "resnet50")
+    install("guest", {"mine": "thing"})
+    assert find("backbones", "mine:x").argument == "x"
+    assert not is_known("backbones", "resnet50")
+
+
 def test_an_unknown_name_brings_the_nearest():
+    with pytest.raises(UsageError, match=r"unknown backbone 'resnett50': did you mean resnet50"):
+        find("backbones", "resnett50")
+    with pytest.raises(UsageError, match=r"unknown backbone 'torchvison': did you mean torchvision\?"):
+        find("backbones", "torchvison:resnet50")
     with pytest.raises(UsageError, match="unknown concept 'digt': did you mean digit"):
         find("concepts", "digt")
     with pytest.raises(UsageError, match=r"unknown backbone 'zzz': choose from: .*autoencoder"):
@@ -185,7 +342,8 @@ def test_loading_plugins_tells_where_it_stands():
 
     counting = Counting()
     rows = list_plugins(counting)
-    assert counting.done == counting.total == len(rows)
+    members = {("backbones", name) for name in TorchvisionBackbone.names()}
+    assert counting.done == counting.total == len([row for row in rows if (row.group, row.name) not in members])
 
 
 def test_rows_are_json_values(install):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from ..plugin_api import Backbone, DataFacts, no_argument
+from ..plugin_api import Backbone, DataFacts
 from .autoencoder_recipe import AutoencoderRecipe
 from .encoder_decoder import VariationalNetwork, check_image_size, paper_latent_dim
 from .recipes import inferred_steps
@@ -34,6 +34,7 @@ class Autoencoder(VariationalNetwork, Backbone):
     """
 
     trainable_here: ClassVar[bool] = True
+    takes_argument: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -76,9 +77,8 @@ class Autoencoder(VariationalNetwork, Backbone):
     ) -> Autoencoder:
         """Build an untrained autoencoder for images of side `facts.image_size`.
 
-        Raises UsageError for an argument (it takes none) or an image size that is not a power of two from 32 up.
+        Raises UsageError for an image size that is not a power of two from 32 up.
         """
-        no_argument("backbone autoencoder", argument)
         model = cls(facts.image_size, latent_dim)
         model.train_items = facts.train_items
         return model

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ..distributed import seeded
 from ..errors import DataError
-from ..plugin_api import Backbone, BatchPart, DataFacts, Recipe, no_argument
+from ..plugin_api import Backbone, BatchPart, DataFacts, Recipe
 from .encoder_decoder import Encoder, check_image_size, paper_latent_dim
 from .recipes import cosine_rate, inferred_steps, pool_first_statistics, training_precision
 
@@ -40,6 +40,7 @@ class Classifier(nn.Module, Backbone):
     """
 
     trainable_here: ClassVar[bool] = True
+    takes_argument: ClassVar[bool] = False
 
     def __init__(
         self, image_size: int, classes: tuple[str, ...], latent_dim: int | None = None, base_channels: int = 64
@@ -85,10 +86,9 @@ class Classifier(nn.Module, Backbone):
     ) -> Classifier:
         """Build an untrained classifier for the classes of `facts`.
 
-        Raises DataError for data without class labels or with a single class, UsageError for an argument (it takes
-        none) or an image size that is not a power of two from 32 up.
+        Raises DataError for data without class labels or with a single class, UsageError for an image size that is not
+        a power of two from 32 up.
         """
-        no_argument("backbone classifier", argument)
         if facts.classes is None:
             raise DataError(NO_CLASSES)
         model = cls(facts.image_size, facts.classes, latent_dim)
@@ -156,7 +156,7 @@ class ClassifierRecipe(Recipe):
         seed = int(torch.randint(2**62, (), generator=self.generator))
         with seeded(seed, images.device), training_precision(images.device):
             if self.augment is not None:
-                images = self._views(images)
+                images = self._views(images, self.augment)
             with self._own_draws(seed, images.device):
                 logits = self.network(images.contiguous(memory_format=torch.channels_last)).float()
         loss = F.cross_entropy(logits, labels)
@@ -165,12 +165,12 @@ class ClassifierRecipe(Recipe):
         self.optimizer.step()
         return {"loss": loss.item(), "accuracy": (logits.argmax(1) == labels).float().mean().item()}
 
-    def _views(self, images: Tensor) -> Tensor:
+    def _views(self, images: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
         if self.batch_part is not None:
             # Views are drawn row after row: those of other processes' rows before are drawn too, but of no pixels.
             for _ in range(self.batch_part.part.start):
-                self.augment(torch.empty_like(images[0], device="meta"))
-        return torch.stack([self.augment(image) for image in images])
+                augment(torch.empty_like(images[0], device="meta"))
+        return torch.stack([augment(image) for image in images])
 
     def _own_draws(self, seed: int, device: torch.device) -> AbstractContextManager[None]:
         # The first row of every process must not meet the same dropout.

@@ -19,7 +19,7 @@ from torchvision.models import WeightsEnum
 from ..errors import CheckpointError, UsageError
 from ..io.weights import read_weights, reason_of
 
-__all__ = ["cached_file", "default_weights", "load_weights"]
+__all__ = ["VersionedWeights", "cached_file", "default_weights", "load_weights"]
 
 SHOWN_KEYS = 3
 # Names in published files that torchvision has since changed: of DenseNet, and of the vision transformers.
@@ -28,6 +28,18 @@ OLD_NAMES = (
     (r"\bmlp\.linear_1\.", "mlp.0."),
     (r"\bmlp\.linear_2\.", "mlp.3."),
 )
+
+
+class VersionedWeights(OrderedDict[str, Any]):
+    """Tensors by name, with the versions of the modules that wrote them, which some modules ask for.
+
+    Args:
+        written: what a module's `state_dict` returned, where torch leaves the versions.
+    """
+
+    def __init__(self, tensors: Mapping[str, Any], written: Mapping[str, Any]) -> None:
+        super().__init__(tensors)
+        self._metadata = getattr(written, "_metadata", None)
 
 
 def cached_file(weights: WeightsEnum) -> Path:
@@ -93,10 +105,8 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str,
             f"{source} has values that are not finite in {len(spoilt)} of {len(known)} tensors, {spoilt[0]} first: "
             "it is what a diverged training left; use another"
         )
-    complete = OrderedDict({**own, **known})
-    # Some modules ask which version of them wrote the file; the names are this version's by now.
-    complete._metadata = own._metadata
-    network.load_state_dict(complete)
+    # The names are this version's by now.
+    network.load_state_dict(VersionedWeights({**own, **known}, own))
 
 
 def _spelled(name: str, own: Mapping[str, Any]) -> str:

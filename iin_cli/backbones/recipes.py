@@ -9,6 +9,7 @@ from torch import nn
 
 from ..distributed import bfloat16_is_fast
 from ..plugin_api import BatchPart
+from .encoder_decoder import ActNorm
 
 __all__ = ["cosine_rate", "inferred_steps", "pool_first_statistics", "training_precision"]
 
@@ -43,5 +44,5 @@ def inferred_steps(train_items: int | None, batch_size: int, epochs: float, leas
 def pool_first_statistics(module: nn.Module, part: BatchPart) -> None:
     """Let layers of `module` that set themselves from the first batch see all of it, whoever holds its rows."""
     for layer in module.modules():
-        if hasattr(layer, "average"):
+        if isinstance(layer, ActNorm):
             layer.average = part.mean

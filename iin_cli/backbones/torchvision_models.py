@@ -1,4 +1,4 @@
-"""Every torchvision classifier as a backbone, by its name: `resnet50`, `vit_b_16`, `convnext_tiny`, …
+"""Every torchvision classifier as a backbone, by its name: `resnet50`, or `torchvision:resnet50` in full.
 
 E is the network up to the input of its last linear layer, G that layer; `at_layer` cuts elsewhere. Images are resized,
 cropped and normalised as the published weights want it.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -18,13 +17,13 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResizedCrop
 from torchvision.transforms.v2.functional import center_crop
 
+from ..cutting.cut import Cut, cut_at, cut_before_head, cuttable_layers
+from ..cutting.feature_maps import encode_layers
 from ..distributed import seeded
-from ..errors import DataError, UsageError
-from ..plugin_api import Backbone, DataFacts, no_argument
+from ..errors import DataError, UsageError, nearest
+from ..plugin_api import Backbone, DataFacts, Family
 from .classifier import ClassifierRecipe
-from .cutting import Cut, cut_at, cut_before_head, cuttable_layers
-from .feature_maps import encode_layers
-from .pretrained_weights import load_weights
+from .pretrained_weights import VersionedWeights, load_weights
 from .recipes import inferred_steps
 from .torchvision_networks import (
     Preprocessing,
@@ -45,10 +44,13 @@ SMALLEST_CROP = 0.5
 RANDOM_WEIGHTS_SEED = 0
 
 
-class TorchvisionBackbone(nn.Module, Backbone):
-    """A torchvision classifier f: images -> logits; each name has a subclass, made when it is asked for.
+class TorchvisionBackbone(nn.Module, Backbone, Family):
+    """A torchvision classifier f: images -> logits; the family of all that the installed torchvision has.
+
+    Its name is the model's alone, `resnet50`.
 
     Args:
+        model: torchvision's name of it.
         classes: names of the classes, one per logit.
         preprocessing: None takes the published weights'.
 
@@ -57,26 +59,28 @@ class TorchvisionBackbone(nn.Module, Backbone):
     """
 
     trainable_here: ClassVar[bool] = True
-    model: ClassVar[str]
+    scale: Tensor
+    shift: Tensor
 
-    def __init__(self, classes: tuple[str, ...], preprocessing: Preprocessing | None = None) -> None:
+    def __init__(self, model: str, classes: tuple[str, ...], preprocessing: Preprocessing | None = None) -> None:
         super().__init__()
-        self.name = self.model
+        self.name = model
         self.classes = classes
-        self.preprocessing = preprocessing or Preprocessing.published(self.model)
+        self.preprocessing = preprocessing or Preprocessing.published(model)
         self.image_size = self.preprocessing.image_size
         self.interpolation = self.preprocessing.interpolation
-        self.config = {"model": self.model, "classes": list(classes), **self.preprocessing.as_json()}
+        self.config = {"model": model, "classes": list(classes), **self.preprocessing.as_json()}
         self.train_items: int | None = None
         self.starts_random = True
-        self.network = build_network(self.model, len(classes), self.preprocessing.crop_size)
+        self.network = build_network(model, len(classes), self.preprocessing.crop_size)
         mean, std = (torch.tensor(part).reshape(3, 1, 1) for part in (self.preprocessing.mean, self.preprocessing.std))
         # Not weights: the checkpoint has them in its config.
         self.register_buffer("scale", 0.5 / std, persistent=False)
         self.register_buffer("shift", (0.5 - mean) / std, persistent=False)
 
+    # Not known before the network is cut, and nobody sets it.
     @property
-    def latent_dim(self) -> int:
+    def latent_dim(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         """N. UsageError for a network that has no linear head and was not cut at a layer."""
         return self.cut.dim
 
@@ -114,57 +118,64 @@ class TorchvisionBackbone(nn.Module, Backbone):
         return encode_layers(self.network, self._prepared(images), layers, self.name)
 
     @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of torchvision's classification models."""
+        return sorted(model_names())
+
+    @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> Self:
         """Build with torchvision's own weights (`default`), random ones (`none`, always the same), or those of a file.
 
-        A file may have another number of classes. Raises UsageError when the weights cannot be fetched, CheckpointError
-        when they are damaged or another network's.
+        A file may have another number of classes. Raises UsageError for a model that torchvision does not have and when
+        the weights cannot be fetched, CheckpointError when they are damaged or another network's.
         """
-        no_argument(f"backbone {cls.model}", argument)
+        model = _check_model(argument)
         # Read first: what cannot be read should not have to wait for a network.
-        side = Preprocessing.published(cls.model).crop_size
-        tensors, source = ({}, "") if weights == "none" else starting_weights(cls.model, weights, side)
+        side = Preprocessing.published(model).crop_size
+        tensors, source = ({}, "") if weights == "none" else starting_weights(model, weights, side)
         with seeded(RANDOM_WEIGHTS_SEED):
-            module = cls(categories(cls.model))
-            outputs = len(tensors.get(f"{head_name(module.network)}.weight", module.classes))
-            if outputs != len(module.classes):
-                module = cls(tuple(str(number) for number in range(outputs)))
+            classes = categories(model)
+            module = cls(model, classes)
+            head = tensors.get(f"{head_name(module.network)}.weight")
+            outputs = len(classes) if head is None else len(head)
+            if outputs != len(classes):
+                module = cls(model, tuple(str(number) for number in range(outputs)))
         if weights != "none":
             load_weights(module.network, tensors, source)
         return module
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> TorchvisionBackbone:
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """Rebuild the module of a checkpoint, its weights still to be loaded."""
         values = dict(config)
-        bound, classes = _bound(values.pop("model")), tuple(values.pop("classes"))
+        model, classes = values.pop("model"), tuple(values.pop("classes"))
         with seeded(RANDOM_WEIGHTS_SEED):
-            return bound(classes, Preprocessing.from_json(values))
+            return cls(model, classes, Preprocessing.from_json(values))
 
     @classmethod
     def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> Self:
         """Build with a new head for the classes of `facts`, to be trained further from `weights`.
 
         Images have the size that the published weights want, unless the user asked for another. Raises DataError for
-        data without two classes, UsageError for a size or a latent size that is not possible, or without a linear head.
+        data without two classes, UsageError for a model that torchvision does not have or that has no linear head, and
+        for a size or a latent size that is not possible.
         """
-        no_argument(f"backbone {cls.model}", argument)
+        model = _check_model(argument)
         if facts.classes is None or len(facts.classes) < 2:
             have = "none" if facts.classes is None else str(len(facts.classes))
             raise DataError(
-                f"{cls.model} needs class labels, at least two, and the data has {have}: "
-                "use class subfolders or labels.csv"
+                f"{model} needs class labels, at least two, and the data has {have}: use class subfolders or labels.csv"
             )
-        preprocessing = Preprocessing.published(cls.model)
+        preprocessing = Preprocessing.published(model)
         if facts.size_is_wished:
             # The user's size is what the network sees: nothing is cut off.
             preprocessing = replace(preprocessing, image_size=facts.image_size, crop_size=facts.image_size)
-        module = cls(facts.classes, preprocessing)
+        module = cls(model, facts.classes, preprocessing)
         if facts.size_is_wished:
-            check_side(module.network, cls.model, facts.image_size)
+            check_side(module.network, model, facts.image_size)
         _check_latent_dim(module, latent_dim)
         if weights != "none":
-            tensors, source = starting_weights(cls.model, weights, preprocessing.crop_size)
+            tensors, source = starting_weights(model, weights, preprocessing.crop_size)
             load_weights(module.network, tensors, source, but=head_name(module.network))
             module.starts_random = False
         module.train_items = facts.train_items
@@ -184,9 +195,8 @@ class TorchvisionBackbone(nn.Module, Backbone):
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
         """Load as every module does, also from a plain mapping: MNASNet asks for versions that a file does not keep."""
-        complete = OrderedDict(state_dict)
-        complete._metadata = getattr(state_dict, "_metadata", None) or self.state_dict()._metadata
-        return super().load_state_dict(complete, strict, assign)
+        written = state_dict if getattr(state_dict, "_metadata", None) else self.state_dict()
+        return super().load_state_dict(VersionedWeights(state_dict, written), strict, assign)
 
     def _prepared(self, images: Tensor) -> Tensor:
         side = self.preprocessing.crop_size
@@ -199,17 +209,12 @@ class TorchvisionBackbone(nn.Module, Backbone):
         return self._prepared(torch.zeros(2, 3, self.image_size, self.image_size, device=self.scale.device))
 
 
-def __getattr__(name: str) -> type[TorchvisionBackbone]:
-    """Return the backbone class of a torchvision model: what the entry points name."""
+def _check_model(name: str | None) -> str:
+    if not name:
+        raise UsageError("--backbone torchvision needs the name of a model: --backbone torchvision:resnet50")
     if name not in model_names():
-        raise AttributeError(f"module {__name__} has no attribute {name}")
-    return _bound(name)
-
-
-@functools.cache
-def _bound(model: str) -> type[TorchvisionBackbone]:
-    contents = {"model": model, "__doc__": f"Torchvision's {model} as a backbone.", "__module__": __name__}
-    return type(model, (TorchvisionBackbone,), contents)
+        raise UsageError(f"torchvision has no classification model {name!r}: {nearest(name, sorted(model_names()))}")
+    return name
 
 
 def _check_latent_dim(module: TorchvisionBackbone, wanted: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import OrderedDict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -126,12 +127,12 @@ def starting_weights(model: str, weights: str, side: int) -> tuple[dict[str, Ten
     if model.startswith("vit_") and side != Preprocessing.published(model).crop_size:
         patch = tensors["conv_proj.weight"].shape[-1] if "conv_proj.weight" in tensors else 0
         if patch and "encoder.pos_embedding" in tensors:
-            tensors = dict(interpolate_embeddings(side, patch, dict(tensors)))
+            tensors = dict(interpolate_embeddings(side, patch, OrderedDict(tensors)))
     return tensors, source
 
 
 def _published(model: str) -> torchvision.models.WeightsEnum:
-    return torchvision.models.get_model_weights(model).DEFAULT
+    return torchvision.models.get_model_weights(model)["DEFAULT"]
 
 
 def _unfit_side(model: str, side: int) -> UsageError:

@@ -209,6 +209,7 @@ def _wait(seconds: float) -> None:
 def _tell_torchrun(text: str, when: float) -> None:
     file = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if file is not None:
+        # Torch's own `record` would show a traceback there, and take seconds to be imported.
         extra = {"py_callstack": f"iin: {text}", "timestamp": str(int(when))}
         with open(file, "w", encoding="utf-8") as opened:
             json.dump({"message": {"message": f"iin: {text}", "extraInfo": extra}}, opened)

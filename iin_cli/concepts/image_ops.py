@@ -17,7 +17,6 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
 from ..errors import UsageError
-from ..plugin_api import no_argument
 from .variants import VariantConcept
 
 __all__ = [
@@ -140,8 +139,6 @@ class ImageOperation(VariantConcept):
 
     def __init__(self, concept: str, argument: str | None = None) -> None:
         operation = OPERATIONS[concept]
-        if operation.amount is None:
-            no_argument(f"concept {concept}", argument)
         amount = 1.0 if operation.amount is None else operation.amount.parse(concept, argument)
         self.concept = concept
         self.amounts = tuple(part * amount for part in operation.parts)
@@ -161,9 +158,9 @@ class ImageOperation(VariantConcept):
         return self._operation.caption.format(self.amounts[variant - 1]) if variant else super().variant_name(0)
 
 
-def greyscale_concept(argument: str | None = None) -> ImageOperation:
+def greyscale_concept() -> ImageOperation:
     """Make the concept `greyscale`."""
-    return ImageOperation("greyscale", argument)
+    return ImageOperation("greyscale")
 
 
 def blur_concept(argument: str | None = None) -> ImageOperation:

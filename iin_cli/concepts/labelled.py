@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ..plugin_api import ConceptProvider, Dataset, Groups, Labels, Relation, check_columns, no_argument
+from ..plugin_api import ConceptProvider, Dataset, Groups, Labels, Relation, check_columns
 
 __all__ = ["LabelConcept", "class_concept", "color_concept", "digit_concept", "group_by_value", "label_concept"]
 
@@ -56,21 +56,18 @@ def group_by_value(dataset: Dataset, column: str, indices: np.ndarray, concept: 
     return Groups(np.asarray(indices, dtype=np.int64), zeros, group_ids.astype(np.int64))
 
 
-def class_concept(argument: str | None = None) -> LabelConcept:
+def class_concept() -> LabelConcept:
     """Make the concept `class`."""
-    no_argument("concept class", argument)
     return LabelConcept("class")
 
 
-def digit_concept(argument: str | None = None) -> LabelConcept:
+def digit_concept() -> LabelConcept:
     """Make the concept `digit`."""
-    no_argument("concept digit", argument)
     return LabelConcept("digit")
 
 
-def color_concept(argument: str | None = None) -> LabelConcept:
+def color_concept() -> LabelConcept:
     """Make the concept `color`."""
-    no_argument("concept color", argument)
     return LabelConcept("color")
 
 

@@ -14,9 +14,7 @@ All are reached by name through the registry, as a plugin's are; only a path nee
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
-from typing import Any
 
 from ..errors import DataError, PluginError, UsageError
 from ..plugin_api import Dataset, is_path
@@ -43,16 +41,7 @@ def open_dataset(name_or_path: str, data_root: Path | None = None, report: Repor
         from .folder import open_folder
 
         return open_folder(name_or_path, report)
-    told = {"report": report} if _takes_report(found.factory) else {}
-    dataset = found.factory(data_root, found.argument, **told)
+    dataset = found.make(data_root, report=report)
     if not isinstance(dataset, Dataset):
         raise DataError(f"plugin {found.name!r} made a {type(dataset).__name__} instead of a Dataset")
     return dataset
-
-
-def _takes_report(factory: Any) -> bool:
-    try:
-        return "report" in inspect.signature(factory).parameters
-    # Factories written in C have no signature to read.
-    except ValueError:
-        return False

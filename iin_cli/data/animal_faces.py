@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from ..io.paths import data_root as resolve_root
-from ..plugin_api import no_argument
 from ..progress import Reporter, Silent
 from .folder import FileDataset
 from .list_files import first_there, not_placed
@@ -25,15 +24,12 @@ def find_animalfaces(data_root: Path | None = None) -> Path | None:
     return first_there(resolve_root(data_root), FOLDERS)
 
 
-def open_animalfaces(
-    data_root: Path | None = None, argument: str | None = None, report: Reporter | None = None
-) -> FileDataset:
+def open_animalfaces(data_root: Path | None = None, report: Reporter | None = None) -> FileDataset:
     """Open the class folders below `animalfaces` or `animalfaces10` in the data root; label `class`.
 
     `train` and `test` folders above the classes are the splits, else a tenth of every class is the test split. Faces
     cut out of one photograph share a source and a split: `n02128757_5870.JPEG_243_74_395_216.jpg` is of n02128757_5870.
     """
-    no_argument("dataset animalfaces", argument)
     folder = find_animalfaces(data_root)
     if folder is None:
         root = resolve_root(data_root)

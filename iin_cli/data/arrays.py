@@ -69,8 +69,6 @@ class ColoredDataset(Dataset):
         colors: (M, 3) float32 in [0, 1], the colour of every item; label `color` is its identity.
     """
 
-    colors: np.ndarray
-
     def __init__(
         self, name: str, base: ArrayDataset, sources: np.ndarray, rounds: Sequence[np.ndarray], seed: int
     ) -> None:
@@ -82,10 +80,9 @@ class ColoredDataset(Dataset):
         self.splits = {split: np.flatnonzero(np.isin(sources, chosen)) for split, chosen in base.splits.items()}
         self.sources = sources
         self.native_size = base.native_size
-        self.colors = palette[color_ids].astype(np.float32)
-        self.fingerprint = digest(
-            b"x * colour", base.fingerprint.encode(), self.colors, *_parts(self.labels, self.splits)
-        )
+        colors = palette[color_ids].astype(np.float32)
+        self.colors = self._colors = colors
+        self.fingerprint = digest(b"x * colour", base.fingerprint.encode(), colors, *_parts(self.labels, self.splits))
         self._base = base
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
@@ -93,7 +90,7 @@ class ColoredDataset(Dataset):
         indices = np.asarray(indices)
         grey = self._base.pixels(self.sources[indices], size, interpolation)
         # In uint8 terms 127.5 is x = 0, which no colour moves.
-        colored = (grey[..., None] - np.float32(127.5)) * self.colors[indices][:, None, None, :]
+        colored = (grey[..., None] - np.float32(127.5)) * self._colors[indices][:, None, None, :]
         colored += 127.5
         return np.rint(colored, out=colored).astype(np.uint8)
 
@@ -104,7 +101,7 @@ def resize(pixels: np.ndarray, size: int, interpolation: Interpolation = "bicubi
         return pixels
     resized = np.empty((len(pixels), size, size, *pixels.shape[3:]), dtype=np.uint8)
     for row, image in zip(resized, pixels, strict=True):
-        row[...] = Image.fromarray(image).resize((size, size), Image.Resampling[interpolation.upper()])
+        row[...] = np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling[interpolation.upper()]))
     return resized
 
 
@@ -153,8 +150,9 @@ def digest(*parts: np.ndarray | bytes) -> str:
     for part in parts:
         if isinstance(part, np.ndarray):
             sha.update(f"{part.shape}{part.dtype.str}".encode())
-            part = np.ascontiguousarray(part).reshape(-1).view(np.uint8)
-        sha.update(part)
+            sha.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+        else:
+            sha.update(part)
     return sha.hexdigest()
 
 

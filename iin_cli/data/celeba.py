@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..io.paths import data_root as resolve_root
-from ..plugin_api import Labels, no_argument
+from ..plugin_api import Labels
 from .folder import FileDataset
 from .list_files import ListFile, check_against, listed_fingerprint, not_placed, read_list
 from .scanning import scan
@@ -26,13 +26,12 @@ SOURCE = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html (for non-commercial research
 PARTITIONS = ("0", "1", "2")
 
 
-def open_celeba(data_root: Path | None = None, argument: str | None = None) -> FileDataset:
+def open_celeba(data_root: Path | None = None) -> FileDataset:
     """Open `celeba` of the data root: one label an attribute, `no` or `yes`, called as the list's header calls it.
 
     With `identity_CelebA.txt` there is a label `identity` too. Splits are those of `list_eval_partition.txt`.
     Raises DataError for a missing file, and for lists that do not agree with each other or with the images.
     """
-    no_argument("dataset celeba", argument)
     folder = resolve_root(data_root) / "celeba"
     for part in (IMAGES, ATTRIBUTES, PARTITION):
         if not (folder / part).exists():

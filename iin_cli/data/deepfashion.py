@@ -14,7 +14,6 @@ import numpy as np
 
 from ..errors import DataError
 from ..io.paths import data_root as resolve_root
-from ..plugin_api import no_argument
 from .folder import FileDataset, split_by_content
 from .label_table import as_labels
 from .list_files import ListFile, check_against, first_there, listed_fingerprint, not_placed, read_list
@@ -30,7 +29,7 @@ SPLIT_OF = {"train": "train", "query": "test", "gallery": "test"}
 LAYOUT = "WOMEN/Dresses/id_00000002/02_1_front.jpg"
 
 
-def open_deepfashion(data_root: Path | None = None, argument: str | None = None) -> FileDataset:
+def open_deepfashion(data_root: Path | None = None) -> FileDataset:
     """Open the benchmark below `deepfashion` in the data root.
 
     Labels: `item` (`id_00000002`), `class` (`WOMEN/Dresses`) and `pose` (front, side, back, full, additional, flat),
@@ -38,7 +37,6 @@ def open_deepfashion(data_root: Path | None = None, argument: str | None = None)
     queries and gallery together; without the list a tenth of the items of every class is the test split.
     Raises DataError for a missing set, another layout, and a list that does not agree with the images.
     """
-    no_argument("dataset deepfashion", argument)
     root = resolve_root(data_root)
     folder = first_there(root, FOLDERS) or root / FOLDERS[0]
     images = first_there(folder, IMAGES)

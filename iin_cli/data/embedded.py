@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..plugin_api import Dataset, Labels, no_argument
+from ..plugin_api import Dataset, Labels
 from .arrays import ArrayDataset, ColoredDataset, resize, stratified_split
 
 __all__ = ["open_colordigits", "open_digits"]
@@ -17,14 +17,13 @@ SPLIT_SEED = 1797
 COLOR_SEED = 2020
 
 
-def open_digits(data_root: Path | None = None, argument: str | None = None) -> ArrayDataset:
+def open_digits(data_root: Path | None = None) -> ArrayDataset:
     """Open the 1,797 handwritten digits of UCI, white on black, 8² drawn smoothly (bicubic) at 32².
 
     Labels `digit` and `class`. A fifth of every digit is the test split.
     """
     from sklearn.datasets import load_digits
 
-    no_argument("dataset digits", argument)
     values, digits = load_digits(return_X_y=True)
     small = np.rint(values.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     label = Labels(digits.astype(np.int64), tuple(str(digit) for digit in range(10)))
@@ -32,13 +31,12 @@ def open_digits(data_root: Path | None = None, argument: str | None = None) -> A
     return ArrayDataset("digits", resize(small, 32), {"digit": label, "class": label}, splits)
 
 
-def open_colordigits(data_root: Path | None = None, argument: str | None = None) -> Dataset:
+def open_colordigits(data_root: Path | None = None) -> Dataset:
     """Open `digits` with every digit drawn in 16 colours: 28,752 items, labels `digit`, `class` and `color`.
 
     Item i shows digit i // 16. Colours are U[0, 1]³, each on 8 or 9 items that show different digits (`draw_colors`).
     All renderings of one digit are in one split.
     """
-    no_argument("dataset colordigits", argument)
     base = open_digits(data_root)
     sources = np.repeat(base.sources, COLORS_PER_DIGIT)
     # One round holds every digit of a split once: no colour ever meets the same digit image twice.

@@ -77,7 +77,7 @@ class FileDataset(Dataset):
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Return items `indices` (B,) as uint8 (B, size, size, 3), as `read_image` reads them."""
-        paths = [self._folder / self._files[index] for index in indices]
+        paths = [self._folder / self._files[int(index)] for index in indices]
         batch = np.empty((len(paths), size, size, 3), dtype=np.uint8)
         # Pillow decodes and resizes without the interpreter lock; map raises the first failure in the batch's order.
         with ThreadPoolExecutor(THREADS) as pool:
@@ -93,7 +93,7 @@ class FileDataset(Dataset):
 
     def _median_side(self, sample: int = 64) -> int:
         chosen = np.unique(np.linspace(0, len(self._files) - 1, sample).astype(int))
-        return int(np.median([_short_side(self._folder / self._files[index]) for index in chosen]))
+        return int(np.median([_short_side(self._folder / self._files[int(index)]) for index in chosen]))
 
 
 class FolderDataset(FileDataset):
@@ -113,10 +113,11 @@ def split_by_content(keys: Sequence[str], sources: np.ndarray, classes: Labels |
     key never goes there, so `train` has an image. Without discrete classes all items are one.
     """
     chosen: set[int] = set()
-    discrete = classes is not None and not classes.continuous
-    values = classes.values if discrete else np.zeros(len(sources), dtype=np.int64)
+    values = np.zeros(len(sources), dtype=np.int64)
+    if classes is not None and not classes.continuous:
+        values = classes.values
     for value in np.unique(values):
-        distinct = sorted(np.unique(sources[values == value]).tolist(), key=lambda source: keys[source])
+        distinct = sorted(np.unique(sources[values == value]).tolist(), key=lambda source: keys[int(source)])
         if len(distinct) > 1:
             chosen.update(distinct[: max(1, round(TEST_FRACTION * len(distinct)))])
     is_test = np.isin(sources, sorted(chosen))

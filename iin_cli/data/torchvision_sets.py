@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import DataError, ResourceError
 from ..io.paths import data_root as resolve_root
-from ..plugin_api import Labels, no_argument
+from ..plugin_api import Labels
 from .arrays import ArrayDataset, ColoredDataset
 
 __all__ = ["open_cifar10", "open_colormnist", "open_fashionmnist", "open_mnist"]
@@ -29,49 +29,45 @@ COLOR_SEED = 2020
 IDX_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 
 
-def open_mnist(data_root: Path | None = None, argument: str | None = None) -> ArrayDataset:
+def open_mnist(data_root: Path | None = None) -> ArrayDataset:
     """Open MNIST: 60,000 + 10,000 digits of 28², labels `digit` and `class`.
 
     At size 32 an image has 2 black pixels on each side; every other size, 28 too, is that image resized.
     """
     from torchvision.datasets import MNIST
 
-    no_argument("dataset mnist", argument)
     pixels, digits, splits = _read(MNIST, "mnist", data_root, f"{MNIST.__name__}/raw", IDX_FILES)
     label = Labels(digits, tuple(str(digit) for digit in range(10)))
     return ArrayDataset("mnist", pixels, {"digit": label, "class": label}, splits, pad=2)
 
 
-def open_fashionmnist(data_root: Path | None = None, argument: str | None = None) -> ArrayDataset:
+def open_fashionmnist(data_root: Path | None = None) -> ArrayDataset:
     """Open FashionMNIST: 60,000 + 10,000 garments of 28², label `class`; sizes as in `open_mnist`."""
     from torchvision.datasets import FashionMNIST
 
-    no_argument("dataset fashionmnist", argument)
     folder = f"{FashionMNIST.__name__}/raw"
     pixels, classes, splits = _read(FashionMNIST, "fashionmnist", data_root, folder, IDX_FILES)
     label = Labels(classes, tuple(FashionMNIST.classes))
     return ArrayDataset("fashionmnist", pixels, {"class": label}, splits, pad=2)
 
 
-def open_cifar10(data_root: Path | None = None, argument: str | None = None) -> ArrayDataset:
+def open_cifar10(data_root: Path | None = None) -> ArrayDataset:
     """Open CIFAR-10: 50,000 + 10,000 photographs of 32², label `class`."""
     from torchvision.datasets import CIFAR10
 
-    no_argument("dataset cifar10", argument)
     files = (*(entry[0] for entry in (*CIFAR10.train_list, *CIFAR10.test_list)), CIFAR10.meta["filename"])
     pixels, classes, splits = _read(CIFAR10, "cifar10", data_root, CIFAR10.base_folder, files)
     names = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     return ArrayDataset("cifar10", pixels, {"class": Labels(classes, names)}, splits)
 
 
-def open_colormnist(data_root: Path | None = None, argument: str | None = None) -> ColoredDataset:
+def open_colormnist(data_root: Path | None = None) -> ColoredDataset:
     """Open ColorMNIST as the authors define it: every MNIST digit, in [-1, 1], times one colour U[0, 1]³.
 
     Labels `digit`, `class` and `color`. Colours are shared by groups of 8 digits of one split, so that pairs of one
     colour exist (`draw_colors` says why this leaves each image's colour uniform and independent of its digit); the
     draw has a fixed seed. `sources` are MNIST's own indices, `colors` (M, 3) the colours.
     """
-    no_argument("dataset colormnist", argument)
     base = open_mnist(data_root)
     rounds = [base.splits["train"], base.splits["test"]]
     return ColoredDataset("colormnist", base, base.sources, rounds, COLOR_SEED)

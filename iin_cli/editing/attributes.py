@@ -1,8 +1,8 @@
 """Attributes as a user writes them, `Smiling`, `Male:-1`, `class=cat:0.5`, and which images have one by their labels.
 
-A column of the labels no and yes (0 and 1, false and true) is an attribute as it stands, and one of any other labels
-with the value that counts: `NAME=VALUE`. Of a measurement, a continuous column or whole numbers of more than
-`MOST_VALUES` different values, an image has the attribute whose value lies above the median.
+A column whose labels are no and yes (0 and 1, false and true) is an attribute as it stands. A column of any other
+labels becomes one with the value that counts, `NAME=VALUE`. In a column of measurements (continuous, or whole numbers
+of more than `MOST_VALUES` different values) the images above the median have the attribute.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ POSITIVE = {("no", "yes"): "yes", ("false", "true"): "true", ("0", "1"): "1", ("
 
 @dataclass(frozen=True)
 class Attribute:
-    """An attribute `NAME` or `NAME=VALUE`, and how much of it is added where strength is 1; negative takes it away."""
+    """An attribute `NAME` or `NAME=VALUE`, and how much of it strength 1 adds; a negative weight takes it away."""
 
     name: str
     weight: float = 1.0
@@ -58,8 +58,8 @@ def parse_attributes(texts: Sequence[str]) -> list[Attribute]:
 def has_attribute(dataset: Dataset, name: str, indices: np.ndarray) -> np.ndarray:
     """Say which of the items `indices` (M,) have the attribute `name` (`NAME` or `NAME=VALUE`): bool (M,).
 
-    Raises DataError for an unknown column or value, for labels that are no attribute without a value, and when all
-    items have the attribute or none has.
+    Raises DataError for an unknown column or value, for labels that need a value and have none, and when all items
+    have the attribute or none has.
     """
     column, value = _find(dataset, name)
     labels = dataset.labels[column]
@@ -69,7 +69,7 @@ def has_attribute(dataset: Dataset, name: str, indices: np.ndarray) -> np.ndarra
         has = values == _number(dataset, column, labels, value)
     elif value is not None:
         raise DataError(
-            f"attribute {name}: {column} of {dataset.name} is a measurement, of which values above the median count: "
+            f"attribute {name}: {column} of {dataset.name} is a measurement, and values above its median count: "
             f"write {column}"
         )
     else:
@@ -83,14 +83,13 @@ def has_attribute(dataset: Dataset, name: str, indices: np.ndarray) -> np.ndarra
 
 
 def _find(dataset: Dataset, name: str) -> tuple[str, str | None]:
-    """Return the column, in any case of letters, and the value named with it."""
+    """Return the column, and the value named with it."""
+    if (column := dataset.column(name)) is not None:
+        return column, None
+    wanted, equals, value = name.partition("=")
+    if (column := dataset.column(wanted)) is not None:
+        return column, value if equals else None
     known = list(dataset.labels)
-    for wanted, value in ((name, None), tuple(name.split("=", 1)) if "=" in name else (name, None)):
-        if wanted in known:
-            return wanted, value
-        alike = [column for column in known if column.casefold() == wanted.casefold()]
-        if len(alike) == 1:
-            return alike[0], value
     hint = nearest(wanted, known) if known else "it has no labels: give two folders, --with DIR --without DIR"
     raise DataError(f"{dataset.name} has no attribute {wanted!r}: {hint}")
 
@@ -114,7 +113,7 @@ def _above_median(dataset: Dataset, column: str, measured: np.ndarray) -> np.nda
         )
     median = np.median(measured)
     above = measured > median
-    # Where most images have the highest value, it is the median too.
+    # The highest value is the median too where most images have it.
     return above if above.any() else measured >= median
 
 
@@ -127,7 +126,7 @@ def _number(dataset: Dataset, column: str, labels: Labels, value: str | None) ->
     names = list(labels.names)
     if value is None:
         positive = POSITIVE.get(tuple(name.casefold() for name in names))
-        # A column whose every image says no is still one of no and yes.
+        # A column in which every image says no is still one of no and yes.
         if positive is None and len(names) == 1:
             positive = next((pair[1] for pair in POSITIVE if names[0].casefold() in pair), None)
         if positive is None:
@@ -141,7 +140,7 @@ def _number(dataset: Dataset, column: str, labels: Labels, value: str | None) ->
     folded = [name.casefold() for name in names]
     if value.casefold() in folded:
         return folded.index(value.casefold())
-    # Where all images say no, −1 stands for a yes that none has.
+    # All images say no: −1 stands for the yes that none has.
     if len(names) == 1:
         return -1
     raise DataError(f"attribute {column} of {dataset.name} has no value {value!r}: {nearest(value, names)}")

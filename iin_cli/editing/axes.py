@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,18 +13,16 @@ from torch import Tensor
 
 from ..data.folder import open_folder
 from ..errors import DataError, UsageError
-from ..interpretation.encoding import encode_items
-from ..interpretation.open_translator import OpenTranslator
-from ..plugin_api import Dataset
-from ..progress import Reporter
+from ..interpretation.reading import ChosenData, read_items
 from ..translator import edit
+from ..translator.factors import Factors
 from .attributes import Attribute, has_attribute
 
-__all__ = ["AXIS_IMAGES", "Axis", "AxisPart", "axis_from_folders", "axis_from_labels"]
+__all__ = ["AXIS_IMAGES", "Axis", "AxisPart", "FolderAxis", "LabelAxis"]
 
-# Of more images the mean hardly moves: with 5,000 on either side by 0.02 of a dimension's deviation.
+# More images hardly move the mean: with 5,000 on either side by 0.02 of a dimension's deviation.
 AXIS_IMAGES = 10_000
-# Not the user's seed, so that walks of other images have the same axis and the latents are found again.
+# Not the user's seed: walks from other images have the same axis, and its latents are found in the cache.
 AXIS_SEED = 20200614
 
 
@@ -46,61 +45,107 @@ class Axis:
     parts: tuple[AxisPart, ...]
 
 
-def axis_from_labels(
-    opened: OpenTranslator,
-    dataset: Dataset,
-    attributes: Sequence[Attribute],
-    names: Sequence[str],
-    most: int,
-    report: Reporter,
-) -> Axis:
-    """Average the training images of `dataset` that have each attribute, and those that have not.
+@dataclass(frozen=True)
+class LabelAxis:
+    """An axis between training images with and without attributes, by the data's labels.
 
-    Args:
-        names: the factors that the axis moves.
-        most: images averaged for one attribute; of more, at most half as many with it and half without are drawn.
+    Attributes:
+        attributes: at least one.
+        most: images averaged for each attribute; if there are more, at most half as many of either side are drawn.
 
-    Raises DataError as `has_attribute` does, before anything is encoded.
+    Raises UsageError for `most` below 2.
     """
-    indices = np.asarray(dataset.splits["train"])
-    having = [has_attribute(dataset, attribute.name, indices) for attribute in attributes]
-    chosen = [_choose(has, most) for has in having]
-    # One list of items for all attributes: every image is encoded once.
-    rows = np.unique(np.concatenate(chosen))
-    z_tilde = _z_tilde_of(opened, dataset, indices[rows], report)
-    axes = [
-        edit.attribute_axis(z_tilde[np.searchsorted(rows, own)], torch.from_numpy(has[own]))
-        for has, own in zip(having, chosen, strict=True)
-    ]
-    counts = [(int(has[own].sum()), int((~has[own]).sum())) for has, own in zip(having, chosen, strict=True)]
-    return _sum(opened, attributes, axes, counts, names)
+
+    attributes: tuple[Attribute, ...]
+    most: int = AXIS_IMAGES
+
+    def __post_init__(self) -> None:
+        _require_two(self.most)
+
+    def of(self, data: ChosenData, names: Sequence[str]) -> Axis:
+        """Average the training images; only the factors `names` move.
+
+        Raises DataError as `has_attribute` does, before anything is encoded.
+        """
+        indices = np.asarray(data.dataset.splits["train"])
+        having = [has_attribute(data.dataset, attribute.name, indices) for attribute in self.attributes]
+        chosen = [_choose(has, self.most) for has in having]
+        # One list of items for all attributes: every image is encoded once.
+        rows = np.unique(np.concatenate(chosen))
+        z_tilde = read_items(data.opened, data.dataset, indices[rows], data.report).z_tilde.double()
+        averaged = [
+            _Averaged(attribute, z_tilde[np.searchsorted(rows, own)], has[own])
+            for attribute, has, own in zip(self.attributes, having, chosen, strict=True)
+        ]
+        return _sum(averaged, data.opened.factors, names)
 
 
-def axis_from_folders(
-    opened: OpenTranslator, with_folder: Path, without_folder: Path, names: Sequence[str], most: int, report: Reporter
-) -> Axis:
-    """Average the images of a folder with the attribute, and those of one without it, half of `most` of each.
+@dataclass(frozen=True)
+class FolderAxis:
+    """An axis between the images of a folder with an attribute and those of a folder without it.
 
-    Raises DataError naming the option when a folder is missing or has no images.
+    Attributes:
+        most: images averaged, at most half of them from either folder.
+
+    Raises UsageError for `most` below 2.
     """
-    sides = []
-    for option, folder in (("--without", without_folder), ("--with", with_folder)):
-        try:
-            dataset = open_folder(folder, report)
-        except DataError as error:
-            raise DataError(f"{option}: {error}") from error
-        items = np.arange(len(dataset.sources))
-        sides.append(_z_tilde_of(opened, dataset, _drawn(items, most // 2), report))
-    has = torch.arange(sum(map(len, sides))) >= len(sides[0])
-    axis = edit.attribute_axis(torch.cat(sides), has)
-    attribute = Attribute(with_folder.expanduser().resolve().name)
-    return _sum(opened, [attribute], [axis], [(len(sides[1]), len(sides[0]))], names)
+
+    # Named by folders, not by labels.
+    attributes: ClassVar[tuple[Attribute, ...]] = ()
+
+    with_folder: Path
+    without_folder: Path
+    most: int = AXIS_IMAGES
+
+    def __post_init__(self) -> None:
+        _require_two(self.most)
+
+    def of(self, data: ChosenData, names: Sequence[str]) -> Axis:
+        """Average the images of both folders; only the factors `names` move.
+
+        Raises DataError naming the option when a folder is missing or has no images.
+        """
+        sides = []
+        for option, folder in (("--without", self.without_folder), ("--with", self.with_folder)):
+            try:
+                dataset = open_folder(folder, data.report)
+            except DataError as error:
+                raise DataError(f"{option}: {error}") from error
+            items = _drawn(np.arange(len(dataset.sources)), self.most // 2)
+            sides.append(read_items(data.opened, dataset, items, data.report).z_tilde.double())
+        has = np.arange(sum(map(len, sides))) >= len(sides[0])
+        attribute = Attribute(self.with_folder.expanduser().resolve().name)
+        return _sum([_Averaged(attribute, torch.cat(sides), has)], data.opened.factors, names)
+
+
+@dataclass(frozen=True)
+class _Averaged:
+    """The images averaged for one attribute: z̃ (M, N) in float64, and which have it, bool (M,)."""
+
+    attribute: Attribute
+    z_tilde: Tensor
+    has: np.ndarray
+
+
+def _sum(averaged: Sequence[_Averaged], factors: Factors, names: Sequence[str]) -> Axis:
+    """Add the axes of all attributes by their weights, in the factors `names` only."""
+    vector, parts = torch.zeros(factors.dim, dtype=torch.float64), []
+    for each in averaged:
+        axis = edit.attribute_axis(each.z_tilde, torch.from_numpy(each.has))
+        moving = edit.swap(torch.zeros_like(axis)[None], axis[None], factors, names)[0]
+        vector += each.attribute.weight * moving
+        counts = int(each.has.sum()), int((~each.has).sum())
+        parts.append(AxisPart(each.attribute.name, each.attribute.weight, *counts, moving.norm().item()))
+    return Axis(vector.float(), tuple(parts))
+
+
+def _require_two(most: int) -> None:
+    if most < 2:
+        raise UsageError(f"--axis-images {most}: an axis needs an image with the attribute and one without")
 
 
 def _choose(has: np.ndarray, most: int) -> np.ndarray:
     """Return the positions, in order, of all images or of at most `most`, half of them with the attribute."""
-    if most < 2:
-        raise UsageError(f"--axis-images {most}: an axis needs an image with the attribute and one without")
     if len(has) <= most:
         return np.arange(len(has))
     return np.sort(np.concatenate([_drawn(np.flatnonzero(side), most // 2) for side in (has, ~has)]))
@@ -110,27 +155,3 @@ def _drawn(items: np.ndarray, most: int) -> np.ndarray:
     if len(items) <= most:
         return items
     return np.sort(np.random.default_rng(AXIS_SEED).permutation(items)[:most])
-
-
-def _z_tilde_of(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, report: Reporter) -> Tensor:
-    """Encode items, or find their latents, and translate them: float64 (M, N)."""
-    found = encode_items(opened.network, dataset, items, device=opened.device, report=report)
-    return opened.transform(torch.from_numpy(np.array(found.mean)), report).double()
-
-
-def _sum(
-    opened: OpenTranslator,
-    attributes: Sequence[Attribute],
-    axes: Sequence[Tensor],
-    counts: Sequence[tuple[int, int]],
-    names: Sequence[str],
-) -> Axis:
-    """Add the axes (N,) by their weights, in the factors `names` only."""
-    nothing = torch.zeros(1, opened.factors.dim, dtype=torch.float64)
-    moving = [edit.swap(nothing, axis[None], opened.factors, names)[0] for axis in axes]
-    parts = tuple(
-        AxisPart(attribute.name, attribute.weight, *count, axis.norm().item())
-        for attribute, count, axis in zip(attributes, counts, moving, strict=True)
-    )
-    total = sum(attribute.weight * axis for attribute, axis in zip(attributes, moving, strict=True))
-    return Axis(total.float(), parts)

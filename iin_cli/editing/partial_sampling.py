@@ -1,4 +1,4 @@
-"""Partial sampling (Fig 15): some factors of z̃ come from images, the others are drawn anew."""
+"""Partial sampling (Fig 15): some factors of z̃ come from images, the others are drawn at random."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.reading import Inputs
 from ..translator import edit
 
 __all__ = ["PartialPrior", "Parts", "choose_parts"]
@@ -19,11 +20,11 @@ __all__ = ["PartialPrior", "Parts", "choose_parts"]
 
 @dataclass(frozen=True)
 class Parts:
-    """Which factors are drawn anew, and which image each of the others comes from.
+    """Which factors are drawn, and which image each of the others comes from.
 
     Attributes:
-        varied: factors drawn anew, in the translator's order.
-        images: factor -> image, of all other factors.
+        varied: factors drawn at random, in the translator's order.
+        images: factor -> image, for all other factors.
     """
 
     varied: tuple[str, ...]
@@ -33,8 +34,8 @@ class Parts:
 def choose_parts(opened: OpenTranslator, fix: Sequence[tuple[str, Path]], vary: Sequence[str]) -> Parts | None:
     """Say what comes from where; None where nothing is fixed.
 
-    Without `vary` all factors that are not fixed are drawn anew. With it only these are; a factor that is named in
-    neither comes from the first image.
+    Without `vary` every factor that is not fixed is drawn. With it only the factors in `vary` are; a factor that is
+    named in neither comes from the first image.
 
     Raises UsageError for an unknown factor, one named twice, `vary` without `fix`, and when nothing is left to vary.
     """
@@ -59,7 +60,7 @@ def choose_parts(opened: OpenTranslator, fix: Sequence[tuple[str, Path]], vary: 
 
 
 class PartialPrior:
-    """z = T⁻¹(z̃), where the varied factors of z̃ are ψ · noise and all others those of T(E(image)).
+    """z = T⁻¹(z̃), where the varied factors of z̃ are ψ · noise and all others are those of T(E(image)).
 
     Attributes:
         digests: factor -> sha256 of the pixels that it comes from.
@@ -82,7 +83,7 @@ class PartialPrior:
         return self.opened.translator.inverse(drawn)
 
     def _read(self, images: Mapping[str, Path]) -> Tensor:
-        """Return z̃ (1, N) with each fixed factor of its image; what varies is 0."""
+        """Return z̃ (1, N) with each fixed factor from its image; what varies is 0."""
         z_tilde = torch.zeros(1, self.noise_dim)
         known: dict[Path, tuple[Tensor, str]] = {}
         for factor, path in images.items():
@@ -95,9 +96,10 @@ class PartialPrior:
     def _encode(self, factor: str, path: Path) -> tuple[Tensor, str]:
         if path.expanduser().is_dir():
             raise UsageError(f"--fix {factor}={path} is a folder: name one image")
-        found = starts(self.opened, [path], data=None, data_root=None, split="all", n=1, seed=0)
-        z = self.opened.network.encode_pixels(found.pixels)
-        return self.opened.transform(z), hashlib.sha256(found.pixels.tobytes()).hexdigest()
+        network = self.opened.require_network()
+        pixels = Inputs.of_files(network, [path]).pixels
+        z_tilde = self.opened.transform(network.encode_pixels(pixels))
+        return z_tilde, hashlib.sha256(pixels.tobytes()).hexdigest()
 
 
 def _twice(names: Sequence[str]) -> str:

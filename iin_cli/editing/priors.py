@@ -1,6 +1,6 @@
-"""From seeds to images: a prior turns each seed's noise into a latent z, the backbone's G draws it.
+"""From seeds to images: a prior turns each seed's noise into a latent z, and the backbone's G draws it.
 
-A prior is a deterministic map of noise, so that an image depends on its seed alone whatever the prior is.
+A prior is a deterministic map of noise, so an image depends on its seed alone whatever the prior is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.pieces import in_pieces, to_pixels
 from ..plugin_api import Backbone
 
-__all__ = ["BackbonePrior", "Prior", "TranslatorPrior", "generate", "generate_latents"]
+__all__ = ["BackbonePrior", "Prior", "TranslatorPrior", "generate"]
 
 
 class Prior(Protocol):
@@ -37,7 +37,7 @@ class Prior(Protocol):
 
 
 class TranslatorPrior:
-    """Eq 13: z = T⁻¹(ψ z̃), z̃ ~ N(0, 1); a truncation ψ < 1 trades variety for likelihood."""
+    """Eq 13: z = T⁻¹(ψ z̃), z̃ ~ N(0, 1); a truncation ψ < 1 gives likelier and less varied images."""
 
     name = "translator"
 
@@ -85,9 +85,3 @@ def generate(
             waiting, ready = [joined[batch:]], ready - batch
     if ready:
         yield np.concatenate(waiting)
-
-
-def generate_latents(prior: Prior, seeds: Sequence[int], device: torch.device) -> Tensor:
-    """Return the latents z (M, N) of `seeds`, on the CPU: those that `generate` decodes."""
-    pieces = in_pieces(len(seeds), lambda rows: noise(seeds[rows], prior.noise_dim), prior.draw, device)
-    return torch.cat(list(pieces))

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.reading import Inputs
 from ..metrics.judges import Judge
 from ..plugin_api import Dataset
 from ..progress import Reporter, Silent
+from ..results import Result
 from .swap import swap_factors
 
 __all__ = ["SwapScores", "score_swaps"]
 
 
 @dataclass(frozen=True)
-class SwapScores:
+class SwapScores(Result):
     """How swaps did, as fractions of `count` pairs of test images that differ in class.
 
     Attributes:
         swap: factor -> `transfer`, the fraction whose swapped image shows the factor's concept of the source, and
             `kept`, the fraction that still shows the target's when the *other* factors are swapped, one at a time.
-        reconstruction: factor -> the fraction whose plain reconstruction shows its own concept; the yardstick.
+        reconstruction: factor -> the fraction whose plain reconstruction shows its own concept: what edits can reach.
     """
 
     swap: dict[str, dict[str, float]]
     reconstruction: dict[str, float]
     count: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the scores as JSON values."""
-        return asdict(self)
 
 
 def score_swaps(
@@ -46,26 +43,23 @@ def score_swaps(
     split: str = "test",
     report: Reporter | None = None,
 ) -> SwapScores:
-    """Swap every judged factor, alone, between `count` random pairs of test images, and let all judges speak.
+    """Swap every judged factor, alone, between `count` random pairs of test images, and ask all judges.
 
     Args:
         judges: factor name -> judge of its concept.
     """
+    network = opened.require_network().require_images()
     target, source = _pairs(dataset, dataset.splits[split], count, seed)
-    size, backbone = opened.image_backbone.image_size, opened.image_backbone
     with (report or Silent()).task("scoring swaps", len(judges) + 2, "passes") as task:
-        z_target, z_source = (
-            encode_pixels(backbone, dataset.images(items, size, backbone.interpolation), opened.device)
-            for items in (target, source)
-        )
+        z_target, z_source = (Inputs.of_items(network, dataset, items).latents(network) for items in (target, source))
         task.advance()
-        plain = decode_pixels(backbone, z_target, opened.device)
+        plain = network.draw(z_target)
         reconstruction = {name: float(judge(plain, target, source).mean()) for name, judge in judges.items()}
         task.advance()
         transfer: dict[str, float] = {}
         kept: dict[str, list[float]] = {name: [] for name in judges}
         for swapped in judges:
-            images = decode_pixels(backbone, swap_factors(opened, z_target, z_source, [swapped]), opened.device)
+            images = network.draw(swap_factors(opened, z_target, z_source, [swapped]))
             for name, judge in judges.items():
                 if name == swapped:
                     transfer[name] = float(judge(images, source, target).mean())

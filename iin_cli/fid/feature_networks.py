@@ -1,12 +1,13 @@
 """The network in whose features images are compared: Inception, or E of one of iin's backbones.
 
-Where the official Inception weights cannot be had, or Inception is too slow, a classifier trained on the same images
-takes its place. What is measured then is a Fréchet distance, `fd`, never called FID.
+Where the official Inception weights cannot be obtained, or Inception is too slow, a classifier trained on the same
+images takes its place. What is measured then is a Fréchet distance, `fd`, never called FID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -21,7 +22,7 @@ from ..latents.cache import as_images
 from ..metrics.inception import InceptionFeatures
 from ..progress import Reporter
 
-__all__ = ["BackboneFeatures", "Features", "OpenFeatures", "open_features"]
+__all__ = ["BackboneFeatures", "FeatureChoice", "Features"]
 
 
 class Features(Protocol):
@@ -42,17 +43,13 @@ class Features(Protocol):
         ...
 
 
-# (backbone's checkpoint or name, weights file, device, reporter) -> the network.
-OpenFeatures = Callable[[str | None, Path | None, torch.device, Reporter], Features]
-
-
 class BackboneFeatures:
-    """E of a backbone as a feature network: z (B, N) of images cut square and resized as the backbone's are."""
+    """E of a network as a feature network: z (B, N) of images cut square and resized as the network's are."""
 
-    def __init__(self, opened: Network, device: torch.device) -> None:
-        self.backbone, self._device = opened.backbone, device
-        self.name, self.weights_sha256 = opened.backbone.name, opened.sha256
-        self.resize = f"{opened.backbone.interpolation}-{opened.backbone.image_size}"
+    def __init__(self, network: Network) -> None:
+        self.backbone, self._device = network.backbone, network.device
+        self.name, self.weights_sha256 = network.name, network.sha256
+        self.resize = f"{network.backbone.interpolation}-{network.backbone.image_size}"
 
     def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
         """Return z (B, N) of B images uint8 (H, W, 3), each of its own size; of a stochastic encoder the mean."""
@@ -70,15 +67,26 @@ class BackboneFeatures:
         return np.asarray(Image.fromarray(image).resize((size, size), way, box=box))
 
 
-def open_features(wanted: str | None, weights: Path | None, device: torch.device, reporter: Reporter) -> Features:
-    """Open the feature network.
+@dataclass(frozen=True)
+class FeatureChoice:
+    """Which network images are compared in.
 
-    Args:
-        wanted: a backbone's checkpoint, run folder or registered name; None is Inception.
-        weights: the network's weights file, of Inception or of a registered name; None is the official one.
-
-    Raises CheckpointError for an unfit file, UsageError for an unknown name or weights beside a checkpoint.
+    Attributes:
+        backbone: a backbone's checkpoint, run folder or registered name, whose E it is; None is Inception.
+        weights: weights file of Inception or of a registered name; None is the official one, fetched when it is not
+            here.
+        batch: images per forward pass.
     """
-    if wanted is None:
-        return InceptionFeatures(weights, device, reporter)
-    return BackboneFeatures(open_network(wanted, device, "default" if weights is None else str(weights)), device)
+
+    backbone: str | None = None
+    weights: Path | None = None
+    batch: int = 50
+
+    def open(self, device: torch.device, report: Reporter) -> Features:
+        """Open the network.
+
+        Raises CheckpointError for an unfit file, UsageError for an unknown name or weights beside a checkpoint.
+        """
+        if self.backbone is None:
+            return InceptionFeatures(self.weights, device, report)
+        return BackboneFeatures(open_network(self.backbone, device, str(self.weights or "default")))

@@ -1,4 +1,4 @@
-"""Sets of images: a folder, a dataset, what a prior generates, reconstructions; read one image at a time, any size."""
+"""Sets of images: items of a dataset, what a prior draws, reconstructions; read one image at a time, of any size."""
 
 from __future__ import annotations
 
@@ -8,39 +8,26 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-import torch
 from PIL import Image
 
-from ..data import open_dataset
 from ..data.folder import FolderDataset
+from ..data.scanning import unreadable
 from ..editing.priors import BackbonePrior, Prior, TranslatorPrior, generate
-from ..errors import CheckpointError, DataError, UsageError
+from ..errors import DataError
+from ..interpretation.data_choice import split_items
+from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
-from ..interpretation.opening import open_translator
 from ..interpretation.pieces import piece_rows
 from ..io import checkpoint
 from ..latents.cache import index_digest
 from ..plugin_api import Dataset, Interpolation
-from ..progress import Reporter
-from ..registry import names
 
-__all__ = [
-    "GenerateImages",
-    "Generated",
-    "ImageSet",
-    "Stored",
-    "drawn",
-    "open_named",
-    "reconstructions",
-    "translator_images",
-]
+__all__ = ["ImageSet", "Stored", "drawn", "reconstructions"]
 
 READ_TOGETHER = 64
-# A multiple of `piece_rows` on every device.
-MOST_PIECE_ROWS = 256
-GenerateImages = Callable[[Path, Sequence[int]], Iterator[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -63,40 +50,33 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
-class Generated:
-    """A translator, which can generate any number of images."""
-
-    path: Path
-    backbone: Path | None = None
-
-    def images(self, count: int, seed: int, generate: GenerateImages, side: int | None = None) -> ImageSet:
-        """Return the images of the seeds `seed` to `seed + count − 1` (Eq 13); `side` is theirs, where it is known."""
-        seeds = range(seed, seed + count)
-        # Metadata fixes the backbone, but not of a translator fitted to latents, for which the user vouches.
-        backbone = checkpoint.digest(checkpoint.locate(self.backbone, "backbone")) if self.backbone else None
-        identity = {"translator": checkpoint.digest(self.path), "backbone": backbone, "seed": seed, "count": count}
-        read = _reader(lambda start, stop: generate(self.path, seeds[start:stop]), MOST_PIECE_ROWS)
-        return ImageSet(str(self.path), count, identity, read, side)
-
-    def side(self, generate: GenerateImages) -> int:
-        """Return the side of its images in pixels."""
-        return next(generate(self.path, [0])).shape[1]
-
-
-@dataclass(frozen=True)
 class Stored:
     """Items `indices` of a dataset."""
 
     dataset: Dataset
     indices: np.ndarray
 
+    @classmethod
+    def of(cls, dataset: Dataset, split: str = "test", n: int | None = None, seed: int = 0) -> Self:
+        """Choose the items of a split (train, test or all), of a folder all its images; `n` of them by `seed`.
+
+        Raises UsageError for an unknown split, DataError for fewer than `n` images.
+        """
+        whole = split == "all" or isinstance(dataset, FolderDataset)
+        items = split_items(dataset, "all" if whole else split)
+        if n is None or n == len(items):
+            return cls(dataset, items)
+        if n > len(items):
+            where = "" if whole else f" in its split {split}"
+            raise DataError(f"{dataset.name} has {len(items)} images{where}, fewer than --n {n}: give a smaller --n")
+        return cls(dataset, np.sort(np.random.default_rng(seed).choice(items, n, replace=False)))
+
     def images(self, size: int | None, interpolation: Interpolation = "bicubic") -> ImageSet:
         """Return the images at side `size`, as training sees them; None: as stored, whatever their shapes."""
-        as_stored = size is None and isinstance(self.dataset, FolderDataset)
-        at = None if as_stored else size or self.dataset.native_size
-        if as_stored:
-            read = partial(_as_stored, self.dataset, self.indices)
+        if size is None and isinstance(self.dataset, FolderDataset):
+            at, read = None, partial(_as_stored, self.dataset, self.indices)
         else:
+            at = size or self.dataset.native_size
             read = _reader(
                 lambda start, stop: (
                     self.dataset.images(piece, at, interpolation) for piece in _pieces(self.indices[start:stop])
@@ -110,95 +90,44 @@ class Stored:
         }
         return ImageSet(self.dataset.name, len(self.indices), identity, read, at)
 
+    def images_for(self, network: Network) -> ImageSet:
+        """Return the images as `network` sees them."""
+        return self.images(network.backbone.image_size, network.backbone.interpolation)
+
 
 def drawn(opened: OpenTranslator, prior: Prior, seeds: Sequence[int]) -> ImageSet:
-    """Return the images that G of the translator's backbone draws of what `prior` makes of each seed's noise."""
-    backbone = opened.image_backbone
-    origin = _origin(opened, prior)
+    """Return the images that G of the translator's network draws from what `prior` makes of each seed's noise.
+
+    An image depends on its seed alone. Raises UsageError for a classifier, or a translator without a network.
+    """
+    network = opened.require_network().require_images()
+    origin = _origin(opened, network, prior)
     identity = None if origin is None else {**origin, "seed": seeds[0], "count": len(seeds)}
     read = _reader(
-        lambda start, stop: generate(backbone, prior, seeds[start:stop], opened.device, READ_TOGETHER),
-        piece_rows(opened.device),
+        lambda start, stop: generate(network.backbone, prior, seeds[start:stop], network.device, READ_TOGETHER),
+        piece_rows(network.device),
     )
-    return ImageSet(prior.name, len(seeds), identity, read, backbone.image_size)
+    return ImageSet(prior.name, len(seeds), identity, read, network.backbone.image_size)
 
 
-def reconstructions(opened: OpenTranslator, stored: Stored) -> ImageSet:
+def reconstructions(network: Network, stored: Stored) -> ImageSet:
     """Return G(E(x)) of stored images x, of a stochastic encoder the posterior's mean: the best that G can draw."""
-    backbone, device = opened.image_backbone, opened.device
-    originals = stored.images(backbone.image_size, backbone.interpolation)
-    together = max(READ_TOGETHER, piece_rows(device))
+    backbone = network.require_images().backbone
+    originals = stored.images_for(network)
+    together = max(READ_TOGETHER, piece_rows(network.device))
 
     def redrawn(start: int, stop: int) -> Iterator[np.ndarray]:
         for piece in _pieces(stored.indices[start:stop], together):
             pixels = stored.dataset.images(piece, backbone.image_size, backbone.interpolation)
-            yield decode_pixels(backbone, encode_pixels(backbone, pixels, device), device)
+            yield network.draw(network.encode_pixels(pixels))
 
-    identity = {**(originals.identity or {}), "redrawn_by": opened.network.sha256}
+    identity = {**(originals.identity or {}), "redrawn_by": network.sha256}
     return ImageSet("reconstructions", originals.count, identity, _reader(redrawn, together), backbone.image_size)
 
 
-def open_named(
-    name: str,
-    *,
-    data_root: Path | None,
-    backbone: Path | None,
-    split: str,
-    n: int | None,
-    seed: int,
-    reporter: Reporter,
-) -> Stored | Generated:
-    """Return what `name` stands for: a translator (checkpoint or run folder), a dataset's split, or a whole folder.
-
-    With `n`, a random choice of `n` items by `seed`. Raises CheckpointError for a checkpoint of another kind,
-    UsageError for an unknown name or split, and DataError for missing images or fewer than `n`.
-    """
-    path = Path(name).expanduser()
-    if path.suffix == ".safetensors" or _is_run(name, path):
-        file = checkpoint.locate(path, "translator")
-        kind = checkpoint.describe(file)["kind"]
-        if kind != "translator":
-            raise CheckpointError(f"{file} is a {kind}: give a translator, statistics, a dataset or a folder of images")
-        return Generated(file, backbone)
-    dataset = open_dataset(name, data_root, reporter)
-    return Stored(dataset, _choose(dataset, split, n, seed))
-
-
-def translator_images(
-    path: Path, seeds: Sequence[int], device: torch.device, backbone: Path | None = None
-) -> Iterator[np.ndarray]:
-    """Generate the image of each seed (Eq 13), as uint8 (B, S, S, 3), batch by batch.
-
-    `backbone` says where the translator's backbone lies now. Errors as `open_translator`; UsageError for a classifier.
-    """
-    opened = open_translator(path, device, backbone)
-    yield from generate(opened.image_backbone, TranslatorPrior(opened), seeds, device, READ_TOGETHER)
-
-
-def _is_run(name: str, path: Path) -> bool:
-    # A registered dataset wins over a folder of its name, here as in open_dataset.
-    return name not in names("datasets") and (path / "translator.safetensors").is_file()
-
-
-def _choose(dataset: Dataset, split: str, n: int | None, seed: int) -> np.ndarray:
-    everything = np.arange(len(dataset.sources))
-    if isinstance(dataset, FolderDataset) or split == "all":
-        items = everything
-    elif split in dataset.splits:
-        items = dataset.splits[split]
-    else:
-        raise UsageError(f"--split {split!r}: {dataset.name} has {', '.join(dataset.splits)}, and all")
-    if n is None or n == len(items):
-        return items
-    if n > len(items):
-        where = "" if items is everything else f" in its split {split}"
-        raise DataError(f"{dataset.name} has {len(items)} images{where}, fewer than --n {n}: give a smaller --n")
-    return np.sort(np.random.default_rng(seed).choice(items, n, replace=False))
-
-
-def _origin(opened: OpenTranslator, prior: Prior) -> dict[str, str | float] | None:
+def _origin(opened: OpenTranslator, network: Network, prior: Prior) -> dict[str, str | int | float | None] | None:
     """Return what fixes the images of a prior besides their seeds; None where that is not known."""
-    backbone = {"backbone": opened.network.sha256}
+    backbone = {"backbone": network.sha256}
     # A subclass may draw something else.
     if type(prior) is TranslatorPrior and prior.translator is opened.translator:
         return {**backbone, "translator": checkpoint.digest(opened.path), "truncation": prior.truncation}
@@ -213,7 +142,8 @@ def _reader(
 ) -> Callable[[int, int], Iterator[np.ndarray]]:
     """Read image by image what comes in batches, each of which begins at a multiple of `aligned`.
 
-    What a network gives may depend in its last bits on a row's place in the batch, but not on who reads it.
+    The last bits of what a network gives may depend on a row's place in the batch; they must not depend on which rank
+    reads it.
     """
 
     def read(start: int, stop: int) -> Iterator[np.ndarray]:
@@ -243,5 +173,4 @@ def _read_file(file: str) -> np.ndarray:
         raise
     # Pillow's decoders raise whatever the damage led them to.
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise DataError(f"image {file} cannot be read ({reason}): mend or remove it") from error
+        raise unreadable(Path(file), error) from error

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ..results import Result, Table
 
 __all__ = ["FLOOR", "ProtocolResult", "SetScores", "Trial"]
 
@@ -68,7 +69,7 @@ class SetScores:
 
 
 @dataclass(frozen=True)
-class ProtocolResult:
+class ProtocolResult(Result):
     """What was measured.
 
     Attributes:
@@ -117,7 +118,7 @@ class ProtocolResult:
         facts = {name: value for name, value in vars(self).items() if name != "sets"}
         return {**facts, "sets": [{**entry.as_dict(), "gap_closed": self.gap_closed(entry)} for entry in self.sets]}
 
-    def tables(self) -> list[tuple[str, Sequence[dict[str, Any]]]]:
+    def tables(self) -> list[Table]:
         """Return one table: a line for each kind of images."""
         rows = []
         for entry in self.as_dict()["sets"]:

@@ -23,14 +23,14 @@ from ..progress import Reporter
 from .feature_networks import Features
 from .image_sets import ImageSet
 
-__all__ = ["Measured", "measure", "metric_name", "warn_of_few"]
+__all__ = ["MeasuredSet", "measure", "metric_name", "warn_of_few"]
 
 # Part of the cache's key: raise it whenever the same images would give other statistics.
 STATISTICS_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class MeasuredSet:
     """Statistics of a set, and the features (M, D) float32 of as many of its first images as were to be kept."""
 
     statistics: Statistics
@@ -38,7 +38,7 @@ class Measured:
 
 
 @dataclass(eq=False)
-class _Share:
+class _RankPart:
     """What one rank saw of a set."""
 
     moments: Moments = field(default_factory=Moments)
@@ -46,7 +46,7 @@ class _Share:
     shapes: set[tuple[int, ...]] = field(default_factory=set)
 
 
-def measure(images: ImageSet, features: Features, batch: int, reporter: Reporter, keep: int = 0) -> Measured | None:
+def measure(images: ImageSet, features: Features, batch: int, report: Reporter, keep: int = 0) -> MeasuredSet | None:
     """Measure `images`, or find what an earlier run measured; under torchrun every rank sees its part of them.
 
     Args:
@@ -60,16 +60,16 @@ def measure(images: ImageSet, features: Features, batch: int, reporter: Reporter
         raise DataError(f"{images.name} has {number}: a Fréchet distance needs at least 2")
     keep = min(keep, images.count)
     file = _cache_file(images, features, keep)
-    found = _recall(file, images, keep, reporter) if is_main_rank() and file is not None else None
+    found = _recall(file, images, keep, report) if is_main_rank() and file is not None else None
     # Other machines may have other caches: the main rank decides for all.
     if gather(found is not None)[0]:
         return found
-    shares = gather(_pass(images, features, batch, keep, reporter))
+    parts = gather(_pass(images, features, batch, keep, report))
     if not is_main_rank():
         return None
-    measured = _joined(shares, images, features)
+    measured = _joined(parts, images, features)
     if file is not None:
-        _remember(file, measured, reporter)
+        _remember(file, measured, report)
     return measured
 
 
@@ -78,10 +78,10 @@ def metric_name(weights_sha256: str | None) -> str:
     return "fid" if weights_sha256 == OFFICIAL_SHA256 else "fd"
 
 
-def warn_of_few(metric: str, n: int, dim: int, reporter: Reporter) -> None:
+def warn_of_few(metric: str, n: int, dim: int, report: Reporter) -> None:
     """Warn when there are fewer images than features: the covariance is singular then, the distance biased upwards."""
     if n < dim:
-        reporter.warn(
+        report.warn(
             f"{metric} from {n:,} images is biased upwards: use at least {dim:,}, as many as there are features, "
             "and compare only figures of equal n"
         )
@@ -96,49 +96,49 @@ def _cache_file(images: ImageSet, features: Features, keep: int) -> Path | None:
     return cache_dir() / "statistics" / f"{hashlib.sha256(key.encode()).hexdigest()}.safetensors"
 
 
-def _recall(file: Path, images: ImageSet, keep: int, reporter: Reporter) -> Measured | None:
+def _recall(file: Path, images: ImageSet, keep: int, report: Reporter) -> MeasuredSet | None:
     if not file.is_file():
         return None
     try:
         statistics = replace(read_statistics(file), source=images.name)
         kept = checkpoint.load(file).tensors["features"] if keep else torch.empty(0, len(statistics.mean))
     except (CheckpointError, KeyError) as error:
-        reporter.note(f"{error}: measured anew")
+        report.note(f"{error}: measured again")
         return None
-    return Measured(statistics, kept)
+    return MeasuredSet(statistics, kept)
 
 
-def _remember(file: Path, measured: Measured, reporter: Reporter) -> None:
+def _remember(file: Path, measured: MeasuredSet, report: Reporter) -> None:
     try:
         write_statistics(file, measured.statistics, measured.features if len(measured.features) else None)
     except IinError as error:
         # The cache is a convenience: the figure stands without it.
-        reporter.warn(f"statistics not cached: {error}")
+        report.warn(f"statistics not cached: {error}")
 
 
-def _pass(images: ImageSet, features: Features, batch: int, keep: int, reporter: Reporter) -> _Share:
+def _pass(images: ImageSet, features: Features, batch: int, keep: int, report: Reporter) -> _RankPart:
     """Take this rank's part of the images through the network."""
     batches = -(-images.count // batch)
     # Whole batches in a row, so that every image meets the same neighbours as alone.
     start, stop = (min(batch * (batches * part // world_size()), images.count) for part in (rank(), rank() + 1))
-    share = _Share()
-    with reporter.task(f"features of {images.name}", stop - start, "images") as task:
+    mine = _RankPart()
+    with report.task(f"features of {images.name}", stop - start, "images") as task:
         for part in _batches(images.read(start, stop), batch):
             found = features(part)
-            share.moments.add(found)
+            mine.moments.add(found)
             if start < keep:
-                share.kept.append(found[: keep - start].detach().float().cpu())
-            share.shapes.update(image.shape for image in part)
+                mine.kept.append(found[: keep - start].detach().float().cpu())
+            mine.shapes.update(image.shape for image in part)
             start += len(part)
             task.advance(len(part))
-    share.moments = share.moments.cpu()
-    return share
+    mine.moments = mine.moments.cpu()
+    return mine
 
 
-def _joined(shares: list[_Share], images: ImageSet, features: Features) -> Measured:
-    moments, shapes = Moments(), set().union(*(share.shapes for share in shares))
-    for share in shares:
-        moments.merge(share.moments)
+def _joined(parts: list[_RankPart], images: ImageSet, features: Features) -> MeasuredSet:
+    moments, shapes = Moments(), set().union(*(part.shapes for part in parts))
+    for part in parts:
+        moments.merge(part.moments)
     square = len(shapes) == 1 and (shape := next(iter(shapes)))[0] == shape[1]
     statistics = Statistics(
         moments.mean,
@@ -149,8 +149,8 @@ def _joined(shares: list[_Share], images: ImageSet, features: Features) -> Measu
         image_size=next(iter(shapes))[0] if square else None,
         source=images.name,
     )
-    kept = [rows for share in shares for rows in share.kept]
-    return Measured(statistics, torch.cat(kept) if kept else torch.empty(0, len(moments.mean)))
+    kept = [rows for part in parts for rows in part.kept]
+    return MeasuredSet(statistics, torch.cat(kept) if kept else torch.empty(0, len(moments.mean)))
 
 
 def _batches(images: Iterator[np.ndarray], batch: int) -> Iterator[list[np.ndarray]]:

@@ -116,7 +116,8 @@ def _mp4(frames: Iterable[np.ndarray], milliseconds: Sequence[int]) -> bytes:
             for _ in range(max(1, round(shown * MP4_FRAMES_PER_SECOND / 1000))):
                 picture.pts = None
                 container.mux(stream.encode(picture))
-        container.mux(stream.encode())
+        if stream is not None:
+            container.mux(stream.encode())
     return film.getvalue()
 
 
@@ -128,7 +129,7 @@ def _even(frame: np.ndarray) -> np.ndarray:
 
 def _pyav() -> Any:
     try:
-        import av
+        import av  # pyright: ignore[reportMissingImports] an extra, which need not be there
     except ImportError:
         raise UsageError(
             "an MP4 needs PyAV, which is not installed: pip install 'iin-cli[video]', or write a .gif or a .webp"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize, to_rgb
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = [
     "NAMED_LABELS",
@@ -66,6 +66,8 @@ class Plane:
 
 def plain(count: int) -> Coloring:
     """Colour `count` dots alike, where there is no label."""
+    from matplotlib.colors import to_rgb
+
     return Coloring("no label", np.tile(to_rgb("C0"), (count, 1)))
 
 
@@ -76,6 +78,9 @@ def by_color(title: str, colors: np.ndarray) -> Coloring:
 
 def by_number(title: str, values: np.ndarray) -> Coloring:
     """Colour dots by measurements (M,)."""
+    from matplotlib import colormaps
+    from matplotlib.colors import Normalize
+
     low, high = float(np.min(values)), float(np.max(values))
     return Coloring(title, colormaps[SCALE](Normalize(low, high)(values))[:, :3], span=(low, high))
 
@@ -86,13 +91,15 @@ def by_label(title: str, values: np.ndarray, names: Sequence[str] | None = None)
     Args:
         names: names[v] is what label v is called; the number itself when None.
     """
+    from matplotlib import colormaps
+
     found, counts = np.unique(values, return_counts=True)
     shown = np.sort(found[np.argsort(-counts, kind="stable")[:NAMED_LABELS]])
     # By number, so that a class keeps its colour from one figure to the next.
-    palette = colormaps["tab10" if shown.max(initial=0) < 10 else "tab20"].colors
-    colors = {int(label): palette[int(label) % len(palette)] for label in shown}
+    palette = colormaps["tab10" if shown.max(initial=0) < 10 else "tab20"]
+    colors = {int(label): palette(int(label) % palette.N)[:3] for label in shown}
     if len(set(colors.values())) < len(colors):
-        colors = {int(label): palette[place] for place, label in enumerate(shown)}
+        colors = {int(label): palette(place)[:3] for place, label in enumerate(shown)}
     key = tuple((str(names[label]) if names is not None else str(label), color) for label, color in colors.items())
     if len(shown) < len(found):
         key += ((f"{len(found) - len(shown)} others", GREY),)
@@ -107,7 +114,7 @@ def plot_planes(planes: Sequence[Plane], colorings: Sequence[Coloring], title: s
             _dots(panel, plane, coloring)
             panel.set_title(f"{plane.title}\ncolour: {coloring.title}".strip(), fontsize="medium")
     for column, coloring in enumerate(colorings):
-        _explain_colors(figure, axes[:, column], coloring, axes[-1, column])
+        _explain_colors(figure, list(axes[:, column]), coloring, axes[-1, column])
     return figure
 
 
@@ -115,7 +122,7 @@ def plot_walks_on_map(plane: Plane, coloring: Coloring, walks: Sequence[tuple[st
     """Draw the map once per walk (title, points (steps, 2)): crosses joined by grey lines, a ring where it starts."""
     columns = min(3, len(walks))
     figure, axes = _page(-(-len(walks) // columns), columns, title)
-    panels = axes.flatten()
+    panels = list(axes.flat)
     # A walk may leave the images behind, and the panels are compared: one frame for all.
     everything = replace(plane, points=np.concatenate((plane.points, *(path for _, path in walks))))
     for panel, (name, path) in zip(panels, walks, strict=False):
@@ -145,8 +152,7 @@ def frame_plane(panel: Axes, plane: Plane, margin: float = 0.05) -> None:
 
 
 def _page(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
-    figure = Figure(figsize=(PANEL_INCHES * columns + 0.4, (PANEL_INCHES - 0.2) * rows + 0.9), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(PANEL_INCHES * columns + 0.4, (PANEL_INCHES - 0.2) * rows + 0.9)
     figure.suptitle(title)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
@@ -159,6 +165,10 @@ def _dots(panel: Axes, plane: Plane, coloring: Coloring, framed: Plane | None = 
 
 def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, under: Axes | None = None) -> None:
     """Put the legend, or the colour scale, below `panels`: below the panel `under`, else below the whole figure."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.lines import Line2D
+
     if coloring.span is not None:
         scale = ScalarMappable(Normalize(*coloring.span), SCALE)
         figure.colorbar(scale, ax=list(panels), location="bottom", shrink=0.7, label=coloring.title)
@@ -168,5 +178,8 @@ def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, 
         # Wide enough for a letter of the small font, and for a dot with its gaps.
         width = 0.075 * max(map(len, names)) + 0.45
         columns = max(1, min(MOST_COLUMNS, int((PANEL_INCHES if under else figure.get_figwidth()) / width)))
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1)} if under else {"loc": "outside lower center"}
-        (under or figure).legend(dots, names, **place, ncols=columns, frameon=False, fontsize="small", columnspacing=1)
+        legend = {"ncols": columns, "frameon": False, "fontsize": "small", "columnspacing": 1}
+        if under:
+            under.legend(dots, names, loc="upper center", bbox_to_anchor=(0.5, -0.1), **legend)
+        else:
+            figure.legend(dots, names, loc="outside lower center", **legend)

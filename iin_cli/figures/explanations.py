@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.gridspec import GridSpec
+
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.gridspec import GridSpec
 
 __all__ = ["Look", "Neighbour", "plot_explanation"]
 
@@ -53,9 +57,8 @@ def plot_explanation(looks: Sequence[Look], title: str, probabilities: Mapping[s
     has_drawn = any(look.drawn is not None for look in looks)
     columns = 1 + has_drawn + max(len(look.nearest) for look in looks)
     bars = probabilities is not None
-    size = (CELL_INCHES * columns + (BARS_INCHES if bars else 0) + 1.0, (CELL_INCHES + 0.28) * len(looks) + 0.8)
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    width = CELL_INCHES * columns + (BARS_INCHES if bars else 0) + 1.0
+    figure = new_figure(width, (CELL_INCHES + 0.28) * len(looks) + 0.8)
     figure.suptitle(title)
     widths = [1.0] * columns + ([BARS_INCHES / CELL_INCHES] if bars else [])
     grid = figure.add_gridspec(len(looks), len(widths), width_ratios=widths)

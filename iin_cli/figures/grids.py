@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..io.atomic import write_atomically
+from .canvas import letters
 
 __all__ = ["header_grid", "image_grid", "save_png"]
 
@@ -38,7 +39,7 @@ def image_grid(
     rows, columns = cells.shape[:2]
     zoom = -(-smallest // cells.shape[2])
     side = cells.shape[2] * zoom
-    font = _font(max(11, side // 7))
+    font = letters(max(11, side // 7))
     left = max((_text_width(font, text) + 2 * MARGIN for text in row_labels), default=GAP)
     top = _line_height(font) + 2 * MARGIN if any(column_labels) else GAP
     xs, width = _offsets(columns, side, left, column_gaps)
@@ -56,16 +57,14 @@ def image_grid(
     return np.asarray(page)
 
 
-def header_grid(
-    targets: np.ndarray, sources: np.ndarray, edited: np.ndarray, left: str = "target", top: str = "source"
-) -> np.ndarray:
+def header_grid(targets: np.ndarray, sources: np.ndarray, edited: np.ndarray, top: str = "source") -> np.ndarray:
     """Lay out edits as in Fig 2: targets down the left column, sources along the top row, (i, j) edited from both.
 
     Args:
         targets: uint8 (T, S, S, 3).
         sources: uint8 (U, S, S, 3).
         edited: uint8 (T, U, S, S, 3).
-        left, top: what to call targets and sources.
+        top: what to call the sources.
 
     Returns uint8 (H, W, 3).
     """
@@ -75,7 +74,7 @@ def header_grid(
     body = np.concatenate((targets[:, None], edited), axis=1)
     return image_grid(
         np.concatenate((first_row, body)),
-        row_labels=["", *[left] * len(targets)],
+        row_labels=["", *["target"] * len(targets)],
         column_labels=["", *[top] * len(sources)],
         row_gaps=(0,),
         column_gaps=(0,),
@@ -95,13 +94,6 @@ def _offsets(count: int, side: int, start: int, wide_after: Sequence[int]) -> tu
         places.append(at)
         at += side + (6 * GAP if index in wide_after else GAP)
     return places, places[-1] + side + GAP
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    import matplotlib
-
-    # Pillow's own scalable font is newer than the oldest Pillow supported; matplotlib brings one always.
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
 
 
 def _text_width(font: ImageFont.FreeTypeFont, text: str) -> int:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Matrix", "plot_matrices"]
 
@@ -30,18 +35,14 @@ class Matrix:
     column_label: str = ""
 
 
-def plot_matrices(matrices: Sequence[Matrix], title: str | None = None) -> Figure:
+def plot_matrices(matrices: Sequence[Matrix]) -> Figure:
     """Draw matrices of figures in [0, 1] side by side, white for 0 and dark blue for 1; others take the nearest."""
     widths = [len(matrix.columns) for matrix in matrices]
     tallest = max(len(matrix.rows) for matrix in matrices)
-    size = (CELL_INCHES * sum(widths) + 1.9 * len(matrices), 0.75 * tallest + 1.9)
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(CELL_INCHES * sum(widths) + 1.9 * len(matrices), 0.75 * tallest + 1.9)
     axes = figure.subplots(1, len(matrices), squeeze=False, width_ratios=widths)[0]
     for panel, matrix in zip(axes, matrices, strict=True):
         _panel(panel, matrix)
-    if title:
-        figure.suptitle(title)
     return figure
 
 
@@ -55,7 +56,7 @@ def _panel(panel: Axes, matrix: Matrix) -> None:
     panel.set_title(matrix.title, fontsize="medium")
     panel.set_xlabel(matrix.column_label)
     panel.set_ylabel(matrix.row_label)
-    for row, column in np.ndindex(*values.shape):
+    for row, column in product(*map(range, values.shape)):
         value = values[row, column]
         note = matrix.notes[row][column] if matrix.notes else ""
         text = f"{value:z.2f}" if np.isfinite(value) else "–"

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Curve", "plot_layers"]
 
@@ -36,8 +40,7 @@ def plot_layers(layers: Sequence[str], curves: Mapping[str, Curve], title: str |
     the concept cannot be told from none.
     """
     width = min(WIDEST, max(NARROWEST, INCHES_PER_LAYER * len(layers) + 2.4))
-    figure = Figure(figsize=(width, 4.8), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(width, 4.8)
     panel = figure.subplots()
     places = np.arange(len(layers))
     for number, (name, curve) in enumerate(curves.items()):

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from .canvas import letters, new_figure
 from .embeddings import Plane, by_label, frame_plane
 
 __all__ = ["Scene", "draw_frame"]
@@ -57,7 +53,7 @@ def draw_frame(scene: Scene, number: int, points: np.ndarray, caption: str) -> n
     """Draw frame `number` with what moves at `points` (B, 2); returns uint8 (H, W, 3)."""
     page = Image.fromarray(scene.background)
     pen = ImageDraw.Draw(page)
-    pen.text((page.width // 2, 8), caption, fill="black", font=_font(), anchor="ma")
+    pen.text((page.width // 2, 8), caption, fill="black", font=letters(CAPTION_SIZE), anchor="ma")
     scale, shift = scene.to_pixels
     for index, (x, y) in enumerate((points * scale + shift).round().astype(int).tolist()):
         if scene.pictures is not None:
@@ -72,19 +68,16 @@ def draw_frame(scene: Scene, number: int, points: np.ndarray, caption: str) -> n
 
 def _background(plane: Plane, colors: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Draw the dots paled; returns the page and `to_pixels`."""
-    figure = Figure(figsize=(INCHES, INCHES), dpi=DPI)
-    canvas = FigureCanvasAgg(figure)
-    panel: Axes = figure.add_axes((0.08, 0.08, 0.88, 0.84))
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = new_figure(INCHES, INCHES, layout=None, dpi=DPI)
+    panel = figure.add_axes((0.08, 0.08, 0.88, 0.84))
     panel.scatter(*plane.points.T, s=10, c=PALE + (1 - PALE) * colors, linewidths=0)
     frame_plane(panel, plane, 0.08)
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     background = np.asarray(canvas.buffer_rgba())[..., :3].copy()
     zero, one = panel.transData.transform([(0.0, 0.0), (1.0, 1.0)])
     # Matplotlib counts rows from the bottom.
     flip = np.array([1.0, -1.0])
     return background, ((one - zero) * flip, zero * flip + np.array([0.0, background.shape[0]]))
-
-
-def _font() -> ImageFont.FreeTypeFont:
-    # Matplotlib brings one always; Pillow's own scalable font is newer than the oldest Pillow supported.
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), CAPTION_SIZE)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
 from ..io.atomic import write_atomically
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["plot_walks", "save_figure"]
 
 # Beyond these many classes lines can no longer be told apart; the rest is drawn grey.
 NAMED_CLASSES = 10
+DPI = 110
 
 
 def plot_walks(
@@ -32,8 +35,7 @@ def plot_walks(
     """
     columns = min(columns, len(walks))
     rows = -(-len(walks) // columns)
-    figure = Figure(figsize=(5.2 * columns + 1.4, 2.9 * rows + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(5.2 * columns + 1.4, 2.9 * rows + 0.4)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
     named = _most_probable([values for _, values in walks])
     for panel, (name, values) in zip(axes, walks, strict=False):
@@ -47,10 +49,10 @@ def plot_walks(
     return figure
 
 
-def save_figure(path: Path, figure: Figure, dpi: int = 110) -> None:
+def save_figure(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
     with write_atomically(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=dpi, metadata={"Software": None})
+        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
 
 
 def _most_probable(walks: Sequence[np.ndarray]) -> list[int]:
@@ -62,9 +64,11 @@ def _panel(panel: Axes, name: str, values: np.ndarray, named: list[int], classes
     steps = np.arange(len(values))
     rest = np.delete(values, named, axis=1)
     if rest.size:
+        from matplotlib.collections import LineCollection
+
         # As one artist: of a thousand classes each a line of its own would take most of the command's time.
         paths = np.stack(np.broadcast_arrays(steps, rest.T), axis=2)
-        panel.add_collection(LineCollection(paths, colors="0.85", linewidths=0.8), autolim=True)
+        panel.add_collection(LineCollection(list(paths), colors="0.85", linewidths=0.8), autolim=True)
     for place, index in enumerate(named):
         panel.plot(steps, values[:, index], color=f"C{place}", label=str(classes[index]))
     predicted = values.argmax(1)

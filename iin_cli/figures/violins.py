@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+
+from .canvas import new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
 
 __all__ = ["Violins", "plot_violins"]
 
@@ -42,8 +46,7 @@ def plot_violins(
     """
     # Wide enough for the title, which begins on the left and may run across the panels.
     wide = max(8 / len(headings), 0.62 * len(columns) + 1.2)
-    figure = Figure(figsize=(wide * len(headings) + 0.4, 2.7 * len(rows) + 1.2), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(wide * len(headings) + 0.4, 2.7 * len(rows) + 1.2)
     axes = figure.subplots(len(rows), len(headings), squeeze=False, sharex=True, sharey="col")
     for row, panels in zip(rows, axes, strict=True):
         for place, (violins, panel) in enumerate(zip(row, panels, strict=True)):
@@ -74,13 +77,16 @@ def _panel(panel: Axes, violins: Violins) -> None:
 def _bodies(panel: Axes, values: np.ndarray, places: np.ndarray, width: float, face: str, edge: str) -> None:
     few = values[:: -(-len(values) // MOST_POINTS)].astype(np.float64)
     drawn = panel.violinplot(list(few.T), places, widths=width, showextrema=False, showmedians=face != "none")
-    for body in drawn["bodies"]:
+    # Matplotlib's stubs give the list of bodies the type of the other entries.
+    for body in drawn["bodies"]:  # pyright: ignore[reportGeneralTypeIssues]
         body.set(facecolor=face, edgecolor=edge, linewidth=0.7, alpha=1.0 if face == "none" else 0.75)
     if "cmedians" in drawn:
         drawn["cmedians"].set(color="black", linewidth=1.2)
 
 
 def _legend(rows: Sequence[Sequence[Violins]]) -> list[Patch]:
+    from matplotlib.patches import Patch
+
     handles = [Patch(color=FACTOR, label="factor"), Patch(color=CONTROL, label="random subspace of its size")]
     if any(violins.start is not None for row in rows for violins in row):
         handles.append(Patch(facecolor="none", edgecolor=START, label="starts"))

@@ -59,9 +59,14 @@ class Pairs:
     def __len__(self) -> int:
         return len(self._z.mean)
 
+    @property
+    def dim(self) -> int:
+        """N."""
+        return self._z.mean.shape[1]
+
     def __repr__(self) -> str:
         concepts = ", ".join(f"{concept.relation} {concept.name}" for concept in self._concepts) or "no concept"
-        return f"Pairs({len(self)} latents, N = {self._dim}; {concepts})"
+        return f"Pairs({len(self)} latents, N = {self.dim}; {concepts})"
 
     def share(self, concept: str, labels: Any = None, *, groups: Any = None) -> Self:
         """Add a concept that items of equal labels have in common, and nothing else.
@@ -107,9 +112,9 @@ class Pairs:
 
         Raises DataError for fewer rows than a fit needs, and where a concept makes no pair.
         """
-        count, needed = len(self), min(self._dim, MOST_NEEDED)
+        count, needed = len(self), min(self.dim, MOST_NEEDED)
         if count < needed:
-            raise DataError(f"z has {count} rows, fewer than the {needed} that a translator of N = {self._dim} needs")
+            raise DataError(f"z has {count} rows, fewer than the {needed} that a translator of N = {self.dim} needs")
         renderings = [(concept.name, drawn) for concept in self._concepts for drawn in concept.renderings]
         names = ["z", *(f"a rendering of {name}" for name, _ in renderings)]
         table = LatentTable(
@@ -129,10 +134,6 @@ class Pairs:
         fingerprint = hashlib.sha256(np.ascontiguousarray(self._z.mean)).hexdigest()
         provenance = {"backbone": None, "data": {"name": None, "root": None, "fingerprint": fingerprint}}
         return GroupedMaterial.of(table, pairs, held_out, provenance, "z", report or Silent())
-
-    @property
-    def _dim(self) -> int:
-        return self._z.mean.shape[1]
 
     def _with(self, concept: _Concept) -> Self:
         if not isinstance(concept.name, str) or not concept.name:
@@ -156,7 +157,7 @@ class Pairs:
         return np.where(numbers < 0, -1, _numbered(numbers, len(self), f"concept {concept}: groups"))
 
     def _rendering(self, concept: str, mean: Any, log_variance: Any) -> Latents:
-        drawn = _latents(mean, log_variance, f"the rendering of {concept}", self._dim)
+        drawn = _latents(mean, log_variance, f"the rendering of {concept}", self.dim)
         if len(drawn.mean) != len(self):
             raise DataError(
                 f"the rendering of {concept} has {len(drawn.mean)} rows, z has {len(self)}: give the same items in the "

@@ -10,9 +10,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
+from ..errors import UsageError
 from ..metrics.response import class_response, image_response
 
-__all__ = ["Answer", "Change", "Classes", "Images", "answer_of"]
+__all__ = ["Answer", "Change", "Classes", "Images", "Nothing", "answer_of"]
+
+WITHOUT_HEAD = "the network is an encoder without a head and answers nothing: give Network(encode=…, decode=…)"
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Answer(ABC):
         names: the classes, in the order of the logits; empty where the answers are images.
     """
 
-    kind: ClassVar[Literal["images", "classes"]]
+    kind: ClassVar[Literal["images", "classes", "nothing"]]
     verb: ClassVar[str]
     noun: ClassVar[str]
     names: tuple[str, ...] = ()
@@ -70,7 +73,7 @@ class Answer(ABC):
 class Images(Answer):
     """The network draws: answers are images (B, 3, S, S) in [-1, 1]."""
 
-    kind: ClassVar[Literal["images", "classes"]] = "images"
+    kind: ClassVar[Literal["images", "classes", "nothing"]] = "images"
     verb: ClassVar[str] = "draws an image"
     noun: ClassVar[str] = "drawn images"
 
@@ -98,13 +101,14 @@ class Images(Answer):
 class Classes(Answer):
     """The network classifies: answers are log-probabilities (B, C) of the classes `names`.
 
+    >>> import torch
     >>> Classes(("cat", "dog")).row(torch.tensor([0.25, 0.75]).log())["predicted"]
     'dog'
     """
 
     names: tuple[str, ...]
 
-    kind: ClassVar[Literal["images", "classes"]] = "classes"
+    kind: ClassVar[Literal["images", "classes", "nothing"]] = "classes"
     verb: ClassVar[str] = "names a class"
     noun: ClassVar[str] = "predictions"
 
@@ -131,6 +135,33 @@ class Classes(Answer):
     def by_name(self, values: Tensor) -> dict[str, float]:
         """Name the values (C,) of one row."""
         return dict(zip(self.names, values.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Nothing(Answer):
+    """An encoder without a head: there is a representation to read and to edit, and no answer to compare."""
+
+    kind: ClassVar[Literal["images", "classes", "nothing"]] = "nothing"
+    verb: ClassVar[str] = "answers nothing"
+    noun: ClassVar[str] = "no answers"
+
+    def of(self, outputs: Tensor) -> Tensor:
+        """Raise UsageError: there is no G."""
+        raise UsageError(WITHOUT_HEAD)
+
+    def compare(self, start: Tensor, points: Tensor) -> Change:
+        """Raise UsageError: there is no G."""
+        raise UsageError(WITHOUT_HEAD)
+
+    def agreement(self, before: Tensor, after: Tensor) -> None:
+        """Return None: nothing is answered."""
+
+    def labels(self, answers: Tensor) -> None:
+        """Return None: nothing is answered."""
+
+    def row(self, answer: Tensor) -> dict[str, Any]:
+        """Return no columns."""
+        return {}
 
 
 def answer_of(classes: Sequence[str] | None) -> Answer:

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DataError
 from ..latents import cache
 from ..latents.cache import Latents
 from ..plugin_api import ConceptProvider, Dataset
 from ..progress import Reporter
+from .memory import MemoryDataset
 from .network import Network
 
 __all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded"]
@@ -21,7 +23,7 @@ PIXELS_AT_ONCE = 2**21
 
 def is_encoded(network: Network, dataset: Dataset, indices: np.ndarray) -> bool:
     """Say whether `encode_items` of exactly these items, as they are, was done before and is kept."""
-    return cache.is_cached(_identity(network, dataset, indices, None, 0))
+    return isinstance(dataset, MemoryDataset) or cache.is_cached(_identity(network, dataset, indices, None, 0))
 
 
 def encode_items(
@@ -33,7 +35,13 @@ def encode_items(
     *,
     report: Reporter,
 ) -> Latents:
-    """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once."""
+    """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once.
+
+    Images in memory are never cached on disk; DataError where they are to be drawn otherwise for a network that takes
+    no pictures.
+    """
+    if isinstance(dataset, MemoryDataset):
+        return _in_memory(network, dataset, indices, provider, variant)
     size, interpolation = network.backbone.image_size, network.backbone.interpolation
 
     def read(positions: np.ndarray) -> np.ndarray:
@@ -53,6 +61,17 @@ def encode_items(
         description=f"encoding {Path(name).name}",
         called=lambda position: dataset.path(int(indices[position])),
     )
+
+
+def _in_memory(
+    network: Network, dataset: MemoryDataset, indices: np.ndarray, provider: ConceptProvider | None, variant: int
+) -> Latents:
+    if provider is None or not variant:
+        return Latents(dataset.latents(network)[indices].numpy(), None)
+    if not network.takes_pictures:
+        raise DataError(f"{dataset.name} have no second rendering that differs in {provider.concept}")
+    pixels = provider.draw(dataset, indices, network.image_size, network.backbone.interpolation, variant)
+    return Latents(network.encode_pixels(pixels).numpy(), None)
 
 
 def _identity(

@@ -42,8 +42,7 @@ def find_providers(concepts: Sequence[str]) -> list[ConceptProvider]:
     """Return the providers of `concepts` (`NAME[:ARGUMENT]`). UsageError for unknown names or two of one name."""
     providers: list[ConceptProvider] = []
     for wanted in concepts:
-        found = find("concepts", wanted)
-        provider = found.factory(found.argument)
+        provider = find("concepts", wanted).make()
         if provider.concept in [other.concept for other in providers]:
             raise UsageError(f"--concept {wanted}: the concept {provider.concept} is given twice")
         if provider.concept == RESIDUAL:

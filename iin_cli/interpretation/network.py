@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
-from ..errors import PluginError, UsageError
+from ..errors import DataError, PluginError, UsageError
+from ..io.weights import module_digest
 from ..latents.cache import as_images
 from ..plugin_api import Backbone
 from ..progress import Reporter, Silent
-from .answers import Answer, Classes, Images, answer_of
+from .answers import Answer, Classes, Images, Nothing, answer_of
+from .modules import CutModule, FunctionBackbone, Preprocess, owner_of, prepared
+from .pictures import Batch, batches_of, count_of
 from .pieces import in_pieces, to_pixels
 
 __all__ = ["Network"]
 
 
 class Network:
-    """A network f = G∘E ready to be read: in evaluation mode and on its device.
+    """A network f = G∘E ready to be read.
+
+    `Network(encode, decode)` takes two functions, `Network.cut(module, layer)` any torch module, and `open_network`
+    opens checkpoints and registered names.
+
+    Args:
+        encode: E, from what the network takes (B, …) to z (B, N).
+        decode: G, from z to logits (B, C) or images (B, 3, S, S) in [-1, 1]; None for an encoder alone.
+        classes: names of the logits; None numbers them.
+        preprocess: from a Pillow image to what `encode` takes, for pictures.
+        name: what to call the network.
 
     Attributes:
         backbone: what computes E and G.
@@ -39,7 +53,54 @@ class Network:
     data: dict[str, Any] | None
     weights: str
     layer: str | None
-    device: torch.device
+
+    def __init__(
+        self,
+        encode: Callable[[Tensor], Tensor],
+        decode: Callable[[Tensor], Tensor] | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        preprocess: Preprocess | None = None,
+        name: str = "network",
+    ) -> None:
+        owner = owner_of(encode)
+        backbone = FunctionBackbone(encode, decode, name=name, classes=classes, preprocess=preprocess, owner=owner)
+        self._set(backbone, name, "" if owner is None else module_digest(owner))
+
+    @classmethod
+    def cut(
+        cls,
+        module: nn.Module,
+        layer: str | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        preprocess: Preprocess | None = None,
+        example: Tensor | None = None,
+        name: str | None = None,
+    ) -> Self:
+        """Cut any torch module behind `layer`: z is what that layer gives, averaged over a large map, G the rest.
+
+        Args:
+            module: f, from images to logits or images; it stays as it is, in the mode and on the device it is in.
+            layer: a name of `module.named_modules()`; None cuts before the last linear layer.
+            classes: names of the logits; None numbers them.
+            preprocess: from a Pillow image to what the module takes, for pictures.
+            example: what the module takes (B, …); None: a blank picture's, or the first inputs that are encoded.
+            name: what to call the network; None takes the name of the module's class.
+
+        Raises UsageError for a layer that does not exist or at which the module cannot be cut.
+
+        >>> net = Network.cut(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), "1")
+        >>> net.encode(torch.zeros(5, 4)).shape, net.answers(torch.zeros(1, 3)).shape
+        (torch.Size([5, 3]), torch.Size([1, 2]))
+        """
+        if not isinstance(module, nn.Module):
+            raise UsageError(f"Network.cut cuts a torch module, not a {type(module).__name__}")
+        called = name or type(module).__name__
+        backbone = CutModule(module, layer, name=called, classes=classes, preprocess=preprocess, example=example)
+        network = cls.__new__(cls)
+        network._set(backbone, called, module_digest(module), layer=layer)
+        return network
 
     @classmethod
     def of(
@@ -56,14 +117,30 @@ class Network:
         if not (isinstance(backbone, nn.Module) and isinstance(backbone, Backbone)):
             raise PluginError(f"the backbone {type(backbone).__name__} is not a torch module with iin's contract")
         network = cls.__new__(cls)
-        network.backbone = backbone.to(device).eval().requires_grad_(False)
-        network.source, network.sha256, network.data = source, sha256, data
-        network.weights, network.layer, network.device = weights, layer, torch.device(device)
+        backbone.to(device).eval().requires_grad_(False)
+        network._set(backbone, source, sha256, data, weights, layer, torch.device(device))
         return network
+
+    def _set(
+        self,
+        backbone: Backbone,
+        source: str,
+        sha256: str,
+        data: dict[str, Any] | None = None,
+        weights: str = "default",
+        layer: str | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        self.backbone, self.source, self.sha256, self.data = backbone, source, sha256, data
+        self.weights, self.layer = weights, layer
+        self._device = device
 
     def __repr__(self) -> str:
         where = f" at {self.layer}" if self.layer else ""
-        return f"Network({self.name}{where}: {self.latent_dim} features, {self.answer.verb})"
+        try:
+            return f"Network({self.name}{where}: {self.latent_dim} features, {self.answer.verb})"
+        except UsageError:
+            return f"Network({self.name}{where})"
 
     @property
     def name(self) -> str:
@@ -75,10 +152,29 @@ class Network:
         """N."""
         return self.backbone.latent_dim
 
-    @cached_property
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes: where it was opened, or where the user's module is."""
+        if isinstance(self.backbone, FunctionBackbone):
+            return self.backbone.device
+        return self._device or torch.device("cpu")
+
+    @property
     def answer(self) -> Answer:
-        """What G answers with."""
+        """What G answers with; of a network given from Python it is known once something was encoded."""
+        if isinstance(self.backbone, FunctionBackbone) and self.backbone.is_headless:
+            return Nothing()
         return answer_of(self.backbone.classes)
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether pictures can be encoded; a module without preprocessing takes its own inputs only."""
+        return not isinstance(self.backbone, FunctionBackbone) or self.backbone.preprocess is not None
+
+    @property
+    def image_size(self) -> int:
+        """Side S at which pictures are read and drawn."""
+        return self.backbone.image_size
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -103,6 +199,57 @@ class Network:
             "weights": self.weights,
             "layer": self.layer,
         }
+
+    def encode(self, images: Any, *, batch_size: int = 64, report: Reporter | None = None) -> Tensor:
+        """E of images as users hold them: z (M, N) in float32 on the CPU, of a stochastic encoder the mean.
+
+        Args:
+            images: float arrays or tensors (M, …), what the network takes; or pictures: uint8 arrays (M, H, W, 3),
+                Pillow images, or a torch dataset of either, alone or as the first of a tuple.
+            batch_size: images at once.
+
+        Raises DataError for other images, values that are not finite, and features that are no z (B, N).
+        """
+        rows = []
+        with (report or Silent()).task("encoding", count_of(images), "images") as task:
+            for start, batch in enumerate(batches_of(images, batch_size)):
+                found = self._encode_batch(batch).cpu()
+                finite = found.isfinite().all(1)
+                if not finite.all():
+                    first = start * batch_size + int((~finite).nonzero()[0])
+                    raise DataError(f"{self.name} gives features that are not finite for image {first}")
+                rows.append(found)
+                task.advance(len(found))
+        return torch.cat(rows)
+
+    def _encode_batch(self, batch: Batch) -> Tensor:
+        own = self.backbone if isinstance(self.backbone, FunctionBackbone) else None
+        if batch.inputs is not None:
+            self._require_near(batch.inputs)
+            if own is not None:
+                return own.encode_inputs(batch.inputs)
+            with torch.inference_mode():
+                return self.backbone.encode(batch.inputs.float().to(self.device)).float()
+        if own is None:
+            return self.encode_pixels(self.resized(batch.pictures))
+        if own.preprocess is None:
+            raise DataError(f"pictures need preprocessing: give {self.name} preprocess=…, or float inputs")
+        return own.encode_inputs(prepared(batch.pictures, own.preprocess))
+
+    def _require_near(self, inputs: Tensor) -> None:
+        if inputs.device.type != "cpu" and inputs.device.type != self.device.type:
+            raise DataError(f"images are on {inputs.device}, {self.name} is on {self.device}: write images.cpu()")
+
+    def resized(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
+        """Bring pictures uint8 (H, W, 3) to the network's size: uint8 (B, S, S, 3)."""
+        size, way = self.image_size, Image.Resampling[self.backbone.interpolation.upper()]
+
+        def fit(picture: np.ndarray) -> np.ndarray:
+            if picture.shape[:2] == (size, size):
+                return picture
+            return np.asarray(Image.fromarray(picture).resize((size, size), way))
+
+        return np.stack([fit(picture) for picture in pictures])
 
     def encode_pixels(self, pixels: np.ndarray) -> Tensor:
         """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean."""

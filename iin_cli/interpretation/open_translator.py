@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,14 @@ class OpenTranslator:
     """A translator T on its device, opened once and handed on.
 
     Attributes:
-        path: its checkpoint.
+        path: its checkpoint; None where it was fitted in memory.
         factors: names and sizes, in the order of z̃.
         metadata: what its checkpoint says of itself.
         network: the very network it was fitted to; None where it was fitted to latents alone, or is opened without.
         noise: the feature noise it was fitted with; None where its checkpoint keeps none.
     """
 
-    path: Path
+    path: Path | None
     translator: Translator
     factors: Factors
     metadata: dict[str, Any]
@@ -41,11 +41,17 @@ class OpenTranslator:
     device: torch.device
     noise: FeatureNoise | None = None
 
+    @property
+    def called(self) -> str:
+        """What to call it in a message and in a result: its path."""
+        return "the translator in memory" if self.path is None else str(self.path)
+
     def require_network(self) -> Network:
         """Return the network; UsageError when the translator was fitted to latents alone."""
         if self.network is None:
             raise UsageError(
-                f"{self.path} was fitted to latents without a backbone: use `iin translate`, or give one by --backbone"
+                f"{self.called} was fitted to latents without a backbone: "
+                "use `iin translate`, or give one by --backbone"
             )
         return self.network
 
@@ -62,6 +68,12 @@ class OpenTranslator:
             raise UsageError(f"which factor? name it with --factor: {', '.join(self.factors.names)}")
         for name in names:
             self.factors.slice(name)
+
+    def choose_factors(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the factors named, each once, or all where none is. UsageError for one the translator has not."""
+        found = tuple(dict.fromkeys(names)) or self.factors.names
+        self.require_factors(found)
+        return found
 
     def transform(self, z: Tensor, report: Reporter | None = None) -> Tensor:
         """T of any number of latents, in pieces, on the CPU: z (…, N) -> z̃ (…, N)."""

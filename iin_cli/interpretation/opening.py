@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
@@ -10,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from ..errors import CheckpointError, IinError, UsageError
 from ..io import checkpoint
-from ..registry import find, names
+from ..io.weights import module_digest
+from ..registry import find, is_known
 from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from .network import Network
 from .open_translator import OpenTranslator
 
-__all__ = ["FEATURE_NOISE", "module_digest", "open_network", "open_translator", "versions"]
+__all__ = ["FEATURE_NOISE", "open_network", "open_translator", "versions"]
 
 # The tensor of a translator's checkpoint that holds the std of the feature noise it was fitted with.
 FEATURE_NOISE = "feature_noise.std"
@@ -81,15 +80,6 @@ def open_translator(
     )
 
 
-def module_digest(module: nn.Module) -> str:
-    """Return the sha256 of a module's weights, names and values."""
-    total = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        total.update(name.encode())
-        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
-
-
 def versions() -> dict[str, str]:
     """Return the versions a checkpoint remembers."""
     return {
@@ -106,7 +96,7 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
             f"{wanted} is no checkpoint of iin: weights of a network that has a name go to --weights, "
             f"as in --backbone resnet50 --weights {wanted}"
         )
-    if path.exists() and wanted not in names("backbones"):
+    if path.exists() and not is_known("backbones", wanted):
         if weights != "default":
             raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
         return _from_checkpoint(path, device)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ..data.folder import open_folder, read_image
@@ -17,7 +17,8 @@ from ..metrics.bootstrap import FEW_ITEMS
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from .data_choice import DataChoice, choose_items, split_items
-from .grouping import encode_items
+from .encoding import encode_items
+from .memory import MemoryDataset
 from .network import Network
 from .open_translator import OpenTranslator
 
@@ -26,19 +27,29 @@ __all__ = ["ChosenData", "Inputs", "Reading", "read_items"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Images uint8 (B, S, S, 3) at the network's size, and what to call each."""
+    """Images uint8 (B, S, S, 3) at the network's size, what to call each, and latents (B, N) where they are known."""
 
     pixels: np.ndarray
     names: tuple[str, ...]
+    z: Tensor | None = None
+
+    def latents(self, network: Network) -> Tensor:
+        """Return their latents (B, N): those they came with, else those that `network` encodes."""
+        return network.encode_pixels(self.pixels) if self.z is None else self.z
+
+    def encoded(self, network: Network) -> Inputs:
+        """Return the same images with their latents, so that they are encoded once for many verbs."""
+        return replace(self, z=self.latents(network))
 
     def __len__(self) -> int:
         return len(self.names)
 
     @classmethod
     def of_items(cls, network: Network, dataset: Dataset, items: np.ndarray) -> Inputs:
-        """Read items (B,) of a dataset."""
+        """Read items (B,) of a dataset; those in memory come with their latents."""
         pixels = dataset.images(items, network.backbone.image_size, network.backbone.interpolation)
-        return cls(pixels, tuple(dataset.path(int(item)) for item in items))
+        z = dataset.latents(network)[items] if isinstance(dataset, MemoryDataset) else None
+        return cls(pixels, tuple(dataset.path(int(item)) for item in items), z)
 
     @classmethod
     def of_files(cls, network: Network, paths: Sequence[Path]) -> Inputs:
@@ -55,6 +66,7 @@ class Reading:
     Attributes:
         items: their numbers in `dataset`, int64 (M,).
         z: latents (M, N), of a stochastic encoder the posterior's means; `z_tilde`: T(z); both on the CPU.
+        std: the posterior's standard deviations (M, N); None of a deterministic encoder, and where they are not known.
     """
 
     opened: OpenTranslator
@@ -63,6 +75,7 @@ class Reading:
     items: np.ndarray
     z: Tensor
     z_tilde: Tensor
+    std: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -75,9 +88,8 @@ class Reading:
 
     def rows(self, chosen: slice | np.ndarray) -> Reading:
         """Return some of the items, in the order of `chosen`."""
-        return Reading(
-            self.opened, self.network, self.dataset, self.items[chosen], self.z[chosen], self.z_tilde[chosen]
-        )
+        std = None if self.std is None else self.std[chosen]
+        return replace(self, items=self.items[chosen], z=self.z[chosen], z_tilde=self.z_tilde[chosen], std=std)
 
 
 class ChosenData:
@@ -89,6 +101,13 @@ class ChosenData:
     def __init__(self, opened: OpenTranslator, choice: DataChoice, report: Reporter) -> None:
         self.opened, self.choice, self.report = opened, choice, report
         self.network = opened.require_network()
+
+    @classmethod
+    def in_memory(cls, opened: OpenTranslator, dataset: Dataset, choice: DataChoice, report: Reporter) -> Self:
+        """Read data that is open already."""
+        data = cls(opened, choice, report)
+        data.__dict__["dataset"] = dataset
+        return data
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -126,29 +145,33 @@ class ChosenData:
         first, second = (Inputs.of_items(self.network, self.dataset, part) for part in np.split(both, 2))
         return first, second
 
-    def read(self, count: int | None = None) -> Reading:
-        """Encode items of the split once; `count` of them drawn by the seed, or all where there are no more.
+    def chosen_items(self, count: int | None = None) -> np.ndarray:
+        """Choose items of the split, int64 (M,): `count` of them by the seed, or all where there are no more.
 
         Warns where there are too few for an interval to be trusted.
         """
-        split = self.choice.split
-        there = self.split_items()
-        items = (
-            there
-            if count is None or count >= len(there)
-            else choose_items(self.dataset, split, count, self.choice.seed)
-        )
+        split, there = self.choice.split, self.split_items()
+        is_all = count is None or count >= len(there)
+        items = there if is_all else choose_items(self.dataset, split, count, self.choice.seed)
         if len(items) < FEW_ITEMS:
             self.report.warn(f"{len(items)} images of {self.dataset.name} in {split}: intervals from so few are rough")
-        return read_items(self.opened, self.dataset, items, self.report)
+        return items
+
+    def read(self, count: int | None = None) -> Reading:
+        """Encode the items that `chosen_items` returns, each once ever, and translate them."""
+        return read_items(self.opened, self.dataset, self.chosen_items(count), self.report)
+
+    def varied(self, n: int | None = None, report: Reporter | None = None) -> ChosenData:
+        """Return the same open data, of which `n` images are drawn, or which tells `report` its progress."""
+        choice = replace(self.choice, n=n or self.choice.n)
+        return ChosenData.in_memory(self.opened, self.dataset, choice, report or self.report)
 
 
 def read_items(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, report: Reporter) -> Reading:
     """Encode items `items` (M,) of `dataset`, each once ever, and translate them."""
     network = opened.require_network()
-    found = encode_items(network, dataset, items, report=report)
-    z = torch.from_numpy(np.array(found.mean))
-    return Reading(opened, network, dataset, items, z, opened.transform(z))
+    z, std = encode_items(network, dataset, items, report=report).moments()
+    return Reading(opened, network, dataset, items, z, opened.transform(z), std)
 
 
 def _files(path: Path) -> list[Path]:

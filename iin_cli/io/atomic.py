@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,16 +21,15 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
     Raises ResourceError when the disk is full and UsageError when the folder cannot be written.
     """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        mode = _create(temporary)
     except OSError as error:
         raise as_write_error(path, error) from error
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        _settle(temporary, path)
+        _settle(temporary, path, mode)
     except OSError as error:
         raise as_write_error(path, error) from error
     finally:
@@ -49,13 +49,21 @@ def as_write_error(path: Path, error: OSError) -> IinError:
     return UsageError(f"cannot write {path}: {error.strerror or error}")
 
 
-def _settle(temporary: Path, path: Path) -> None:
+def _create(path: Path) -> int:
+    """Create an empty file that was not there, and return the mode that its folder and the umask give it."""
+    # tempfile makes 0600, and asking for the umask changes it for all threads: the system applies it by itself.
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        return stat.S_IMODE(os.fstat(handle).st_mode)
+    finally:
+        os.close(handle)
+
+
+def _settle(temporary: Path, path: Path, mode: int) -> None:
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())
-    # mkstemp makes 0600; users expect what their umask says.
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
+    # A writer may have put a file of its own there.
+    temporary.chmod(mode)
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     try:

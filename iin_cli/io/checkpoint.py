@@ -35,11 +35,6 @@ class Checkpoint:
     metadata: dict[str, Any]
     tensors: dict[str, Tensor]
 
-    @property
-    def kind(self) -> str:
-        """What the file holds: `backbone`, `translator`, `latents`, ..."""
-        return self.metadata["kind"]
-
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Write `tensors` and `metadata` (must hold `kind`) to `path`, whole or not at all.

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import safe_open
 
 from ..errors import CheckpointError
+from ..results import Result, Table
 from . import checkpoint
 
 __all__ = ["CheckpointInfo", "InfoResult", "describe"]
 
 
 @dataclass(frozen=True)
-class CheckpointInfo:
-    """One checkpoint: the metadata it was saved with, beside what its file says of itself.
+class CheckpointInfo(Result):
+    """One checkpoint: the metadata it was saved with, and what is measured of its file.
 
     Attributes:
         file: its path.
@@ -50,20 +51,18 @@ class CheckpointInfo:
     more: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON values, `more` beside the rest."""
-        values = asdict(self)
+        """Return it as JSON values, the keys of `more` beside the others."""
+        values = super().as_dict()
         return {**values.pop("more"), **values}
 
-    def factor_rows(self) -> list[dict[str, Any]]:
-        """Return the factors as rows of a table, in the order of z̃."""
+    def tables(self) -> list[Table]:
+        """Return the factors as one table, in the order of z̃; nothing for a kind without factors."""
         columns = ("name", "dim", "sigma", "relation")
-        return [{column: factor.get(column) for column in columns} for factor in self.factors]
-
-    def _shown_more(self) -> dict[str, Any]:
-        return {key: value for key, value in self.more.items() if not isinstance(value, list)}
+        rows = [{column: factor.get(column) for column in columns} for factor in self.factors]
+        return [("factors", rows)] if rows else []
 
     def summary(self) -> dict[str, Any]:
-        """Return what a person reads first, one plain value a line."""
+        """Return what a person reads first, one plain value per line."""
         backbone, data = self.backbone or {}, self.data or {}
         lines = {
             "file": self.file,
@@ -78,7 +77,8 @@ class CheckpointInfo:
             "versions": _joined(self.versions),
             **{
                 key: _joined(value) if isinstance(value, Mapping) else value
-                for key, value in self._shown_more().items()
+                for key, value in self.more.items()
+                if not isinstance(value, list)
             },
             "sha256": self.sha256[:12],
             "size": f"{self.size_bytes:,} bytes",
@@ -88,7 +88,7 @@ class CheckpointInfo:
 
 
 @dataclass(frozen=True)
-class InfoResult:
+class InfoResult(Result):
     """What is at a path.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Writing many images: encoding and writing go on in the background, and a bounded queue keeps memory flat."""
+"""Write many images: encoding and writing happen in the background, and a bounded queue keeps memory flat."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .atomic import as_write_error
 
 __all__ = ["WRITERS", "PngFolder", "WritingPool", "encode_npz", "encode_png", "encode_safetensors", "write_image"]
 
-# Each process of a machine has its share of the cores. Pillow compresses without Python's lock, hashing does too.
+# The processes of a machine divide its cores. Pillow and hashlib both release Python's lock while they work.
 WRITERS = max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
 class WritingPool:
-    """Threads that write; whoever brings work faster than it is done waits.
+    """Threads that write; `submit` waits while too much is unfinished.
 
-    Work begins in the order it came in, so that work may wait for earlier work. A failure is raised by a later
+    Work begins in the order of submission, so that work may wait for earlier work. A failure is raised by a later
     `submit` or at the end.
 
     Args:
@@ -39,7 +39,7 @@ class WritingPool:
         self._pending: deque[Future[Any]] = deque()
 
     def submit(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:
-        """Have `work` done; waits while too much is unfinished."""
+        """Start `work(*arguments)` in a thread, and wait first while too much is unfinished."""
         while self._pending and (len(self._pending) >= self.waiting or self._pending[0].done()):
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(work, *arguments))
@@ -49,7 +49,7 @@ class WritingPool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        # Files that were begun are finished; after a failure those not begun are left out.
+        # After a failure, files that were begun are finished and no other is begun.
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
         if kind is None:
             for future in self._pending:
@@ -57,7 +57,7 @@ class WritingPool:
 
 
 class PngFolder:
-    """Writes images as `000123.png` in background threads; a failure is raised by a later call."""
+    """Write images as `000123.png` in background threads; a failure is raised by a later call."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -86,22 +86,22 @@ def encode_png(image: np.ndarray) -> bytes:
     return encoded.getvalue()
 
 
-def encode_npz(**arrays: np.ndarray) -> bytes:
-    """Return named arrays as `.npz`; equal arrays give equal bytes."""
+def encode_npz(images: np.ndarray, seeds: np.ndarray) -> bytes:
+    """Return images uint8 (M, S, S, 3) and their seeds int64 (M,) as `.npz`; equal arrays give equal bytes."""
     encoded = io.BytesIO()
     # numpy dates every member 1980, so no clock gets into the file.
-    np.savez(encoded, **arrays)
+    np.savez(encoded, images=images, seeds=seeds)
     return encoded.getvalue()
 
 
-def encode_safetensors(**arrays: np.ndarray) -> bytes:
-    """Return named arrays as `.safetensors`; equal arrays give equal bytes."""
-    return safetensors.numpy.save(arrays)
+def encode_safetensors(images: np.ndarray, seeds: np.ndarray) -> bytes:
+    """Return images uint8 (M, S, S, 3) and their seeds int64 (M,) as `.safetensors`; equal arrays give equal bytes."""
+    return safetensors.numpy.save({"images": images, "seeds": seeds})
 
 
 def write_image(path: Path, encoded: bytes) -> None:
     """Write one of many files, whole or not at all. ResourceError when the disk is full, UsageError if forbidden."""
-    # Renamed when whole, but not synced as a checkpoint is: thousands of syncs would outlast the drawing.
+    # Renamed when whole, but not synced as a checkpoint is: thousands of syncs would take longer than the drawing.
     temporary = path.with_suffix(".part")
     try:
         temporary.write_bytes(encoded)

@@ -81,6 +81,7 @@ def hold(folder: Path) -> Iterator[None]:
 
     Raises UsageError when another run holds it.
     """
+    # The folder itself is locked: the lock of a library is a file, which would stay among the results.
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..errors import UsageError
 from .rundir import new_file, open_run, write_json
@@ -56,7 +56,7 @@ class Output:
 
         Raises UsageError for a file of another ending and for one that is taken.
         """
-        if ends_like_a_file(out):
+        if out is not None and ends_like_a_file(out):
             if out.suffix.lower() not in endings:
                 known = " or ".join(endings)
                 raise UsageError(f"--out {out}: the result is {holds}; name a folder or a file that ends in {known}")
@@ -86,6 +86,6 @@ class Output:
             write_json(file, value)
 
 
-def ends_like_a_file(out: Path | None) -> bool:
+def ends_like_a_file(out: Path | None) -> TypeGuard[Path]:
     """Say whether `out` names a file rather than a folder."""
     return out is not None and out.suffix.lower() in FILES and not out.is_dir()

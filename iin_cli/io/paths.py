@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 __all__ = ["cache_dir", "data_root"]
 
 
 def cache_dir() -> Path:
-    """Return the folder for what can be made again: `$IIN_CACHE`, else `$XDG_CACHE_HOME/iin`, else `~/.cache/iin`.
+    r"""Return the folder for what can be made again: `$IIN_CACHE`, else `iin` in the system's folder for caches.
 
-    The folder is not created; a writer makes the parents of what it writes.
+    That is `$XDG_CACHE_HOME`, where it is an absolute path, else `~/.cache` on Linux, `~/Library/Caches` on macOS; on
+    Windows it is `%LOCALAPPDATA%\iin\Cache`. The folder is not created; a writer makes the parents of what it writes.
     """
     if own := os.environ.get("IIN_CACHE"):
         return Path(own).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "iin"
+    return user_cache_path("iin", appauthor=False)
 
 
 def data_root(argument: Path | None = None) -> Path:

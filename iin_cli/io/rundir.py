@@ -7,9 +7,9 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from ..errors import UsageError
 from .atomic import as_write_error, write_text
@@ -17,6 +17,10 @@ from .atomic import as_write_error, write_text
 __all__ = ["new_file", "open_run", "recorded_seed", "write_json"]
 
 
+@overload
+def open_run(out: Path | None, label: str, resume: bool = False) -> AbstractContextManager[Path]: ...
+@overload
+def open_run(out: Path | None, label: str, resume: bool, dry: bool) -> AbstractContextManager[Path | None]: ...
 @contextmanager
 def open_run(out: Path | None, label: str, resume: bool = False, dry: bool = False) -> Iterator[Path | None]:
     """Yield the folder of this run, or None for a `dry` one; a folder made here is removed if the run leaves it empty.

@@ -1,4 +1,4 @@
-"""Shards of images as files: PNG files, or one file of arrays each; recorded in the manifest when they are whole."""
+"""Write shards of images, each as PNG files or as one file of arrays, and record every whole shard in the manifest."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from .manifest import Manifest, Shard
 __all__ = ["Format", "ShardFiles"]
 
 Format = Literal["png", "npz", "safetensors"]
-# Handing over single small images would cost as much as compressing them.
+# Images per piece of work: handing over single small images would cost as much as compressing them.
 TOGETHER = 16
 SUBFOLDER_SEEDS = 1000
 
 
 class ShardFiles:
-    """Writes shards in the background, and records each in `manifest` after its last file.
+    """Write shards in the background, and record each in `manifest` after its last file.
 
     Args:
         manifest: of the folder to write into.
@@ -34,7 +34,7 @@ class ShardFiles:
 
     def __init__(self, manifest: Manifest, format: Format, subdirs: bool = False) -> None:
         self.manifest, self.format, self.subdirs = manifest, format, subdirs
-        # Arrays come a whole shard at a time: one is written while the next is collected.
+        # Arrays are written a whole shard at a time, while the next shard is collected.
         self._pool = WritingPool(WRITERS, 4 * WRITERS) if format == "png" else WritingPool(1, 2)
 
     def names(self, shard: Shard) -> list[str]:
@@ -44,7 +44,7 @@ class ShardFiles:
         return [f"images-{shard.number:05d}.{self.format}"]
 
     def are_complete(self, shard: Shard) -> bool:
-        """Say whether an earlier run wrote and recorded the shard, and its files hold the same bytes still."""
+        """Say whether an earlier run wrote and recorded the shard, and its files still hold the same bytes."""
         return self.manifest.is_complete(shard, self.names(shard))
 
     def write(self, shard: Shard, batches: Iterator[np.ndarray]) -> None:
@@ -95,7 +95,7 @@ class ShardFiles:
     def _write_arrays(self, shard: Shard, images: np.ndarray) -> dict[str, str]:
         (name,) = self.names(shard)
         encode = encode_npz if self.format == "npz" else encode_safetensors
-        encoded = encode(images=images, seeds=np.asarray(shard.seeds, np.int64))
+        encoded = encode(images, np.asarray(shard.seeds, np.int64))
         with write_atomically(self._path(name)) as temporary:
             temporary.write_bytes(encoded)
         return {name: hashlib.sha256(encoded).hexdigest()}

@@ -1,4 +1,4 @@
-"""Rows of a result as JSON or CSV."""
+"""Write the rows of a result as JSON or CSV."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["write_table"]
 
 def write_table(file: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write rows as a `.json` list of objects, or as `.csv` with nested mappings spread over columns `outer.inner`."""
-    if file.suffix == ".json":
+    if file.suffix.lower() == ".json":
         write_text(file, json.dumps(list(rows), indent=2) + "\n")
         return
     flat = [_flat(row) for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import CheckpointError
 
-__all__ = ["read_weights", "reason_of"]
+__all__ = ["module_digest", "read_weights", "reason_of"]
 
 # What training scripts wrap the weights in; averaged ones come first, as they are the better judged.
 WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model")
@@ -52,6 +53,15 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     if not (isinstance(content, Mapping) and content and all(isinstance(part, Tensor) for part in content.values())):
         raise CheckpointError(f"the weights file {file} does not hold a network's weights: tensors by name")
     return _without_prefixes(content)
+
+
+def module_digest(module: nn.Module) -> str:
+    """Return the sha256 of a module's weights, names and values."""
+    total = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        total.update(name.encode())
+        total.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return total.hexdigest()
 
 
 def reason_of(error: BaseException) -> str:

@@ -98,6 +98,13 @@ class Latents:
     mean: np.ndarray | MappedRows
     log_variance: np.ndarray | MappedRows | None
 
+    def moments(self) -> tuple[Tensor, Tensor | None]:
+        """Return the means and, of a stochastic encoder, the standard deviations in memory, both (M, N)."""
+        mean = torch.from_numpy(np.array(self.mean))
+        if self.log_variance is None:
+            return mean, None
+        return mean, torch.from_numpy(np.exp(0.5 * np.array(self.log_variance)))
+
 
 def as_images(pixels: np.ndarray) -> Tensor:
     """Turn uint8 (B, S, S, 3) into float (B, 3, S, S) in [-1, 1]."""

@@ -1,4 +1,4 @@
-"""How sure a measured figure is: percentile intervals of the bootstrap (Efron 1979), whole items drawn together."""
+"""Intervals of measured figures: percentiles of the bootstrap (Efron 1979), which draws whole items."""
 
 from __future__ import annotations
 
@@ -19,10 +19,16 @@ FEW_ITEMS = 50
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often a figure is measured again on drawn items, for its interval, and on shuffled ones, for its null."""
+    """How often everything random about a figure is drawn.
+
+    Attributes:
+        resamples: draws of the items, for an interval; costly figures take fewer, and a forest has no more trees.
+        shuffles: draws of what has no structure, for a null; costly figures take fewer.
+        seed: of all draws.
+    """
 
     resamples: int = RESAMPLES
-    shuffles: int = 199
+    shuffles: int = 200
     seed: int = 0
 
 
@@ -52,9 +58,7 @@ class Interval:
         return f"{value} [{low}, {high}]"
 
 
-def bootstrap(
-    statistic: Callable[[np.ndarray], float], items: int, seed: int = 0, resamples: int = RESAMPLES
-) -> Interval:
+def bootstrap(statistic: Callable[[np.ndarray], float], items: int, resampling: Resampling) -> Interval:
     """Return `statistic` of all items and the interval of its values on resampled items.
 
     Args:
@@ -64,15 +68,15 @@ def bootstrap(
     Resamples whose figure is not finite are left out. Raises DataError for no item or no finite figure.
 
     >>> values = np.array([0.0, 1.0, 1.0, 0.0])
-    >>> found = bootstrap(lambda chosen: values[chosen].mean(), 4)
+    >>> found = bootstrap(lambda chosen: values[chosen].mean(), 4, Resampling())
     >>> found.value, 0.0 <= found.low <= 0.5 <= found.high <= 1.0
     (0.5, True)
     """
     if items < 1:
         raise DataError("an interval needs at least one item")
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(resampling.seed)
     value = float(statistic(np.arange(items)))
-    again = np.array([statistic(generator.integers(0, items, items)) for _ in range(resamples)], np.float64)
+    again = np.array([statistic(generator.integers(0, items, items)) for _ in range(resampling.resamples)], np.float64)
     finite = again[np.isfinite(again)]
     if not len(finite) or not np.isfinite(value):
         raise DataError("a figure to be measured is not finite")
@@ -81,12 +85,12 @@ def bootstrap(
     return Interval(value, float(low), float(high), items)
 
 
-def mean_interval(values: np.ndarray, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
+def mean_interval(values: np.ndarray, resampling: Resampling) -> Interval:
     """Return the mean of `values` (M,) or (M, …), one row per item, with its interval.
 
-    >>> mean_interval(np.ones((3, 2)))
+    >>> mean_interval(np.ones((3, 2)), Resampling())
     Interval(value=1.0, low=1.0, high=1.0, items=3)
     """
     rows = np.asarray(values, np.float64)
     rows = rows.mean(tuple(range(1, rows.ndim)))
-    return bootstrap(lambda chosen: rows[chosen].mean(), len(rows), seed, resamples)
+    return bootstrap(lambda chosen: rows[chosen].mean(), len(rows), resampling)

@@ -1,18 +1,18 @@
-"""How alike the two members of pairs are in a block of dimensions, and how alike pairs are that were shuffled."""
+"""Correlation of the two members of pairs in a block of dimensions, beside that of shuffled pairs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import DataError
-from .bootstrap import Interval, bootstrap
+from .bootstrap import Interval, Resampling, bootstrap
 
 __all__ = ["PairCorrelation"]
 
-SHUFFLES = 200
-# Of the greatest deviation over several blocks, each resample of which takes as long as all of them together.
+# A resample of the greatest deviation takes as long as one of every block.
 GAP_RESAMPLES = 200
 
 
@@ -24,32 +24,34 @@ class PairCorrelation:
 
     Args:
         a, b: the members of P independent pairs, (P, N).
+        resampling: of whole pairs for intervals, and of shuffled pairs for the null.
 
     Raises DataError for fewer than three pairs.
     """
 
-    def __init__(self, a: np.ndarray, b: np.ndarray) -> None:
+    def __init__(self, a: np.ndarray, b: np.ndarray, resampling: Resampling) -> None:
         if len(a) < 3:
             raise DataError(f"{len(a)} pairs are too few for a correlation: needs at least 3")
+        self.resampling = resampling
         self.a, self.b = (np.asarray(side, np.float32) - np.mean(side, 0, np.float64) for side in (a, b))
 
-    def block(self, where: slice, seed: int = 0) -> Interval:
+    def block(self, where: slice) -> Interval:
         """Return the mean correlation of the dimensions `where`, resampling whole pairs."""
         moments = self._moments(where)
-        return bootstrap(lambda chosen: self._mean(moments, chosen), len(self.a), seed)
+        return bootstrap(lambda chosen: self._mean(moments, chosen), len(self.a), self.resampling)
 
-    def shuffled(self, where: slice, seed: int = 0) -> Interval:
-        """Return the same of pairs whose members are put together at random: the mean and the middle 95 %."""
-        generator = np.random.default_rng(seed)
+    def shuffled(self, where: slice) -> Interval:
+        """Return the mean correlation of shuffled pairs: its mean over the shuffles and their middle 95 %."""
+        generator = np.random.default_rng(self.resampling.seed)
         everything = np.arange(len(self.a))
         values = []
-        for _ in range(SHUFFLES):
+        for _ in range(self.resampling.shuffles):
             moments = self._moments(where, generator.permutation(len(self.b)))
             values.append(self._mean(moments, everything))
         low, high = np.quantile(values, (0.025, 0.975))
         return Interval(float(np.mean(values)), float(low), float(high), len(self.a))
 
-    def gap(self, blocks: Sequence[slice], expected: Sequence[float], seed: int = 0) -> Interval:
+    def gap(self, blocks: Sequence[slice], expected: Sequence[float]) -> Interval:
         """Return the greatest deviation of the blocks' correlations from those `expected`."""
         moments = [self._moments(where) for where in blocks]
 
@@ -57,10 +59,11 @@ class PairCorrelation:
             found = [self._mean(part, chosen) for part in moments]
             return float(np.abs(np.subtract(found, expected)).max())
 
-        return bootstrap(greatest, len(self.a), seed, GAP_RESAMPLES)
+        fewer = replace(self.resampling, resamples=min(GAP_RESAMPLES, self.resampling.resamples))
+        return bootstrap(greatest, len(self.a), fewer)
 
     def _moments(self, where: slice, order: np.ndarray | None = None) -> np.ndarray:
-        """Return what correlations are made of, per pair: a, b, a², b² and ab, (5, P, n)."""
+        """Return a, b, a², b² and ab of every pair, of which correlations are made, (5, P, n)."""
         a, b = self.a[:, where], self.b[:, where]
         if order is not None:
             b = b[order]
@@ -68,7 +71,7 @@ class PairCorrelation:
 
     @staticmethod
     def _mean(moments: np.ndarray, chosen: np.ndarray) -> float:
-        # Counts instead of copies: a resample is a weighted mean of what is there.
+        # Counts instead of copies: a resample is a weighted mean of the pairs.
         weights = np.bincount(chosen, minlength=moments.shape[1]).astype(moments.dtype) / len(chosen)
         a, b, a_squared, b_squared, product = np.matmul(weights, moments).astype(np.float64)
         scale = np.sqrt(np.maximum(a_squared - a * a, 0) * np.maximum(b_squared - b * b, 0))

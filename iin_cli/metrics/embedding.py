@@ -74,7 +74,7 @@ class _Plain:
 
     def __init__(self, rows: np.ndarray) -> None:
         self.points = rows
-        self.axes = ("value",) if rows.shape[1] == 1 else ("first value", "second value")
+        self.axes: tuple[str, ...] = ("value",) if rows.shape[1] == 1 else ("first value", "second value")
 
     def place(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray(rows, np.float32)
@@ -114,6 +114,7 @@ class _Umap:
 
 
 def _library() -> Any:
-    import umap
+    # An extra, which need not be there.
+    import umap  # pyright: ignore[reportMissingImports]
 
     return umap

@@ -8,18 +8,19 @@ stands a null: what as many true normal samples give.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import DataError
-from .bootstrap import Interval, bootstrap
+from .bootstrap import Interval, Resampling, bootstrap
 
 __all__ = ["MOST_ITEMS", "NormalFigure", "covariance_error", "distance_to_normal", "energy_coefficient", "mean_error"]
 
 # Distances between all of them are kept.
 MOST_ITEMS = 1000
-NULL_DRAWS = 20
-RESAMPLES = 200
+# Both cost as much as the figure itself each time.
+NULL_DRAWS, RESAMPLES = 20, 200
 # Up to here a Poisson's mass is summed term by term, beyond it is smooth enough for a grid.
 FEW_COUNTS = 200
 Statistic = Callable[[np.ndarray], float]
@@ -35,17 +36,19 @@ class NormalFigure:
     def __init__(self, prepare: Callable[[np.ndarray], Statistic]) -> None:
         self.prepare = prepare
 
-    def __call__(self, block: np.ndarray, seed: int = 0) -> Interval:
+    def __call__(self, block: np.ndarray, resampling: Resampling) -> Interval:
         """Return the figure with its interval. DataError for fewer than three items."""
         if len(block) < 3:
             raise DataError(f"{len(block)} items are too few to compare with a normal distribution: needs at least 3")
         count, statistic = len(block), self.prepare(np.asarray(block, np.float64))
-        return bootstrap(lambda chosen: statistic(np.bincount(chosen, minlength=count) / count), count, seed, RESAMPLES)
+        fewer = replace(resampling, resamples=min(RESAMPLES, resampling.resamples))
+        return bootstrap(lambda chosen: statistic(np.bincount(chosen, minlength=count) / count), count, fewer)
 
-    def null(self, items: int, dim: int, seed: int = 0) -> Interval:
+    def null(self, items: int, dim: int, resampling: Resampling) -> Interval:
         """Return the figure of `items` true samples of N(0, I): the mean and the range over some draws."""
-        generator, even = np.random.default_rng(seed), np.full(items, 1 / items)
-        values = [self.prepare(generator.standard_normal((items, dim)))(even) for _ in range(NULL_DRAWS)]
+        generator, even = np.random.default_rng(resampling.seed), np.full(items, 1 / items)
+        draws = min(NULL_DRAWS, resampling.shuffles)
+        values = [self.prepare(generator.standard_normal((items, dim)))(even) for _ in range(draws)]
         return Interval(float(np.mean(values)), float(np.min(values)), float(np.max(values)), items)
 
 

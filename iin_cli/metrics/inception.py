@@ -129,10 +129,11 @@ def _skeleton() -> nn.Module:
 def _feature_stages(net: nn.Module) -> nn.Sequential:
     """Return the stages from the image (B, 3, 299, 299) to the last average pooling (B, 2048, 1, 1)."""
     mixed = ("5b", "5c", "5d", "6a", "6b", "6c", "6d", "6e", "7a", "7b", "7c")
+    stage = net.get_submodule
     return nn.Sequential(
-        *(net.Conv2d_1a_3x3, net.Conv2d_2a_3x3, net.Conv2d_2b_3x3, nn.MaxPool2d(3, stride=2)),
-        *(net.Conv2d_3b_1x1, net.Conv2d_4a_3x3, nn.MaxPool2d(3, stride=2)),
-        *(getattr(net, f"Mixed_{stage}") for stage in mixed),
+        *(stage("Conv2d_1a_3x3"), stage("Conv2d_2a_3x3"), stage("Conv2d_2b_3x3"), nn.MaxPool2d(3, stride=2)),
+        *(stage("Conv2d_3b_1x1"), stage("Conv2d_4a_3x3"), nn.MaxPool2d(3, stride=2)),
+        *(stage(f"Mixed_{name}") for name in mixed),
         nn.AdaptiveAvgPool2d((1, 1)),
     )
 

@@ -1,4 +1,4 @@
-"""What a block of dimensions tells of a concept: held-out probes, and DCI and the mutual-information gap of blocks.
+"""Information of a block of dimensions on a concept: held-out probes, and blocks' DCI and mutual-information gap.
 
 Blocks stand where Eastwood & Williams (2018) and Chen et al. (2018) have single coordinates: rotating a block changes
 what no concept can see, and should change no figure. For labels the probe's cross-entropy bounds the information from
@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from .bootstrap import Resampling
 
-__all__ = ["Evidence", "Target", "completeness", "disentanglement", "gap", "probe"]
+__all__ = ["ProbeScores", "Target", "completeness", "disentanglement", "gap", "probe"]
 
 FOLDS = 3
 TREES = 60
@@ -51,11 +53,12 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """How a probe did on each item (M,) while it was held out, and how the training items' mean or frequencies did.
+class ProbeScores:
+    """Errors of a probe on each item (M,) while it was held out, beside those of a guess that sees no block.
 
     Attributes:
-        loss, base_loss: nats for labels, squared error for measurements, of the probe and of who sees no block.
+        loss, base_loss: nats for labels, squared error for measurements, of the probe and of the guess (the training
+            items' frequencies or mean).
         miss, base_miss: 1 for a wrong label; of measurements the loss.
     """
 
@@ -73,26 +76,26 @@ class Evidence:
         return _saved(self.miss[chosen], self.base_miss[chosen])
 
 
-def probe(block: np.ndarray, target: Target, seed: int = 0) -> Evidence:
-    """Learn `target` from `block` (M, d) on two thirds of the items, and be asked of the rest, in turn.
+def probe(block: np.ndarray, target: Target, resampling: Resampling) -> ProbeScores:
+    """Learn `target` from `block` (M, d) on two thirds of the items and predict it on the rest, in turn.
 
-    The probe is the mean of a linear model (logistic, or ridge regression) and a random forest, so that it finds what
-    is there in a straight line and what is not. Raises DataError as `Target.check`.
+    The probe is the mean of a linear model (logistic, or ridge regression) and a random forest, so that it finds linear
+    relations and others. Raises DataError as `Target.check`.
     """
     target.check()
     count = len(block)
-    folds = np.random.default_rng(seed).permutation(count) % FOLDS
-    evidence = Evidence(*(np.empty(count) for _ in range(4)))
+    folds = np.random.default_rng(resampling.seed).permutation(count) % FOLDS
+    scores = ProbeScores(*(np.empty(count) for _ in range(4)))
     learn = _regression if target.continuous else _classification
-    # Solvers that stop early are as good a probe; a fold with one label only is none of the user's business.
+    # Solvers that stop early are as good a probe, and a fold with one label alone does not concern the user.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for fold in range(FOLDS):
             fit, held = folds != fold, folds == fold
-            found = learn(_scaled(block, fit), target.values, fit, held, seed)
-            for column, values in zip(vars(evidence).values(), found, strict=True):
+            found = learn(_scaled(block, fit), target.values, fit, held, resampling)
+            for column, values in zip(vars(scores).values(), found, strict=True):
                 column[held] = values
-    return evidence
+    return scores
 
 
 def disentanglement(importance: np.ndarray) -> float:
@@ -147,8 +150,14 @@ def _scaled(block: np.ndarray, fit: np.ndarray) -> np.ndarray:
     return (block - mean) / np.where(std > 1e-9, std, 1)
 
 
+def _forest(resampling: Resampling) -> dict[str, Any]:
+    """Return the settings of a forest; each of its trees is fitted to one resample."""
+    trees = min(TREES, resampling.resamples)
+    return {"n_estimators": trees, "min_samples_leaf": LEAF, "random_state": resampling.seed}
+
+
 def _classification(
-    features: np.ndarray, labels: np.ndarray, fit: np.ndarray, held: np.ndarray, seed: int
+    features: np.ndarray, labels: np.ndarray, fit: np.ndarray, held: np.ndarray, resampling: Resampling
 ) -> tuple[np.ndarray, ...]:
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
@@ -160,12 +169,12 @@ def _classification(
     if len(np.unique(codes[fit])) > 1:
         models = (
             LogisticRegression(C=STRENGTH, max_iter=300),
-            RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=seed),
+            RandomForestClassifier(**_forest(resampling)),
         )
         total = np.zeros_like(predicted)
         for model in models:
             model.fit(features[fit], codes[fit])
-            total[:, model.classes_] += model.predict_proba(features[held]) / len(models)
+            total[:, model.classes_] += np.asarray(model.predict_proba(features[held])) / len(models)
         predicted = (1 - CAUTION) * total + CAUTION * prior
     truth, rows = codes[held], np.arange(int(held.sum()))
     miss, base_miss = predicted.argmax(1) != truth, prior.argmax() != truth
@@ -173,7 +182,7 @@ def _classification(
 
 
 def _regression(
-    features: np.ndarray, values: np.ndarray, fit: np.ndarray, held: np.ndarray, seed: int
+    features: np.ndarray, values: np.ndarray, fit: np.ndarray, held: np.ndarray, resampling: Resampling
 ) -> tuple[np.ndarray, ...]:
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.linear_model import RidgeCV
@@ -183,7 +192,7 @@ def _regression(
     scaled = (values - mean) / np.where(std > 1e-12, std, 1)
     models = (
         RidgeCV(alphas=np.geomspace(1, 1e4, 9)),
-        RandomForestRegressor(TREES, min_samples_leaf=LEAF, max_features=1 / 3, random_state=seed),
+        RandomForestRegressor(max_features=1 / 3, **_forest(resampling)),
     )
     predicted = np.zeros_like(scaled[held])
     for model in models:

@@ -1,4 +1,4 @@
-"""The nearest of many rows, searched in blocks so that memory stays flat."""
+"""The nearest of many rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from torch import Tensor
 from ..errors import DataError
 
 __all__ = ["nearest_rows"]
-
-# Differences of a block of rows and one query: 32 MiB.
-BLOCK_NUMBERS = 2**23
 
 
 def nearest_rows(queries: Tensor, rows: Tensor, k: int, skip: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -28,16 +25,15 @@ def nearest_rows(queries: Tensor, rows: Tensor, k: int, skip: Tensor | None = No
     >>> nearest_rows(torch.tensor([[0.9]]), rows, 2)[0]
     tensor([[1, 0]])
     """
+    from sklearn.neighbors import NearestNeighbors
+
     counted = torch.arange(len(rows)) if skip is None else (~skip).nonzero().flatten()
     if not len(counted):
         raise DataError("there is no image to compare with")
-    distances = torch.full((len(queries), 0), 0.0)
-    numbers = torch.full((len(queries), 0), 0)
-    for block in counted.split(max(1, BLOCK_NUMBERS // rows.shape[1])):
-        # By differences: expanded into products, the distance of near rows drowns in rounding.
-        found = torch.cdist(queries, rows[block], compute_mode="donot_use_mm_for_euclid_dist")
-        distances = torch.cat((distances, found), 1)
-        numbers = torch.cat((numbers, block.expand(len(queries), -1)), 1)
-        distances, order = distances.sort(dim=1, stable=True)
-        distances, numbers = distances[:, :k], numbers.gather(1, order[:, :k])
-    return numbers, distances
+    search = NearestNeighbors(n_neighbors=min(k, len(counted)), algorithm="brute").fit(rows[counted].numpy())
+    found = search.kneighbors(queries.to(rows.dtype).numpy(), return_distance=False)
+    # By differences: expanded into products, as they were found, the distance of near rows drowns in rounding. Of rows
+    # equally far the first comes first.
+    numbers = counted[torch.from_numpy(found)].sort(dim=1).values
+    distances, order = (queries[:, None] - rows[numbers]).norm(dim=2).sort(dim=1, stable=True)
+    return numbers.gather(1, order), distances

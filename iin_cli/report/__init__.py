@@ -1,1 +1,1 @@
-"""One page of everything known of a translator."""
+"""Everything known of a translator on one page."""

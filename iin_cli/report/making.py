@@ -1,45 +1,42 @@
-"""Everything known of a translator on one page: open → one section after the other, the page written each time."""
+"""Everything known of a translator on one page: one section after the other, the page made anew after each."""
 
 from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..distributed import choose_device, draw_seed
-from ..errors import UsageError, attempt
-from ..figures.page import Block, Failure, Section, Text, page
-from ..interpretation.data_choice import split_items
-from ..interpretation.opening import open_translator
-from ..io.atomic import write_text
-from ..io.rundir import new_file
-from ..progress import Reporter, Silent, Task
-from ..registry import names
-from .sections import SECTIONS, glance
-from .subject import Subject
+from ..errors import attempt
+from ..interpretation.reading import ChosenData
+from ..progress import Reporter, Task
+from ..results import Result
+from ..results import Table as ResultTable
+from .command_lines import CommandLines
+from .overview import glance
+from .page import Block, Failure, Section, Text, page
+from .sections import SECTIONS
+from .subject import Effort, ReportSubject
 
-__all__ = ["ReportResult", "report"]
+__all__ = ["OUTSTANDING", "ReportResult", "make_report"]
 
-# How many images are measured: of larger ones fewer, since a network that sees them takes a hundred times as long.
-IMAGES, IMAGES_IF_LARGE, LARGE = 500, 100, 128
-# An audit splits its items in three.
-FEWEST = 3
 OUTSTANDING = "not made: the report was interrupted, or is still being made"
 
 
 @dataclass(frozen=True)
-class ReportResult:
+class ReportResult(Result):
     """What the page holds.
 
     Attributes:
-        out: the page.
+        out: the page's file; empty where none was written.
         n: how many images were measured.
+        bytes: size of the page.
         made: titles of the sections.
         failed: title -> why a section, or a part of one, could not be made.
+        page: the page itself, HTML that needs nothing else.
     """
 
     out: str
@@ -51,123 +48,55 @@ class ReportResult:
     seconds: float
     made: tuple[str, ...]
     failed: dict[str, str]
+    page: str = field(repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
+        """Return the result as JSON values, without the page."""
+        return {key: value for key, value in vars(self).items() if key != "page"}
 
-    def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def tables(self) -> list[ResultTable]:
         """Return the sections as a table."""
         rows = [{"section": title, "made": "yes"} for title in self.made]
         return [("sections", rows + [{"section": title, "made": f"no: {why}"} for title, why in self.failed.items()])]
 
 
-def report(
-    translator: Path,
-    out: Path | None = None,
-    *,
-    n: int | None = None,
-    data: str | None = None,
-    data_root: Path | None = None,
-    split: str = "test",
-    seed: int | None = None,
-    backbone: Path | None = None,
-    device: str = "auto",
-    report: Reporter | None = None,
+def make_report(
+    data: ChosenData,
+    effort: Effort | None = None,
+    lines: CommandLines | None = None,
+    save: Callable[[str], object] | None = None,
 ) -> ReportResult:
-    """Measure and draw everything there is to know of a translator, and write it as one HTML page.
+    """Measure and draw everything there is to know of a translator, on one HTML page.
 
     Args:
-        out: a new `.html` file.
-        n: how many images each section measures; None takes 500, of images above 128² 100.
-        split: which part of the data is measured; sizes are of training images.
+        data: the open translator and its data; `n` of its choice says how many images are measured, 500 where it says
+            nothing, 100 above 128². Sizes are of training images.
+        lines: the command lines that the page shows.
+        save: called with the page as it is after every section.
 
-    A section that cannot be made says why in the page and stops no other; the page is written after every section.
-    Raises UsageError, DataError and CheckpointError where the checkpoint, its backbone or the data cannot be opened.
+    A section that cannot be made says why in the page and stops no other.
     """
-    report, seed, began = report or Silent(), draw_seed(seed), time.monotonic()
-    _check(out, n)
-    opened = open_translator(translator, choose_device(device), backbone)
-    size = opened.backbone.image_size
-    dataset = open_data(data, recorded_data(opened), data_root, report)
-    split_items(dataset, split)
-    if data is not None and data not in names("datasets") and Path(data).expanduser().exists():
-        data = str(Path(data).expanduser().resolve())
-    file = new_file(out, "report", "report.html")
+    began, listening = time.monotonic(), _Listening(data.report)
     with tempfile.TemporaryDirectory(prefix="iin-report-") as folder:
-        subject = Subject(
-            opened=opened,
-            dataset=dataset,
-            data=data,
-            data_root=data_root.resolve() if data_root is not None else None,
-            split=split,
-            backbone=backbone.resolve() if backbone is not None else None,
-            device=device,
-            n=n or (IMAGES_IF_LARGE if size > LARGE else IMAGES),
-            seed=seed,
-            folder=Path(folder),
-            report=report,
-        )
-        made, failed = _make(subject, file, report)
+        subject = ReportSubject(data.varied(report=listening), effort or Effort(), lines, Path(folder))
+        making = _Making(subject, listening, data.report)
+        for number in range(len(SECTIONS)):
+            making.make(number)
+            if save is not None:
+                save(making.page())
+    whole = making.page()
     return ReportResult(
-        out=str(file),
-        translator=str(opened.path),
-        data=dataset.name,
+        out="",
+        translator=str(data.opened.path or ""),
+        data=data.dataset.name,
         n=subject.n,
-        seed=seed,
-        bytes=file.stat().st_size,
+        seed=subject.seed,
+        bytes=len(whole.encode()),
         seconds=round(time.monotonic() - began, 1),
-        made=made,
-        failed=failed,
+        made=tuple(making.made),
+        failed=making.failed,
+        page=whole,
     )
-
-
-def _check(out: Path | None, n: int | None) -> None:
-    if out is not None and out.suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"--out {out}: the report is one page; name a file that ends in .html")
-    if out is not None and out.exists():
-        raise UsageError(f"--out {out} exists already: choose another name or remove it")
-    if n is not None and n < FEWEST:
-        raise UsageError(f"--n must be at least {FEWEST}, got {n}")
-
-
-def _make(subject: Subject, file: Path, report: Reporter) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Make the sections in turn; return the titles of those made, and why what else there is could not be."""
-    sections = [Section(title, [Failure("Outstanding", OUTSTANDING)]) for title, _ in SECTIONS]
-    made, failed = [], {}
-    for number, (title, function) in enumerate(SECTIONS):
-        report.note(f"report: {number + 1} of {len(SECTIONS)}: {title}")
-        listening = _Listening(report)
-        blocks: list[Block] = []
-        own = replace(subject, report=listening)
-        why = attempt(lambda function=function, blocks=blocks, own=own: blocks.extend(function(own)))
-        if why is None:
-            made.append(title)
-            failed |= {f"{title}: {block.what}": block.why for block in blocks if isinstance(block, Failure)}
-        else:
-            report.warn(f"{title}: not made: {why}")
-            blocks, failed[title] = [Failure("This section could not be made", why)], why
-        blocks += [Text(f"Warning: {text}", "soft") for text in listening.warnings]
-        sections[number] = Section(title, blocks)
-        write_text(file, page(_title(subject), _opening(subject, failed), sections))
-    return tuple(made), failed
-
-
-def _title(subject: Subject) -> str:
-    return f"What a network knows: {subject.opened.backbone.name} on {Path(subject.dataset.name).name}"
-
-
-def _opening(subject: Subject, failed: dict[str, str]) -> list[Block]:
-    factors = subject.opened.factors
-    listed = ", ".join(f"{name} ({dim})" for name, dim in factors.dims.items())
-    lead = (
-        f"A translator reads the {factors.dim} features of {subject.opened.backbone.name} as independent factors: "
-        f"{listed}. This page shows what each of them holds and does, how sure that is, and how to measure it again."
-    )
-    blocks: list[Block] = [Text(lead, "lead"), *glance(subject)]
-    if failed:
-        blocks.append(Failure("Not everything could be made", "; ".join(failed)))
-    return blocks
 
 
 class _Listening:
@@ -188,7 +117,47 @@ class _Listening:
         self._reporter.note(text)
 
     def warn(self, text: str) -> None:
-        """Pass a warning on, and keep it; a section that works concept by concept says one for each, and here once."""
+        """Pass a warning on once in a section, which may warn of the same for every concept, and keep it."""
         if text not in self.warnings:
             self.warnings.append(text)
             self._reporter.warn(text)
+
+
+class _Making:
+    """The page as far as it is made."""
+
+    def __init__(self, subject: ReportSubject, listening: _Listening, report: Reporter) -> None:
+        self.subject, self.listening, self.report = subject, listening, report
+        self.sections = [Section(title, [Failure("Outstanding", OUTSTANDING)]) for title, _ in SECTIONS]
+        self.made: list[str] = []
+        self.failed: dict[str, str] = {}
+
+    def make(self, number: int) -> None:
+        """Make one section, or say in its place why it could not be made."""
+        title, function = SECTIONS[number]
+        self.report.note(f"report: {number + 1} of {len(SECTIONS)}: {title}")
+        self.listening.warnings = []
+        blocks: list[Block] = []
+        why = attempt(lambda: blocks.extend(function(self.subject)))
+        if why is None:
+            self.made.append(title)
+            self.failed |= {f"{title}: {block.what}": block.why for block in blocks if isinstance(block, Failure)}
+        else:
+            self.report.warn(f"{title}: not made: {why}")
+            blocks, self.failed[title] = [Failure("This section could not be made", why)], why
+        blocks += [Text(f"Warning: {text}", "soft") for text in self.listening.warnings]
+        self.sections[number] = Section(title, blocks)
+
+    def page(self) -> str:
+        """Return the page."""
+        subject, factors, name = self.subject, self.subject.opened.factors, self.subject.network.name
+        title = f"What a network knows: {name} on {Path(subject.dataset.name).name}"
+        listed = ", ".join(f"{factor} ({dim})" for factor, dim in factors.dims.items())
+        lead = (
+            f"A translator reads the {factors.dim} features of {name} as independent factors: {listed}. "
+            "This page shows what each of them holds and does, how sure that is, and how to measure it again."
+        )
+        opening: list[Block] = [Text(lead, "lead"), *glance(subject)]
+        if self.failed:
+            opening.append(Failure("Not everything could be made", "; ".join(self.failed)))
+        return page(title, opening, self.sections)

@@ -1,146 +1,136 @@
-"""What a report is about, and the command lines that make its parts again."""
+"""What a report is about: an open translator, its data, and how much of it is measured."""
 
 from __future__ import annotations
 
-import json
-import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ..errors import IinError
-from ..interpretation.data_choice import choose_items
+from ..interpretation.answers import Images
+from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
-from ..measures.audit.material import concept_of_factor
+from ..interpretation.reading import ChosenData, Reading, read_items
+from ..measures.audit.auditing import POOL
+from ..metrics.bootstrap import FEW_ITEMS, Resampling
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from ..translator.factors import RESIDUAL
+from .command_lines import CommandLines
+from .page import Block, Commands
 
-__all__ = ["PartOfData", "Subject"]
+__all__ = ["Effort", "ReportSubject"]
+
+# Images measured: fewer large ones, since a network that sees them takes a hundred times as long.
+IMAGES, IMAGES_IF_LARGE, LARGE = 500, 100, 128
 
 
 @dataclass(frozen=True)
-class Subject:
-    """An open translator with its data, what the user wished, and a folder for what is made on the way.
+class Effort:
+    """How much a report measures and shows, besides the number of its images.
 
     Attributes:
-        data, data_root, split, backbone, device: as the user gave them, paths made absolute.
-        n: how many images are measured.
+        resampling: of intervals and nulls; None takes what each measure usually does. The seed is the data's.
+        grid: images a side of a swap's grid.
+        walks: of each factor.
+        explained: images explained, where the network draws none.
+        edits: of each factor of these.
+        fewest: images whose responses are measured, at least.
+    """
+
+    resampling: Resampling | None = None
+    grid: int = 7
+    walks: int = 4
+    explained: int = 3
+    edits: int = 16
+    fewest: int = FEW_ITEMS
+
+
+@dataclass
+class ReportSubject:
+    """An open translator with its data, which all sections share.
+
+    Attributes:
+        data: opened once; its choice says how many images are measured, by which seed.
+        effort: how much is measured besides.
+        lines: the command lines that make the parts again; None where there is no file to name.
+        folder: for pictures on their way to the page.
         glance: factor -> column -> what a section found of it, for the summary.
     """
 
-    opened: OpenTranslator
-    dataset: Dataset
-    data: str | None
-    data_root: Path | None
-    split: str
-    backbone: Path | None
-    device: str
-    n: int
-    seed: int
+    data: ChosenData
+    effort: Effort
+    lines: CommandLines | None
     folder: Path
-    report: Reporter
     glance: dict[str, dict[str, str | None]] = field(default_factory=dict)
 
     @property
-    def translator(self) -> Path:
-        """The checkpoint's absolute path."""
-        return self.opened.path.resolve()
+    def opened(self) -> OpenTranslator:
+        """The translator."""
+        return self.data.opened
+
+    @property
+    def network(self) -> Network:
+        """The network it was fitted to."""
+        return self.data.network
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data."""
+        return self.data.dataset
+
+    @property
+    def report(self) -> Reporter:
+        """Where progress and warnings go."""
+        return self.data.report
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        return self.data.choice.seed
+
+    @property
+    def n(self) -> int:
+        """How many images are measured."""
+        usual = IMAGES_IF_LARGE if self.network.backbone.image_size > LARGE else IMAGES
+        return self.data.choice.n or usual
 
     @property
     def concepts(self) -> tuple[str, ...]:
         """The factors that are concepts: all but the residual."""
         return tuple(name for name in self.opened.factors.names if name != RESIDUAL)
 
+    @cached_property
+    def draws(self) -> bool:
+        """Whether the network answers with images."""
+        return isinstance(self.network.answer, Images)
+
     @property
-    def classes(self) -> tuple[str, ...] | None:
-        """The classes of a classifier; None where the backbone draws images."""
-        return self.opened.backbone.classes
+    def walked(self) -> int:
+        """How many images walk to measure the responses: an audit sends an image once through T, this a hundred times.
 
-    def where(self) -> dict[str, Any]:
-        """Return the arguments that every workflow takes alike."""
-        return {
-            "data": self.data,
-            "data_root": self.data_root,
-            "split": self.split,
-            "seed": self.seed,
-            "backbone": self.backbone,
-            "device": self.device,
-            "report": self.report,
-        }
+        Drawing costs more still.
+        """
+        return max(self.effort.fewest, self.n // 4 if self.draws else 2 * self.n // 5)
 
-    def command(self, name: str, *words: object, out: str) -> str:
-        """Return the command line that does with this translator what a section did; `out` is free to be changed."""
-        given: list[object] = ["iin", name]
-        given += [self.translator] if name == "report" else ["--translator", self.translator]
-        given += [*words]
-        for option, value in (("--backbone", self.backbone), ("--data", self.data), ("--data-root", self.data_root)):
-            given += [option, value] if value is not None else []
-        given += ["--split", self.split] if self.split != "test" else []
-        given += ["--device", self.device] if self.device != "auto" else []
-        return shlex.join(map(str, [*given, "--seed", self.seed, "--out", out]))
+    def read(self, count: int) -> Reading:
+        """Return the items that a command reads of `count`; every item is encoded once for the whole report."""
+        items, everything = self.data.chosen_items(count), self._everything
+        order = np.argsort(everything.items, kind="stable")
+        return everything.rows(order[np.searchsorted(everything.items, items, sorter=order)])
 
-    def concept(self, factor: str) -> str:
-        """Say how to write the concept of a factor, its bare name where neither data nor program know it."""
-        try:
-            return concept_of_factor(factor, self.opened.factors, self.dataset)
-        except IinError:
-            return factor
+    def note(self, factor: str, **columns: str | None) -> None:
+        """Keep what was found of a factor for the summary; `_` in a column stands for a space."""
+        found = {name.replace("_", " "): value for name, value in columns.items()}
+        self.glance.setdefault(factor, {}).update(found)
 
-    def fit_command(self) -> str | None:
-        """Return the command line of a fit like this one, as far as the checkpoint tells; None without a backbone."""
-        metadata = self.opened.metadata
-        known, data, training = (metadata.get(key) or {} for key in ("backbone", "data", "training"))
-        if not known.get("source"):
-            return None
-        words = ["iin", "fit-translator", "--backbone", known["source"]]
-        words += ["--weights", known["weights"]] if known.get("weights", "default") != "default" else []
-        words += ["--layer", known["layer"]] if known.get("layer") else []
-        for option, value in (("--data", data.get("name")), ("--data-root", data.get("root"))):
-            words += [option, value] if value else []
-        for name in self.concepts:
-            words += ["--concept", self.concept(name)]
-        dims = self.opened.factors.dims
-        words += ["--dims", ",".join(f"{name}={dims[name]}" for name in self.concepts)] if self.concepts else []
-        sigmas = {factor.name: factor.sigma for factor in self.opened.factors if factor.name != RESIDUAL}
-        words += ["--sigma", ",".join(f"{name}={sigma:g}" for name, sigma in sigmas.items())] if sigmas else []
-        plan = {**training, **self._plan()}
-        for option in ("preset", "batch_pairs", "blocks", "hidden", "depth", "feature_noise", "learning_rate"):
-            words += [f"--{option.replace('_', '-')}", plan[option]] if plan.get(option) is not None else []
-        # Of these the checkpoint holds what was done; only the plan beside it says what was allowed.
-        for option in ("steps", "max_seconds"):
-            words += [f"--{option.replace('_', '-')}", self._plan()[option]] if self._plan().get(option) else []
-        words += ["--seed", training["seed"]] if training.get("seed") is not None else []
-        return shlex.join(map(str, words))
+    def again(self, make: Callable[[CommandLines], Sequence[str]], title: str = "Make it again") -> list[Block]:
+        """Return a block of command lines; none where there is no file to name."""
+        return [Commands(make(self.lines), title)] if self.lines is not None else []
 
-    def _plan(self) -> dict[str, Any]:
-        """Read the plan beside the checkpoint; nothing where there is none, or it is another's."""
-        try:
-            plan = json.loads((self.translator.parent / "plan.json").read_text(encoding="utf-8"))
-            return dict(plan["plan"]) if plan.get("factors") == self.opened.factors.dims else {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}
-
-
-class PartOfData(Dataset):
-    """A dataset of which only `count` training items, drawn by `seed`, are used; all else is as it is."""
-
-    def __init__(self, dataset: Dataset, count: int, seed: int) -> None:
-        self._whole = dataset
-        items = dataset.splits["train"]
-        if len(items) > count:
-            items = choose_items(dataset, "train", count, seed)
-        self.splits = {**dataset.splits, "train": np.sort(items)}
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._whole, name)
-
-    def images(self, indices: np.ndarray, size: int, *interpolation: Any) -> np.ndarray:
-        """Return images of the whole dataset."""
-        return self._whole.images(indices, size, *interpolation)
-
-    def path(self, index: int) -> str:
-        """Return what the whole dataset calls an item."""
-        return self._whole.path(index)
+    @cached_property
+    def _everything(self) -> Reading:
+        items = self.data.chosen_items(max(POOL * self.n, self.walked))
+        return read_items(self.opened, self.dataset, items, self.report)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..measures.audit.conditions import describe_names
-from ..measures.explanation.explain import ExplainResult
-from ..measures.responses.respond import RespondResult
+from ..measures.explanation.results import ExplainResult
+from ..measures.responses.results import RespondResult
 from ..translator.factors import Factors
 
 __all__ = [
@@ -116,9 +116,8 @@ def of_walk(moved: Sequence[str], drawn: bool) -> str:
     )
 
 
-def of_responses(result: RespondResult) -> str:
-    """Say how the response to each factor was measured."""
-    answers = "drawn images" if result.classes is None else "predictions"
+def of_responses(result: RespondResult, answers: str) -> str:
+    """Say how the response of `answers` to each factor was measured."""
     return (
         f"How far the {answers} move while one factor of {result.images} images wanders ({result.steps - 1} random "
         f"steps of Equation 17 from each, γ = {result.gamma:g}) and all others stand still. A larger factor moves more "

@@ -207,7 +207,7 @@ def _interval(pairs: AllPairs, clusters: np.ndarray, resampling: Resampling) -> 
 
     if not np.isfinite(pairs()):
         raise DataError("the latents do not vary: every item has the same z")
-    interval = bootstrap(statistic, count, resampling.seed, resampling.resamples)
+    interval = bootstrap(statistic, count, resampling)
     # The first value was that of all items.
     again = np.array(values[1:])
     return interval, again[np.isfinite(again)]

@@ -47,7 +47,7 @@ class AllPairs:
         self.relation, self.estimator = relation, estimator
         # Sums in float32 stay exact enough around a mean of zero.
         centred = z - z.mean(0)
-        unit_of, group_of = (torch.unique(names, return_inverse=True)[1] for names in (units, groups))
+        unit_of, group_of = _numbered(units), _numbered(groups)
         if not (torch.bincount(group_of) > 1).any():
             raise DataError("no group has two rows: there is no pair to score")
         self.units, self.groups = int(unit_of.max()) + 1, int(group_of.max()) + 1
@@ -92,7 +92,7 @@ class AllPairs:
         """Square (B, N): component by component for the correlation, else summed over them to (B, 1)."""
         if self.estimator == "correlation":
             return values.double().square()
-        return torch.linalg.vecdot(values, values)[:, None].double()
+        return _dots(values)[:, None].double()
 
     def _score(self, covariance: Tensor, variance: Tensor) -> float:
         if not len(variance) or not variance.max() > 0:
@@ -111,8 +111,27 @@ def whitened(z: Tensor) -> Tensor:
     centred = (z - z.mean(0)).double()
     wide = z.shape[1] > len(z)
     # Both have the same eigenvalues; the smaller is the quicker.
-    values, vectors = torch.linalg.eigh((centred @ centred.T if wide else centred.T @ centred) / len(z))
+    covariance = (centred @ centred.T if wide else centred.T @ centred) / len(z)
+    values, vectors = _eigh(covariance)
     alive = values > 1e-6 * values.max()
     alive[: -max(1, int(MOST_DIRECTIONS * len(z)))] = False
     vectors = vectors[:, alive]
     return (vectors * len(z) ** 0.5 if wide else centred @ (vectors / values[alive].sqrt())).float()
+
+
+# Torch leaves these three untyped.
+
+
+def _numbered(names: Tensor) -> Tensor:
+    """Rename int64 names (M,) to 0 … distinct − 1, in their order."""
+    return torch.unique(names, return_inverse=True)[1]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _dots(rows: Tensor) -> Tensor:
+    """Sum the squares of each row of (B, N): (B,)."""
+    return torch.linalg.vecdot(rows, rows)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+
+
+def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues (N,), ascending, and eigenvectors (N, N) of a symmetric matrix, one per column."""
+    return torch.linalg.eigh(matrix)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -32,7 +32,8 @@ def score(z_a: Tensor, z_b: Tensor, relation: Literal["share", "differ"], estima
     if len(z_a) < 2:
         raise DataError(f"{len(z_a)} pairs are too few to estimate dimensions: needs at least 2")
     # A few components at a time: float64 copies of wide latents would be several times as large as these.
-    parts = [_moments(*columns) for columns in zip(z_a.split(COLUMNS, 1), z_b.split(COLUMNS, 1), strict=True)]
+    columns = zip(torch.split(z_a, COLUMNS, 1), torch.split(z_b, COLUMNS, 1), strict=True)
+    parts = [_moments(a, b) for a, b in columns]
     covariance, variance = (torch.cat(moment) for moment in zip(*parts, strict=True))
     alive = variance > 1e-12 * variance.max()
     if not alive.any() or variance.max() == 0:

@@ -66,7 +66,7 @@ def linear_walk(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Straight line from `start` to `end`, both (B, N), ends included: (steps, B, N). Works on z as on z̃ (Fig 4)."""
     if steps < 2:
         raise UsageError(f"a walk needs at least 2 steps, got {steps}")
-    return torch.stack([start.lerp(end, weight) for weight in torch.linspace(0, 1, steps).tolist()])
+    return torch.stack([start.lerp(end, float(weight)) for weight in torch.linspace(0, 1, steps)])
 
 
 @dataclass(frozen=True)

@@ -59,14 +59,13 @@ class Factors:
         relations: Mapping[str, Literal["share", "differ"]] | None = None,
     ) -> Factors:
         """Build from name -> dimensions; `sigma` for all or per name, `relations` default to share."""
-        sigmas = sigma if isinstance(sigma, Mapping) else {}
-        default = 0.9 if isinstance(sigma, Mapping) else sigma
+        sigmas = dict(sigma) if isinstance(sigma, Mapping) else dict.fromkeys(dims, sigma)
         return cls(
             tuple(
                 Factor(
                     name,
                     dim,
-                    sigmas.get(name, default),
+                    sigmas.get(name, 0.9),
                     "rest" if name == RESIDUAL else (relations or {}).get(name, "share"),
                 )
                 for name, dim in dims.items()

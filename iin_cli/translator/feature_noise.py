@@ -61,4 +61,4 @@ class FeatureNoise:
 
 
 def _normal(generator: np.random.Generator, like: Tensor) -> Tensor:
-    return torch.from_numpy(generator.standard_normal(tuple(like.shape), "float32"))
+    return torch.as_tensor(generator.standard_normal(tuple(like.shape), "float32"))

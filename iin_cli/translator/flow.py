@@ -21,7 +21,19 @@ STD_FLOOR = 1e-3
 INITIAL_ROWS = 1024
 
 
-class ActNorm(nn.Module):
+class Layer(nn.Module):
+    """A layer of T, invertible."""
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Map z (B, N) to z̃ (B, N) and log|det| (B,)."""
+        raise NotImplementedError
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`."""
+        raise NotImplementedError
+
+
+class ActNorm(Layer):
     """(z + loc)·scale with one loc and scale per dimension, set from data by `initialize` (A.1)."""
 
     def __init__(self, dim: int) -> None:
@@ -82,7 +94,7 @@ class ScaleShiftNet(nn.Module):
         return torch.tanh(log_scale), shift
 
 
-class Coupling(nn.Module):
+class Coupling(Layer):
     """Affine coupling of both halves (Eqs 15–16): b' = b·s₀(a) + t₀(a), then a' = a·s₁(b') + t₁(b'); s = exp(tanh(·)).
 
     The output is (b', a'); an odd N has uneven halves. An unbounded s could reach 0, hence the tanh.
@@ -98,7 +110,7 @@ class Coupling(nn.Module):
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return (b', a') (B, N) and Σ log s (B,)."""
-        a, b = z.split(self.split, dim=1)
+        a, b = z.split_with_sizes(self.split, dim=1)
         log_s0, t0 = self.nets[0](a)
         b = b * log_s0.exp() + t0
         log_s1, t1 = self.nets[1](b)
@@ -107,7 +119,7 @@ class Coupling(nn.Module):
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """Undo `forward`."""
-        b, a = z_tilde.split(self.split[::-1], dim=1)
+        b, a = z_tilde.split_with_sizes(self.split[::-1], dim=1)
         log_s1, t1 = self.nets[1](b)
         a = (a - t1) * (-log_s1).exp()
         log_s0, t0 = self.nets[0](a)
@@ -115,7 +127,7 @@ class Coupling(nn.Module):
         return torch.cat((a, b), dim=1)
 
 
-class Shuffle(nn.Module):
+class Shuffle(Layer):
     """A fixed permutation of the dimensions: forward takes z[:, order]."""
 
     order: Tensor
@@ -153,7 +165,7 @@ class Translator(nn.Module):
         self.dim, self.blocks_count, self.hidden, self.depth = dim, blocks, hidden, depth
         generator = torch.Generator().manual_seed(seed)
         # Forking keeps the caller's global generator untouched while nn's initialisers draw from it.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType] untyped in torch
             # Not torch.manual_seed, which would reseed every GPU as well.
             torch.default_generator.manual_seed(seed)
             self.layers = nn.ModuleList(
@@ -181,7 +193,7 @@ class Translator(nn.Module):
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """Return z = T⁻¹(z̃) (B, N)."""
-        for layer in reversed(self.layers):
+        for layer in reversed([layer for layer in self.layers if isinstance(layer, Layer)]):
             z_tilde = layer.inverse(z_tilde)
         return z_tilde
 
@@ -193,5 +205,5 @@ class Translator(nn.Module):
             if isinstance(layer, ActNorm):
                 layer.initialize(z)
             # A few rows at a time: what a coupling makes on its way is several times as large as wide latents are.
-            for rows in z.split(INITIAL_ROWS):
+            for rows in torch.split(z, INITIAL_ROWS):
                 rows.copy_(layer(rows)[0])

@@ -6,25 +6,39 @@ E is everything up to the last linear layer, G is that layer. Weights come by ti
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import timm
 import torch
 from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub.constants import HF_HUB_CACHE
-from timm.data import ImageNetInfo, infer_imagenet_subset, resolve_model_data_config
+from timm.data.config import resolve_model_data_config
+from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
 from iin_cli.distributed import seeded
 from iin_cli.errors import CheckpointError, UsageError, nearest
 from iin_cli.io.weights import read_weights
-from iin_cli.plugin_api import Backbone
+from iin_cli.plugin_api import Backbone, Family
 
 __all__ = ["Timm"]
 
 
-class Timm(nn.Module, Backbone):
+@runtime_checkable
+class Network(Protocol):
+    """What every classifier of timm's can do."""
+
+    def __call__(self, images: Tensor) -> Tensor: ...
+
+    def get_classifier(self) -> nn.Module: ...
+
+    def forward_features(self, images: Tensor) -> Tensor: ...
+
+    def forward_head(self, features: Tensor, pre_logits: bool) -> Tensor: ...
+
+
+class Timm(nn.Module, Backbone, Family):
     """The timm model `model`, a name of `timm.list_models()` with or without a tag, split into E and G.
 
     Images arrive resized to the side that timm would resize to; the centre that timm would crop is cropped here.
@@ -34,20 +48,23 @@ class Timm(nn.Module, Backbone):
     Raises UsageError for a model that has no single linear layer at its end; for weights, errors as `pretrained`.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, model: str, weights: str = "none") -> None:
         super().__init__()
         # Named without weights, a translator must find the very same network again.
         with seeded(0):
-            self.net = _build(model, weights)
-        head = self.net.get_classifier()
-        if not isinstance(head, nn.Linear):
+            net = _build(model, weights)
+        if not isinstance(net, Network) or not isinstance(head := net.get_classifier(), nn.Linear):
             raise UsageError(f"--backbone timm:{model}: its last layer is no linear classifier; choose another model")
         self.name, self.config, self.latent_dim = f"timm:{model}", {"model": model}, head.in_features
-        facts = resolve_model_data_config(self.net)
+        self.net = net
+        facts = resolve_model_data_config(net)
         self.crop = min(facts["input_size"][1:])
         self.image_size = int(self.crop / facts["crop_pct"])
         self.interpolation = "bilinear" if facts["interpolation"] == "bilinear" else "bicubic"
-        subset = infer_imagenet_subset(self.net)
+        subset = infer_imagenet_subset(net)
         called = ImageNetInfo(subset).label_descriptions() if subset else map(str, range(head.out_features))
         self.classes = tuple(label.partition(",")[0] for label in called)
         self.register_buffer("mean", torch.tensor(facts["mean"]).view(3, 1, 1), persistent=False)
@@ -77,6 +94,11 @@ class Timm(nn.Module, Backbone):
         return cls(config["model"])
 
     @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of timm's models, without the tags of their weights."""
+        return timm.list_models()
+
+    @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> Timm:
         """Build the model `argument` with `weights`: `default`, `none`, or a file, and check that f = G∘E.
 
@@ -98,7 +120,7 @@ def _check_name(model: str | None) -> str:
         raise UsageError("--backbone timm needs the name of a model: --backbone timm:convnext_tiny")
     architecture, _, tag = model.partition(".")
     if not timm.is_model(architecture):
-        hint = nearest(architecture, timm.list_models())
+        hint = nearest(architecture, Timm.names())
         raise UsageError(f"timm has no model {model!r}: {hint if '?' in hint else 'see timm.list_models()'}")
     if tag and model not in (known := timm.list_pretrained(f"{architecture}.*")):
         raise UsageError(f"timm has no weights {model!r}: {nearest(model, known)}")
@@ -109,15 +131,16 @@ def _build(model: str, weights: str) -> nn.Module:
     """Create the model; its weights are made up, in a file, in timm's cache, or have to be fetched."""
     if weights == "none":
         return timm.create_model(model)
-    known = timm.models.get_pretrained_cfg(model)
-    if weights == "default" and not known.has_weights:
-        raise UsageError(f"timm has no weights for {model}: pass --weights FILE, or --weights none for random ones")
-    file: object = weights
+    file = weights
     if weights == "default":
+        known = timm.models.get_pretrained_cfg(model)
+        if known is None or not known.has_weights:
+            raise UsageError(f"timm has no weights for {model}: pass --weights FILE, or --weights none for random ones")
         # Asked of timm, what the cache holds would wait for a network that may not be there.
-        file = try_to_load_from_cache(known.hf_hub_id or "timm/none", "model.safetensors")
-    if not isinstance(file, str):
-        return _fetched(model, known)
+        cached = try_to_load_from_cache(known.hf_hub_id or "timm/none", "model.safetensors")
+        if not isinstance(cached, str):
+            return _fetched(model, known)
+        file = cached
     # Read here, since not every timm refuses to run what a pickle holds.
     tensors = read_weights(Path(file))
     try:

@@ -114,12 +114,9 @@ def test_other_image_sizes_are_refused_with_one_that_fits(size, use):
         Autoencoder.for_training(None, DataFacts(size, None, 100), None)
 
 
-def test_arguments_and_empty_latents_are_refused():
-    facts = DataFacts(32, None, 100)
-    with pytest.raises(UsageError, match="takes no argument, and was given 'big'"):
-        Autoencoder.for_training("big", facts, None)
+def test_empty_latents_are_refused():
     with pytest.raises(UsageError, match="latent size must be at least 1, and 0"):
-        Autoencoder.for_training(None, facts, 0)
+        Autoencoder.for_training(None, DataFacts(32, None, 100), 0)
 
 
 def test_steps_follow_the_size_of_the_data():

@@ -85,8 +85,6 @@ def test_bad_data_is_refused():
             Classifier.for_training(None, DataFacts(32, classes, 100), None)
     with pytest.raises(UsageError, match="image size 28"):
         Classifier.for_training(None, DataFacts(28, ("a", "b"), 100), None)
-    with pytest.raises(UsageError, match="takes no argument"):
-        Classifier.for_training("big", DataFacts(32, ("a", "b"), 100), None)
     model = Classifier(32, ("a", "b"), 8, base_channels=4)
     with pytest.raises(DataError, match="needs class labels"):
         model.recipe(5, 0).step(torch.zeros(2, 3, 32, 32), None, 0.0)

@@ -16,6 +16,7 @@ from iin_cli.data.folder import read_image
 from iin_cli.errors import CheckpointError, DataError, UsageError
 from iin_cli.latents.cache import as_images
 from iin_cli.plugin_api import DataFacts
+from iin_cli.registry import find
 
 SMALL = {
     "image_size": 72,
@@ -28,7 +29,7 @@ SMALL = {
 
 def backbone(model, classes=5, **changes):
     config = {"model": model, "classes": [str(number) for number in range(classes)], **SMALL, **changes}
-    return getattr(torchvision_models, model).from_config(config).eval().requires_grad_(False)
+    return TorchvisionBackbone.from_config(config).eval().requires_grad_(False)
 
 
 def images(rows=3, side=72):
@@ -40,20 +41,37 @@ def facts(classes=("a", "b"), size=64, wished=True):
 
 
 # ------------------------------------------------------------------------------------------------------------- names
-def test_every_classification_model_has_an_entry_point():
+def test_every_classification_model_is_a_name_and_none_an_entry_point():
     points = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["entry-points"]
-    room = "iin_cli.backbones.torchvision_models:"
-    mine = {name: target for name, target in points["iin.backbones"].items() if target.startswith(room)}
-    assert mine == {name: room + name for name in torchvision.models.list_models(module=torchvision.models)}
-    assert list(points["iin.backbones"]) == sorted(points["iin.backbones"])
+    mine = {name for name, target in points["iin.backbones"].items() if "torchvision" in target}
+    assert mine == {"torchvision"}
+    known = TorchvisionBackbone.names()
+    assert known == sorted(torchvision.models.list_models(module=torchvision.models))
+    assert not {*known} & {*points["iin.backbones"]}
 
 
-def test_a_name_is_one_class():
-    assert torchvision_models.resnet50 is torchvision_models.resnet50
-    assert issubclass(torchvision_models.resnet50, TorchvisionBackbone)
-    assert torchvision_models.resnet50 is not torchvision_models.resnet18
-    with pytest.raises(AttributeError, match="resnet51"):
-        _ = torchvision_models.resnet51
+@pytest.mark.parametrize(("written", "full"), [("resnet18", "resnet18"), ("torchvision:resnet18",) * 2])
+def test_a_name_alone_and_in_full_are_one_network(written, full):
+    found = find("backbones", written)
+    assert (found.factory, found.argument, found.full_name) == (TorchvisionBackbone, "resnet18", full)
+    module = found.factory.pretrained(found.argument, "none")
+    assert (module.name, module.config["model"]) == ("resnet18", "resnet18")
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (None, r"--backbone torchvision needs the name of a model: --backbone torchvision:resnet50"),
+        ("", r"needs the name of a model"),
+        ("resnet51", r"no classification model 'resnet51': did you mean resnet"),
+        ("fasterrcnn_resnet50_fpn", "no classification model"),
+    ],
+)
+def test_models_that_torchvision_does_not_have(model, message):
+    with pytest.raises(UsageError, match=message):
+        TorchvisionBackbone.pretrained(model, "none")
+    with pytest.raises(UsageError, match=message):
+        TorchvisionBackbone.for_training(model, facts(), None, "none")
 
 
 # ------------------------------------------------------------------------------------------------------------ f = G∘E
@@ -84,7 +102,7 @@ def test_f_is_the_network_on_normalised_crops():
 
 
 def test_an_image_is_seen_as_the_transform_of_the_weights_would_show_it(tmp_path):
-    module = torchvision_models.shufflenet_v2_x0_5.pretrained(None, "none").eval()
+    module = TorchvisionBackbone.pretrained("shufflenet_v2_x0_5", "none").eval()
     pixels = np.random.default_rng(0).integers(0, 256, (310, 310, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "x.png")
     seen = module._prepared(as_images(read_image(tmp_path / "x.png", module.image_size, module.interpolation)[None]))
@@ -133,7 +151,7 @@ def test_without_a_linear_head_a_layer_is_needed():
 # ------------------------------------------------------------------------------------------------------------ weights
 def test_random_weights_are_always_the_same_and_leave_the_generator():
     before = torch.get_rng_state()
-    one, two = (torchvision_models.shufflenet_v2_x0_5.pretrained(None, "none") for _ in range(2))
+    one, two = (TorchvisionBackbone.pretrained("shufflenet_v2_x0_5", "none") for _ in range(2))
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
     assert one.classes[:2] == ("tench", "goldfish")
@@ -144,11 +162,11 @@ def test_default_weights_come_from_torchs_cache(hub):
     with pytest.raises(
         UsageError, match=r"place shufflenetv2_x0.5-f707e7126e.pth in .*checkpoints, or use --weights none"
     ):
-        torchvision_models.shufflenet_v2_x0_5.pretrained(None, "default")
+        TorchvisionBackbone.pretrained("shufflenet_v2_x0_5", "default")
     wanted = {name: tensor + 1 for name, tensor in backbone("shufflenet_v2_x0_5", 1000).network.state_dict().items()}
     hub.mkdir(parents=True, exist_ok=True)
     torch.save(wanted, hub / "shufflenetv2_x0.5-f707e7126e.pth")
-    module = torchvision_models.shufflenet_v2_x0_5.pretrained(None, "default")
+    module = TorchvisionBackbone.pretrained("shufflenet_v2_x0_5", "default")
     assert all(torch.equal(tensor, wanted[name]) for name, tensor in module.network.state_dict().items())
 
 
@@ -158,7 +176,7 @@ def test_the_file_of_a_fine_tuned_network_decides_the_classes(tmp_path, suffix):
     file = tmp_path / f"w{suffix}"
     save = save_file if suffix == ".safetensors" else torch.save
     save(tuned.network.state_dict(), file)
-    module = torchvision_models.mnasnet0_5.pretrained(None, str(file)).eval()
+    module = TorchvisionBackbone.pretrained("mnasnet0_5", str(file)).eval()
     assert module.classes == ("0", "1", "2")
     assert all(
         torch.equal(a, b) for a, b in zip(module.state_dict().values(), tuned.state_dict().values(), strict=True)
@@ -168,11 +186,9 @@ def test_the_file_of_a_fine_tuned_network_decides_the_classes(tmp_path, suffix):
 def test_files_that_do_not_fit(tmp_path):
     torch.save(backbone("shufflenet_v2_x0_5").network.state_dict(), tmp_path / "other.pth")
     with pytest.raises(CheckpointError, match=r"other.pth has weights of another network: stage2.* and \d+ more"):
-        torchvision_models.shufflenet_v2_x1_5.pretrained(None, str(tmp_path / "other.pth"))
+        TorchvisionBackbone.pretrained("shufflenet_v2_x1_5", str(tmp_path / "other.pth"))
     with pytest.raises(CheckpointError, match="no such weights file"):
-        torchvision_models.shufflenet_v2_x0_5.pretrained(None, "defualt")
-    with pytest.raises(UsageError, match="takes no argument"):
-        torchvision_models.resnet18.pretrained("x", "none")
+        TorchvisionBackbone.pretrained("shufflenet_v2_x0_5", "defualt")
 
 
 @pytest.mark.parametrize("model", ["mnasnet0_5", "shufflenet_v2_x0_5"])
@@ -181,7 +197,7 @@ def test_config_and_plain_tensors_rebuild(model):
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.mul_(1.5)
-    again = getattr(torchvision_models, model).from_config(module.config)
+    again = TorchvisionBackbone.from_config(module.config)
     again.load_state_dict(dict(module.state_dict()))
     assert again.config == module.config
     assert again.preprocessing == module.preprocessing
@@ -191,11 +207,11 @@ def test_config_and_plain_tensors_rebuild(model):
 # ----------------------------------------------------------------------------------------------------------- training
 def test_training_starts_from_the_weights_with_a_new_head(tmp_path):
     torch.save(backbone("shufflenet_v2_x0_5", 9).network.state_dict(), tmp_path / "w.pth")
-    module = torchvision_models.shufflenet_v2_x0_5.for_training(None, facts(), None, str(tmp_path / "w.pth"))
+    module = TorchvisionBackbone.for_training("shufflenet_v2_x0_5", facts(), None, str(tmp_path / "w.pth"))
     assert module.network.fc.weight.shape == (2, 1024)
     assert torch.equal(module.network.conv5[0].weight, backbone("shufflenet_v2_x0_5").network.conv5[0].weight)
     assert (module.image_size, module.preprocessing.crop_size, module.classes) == (64, 64, ("a", "b"))
-    own = torchvision_models.shufflenet_v2_x0_5.for_training(None, facts(wished=False), 1024, "none")
+    own = TorchvisionBackbone.for_training("shufflenet_v2_x0_5", facts(wished=False), 1024, "none")
     assert (own.image_size, own.preprocessing.crop_size) == (256, 224)
     assert own.recipe(None, 0).peak_rate > module.recipe(None, 0).peak_rate
     assert module.recipe(None, 0).steps == 100
@@ -214,7 +230,7 @@ def test_training_starts_from_the_weights_with_a_new_head(tmp_path):
 )
 def test_what_cannot_be_trained(model, given, latent_dim, error, message):
     with pytest.raises(error, match=message):
-        getattr(torchvision_models, model).for_training(None, given, latent_dim, "none")
+        TorchvisionBackbone.for_training(model, given, latent_dim, "none")
 
 
 def two_kinds():

@@ -63,6 +63,7 @@ def test_few_images_are_warned_of_on_stderr(tmp_path, iin):
     assert "fid from 100 images is biased upwards: use at least 128" in err
 
 
+@pytest.mark.slow
 def test_offline_without_weights_is_one_line_and_leaves_nothing(tmp_path):
     closed = "http://127.0.0.1:9"
     places = {"IIN_CACHE": str(tmp_path / "cache"), "TORCH_HOME": str(tmp_path / "torch")}

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from iin_cli.figures.page import Text
+from iin_cli.report.page import Text
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from iin_cli.editing import sample as workflow
+from iin_cli.editing import sample as room
 
 # `iin`, but in the second shard a file is written by half only.
 HALF_WRITTEN = """
@@ -64,6 +64,7 @@ def test_alone_and_under_torchrun_the_same_bytes(files, tmp_path, command_line, 
 
 
 @pytest.mark.parametrize("kind", ["npz", "png"])
+@pytest.mark.slow
 def test_a_run_killed_while_it_writes_is_completed_by_running_it_again(files, tmp_path, command_line, kind):
     command = ["sample", "-t", files.of_images, "--seeds", "0-599", "--device", "cpu", "--format", kind, "--json"]
     kill_while_writing(tmp_path, [*command, "--out", "out"])
@@ -80,7 +81,7 @@ def test_a_run_killed_while_it_writes_is_completed_by_running_it_again(files, tm
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
 def test_a_run_that_is_stopped_keeps_what_is_finished(files, tmp_path, command_line, monkeypatch, number, code, word):
-    generate = workflow.generate
+    generate = room.generate
 
     def stop_in_the_second_shard(backbone, prior, seeds, *rest):
         if 256 in seeds:
@@ -88,13 +89,13 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(files, tmp_path, command_l
             time.sleep(60)
         yield from generate(backbone, prior, seeds, *rest)
 
-    monkeypatch.setattr(workflow, "generate", stop_in_the_second_shard)
+    monkeypatch.setattr(room, "generate", stop_in_the_second_shard)
     arguments = ["sample", "-t", files.of_images, "--seeds", "0-599", "--device", "cpu", "-q", "--out", "out"]
     assert command_line(*arguments) == (code, "", f"iin: {word}\n")
     # Whole files only; the shard whose record had not begun is drawn again.
     left = contents(tmp_path / "out")
     assert set(left) - {"manifest.json", "manifest/00000.json"} <= {f"{seed:06d}.png" for seed in range(256)}
-    monkeypatch.setattr(workflow, "generate", generate)
+    monkeypatch.setattr(room, "generate", generate)
     code, out, _ = command_line(*arguments, "--json")
     assert (code, json.loads(out)["count"]) == (0, 600)
 

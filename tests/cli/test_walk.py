@@ -25,7 +25,15 @@ def test_linear_is_the_default_and_bad_input_is_one_line(files, command_line):
         (["--mode", "attribute", "-a", "class=3", "--strength", "3..-3"], "--strength 3..-3"),
         (["--mode", "attribute", "-a", "class=3", "--strength", "three"], "write -3..3"),
         (["--mode", "attribute", "--with", "here"], "go together"),
+        (["--mode", "attribute", "--with", "here", "-a", "class=3"], "not both"),
+        (["--mode", "attribute"], "which attribute"),
+        (["--mode", "attribute", "-a", "class=3:0"], "weight of 0"),
+        (["-a", "class=3"], "write --mode attribute"),
+        (["--mode", "ou", "-f", "digit", "--strength", "-1..1"], "write --mode attribute"),
         (["--mode", "grid", "--n", "5"], "four corners"),
+        (["--mode", "ou", "-f", "digit", "--source", "here"], "no end"),
+        (["--mode", "circle"], "linear, ou, grid, attribute"),
+        (["--mode", "ou", "-f", "digit", "--center", "moon"], "origin, input"),
         (["--animate", "avi"], "gif, webp, mp4"),
     ):
         code, out, err = command_line("walk", "-t", files.of_images, *arguments)

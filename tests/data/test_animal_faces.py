@@ -8,7 +8,7 @@ from PIL import Image
 
 from iin_cli.data.animal_faces import find_animalfaces, open_animalfaces
 from iin_cli.data.folder import FolderDataset
-from iin_cli.errors import DataError, UsageError
+from iin_cli.errors import DataError
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
 
@@ -70,11 +70,6 @@ def test_without_the_set_one_line_says_what_to_do(tmp_path):
         open_animalfaces(tmp_path)
     assert str(tmp_path / "animalfaces") in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_it_takes_no_argument(tmp_path):
-    with pytest.raises(UsageError, match="write animalfaces"):
-        open_animalfaces(tmp_path, "cats")
 
 
 @pytest.mark.skipif(find_animalfaces(REAL) is None, reason="the real images lie beside the repository, not in it")

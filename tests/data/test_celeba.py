@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from iin_cli.data.celeba import open_celeba
-from iin_cli.errors import DataError, UsageError
+from iin_cli.errors import DataError
 
 NAMES = [f"{number:06}.jpg" for number in range(1, 9)]
 ATTRIBUTES = "8\nSmiling Young\n" + "\n".join(
@@ -104,8 +104,3 @@ def test_what_is_missing_is_named_with_its_source(root, part):
     (root / "celeba" / part).unlink()
     with pytest.raises(DataError, match=rf"celeba is not at .*{part}.*projects/CelebA"):
         open_celeba(root)
-
-
-def test_it_takes_no_argument(root):
-    with pytest.raises(UsageError, match="write celeba"):
-        open_celeba(root, "Smiling")

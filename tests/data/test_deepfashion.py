@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from iin_cli.data.deepfashion import open_deepfashion
-from iin_cli.errors import DataError, UsageError
+from iin_cli.errors import DataError
 
 POSES = ("1_front", "2_side", "3_back", "7_additional")
 
@@ -119,8 +119,3 @@ def test_without_the_set_one_line_says_what_to_do(tmp_path):
         open_deepfashion(tmp_path)
     assert str(tmp_path / "deepfashion" / "Img" / "img") in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def test_it_takes_no_argument(tmp_path):
-    with pytest.raises(UsageError, match="write deepfashion"):
-        open_deepfashion(tmp_path, "men")

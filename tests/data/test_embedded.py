@@ -5,7 +5,6 @@ import pytest
 from sklearn.datasets import load_digits
 
 from iin_cli.data.embedded import open_colordigits, open_digits
-from iin_cli.errors import UsageError
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +65,3 @@ def test_opening_twice_gives_the_same(colordigits):
     again = open_colordigits()
     assert again.fingerprint == colordigits.fingerprint
     np.testing.assert_array_equal(again.images(np.array([7, 20000]), 32), colordigits.images(np.array([7, 20000]), 32))
-
-
-@pytest.mark.parametrize("factory", [open_digits, open_colordigits])
-def test_an_argument_is_refused(factory):
-    with pytest.raises(UsageError, match="takes no argument"):
-        factory(None, "large")

@@ -11,7 +11,7 @@ import pytest
 from torchvision.datasets import CIFAR10, MNIST
 
 from iin_cli.data.torchvision_sets import open_cifar10, open_colormnist, open_fashionmnist, open_mnist
-from iin_cli.errors import DataError, UsageError
+from iin_cli.errors import DataError
 
 TRAIN, TEST = 48, 16
 
@@ -161,12 +161,6 @@ def test_cifar10_of_foreign_content_is_refused(tmp_path, offline):
         (folder / name).write_bytes(pickle.dumps({"data": 0}))
     with pytest.raises(DataError, match="corrupted"):
         open_cifar10(tmp_path)
-
-
-@pytest.mark.parametrize("factory", [open_mnist, open_fashionmnist, open_cifar10, open_colormnist])
-def test_an_argument_is_refused(factory, tmp_path):
-    with pytest.raises(UsageError, match="takes no argument"):
-        factory(tmp_path, "small")
 
 
 def test_the_real_colormnist():

@@ -1,16 +1,24 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from iin_cli.editing.attributes import Attribute, has_attribute, parse_attributes
 from iin_cli.errors import DataError, UsageError
-from iin_cli.plugin_api import Labels
+from iin_cli.plugin_api import Dataset, Labels
+
+
+class Toys(Dataset):
+    name = "toys"
+
+    def __init__(self, labels):
+        self.labels = labels
+        self.size = max((len(column.values) for column in labels.values()), default=0)
+
+    def images(self, indices, size, interpolation="bicubic"):
+        raise AssertionError("labels say it all")
 
 
 def data(**columns):
-    size = max((len(labels.values) for labels in columns.values()), default=0)
-    return SimpleNamespace(name="toys", labels=columns, path=lambda item: f"toys[{item}]", size=size)
+    return Toys(columns)
 
 
 def named(values, *names):

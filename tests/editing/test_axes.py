@@ -4,8 +4,10 @@ import torch
 
 from iin_cli.data.folder import open_folder
 from iin_cli.editing.attributes import Attribute
-from iin_cli.editing.axes import axis_from_folders, axis_from_labels
+from iin_cli.editing.axes import FolderAxis, LabelAxis
 from iin_cli.errors import UsageError
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.reading import ChosenData
 from iin_cli.progress import Silent
 
 
@@ -19,7 +21,8 @@ def z_tilde_of(opened, dataset, items):
 
 
 def axis(opened, dataset, *attributes, names=None, most=10_000):
-    return axis_from_labels(opened, dataset, attributes, names or opened.factors.names, most, Silent())
+    data = ChosenData(opened, DataChoice(dataset.name), Silent())
+    return LabelAxis(attributes, most).of(data, names or opened.factors.names)
 
 
 def test_equation_14_over_the_training_images(opened, pictures):
@@ -63,7 +66,8 @@ def test_folders_with_and_without(opened, pictures, tmp_path):
         (tmp_path / side).mkdir()
         for number in numbers:
             (tmp_path / side / f"{number:02d}.png").symlink_to(pictures / f"{number:02d}.png")
-    found = axis_from_folders(opened, tmp_path / "with", tmp_path / "without", opened.factors.names, 10_000, Silent())
+    data = ChosenData(opened, DataChoice(), Silent())
+    found = FolderAxis(tmp_path / "with", tmp_path / "without").of(data, opened.factors.names)
     z_tilde = z_tilde_of(opened, dataset, np.arange(12))
     torch.testing.assert_close(found.vector, z_tilde[5:].mean(0) - z_tilde[:5].mean(0), atol=1e-4, rtol=1e-4)
     assert (found.parts[0].images_with, found.parts[0].images_without) == (5, 7)

@@ -10,10 +10,9 @@ from PIL import Image
 from iin_cli.data.folder import read_image
 from iin_cli.distributed import noise
 from iin_cli.editing.partial_sampling import PartialPrior, Parts, choose_parts
-from iin_cli.editing.priors import TranslatorPrior, generate_latents
+from iin_cli.editing.priors import TranslatorPrior
 from iin_cli.errors import DataError, UsageError
 
-CPU = torch.device("cpu")
 FACTORS = {"digit": slice(0, 3), "color": slice(3, 5), "residual": slice(5, 8)}
 
 
@@ -27,7 +26,7 @@ def images(tmp_path):
 
 
 def z_tilde_of(opened, path):
-    z = encode_pixels(opened.backbone, read_image(path, 32, opened.backbone.interpolation)[None], CPU)
+    z = opened.network.encode_pixels(read_image(path, 32, opened.network.backbone.interpolation)[None])
     return opened.translator(z)[0][0]
 
 
@@ -60,10 +59,10 @@ def test_what_contradicts_itself_is_refused(opened, fix, vary, words):
         choose_parts(opened, [(name, Path("x")) for name in fix], vary)
 
 
-def test_fixed_factors_are_the_images_and_varied_ones_the_seeds(opened, images):
+def test_fixed_factors_are_the_images_and_varied_ones_the_seeds(opened, images, latents):
     a, b = images
     prior = PartialPrior(opened, Parts(("digit",), {"color": b, "residual": a}), truncation=0.5)
-    found = opened.translator(generate_latents(prior, range(40), CPU))[0]
+    found = opened.translator(latents(prior, range(40)))[0]
     for name, path in (("residual", a), ("color", b)):
         expected = z_tilde_of(opened, path)[FACTORS[name]]
         assert torch.allclose(found[:, FACTORS[name]], expected.expand(40, -1), atol=1e-4)
@@ -73,9 +72,9 @@ def test_fixed_factors_are_the_images_and_varied_ones_the_seeds(opened, images):
     assert len(set(prior.digests.values())) == 2
 
 
-def test_with_everything_varied_it_is_eq_13(opened):
-    latents = generate_latents(PartialPrior(opened, Parts(("digit", "color", "residual"), {})), range(5), CPU)
-    assert torch.equal(latents, generate_latents(TranslatorPrior(opened), range(5), CPU))
+def test_with_everything_varied_it_is_eq_13(opened, latents):
+    found = latents(PartialPrior(opened, Parts(("digit", "color", "residual"), {})), range(5))
+    assert torch.equal(found, latents(TranslatorPrior(opened), range(5)))
 
 
 def test_an_image_that_is_none_is_named(opened, tmp_path):

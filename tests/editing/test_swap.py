@@ -1,25 +1,18 @@
-import csv
-import json
-
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from iin_cli.editing.swap import swap, swap_factors
-from iin_cli.errors import CheckpointError, UsageError
+from iin_cli.errors import UsageError
 from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import Inputs
 
 ALL = ["digit", "color", "residual"]
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    generator = np.random.default_rng(0)
-    for index in range(3):
-        Image.fromarray(generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{index}.png")
-    return folder
+def inputs(seed, count):
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return Inputs(pixels, tuple(f"{seed}/{index}" for index in range(count)))
 
 
 @pytest.mark.parametrize("names", [["digit"], ["color", "residual"], ALL])
@@ -33,74 +26,20 @@ def test_the_factors_change_hands_and_the_others_stay(files, names):
         torch.testing.assert_close(edited[:, where], opened.translator(owner)[0][:, where], atol=1e-4, rtol=1e-4)
 
 
-def test_all_factors_give_the_source_itself(files, photos, tmp_path):
-    """T⁻¹(T(z)) = z, so the image drawn must be the source's reconstruction."""
-    out = tmp_path / "one.png"
-    result = swap(files.of_images, ALL, [photos / "0.png"], [photos / "1.png"], out)
-    opened = open_translator(files.of_images)
-    z = encode_pixels(opened.backbone, np.asarray(Image.open(photos / "1.png"))[None], opened.device)
-    expected = opened.network.draw(z)[0]
-    assert np.abs(np.asarray(Image.open(out)).astype(int) - expected).max() <= 1
-    assert (result.out, result.count) == (str(out), 1)
+def test_images_in_memory_are_swapped_and_nothing_is_written(opened):
+    targets, sources = inputs(0, 2), inputs(1, 3)
+    result = swap(opened, targets, sources, ["digit"])
+    assert (result.count, result.out, result.changed, result.tables()) == (6, "", None, [])
+    assert result.edits[4] == {"target": "0/1", "source": "1/1"}
+    # The grid shows the targets, the sources and every edit, enlarged twice.
+    assert result.plot().axes[0].images[0].get_array().shape[:2] > (3 * 64, 4 * 64)
+    assert result.as_dict().keys() == {"out", "count", "factors", "seed", "translator", "edits", "changed"}
 
 
-def test_pairs_a_grid_of_all_combinations_and_a_record(files, photos, tmp_path):
-    result = swap(files.of_images, ["digit"], [photos], [photos], tmp_path / "out", seed=4)
-    names = sorted(file.name for file in (tmp_path / "out").iterdir())
-    assert names == ["grid.png", "pair-000.png", "pair-001.png", "pair-002.png", "swap.json"]
-    grid = np.asarray(Image.open(tmp_path / "out" / "grid.png"))
-    pair = np.asarray(Image.open(tmp_path / "out" / "pair-002.png"))
-    # The last cell of the grid is target 2 with the factor of source 2, enlarged twice.
-    assert (grid[-66:-2:2, -66:-2:2] == pair).all()
-    record = json.loads((tmp_path / "out" / "swap.json").read_text())
-    assert record["factors"] == ["digit"]
-    assert record["seed"] == 4
-    assert [edit["file"] for edit in record["edits"]] == names[1:4]
-    assert result.count == 3
-
-
-def test_unequal_counts_combine_all(files, photos, tmp_path):
-    result = swap(files.of_images, ["digit"], [photos / "0.png", photos / "1.png"], [photos], tmp_path / "out")
-    assert result.count == 6
-    assert (tmp_path / "out" / "target-001-source-002.png").is_file()
-    swap(files.of_images, ["digit"], [photos / "0.png"], [photos], tmp_path / "grid.png")
-    with Image.open(tmp_path / "grid.png") as grid:
-        assert grid.width > 4 * 64
-
-
-def test_a_classifier_gives_predictions(files, tmp_path):
-    result = swap(files.of_classes, ALL, out=tmp_path / "out", n=5, seed=0)
-    for edit in result.edits:
-        assert sum(edit["after"].values()) == pytest.approx(1, abs=1e-5)
-        assert edit["predicted_after"] == max(edit["after"], key=edit["after"].get)
-        # With all factors swapped the target is the source.
-        assert edit["predicted_after"] == edit["predicted_source"]
-    flips = [edit["predicted_before"] != edit["predicted_after"] for edit in result.edits]
-    assert result.changed == pytest.approx(np.mean(flips))
-    with open(tmp_path / "out" / "swap.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 5
-    assert float(rows[0]["after.a"]) == pytest.approx(result.edits[0]["after"]["a"])
-    assert not list((tmp_path / "out").glob("*.png"))
-
-
-def test_bad_input_leaves_nothing(files, photos, tmp_path):
-    out = tmp_path / "out"
-    with pytest.raises(UsageError, match="which factor"):
-        swap(files.of_images, [], out=out)
-    with pytest.raises(UsageError, match="did you mean digit"):
-        swap(files.of_images, ["digt"], out=out)
-    with pytest.raises(UsageError, match="table of predictions"):
-        swap(files.of_classes, ["digit"], out=tmp_path / "a.png")
-    with pytest.raises(CheckpointError, match=r"gone\.safetensors"):
-        swap(tmp_path / "gone.safetensors", ["digit"], out=out)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_moved_backbone_is_found_and_another_is_refused(files, photos, tmp_path):
-    moved = tmp_path / "moved.safetensors"
-    moved.write_bytes(files.autoencoder.read_bytes())
-    result = swap(files.of_images, ["digit"], [photos], [photos], tmp_path / "out", backbone=moved)
-    assert result.count == 3
-    with pytest.raises(CheckpointError, match="is not the backbone"):
-        swap(files.of_images, ["digit"], [photos], [photos], tmp_path / "no", backbone=files.classifier)
+def test_predictions_are_a_table_and_no_picture(files):
+    opened = open_translator(files.of_classes)
+    result = swap(opened, inputs(0, 4), inputs(1, 4), ALL)
+    ((_, rows),) = result.tables()
+    assert set(rows[0]) == {"target", "source", "predicted_before", "predicted_source", "predicted_after"}
+    with pytest.raises(UsageError, match="no picture"):
+        result.plot()

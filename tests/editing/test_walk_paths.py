@@ -2,10 +2,15 @@ import numpy as np
 import pytest
 import torch
 
-from iin_cli.editing.walk_paths import attribute_walks, corner_grid, linear_walks, wandering_walks
+from iin_cli.editing.attributes import Attribute
+from iin_cli.editing.axes import Axis, LabelAxis
+from iin_cli.editing.walk_paths import AttributeWalk, GridWalk, LinearWalk, Wandering
 from iin_cli.errors import UsageError
-from iin_cli.interpretation.reading import Inputs
 from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import Inputs
+from iin_cli.translator.edit import OUWalk
+
+SMILING = LabelAxis((Attribute("Smiling"),))
 
 
 def inputs(seed, count=2):
@@ -15,7 +20,7 @@ def inputs(seed, count=2):
 
 def test_both_linear_walks_share_their_ends_and_are_straight_in_their_space(files):
     opened = open_translator(files.of_images)
-    walks = linear_walks(opened, inputs(0), inputs(1), ["digit"], 5).z
+    walks = LinearWalk(("digit",), steps=5).between(opened, inputs(0), inputs(1)).z
     interpretable, latent = walks["interpretable"], walks["latent"]
     torch.testing.assert_close(interpretable[0], latent[0])
     torch.testing.assert_close(interpretable[-1], latent[-1])
@@ -30,10 +35,10 @@ def test_both_linear_walks_share_their_ends_and_are_straight_in_their_space(file
 
 def test_an_ou_walk_of_an_image_does_not_depend_on_those_beside_it(files):
     opened = open_translator(files.of_images)
-    arguments = (["digit"], 6, 11, 0.1, None, "origin")
-    both = wandering_walks(opened, inputs(0), *arguments).z["interpretable"]
+    mode = Wandering(steps=6, ou=OUWalk("digit"))
+    both = mode.wander(opened, inputs(0), 11).z["interpretable"]
     first = Inputs(inputs(0).pixels[:1], ("one",))
-    alone = wandering_walks(opened, first, *arguments).z["interpretable"]
+    alone = mode.wander(opened, first, 11).z["interpretable"]
     assert torch.equal(both[:, :1], alone)
     z_tilde = torch.stack([opened.translator(z)[0] for z in both])
     moving = opened.factors.slice("digit")
@@ -48,17 +53,19 @@ def back(opened, z):
 
 def test_the_film_of_a_line_has_the_same_ends_and_more_points(files):
     opened = open_translator(files.of_images)
-    walks = linear_walks(opened, inputs(0), inputs(1), ["digit"], 3, film=True)
+    mode = LinearWalk(("digit",), steps=3)
+    walks = mode.between(opened, inputs(0), inputs(1), film=True)
     for kind, z in walks.z.items():
         assert walks.film[kind].shape == (25, 2, 8)
         torch.testing.assert_close(walks.film[kind][[0, 12, 24]], z, atol=1e-5, rtol=1e-5)
-    assert linear_walks(opened, inputs(0), inputs(1), ["digit"], 3).film == {}
+    assert mode.between(opened, inputs(0), inputs(1)).film == {}
 
 
 def test_an_attribute_walk_adds_minus_the_axis_of_equation_14(files):
     opened = open_translator(files.of_images)
     axis = torch.linspace(-0.4, 0.4, 8)
-    walks = attribute_walks(opened, inputs(0), axis, (-1.0, 2.0), 4, film=True)
+    mode = AttributeWalk(axis=SMILING, strength=(-1.0, 2.0), steps=4)
+    walks = mode.along(opened, inputs(0), Axis(axis, ()), film=True)
     assert walks.strengths == (-1, 0, 1, 2)
     z_tilde = back(opened, walks.z["interpretable"])
     start = opened.transform(opened.network.encode_pixels(inputs(0).pixels))
@@ -71,7 +78,7 @@ def test_an_attribute_walk_adds_minus_the_axis_of_equation_14(files):
 def test_a_grid_meets_its_corners_and_is_flat_between_them(files):
     opened = open_translator(files.of_images)
     corners = inputs(0, 4)
-    walks = corner_grid(opened, corners, opened.factors.names, 3, film=True)
+    walks = GridWalk(steps=3).spread(opened, corners, film=True)
     z = walks.z["interpretable"]
     encoded = opened.network.encode_pixels(corners.pixels)
     # Columns come first: a column is a point of the walks from left to right.
@@ -87,7 +94,7 @@ def test_a_grid_meets_its_corners_and_is_flat_between_them(files):
 
 def test_a_grid_of_one_factor_leaves_the_others_the_first_corners(files):
     opened = open_translator(files.of_images)
-    z_tilde = back(opened, corner_grid(opened, inputs(0, 4), ["color"], 3).z["interpretable"])
+    z_tilde = back(opened, GridWalk(("color",), steps=3).spread(opened, inputs(0, 4)).z["interpretable"])
     moving = opened.factors.slice("color")
     still = [index for index in range(8) if not moving.start <= index < moving.stop]
     expected = z_tilde[:1, :1, still].expand(3, 3, -1)
@@ -98,4 +105,32 @@ def test_a_grid_of_one_factor_leaves_the_others_the_first_corners(files):
 @pytest.mark.parametrize("count", [1, 5])
 def test_a_grid_has_four_corners(files, count):
     with pytest.raises(UsageError, match=f"gives {count}"):
-        corner_grid(open_translator(files.of_images), inputs(0, count), ["color"], 3)
+        GridWalk(("color",), steps=3).spread(open_translator(files.of_images), inputs(0, count))
+
+
+def test_strength_0_is_among_the_usual_points(files):
+    images, classes = open_translator(files.of_images), open_translator(files.of_classes)
+    attribute = AttributeWalk(axis=SMILING)
+    assert [mode.points(images) for mode in (LinearWalk(), attribute)] == [8, 7]
+    assert [mode.points(classes) for mode in (Wandering(), attribute)] == [50, 51]
+
+
+@pytest.mark.parametrize("strength", [(3, -3), (1, 1), (0, float("inf"))])
+def test_a_strength_goes_from_less_to_more(strength):
+    assert AttributeWalk(axis=SMILING, strength=(-1, 2)).strength == (-1, 2)
+    with pytest.raises(UsageError, match="from less to more"):
+        AttributeWalk(axis=SMILING, strength=strength)
+
+
+def test_a_walk_checks_itself(opened):
+    for make, words in (
+        (lambda: LinearWalk(steps=1), "at least 2 steps"),
+        (lambda: Wandering(ou=OUWalk("digit", center="moon")), "origin, input"),
+        (lambda: Wandering().moving(opened), "which factor"),
+        (lambda: GridWalk(("shape",)).moving(opened), "no factor 'shape'"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            make()
+    assert LinearWalk().moving(opened) == opened.factors.names
+    assert Wandering(ou=OUWalk("color")).factors == ("color",)
+    assert AttributeWalk(("digit",), axis=SMILING).label == "walk-attribute-digit-Smiling"

@@ -1,4 +1,7 @@
+"""The distance of two sets of images, whatever they are made of."""
+
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,16 +9,14 @@ import torch
 from PIL import Image
 
 from iin_cli.data import open_dataset
+from iin_cli.editing.priors import TranslatorPrior, generate
 from iin_cli.errors import CheckpointError, DataError, UsageError
-from iin_cli.fid.distance import compute_fid
-from iin_cli.fid.image_sets import translator_images
+from iin_cli.fid.distance import distance, measure_both
+from iin_cli.fid.image_sets import Stored
 from iin_cli.io import checkpoint
 from iin_cli.io.paths import cache_dir
 from iin_cli.metrics.fid import Statistics, frechet_distance, read_statistics, write_statistics
 from iin_cli.metrics.inception import OFFICIAL_SHA256
-from iin_cli.registry import find
-from iin_cli.translator.factors import Factors
-from iin_cli.translator.flow import Translator
 
 
 class Means:
@@ -50,27 +51,28 @@ def photos(folder, count, seed, sides=(8,), low=0):
     return images
 
 
-def run(a, b, features=None, **options):
-    features = features or Means()
-    return compute_fid(str(a), str(b), device="cpu", open_features=lambda *_: features, **options)
+def source(named, **choice):
+    """Open a folder, a dataset or statistics; whatever is open already stays as it is."""
+    if isinstance(named, Path) and named.is_file():
+        return read_statistics(named)
+    return Stored.of(open_dataset(str(named)), **choice) if isinstance(named, (str, Path)) else named
+
+
+def both(a, b, features=None, split="test", **options):
+    choice = {"split": split, "n": options.get("n"), "seed": options.get("seed", 0)}
+    return measure_both(source(a, **choice), source(b, **choice), features or Means(), **options)
+
+
+def run(a, b, features=None, report=None, save_stats=None, **options):
+    of_a, of_b = both(a, b, features, report=report, **options)
+    if save_stats is not None:
+        write_statistics(save_stats, of_a)
+    return distance(of_a, of_b, network="means", seed=options.get("seed", 0), report=report)
 
 
 def statistics_of(images):
     rows = Means()(images).double()
     return Statistics(rows.mean(0), torch.cov(rows.T), len(rows))
-
-
-def translator(path, name="t"):
-    """A file that says it is a translator; what it generates is the tests' affair."""
-    checkpoint.save(path, {"w": torch.zeros(1)}, {"kind": "translator", "name": name})
-    return path
-
-
-def squares(path, seeds, side=6):
-    """Image of a seed: noise of its own, so that a set depends on its seeds alone."""
-    for start in range(0, len(seeds), 4):
-        part = seeds[start : start + 4]
-        yield np.stack([np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8) for seed in part])
 
 
 # ------------------------------------------------------------------------------------------------------------ folders
@@ -123,17 +125,12 @@ def test_a_damaged_or_unwritable_cache_costs_time_only(heard, tmp_path, monkeypa
 
     (tmp_path / "taken").write_text("a file where the cache should be")
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "taken"))
-    assert run(tmp_path / "a", tmp_path / "b", reporter=heard).value == first.value
+    assert run(tmp_path / "a", tmp_path / "b", report=heard).value == first.value
     assert any("not cached" in text for text in heard.warnings)
 
 
 def test_bad_folders_are_named(tmp_path):
     photos(tmp_path / "a", 4, 0)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty has no images"):
-        run(tmp_path / "empty", tmp_path / "a")
-    with pytest.raises(UsageError, match="nonesuch"):
-        run("nonesuch", tmp_path / "a")
     with pytest.raises(DataError, match="has 4 images, fewer than --n 5"):
         run(tmp_path / "a", tmp_path / "a", n=5)
     photos(tmp_path / "one", 1, 0)
@@ -147,6 +144,12 @@ def test_bad_folders_are_named(tmp_path):
     assert "\n" not in str(caught.value)
     # What was seen before the broken image must not pass for the folder's statistics.
     assert set((cache_dir() / "statistics").iterdir()) == cached
+
+
+def test_images_need_a_network(tmp_path):
+    photos(tmp_path / "a", 4, 0)
+    with pytest.raises(UsageError, match="in the features of a network: give one"):
+        measure_both(source(tmp_path / "a"), source(tmp_path / "a"))
 
 
 # ----------------------------------------------------------------------------------------------------------- datasets
@@ -170,70 +173,28 @@ def test_a_dataset_s_split_and_a_choice_of_n():
 
 
 # -------------------------------------------------------------------------------------------------------- translators
-def test_a_translator_gives_as_many_images_as_the_other_set_at_its_size(tmp_path):
+def test_a_translator_gives_as_many_images_as_the_other_set_at_its_size(tmp_path, opened):
     photos(tmp_path / "a", 7, 0, sides=(8, 13))
-    path = translator(tmp_path / "translator.safetensors")
     features = Means()
-    got = run(path, tmp_path / "a", features, seed=5, images_from_translator=squares)
+    got = run(opened, tmp_path / "a", features, seed=5)
     assert (got.n_a, got.n_b, got.seed) == (7, 7, 5)
     # As training saw them: cut square and at the translator's size, both sets.
-    assert features.seen == [(6, 6, 3)] * 14
-    drawn = [image for part in squares(path, range(5, 12)) for image in part]
-    read = open_dataset(str(tmp_path / "a")).images(np.arange(7), 6)
+    assert features.seen == [(32, 32, 3)] * 14
+    backbone = opened.network.backbone
+    drawn = [
+        image for part in generate(backbone, TranslatorPrior(opened), range(5, 12), opened.device) for image in part
+    ]
+    read = open_dataset(str(tmp_path / "a")).images(np.arange(7), 32)
     assert got.value == pytest.approx(frechet_distance(statistics_of(drawn), statistics_of(list(read))), rel=1e-6)
 
-    other_seed = run(path, tmp_path / "a", seed=6, images_from_translator=squares)
+    other_seed = run(opened, tmp_path / "a", seed=6)
     assert other_seed.value != got.value
-    run_folder = run(tmp_path, tmp_path / "a", seed=5, images_from_translator=squares)
-    assert run_folder.value == got.value
 
 
-def test_a_translator_s_images_depend_on_their_seeds_alone(tmp_path):
-    factory = find("backbones", "autoencoder").factory
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        model = factory.from_config({"image_size": 32, "latent_dim": 8, "base_channels": 4}).eval()
-    network = Translator(8, blocks=2, hidden=16)
-    home, moved = tmp_path / "backbone.safetensors", tmp_path / "moved"
-    checkpoint.save(home, model.state_dict(), {"kind": "backbone", "name": "autoencoder", "config": model.config})
-    origin = {"name": "autoencoder", "source": str(home), "sha256": checkpoint.digest(home)}
-    facts = {"config": network.config, "factors": Factors.of({"residual": 8}).as_json(), "backbone": origin}
-    path = tmp_path / "translator.safetensors"
-    checkpoint.save(path, network.state_dict(), {"kind": "translator", **facts})
-
-    cpu = torch.device("cpu")
-    whole = np.concatenate(list(translator_images(path, range(100), cpu)))
-    assert (whole.shape, whole.dtype) == ((100, 32, 32, 3), np.uint8)
-    part = np.concatenate(list(translator_images(path, [70, 3], cpu)))
-    # Another batch may round one level otherwise.
-    assert np.abs(part.astype(int) - whole[[70, 3]].astype(int)).max() <= 1
-    with torch.no_grad():
-        z = network.inverse(torch.randn(1, 8, generator=torch.Generator().manual_seed(3)))
-        wanted = (model.decode(z)[0].permute(1, 2, 0) + 1) / 2 * 255
-    assert np.abs(whole[3] - wanted.numpy()).max() <= 1.01
-
-    got = run(path, path, n=5)
-    assert got.value <= 1e-9
-    moved.mkdir()
-    home.rename(moved / "backbone.safetensors")
-    with pytest.raises(CheckpointError, match="--backbone"):
-        run(path, path, n=6)
-    assert run(path, path, n=6, backbone=moved).n == 6
-
-
-def test_two_translators_are_sampled_n_times(tmp_path):
-    a, b = translator(tmp_path / "a.safetensors", "a"), translator(tmp_path / "b.safetensors", "b")
-    got = run(a, b, n=12, images_from_translator=squares)
+def test_two_translators_are_sampled_n_times(opened):
+    got = run(opened, opened, n=12)
     assert (got.n_a, got.n_b) == (12, 12)
     assert got.value <= 1e-9
-
-
-def test_checkpoints_of_another_kind_are_refused(tmp_path):
-    checkpoint.save(tmp_path / "backbone.safetensors", {"w": torch.zeros(1)}, {"kind": "backbone"})
-    with pytest.raises(CheckpointError, match=r"backbone\.safetensors is a backbone: give a translator"):
-        run(tmp_path / "backbone.safetensors", "digits")
-    with pytest.raises(CheckpointError, match=r"gone\.safetensors"):
-        run(tmp_path / "gone.safetensors", "digits")
 
 
 # --------------------------------------------------------------------------------------------------------- statistics
@@ -245,20 +206,11 @@ def test_saved_statistics_stand_for_their_images(tmp_path):
     assert read_statistics(kept).n == 9
     assert checkpoint.describe(kept)["source"] == str(tmp_path / "a")
 
-    # Two statistics files need no network, so none is opened.
-    def refuse(*_):
-        raise AssertionError("the network was opened")
-
-    got = compute_fid(str(kept), str(kept), device="cpu", open_features=refuse)
+    # Two statistics files need no network.
+    got = distance(*measure_both(source(kept), source(kept)))
     assert got.value <= 1e-9
     again = run(kept, tmp_path / "b")
     assert replace(again, seconds=direct.seconds) == direct
-    with pytest.raises(DataError, match="made from 9 images, fewer than --n 10"):
-        run(kept, kept, n=10)
-    with pytest.raises(UsageError, match=r"kept\.safetensors exists already"):
-        run(tmp_path / "a", tmp_path / "b", save_stats=kept)
-    with pytest.raises(UsageError, match=r"ends in \.safetensors"):
-        run(tmp_path / "a", tmp_path / "b", save_stats=tmp_path / "kept.npz")
 
 
 def test_statistics_of_other_weights_are_refused_before_any_image_is_read(tmp_path):
@@ -273,38 +225,36 @@ def test_statistics_of_other_weights_are_refused_before_any_image_is_read(tmp_pa
 
 def test_only_known_official_weights_make_it_fid(heard, tmp_path):
     official = replace(statistics_of(photos(tmp_path / "a", 6, 0)), weights_sha256=OFFICIAL_SHA256, n=5000)
-    write_statistics(tmp_path / "official.safetensors", official)
-    write_statistics(tmp_path / "other.safetensors", replace(official, weights_sha256="1" * 64))
-    np.savez(tmp_path / "foreign.npz", mu=official.mean.numpy(), sigma=official.covariance.numpy())
+    foreign = replace(official, weights_sha256=None, n=None, source="foreign.npz")
 
     def measure(a, b):
-        return run(tmp_path / a, tmp_path / b, reporter=heard)
+        return distance(*measure_both(a, b), report=heard)
 
-    got = measure("official.safetensors", "official.safetensors")
+    got = measure(official, official)
     assert (got.metric, got.weights_sha256, got.n) == ("fid", OFFICIAL_SHA256, 5000)
-    assert measure("other.safetensors", "other.safetensors").metric == "fd"
+    other = replace(official, weights_sha256="1" * 64)
+    assert measure(other, other).metric == "fd"
     assert heard.notes == heard.warnings == []
-    got = measure("official.safetensors", "foreign.npz")
+    got = measure(official, foreign)
     assert (got.metric, got.weights_sha256, got.n, got.n_b) == ("fd", None, 5000, None)
     assert "does not say which weights" in heard.warnings[0]
     assert got.value <= 1e-9
 
 
-def test_statistics_of_images_of_another_size_are_refused(tmp_path):
+def test_statistics_of_images_of_another_size_are_refused(tmp_path, opened):
     photos(tmp_path / "a", 4, 0)
     squares_of_8, squares_of_6 = tmp_path / "8", tmp_path / "6"
     for folder, side in ((squares_of_8, 8), (squares_of_6, 6)):
         folder.mkdir()
-        for index, image in enumerate(np.concatenate(list(squares(None, range(5), side)))):
+        for index, image in enumerate(np.random.default_rng(side).integers(0, 256, (5, side, side, 3), np.uint8)):
             Image.fromarray(image).save(folder / f"{index}.png")
         run(folder, folder, save_stats=tmp_path / f"{side}.safetensors")
     kept = tmp_path / "8.safetensors"
     assert read_statistics(kept).image_size == 8
-    path = translator(tmp_path / "t.safetensors")
     unseen = Means()
     # A translator's size is known before it draws for the network, a folder's only then.
-    with pytest.raises(CheckpointError, match=r"t\.safetensors is of images 6 .*/8\.safetensors of images 8 wide"):
-        run(path, kept, unseen, images_from_translator=squares)
+    with pytest.raises(CheckpointError, match=r"t-ae\.safetensors is of images 32 .*/8\.safetensors of images 8 wide"):
+        run(opened, kept, unseen)
     assert unseen.seen == []
     for other in (squares_of_6, tmp_path / "6.safetensors"):
         with pytest.raises(CheckpointError, match=r"8\.safetensors is of images 8 pixels wide and .*6.* of images 6"):
@@ -317,24 +267,10 @@ def test_statistics_of_images_of_another_size_are_refused(tmp_path):
     assert run(tmp_path / "mixed.safetensors", squares_of_8).value > 0
 
 
-def test_a_backbone_can_take_the_place_of_inception(tmp_path, files):
-    photos(tmp_path / "a", 9, 0, sides=(20, 40))
-    photos(tmp_path / "b", 12, 1, low=80)
-    kept = tmp_path / "kept.safetensors"
-    options = {"features": str(files.classifier), "device": "cpu"}
-    got = compute_fid(str(tmp_path / "a"), str(tmp_path / "b"), save_stats=kept, **options)
-    digest = checkpoint.digest(files.classifier)
-    assert (got.metric, got.network, got.resize, got.weights_sha256) == ("fd", "classifier", "bicubic-32", digest)
-    assert got.value > 0
-    assert compute_fid(str(kept), str(tmp_path / "b"), **options).value == got.value
-    with pytest.raises(CheckpointError, match="and --features with"):
-        compute_fid(str(kept), str(tmp_path / "b"), device="cpu", features=str(files.autoencoder))
-
-
 def test_few_images_are_warned_of_by_the_number_of_features(heard, tmp_path):
     photos(tmp_path / "a", 3, 0)
     photos(tmp_path / "b", 4, 0)
-    run(tmp_path / "b", tmp_path / "b", reporter=heard)
+    run(tmp_path / "b", tmp_path / "b", report=heard)
     assert heard.notes == heard.warnings == []
-    run(tmp_path / "b", tmp_path / "a", reporter=heard)
+    run(tmp_path / "b", tmp_path / "a", report=heard)
     assert any("from 3 images is biased upwards: use at least 4" in text for text in heard.warnings)

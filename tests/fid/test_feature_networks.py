@@ -7,7 +7,7 @@ from PIL import Image
 
 from iin_cli.data.folder import read_image
 from iin_cli.errors import CheckpointError, UsageError
-from iin_cli.fid.feature_networks import open_features
+from iin_cli.fid.feature_networks import FeatureChoice
 from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint
 from iin_cli.metrics.inception import OFFICIAL_SHA256
@@ -21,7 +21,7 @@ def noise(height, width, seed=0):
 
 
 def test_a_backbones_encoder_sees_images_as_its_training_did(files, tmp_path):
-    features = open_features(str(files.classifier), None, CPU, Silent())
+    features = FeatureChoice(str(files.classifier)).open(CPU, Silent())
     assert (features.name, features.resize) == ("classifier", "bicubic-32")
     assert features.weights_sha256 == checkpoint.digest(files.classifier)
     images = [noise(32, 32), noise(64, 64, 1), noise(50, 70, 2), noise(20, 11, 3)]
@@ -40,7 +40,7 @@ def test_a_backbones_encoder_sees_images_as_its_training_did(files, tmp_path):
 
 
 def test_without_a_backbone_it_is_inception():
-    features = open_features(None, None, CPU, Silent())
+    features = FeatureChoice().open(CPU, Silent())
     assert (features.name, features.resize, features.weights_sha256) == ("inception", "bilinear-299", OFFICIAL_SHA256)
 
 
@@ -50,15 +50,15 @@ def test_a_named_network_takes_a_weights_file(tmp_path):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         torch.save(shufflenet_v2_x0_5().state_dict(), tmp_path / "w.pth")
-    features = open_features("shufflenet_v2_x0_5", tmp_path / "w.pth", CPU, Silent())
+    features = FeatureChoice("shufflenet_v2_x0_5", tmp_path / "w.pth").open(CPU, Silent())
     assert features.name == "shufflenet_v2_x0_5"
     assert features([noise(40, 40), noise(30, 50)]).shape == (2, features.backbone.latent_dim)
 
 
 def test_what_cannot_be_a_feature_network_is_refused(files, tmp_path):
     with pytest.raises(UsageError, match="is a checkpoint with weights of its own"):
-        open_features(str(files.classifier), tmp_path / "w.pth", CPU, Silent())
+        FeatureChoice(str(files.classifier), tmp_path / "w.pth").open(CPU, Silent())
     with pytest.raises(UsageError, match="nonesuch"):
-        open_features("nonesuch", None, CPU, Silent())
+        FeatureChoice("nonesuch").open(CPU, Silent())
     with pytest.raises(CheckpointError, match="is a translator, expected a backbone"):
-        open_features(str(files.of_images), None, CPU, Silent())
+        FeatureChoice(str(files.of_images)).open(CPU, Silent())

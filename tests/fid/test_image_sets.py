@@ -1,7 +1,5 @@
 """Sets of images that are read from anywhere, image by image."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -9,7 +7,7 @@ from PIL import Image
 
 from iin_cli.data import open_dataset
 from iin_cli.editing.priors import BackbonePrior, TranslatorPrior, generate
-from iin_cli.fid.image_sets import Stored, drawn, open_named, reconstructions
+from iin_cli.fid.image_sets import Stored, drawn, reconstructions
 from iin_cli.interpretation.opening import open_translator
 
 
@@ -26,7 +24,7 @@ def test_a_set_of_images_can_be_read_from_anywhere(opened, digits):
     seeds = range(300)
     for images in (
         drawn(opened, TranslatorPrior(opened), seeds),
-        reconstructions(opened, Stored(digits, digits.splits["test"][:100])),
+        reconstructions(opened.network, Stored(digits, digits.splits["test"][:100])),
     ):
         whole = read_set(images)
         assert images.image_size == whole.shape[1]
@@ -37,24 +35,36 @@ def test_a_set_of_images_can_be_read_from_anywhere(opened, digits):
 
 
 def test_drawn_images_are_those_that_generate_draws(opened):
-    prior = BackbonePrior(opened.backbone)
+    prior = BackbonePrior(opened.network.backbone)
     images = drawn(opened, prior, range(5, 75))
     assert (images.name, images.count) == ("backbone", 70)
-    wanted = np.concatenate(list(generate(opened.backbone, prior, range(5, 75), torch.device("cpu"))))
+    wanted = np.concatenate(list(generate(opened.network.backbone, prior, range(5, 75), torch.device("cpu"))))
     assert (read_set(images) == wanted).all()
+
+
+def test_a_drawn_image_depends_on_its_seed_alone(opened):
+    whole = read_set(drawn(opened, TranslatorPrior(opened), range(100)))
+    assert (whole.shape, whole.dtype) == ((100, 32, 32, 3), np.uint8)
+    part = read_set(drawn(opened, TranslatorPrior(opened), [70, 3]))
+    # Another batch may round one level otherwise.
+    assert np.abs(part.astype(int) - whole[[70, 3]].astype(int)).max() <= 1
+    with torch.no_grad():
+        z = opened.translator.inverse(torch.randn(1, 8, generator=torch.Generator().manual_seed(3)))
+        wanted = (opened.network.backbone.decode(z)[0].permute(1, 2, 0).clamp(-1, 1) + 1) / 2 * 255
+    assert np.abs(whole[3] - wanted.numpy()).max() <= 1.01
 
 
 def test_identities_tell_apart_what_is_drawn(opened, files):
     def identity(prior, seeds=range(10)):
         return drawn(opened, prior, seeds).identity
 
-    translator, backbone = TranslatorPrior(opened), BackbonePrior(opened.backbone)
+    translator, backbone = TranslatorPrior(opened), BackbonePrior(opened.network.backbone)
     other = open_translator(files.of_images)
     some = [
         identity(translator),
         identity(TranslatorPrior(opened, 0.5)),
         identity(backbone),
-        identity(BackbonePrior(opened.backbone, 0.5)),
+        identity(BackbonePrior(opened.network.backbone, 0.5)),
         identity(translator, range(1, 11)),
         identity(translator, range(11)),
     ]
@@ -73,7 +83,6 @@ def test_stored_images_are_read_as_asked(digits, tmp_path):
     assert (small.image_size, Stored(digits, items).images(None).image_size) == (16, digits.native_size)
     for index in range(70):
         Image.new("RGB", (5 + index, 9), (index, 0, 0)).save(tmp_path / f"{index:02d}.png")
-    where = {"data_root": None, "backbone": None, "split": "test", "n": None, "seed": 0}
-    stored = open_named(str(Path(tmp_path)), reporter=None, **where).images(None)
+    stored = Stored.of(open_dataset(str(tmp_path))).images(None)
     assert stored.image_size is None
     assert [image.shape for image in stored.read(60, 70)] == [(9, 5 + index, 3) for index in range(60, 70)]

@@ -1,7 +1,5 @@
 """A translator's images between floor and ceiling, all against one reference."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -9,10 +7,10 @@ import torch
 from iin_cli.data import open_dataset
 from iin_cli.editing.priors import BackbonePrior, TranslatorPrior, generate
 from iin_cli.errors import DataError, UsageError
-from iin_cli.fid.feature_networks import open_features
+from iin_cli.fid.feature_networks import FeatureChoice
 from iin_cli.fid.image_sets import Stored, reconstructions
-from iin_cli.fid.protocol import compute_protocol, fid_protocol
-from iin_cli.io import checkpoint
+from iin_cli.fid.protocol import fid_protocol
+from iin_cli.interpretation.opening import open_translator
 from iin_cli.metrics.fid import Statistics, frechet_distance
 from iin_cli.metrics.precision_recall import Manifold, precision_recall
 from iin_cli.progress import Silent
@@ -34,7 +32,7 @@ class Watched:
     """A feature network that counts the images it is shown."""
 
     def __init__(self, path):
-        self.inner = open_features(str(path), None, CPU, Silent())
+        self.inner = FeatureChoice(str(path)).open(CPU, Silent())
         self.name, self.resize, self.weights_sha256 = self.inner.name, self.inner.resize, self.inner.weights_sha256
         self.count = 0
 
@@ -52,7 +50,7 @@ def statistics(rows):
 
 
 def test_every_figure_is_that_of_its_images(files, opened, digits):
-    network, backbone = Watched(files.classifier), opened.backbone
+    network, backbone = Watched(files.classifier), opened.network.backbone
     got = fid_protocol(
         opened, [TranslatorPrior(opened), BackbonePrior(backbone)], digits, network, n=40, trials=2, seed=7
     )
@@ -76,9 +74,9 @@ def test_every_figure_is_that_of_its_images(files, opened, digits):
 
 def test_reconstructions_are_the_floor_and_of_other_images_in_every_trial(files, opened, digits):
     items = digits.splits["test"][:70]
-    redrawn = reconstructions(opened, Stored(digits, items))
+    redrawn = reconstructions(opened.network, Stored(digits, items))
     pixels = digits.images(items, 32)
-    wanted = decode_pixels(opened.backbone, encode_pixels(opened.backbone, pixels, CPU), CPU)
+    wanted = opened.network.draw(opened.network.encode_pixels(pixels))
     assert np.abs(read_set(redrawn).astype(int) - wanted).max() <= 1
     seen = []
     network = Watched(files.classifier)
@@ -96,10 +94,12 @@ def test_reconstructions_are_the_floor_and_of_other_images_in_every_trial(files,
 
 def test_precision_and_recall_are_of_the_first_features_of_both_sides(files, opened, digits):
     network = Watched(files.classifier)
-    got = fid_protocol(opened, [BackbonePrior(opened.backbone)], digits, network, n=50, trials=1)
+    got = fid_protocol(opened, [BackbonePrior(opened.network.backbone)], digits, network, n=50, trials=1)
     order = np.random.default_rng(0).permutation(digits.splits["test"])[:50]
     real = network(list(digits.images(order, 32)))
-    images = np.concatenate(list(generate(opened.backbone, BackbonePrior(opened.backbone), range(50), CPU)))
+    images = np.concatenate(
+        list(generate(opened.network.backbone, BackbonePrior(opened.network.backbone), range(50), CPU))
+    )
     wanted = precision_recall(Manifold(real), Manifold(network(list(images))))
     trial = got.sets[0].trials[0]
     assert (trial.precision, trial.recall) == pytest.approx(wanted, abs=0.021)
@@ -127,7 +127,7 @@ def test_priors_from_elsewhere_join_the_table_and_are_kept_if_they_say_what_they
 
 
 def test_statistics_are_found_again_by_what_decides_them(files, opened, digits):
-    backbone = opened.backbone
+    backbone = opened.network.backbone
 
     def shown(prior, **options):
         network = Watched(files.classifier)
@@ -149,40 +149,14 @@ def test_statistics_are_found_again_by_what_decides_them(files, opened, digits):
     assert shown(Other(opened)) == shown(Other(opened)) == 30
 
 
-def test_from_files_with_what_they_record(files):
-    options = {"features": str(files.classifier), "n": 30, "trials": 2, "device": "cpu"}
-    got = compute_protocol(files.of_images, truncation=0.7, **options)
-    assert (got.metric, got.network, got.data, got.reference) == ("fd", "classifier", "digits", "test")
-    assert (got.weights_sha256, got.features) == (checkpoint.digest(files.classifier), 8)
-    assert [entry.truncation for entry in got.sets] == [0.7, 1.0, None]
-    assert json.loads(json.dumps(got.as_dict()))["sets"][0]["value"] == got.sets[0].value
-    only = compute_protocol(files.of_images, priors=["backbone", "backbone"], **options)
-    assert only.sets == got.sets[1:]
-    two = compute_protocol(files.of_images, priors=["backbone"], **{**options, "n": 3})
-    assert two.sets[0].trials[0].precision is None
-
-
 def test_bad_input_is_refused_before_the_network_runs(files, opened, digits):
-    def refuse(*_):
-        raise AssertionError("the network was opened")
-
-    def protocol(**options):
-        return compute_protocol(files.of_images, **{"device": "cpu", "open_features": refuse, **options})
-
-    with pytest.raises(UsageError, match="--trials 0: there is nothing to measure"):
-        protocol(trials=0)
-    with pytest.raises(UsageError, match="--prior translatr: did you mean translator"):
-        protocol(priors=["translatr"])
-    for truncation in (0.0, -1.0, 1.1, float("nan")):
-        with pytest.raises(UsageError, match="--truncation"):
-            protocol(truncation=truncation)
-    with pytest.raises(UsageError, match="is a classifier and draws no images"):
-        compute_protocol(files.of_classes, device="cpu", open_features=refuse)
-    with pytest.raises(UsageError, match="fitted to latents without a backbone"):
-        compute_protocol(files.of_latents, device="cpu", open_features=refuse)
-    with pytest.raises(UsageError, match="nonesuch"):
-        protocol(data="nonesuch")
     network = Watched(files.classifier)
+    with pytest.raises(UsageError, match="--trials 0: there is nothing to measure"):
+        fid_protocol(opened, [], digits, network, trials=0)
+    with pytest.raises(UsageError, match="is a classifier and draws no images"):
+        fid_protocol(open_translator(files.of_classes), [], digits, network)
+    with pytest.raises(UsageError, match="fitted to latents without a backbone"):
+        fid_protocol(open_translator(files.of_latents), [], digits, network)
     with pytest.raises(UsageError, match="--reference 'valid': digits has train, test, and all"):
         fid_protocol(opened, [], digits, network, reference="valid")
     there = len(digits.splits["test"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from iin_cli.backbones.feature_maps import FLAT_LIMIT
+from iin_cli.cutting.feature_maps import FLAT_LIMIT
 from iin_cli.data import open_dataset
 from iin_cli.errors import CheckpointError
 from iin_cli.fitting.attachment import Attachment
@@ -43,6 +43,7 @@ def translator(dim):
     return made.eval()
 
 
+@pytest.mark.slow
 def test_a_network_that_gives_no_numbers_is_refused(resnet, dataset):
     opened = open_network(str(resnet))
     opened.backbone.network.fc.bias.fill_(torch.nan)

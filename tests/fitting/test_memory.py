@@ -99,12 +99,14 @@ def read_whole(folder):
     return growth()
 
 
+@pytest.mark.slow
 def test_a_fit_to_a_large_file_keeps_little_of_it(tmp_path):
     growth = growth_of(fit_to_much, tmp_path)
     assert (tmp_path / "many.safetensors").stat().st_size > 115 * 2**20
     assert growth < 60
 
 
+@pytest.mark.slow
 def test_the_measure_sees_a_file_that_is_read_whole(tmp_path):
     assert growth_of(read_whole, tmp_path) > 55
 

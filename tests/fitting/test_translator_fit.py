@@ -72,6 +72,7 @@ def fitted():
     return fit, before, optimise(fit, Schedule(400, validate_every=50))
 
 
+@pytest.mark.slow
 def test_the_likelihood_approaches_the_entropy(fitted):
     fit, before, result = fitted
     batch = fit.held_out["shared"]

@@ -10,9 +10,10 @@ from PIL import Image
 
 from iin_cli.errors import CheckpointError, DataError, PluginError, UsageError
 from iin_cli.interpretation import opening
-from iin_cli.interpretation.data_choice import describe_data
-from iin_cli.interpretation.opening import module_digest, open_network, open_translator, versions
+from iin_cli.interpretation.data_choice import DataChoice, describe_data
+from iin_cli.interpretation.opening import open_network, open_translator, versions
 from iin_cli.io import checkpoint
+from iin_cli.io.weights import module_digest
 from iin_cli.progress import Silent
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
@@ -78,6 +79,17 @@ def test_unfit_backbones(files, tmp_path):
         open_network(str(rewritten(files.autoencoder, tmp_path / "changed.safetensors", name="strange")))
 
 
+def test_a_name_wins_over_a_file_of_that_name(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(files.autoencoder, "shufflenet_v2_x0_5")
+    opened = open_network("shufflenet_v2_x0_5", weights="none")
+    assert (opened.backbone.name, opened.source) == ("shufflenet_v2_x0_5",) * 2
+    assert open_network("./shufflenet_v2_x0_5").backbone.name == "autoencoder"
+    full = open_network("torchvision:shufflenet_v2_x0_5", weights="none")
+    assert (full.backbone.name, full.source) == ("shufflenet_v2_x0_5", "torchvision:shufflenet_v2_x0_5")
+    assert full.sha256 == opened.sha256
+
+
 def test_a_plugin_that_is_no_backbone(monkeypatch):
     class Impostor:
         @classmethod
@@ -92,11 +104,11 @@ def test_a_plugin_that_is_no_backbone(monkeypatch):
 
 def test_a_translator_finds_its_backbone(files):
     found = open_translator(files.of_images)
-    assert found.backbone is found.image_backbone
+    assert found.network is found.require_network().require_images()
     assert found.factors.dims == {"digit": 3, "color": 2, "residual": 3}
     assert not found.translator.training
     with pytest.raises(UsageError, match="classifier and draws no images"):
-        _ = open_translator(files.of_classes).image_backbone
+        open_translator(files.of_classes).require_network().require_images()
 
 
 def test_a_moved_backbone_is_named_by_the_user(copies, tmp_path):
@@ -126,8 +138,8 @@ def test_a_changed_backbone_is_refused(copies, files, tmp_path):
 def test_a_translator_without_backbone(files):
     found = open_translator(files.of_latents)
     with pytest.raises(UsageError, match="fitted to latents without a backbone"):
-        _ = found.backbone
-    assert open_translator(files.of_latents, backbone=files.autoencoder).backbone.latent_dim == 8
+        found.require_network()
+    assert open_translator(files.of_latents, backbone=files.autoencoder).require_network().latent_dim == 8
 
 
 def test_unfit_translators(files, tmp_path):
@@ -146,11 +158,11 @@ def test_unfit_translators(files, tmp_path):
 
 
 def test_data_is_found_again(tmp_path, monkeypatch):
-    recorded = describe_data(open_data("digits", None, None), tmp_path)
+    recorded = describe_data(DataChoice("digits").open(None), tmp_path)
     assert recorded["root"] == str(tmp_path)
-    assert open_data(None, recorded, None).fingerprint == recorded["fingerprint"]
+    assert DataChoice().open(recorded).fingerprint == recorded["fingerprint"]
     with pytest.raises(UsageError, match="did you mean"):
-        open_data("digts", recorded, None)
+        DataChoice("digts").open(recorded)
 
 
 class Listener(Silent):
@@ -166,21 +178,21 @@ def test_a_checkpoint_that_records_no_data_asks_for_some(files, tmp_path):
     opened = open_network(str(path))
     assert opened.data == {}
     with pytest.raises(DataError, match=r"which data\? none is recorded: name it with --data"):
-        open_data(None, opened.data, None)
-    assert open_data("digits", opened.data, None).name == "digits"
+        DataChoice().open(opened.data)
+    assert DataChoice("digits").open(opened.data).name == "digits"
 
 
 def test_a_network_without_data_gets_animalfaces_where_they_lie_else_shapes(tmp_path):
     listener = Listener()
-    assert open_data(None, None, tmp_path, listener).name == "shapes"
+    assert DataChoice(None, tmp_path).open(None, listener).name == "shapes"
     for kind in ("cat", "dog"):
         (tmp_path / "animalfaces10" / kind).mkdir(parents=True)
         Image.new("RGB", (8, 8), "red" if kind == "cat" else "blue").save(tmp_path / "animalfaces10" / kind / "a.png")
-    assert open_data(None, None, tmp_path, listener).name == "animalfaces"
+    assert DataChoice(None, tmp_path).open(None, listener).name == "animalfaces"
     without, with_faces = listener.notes
     assert re.search(rf"shapes.* --data names none and {tmp_path} has no animalfaces", without)
     assert re.search(rf"animalfaces.* --data names none and .* {tmp_path / 'animalfaces10'}", with_faces)
-    assert open_data("digits", None, tmp_path, listener).name == "digits"
+    assert DataChoice("digits", tmp_path).open(None, listener).name == "digits"
     assert len(listener.notes) == 2
 
 
@@ -188,19 +200,19 @@ def test_the_data_root_of_the_environment_counts(tmp_path, monkeypatch):
     monkeypatch.setenv("IIN_DATA_ROOT", str(tmp_path))
     (tmp_path / "animalfaces").mkdir()
     with pytest.raises(DataError, match="animalfaces has no images"):
-        open_data(None, None, None)
+        DataChoice().open(None)
 
 
 def test_where_data_is_looked_for(tmp_path, monkeypatch):
     monkeypatch.delenv("IIN_DATA_ROOT", raising=False)
     recorded, gone = {"name": "mnist", "root": str(tmp_path)}, {"name": "mnist", "root": str(tmp_path / "gone")}
-    assert choose_root(None, recorded, tmp_path / "said") == tmp_path / "said"
-    assert choose_root(None, recorded, None) == choose_root("cifar10", recorded, None) == tmp_path
-    assert choose_root(None, gone, None) is None
-    assert choose_root("mnist", None, None) is None
+    assert DataChoice(None, tmp_path / "said").root_of(recorded) == tmp_path / "said"
+    assert DataChoice(None).root_of(recorded) == DataChoice("cifar10").root_of(recorded) == tmp_path
+    assert DataChoice(None).root_of(gone) is None
+    assert DataChoice("mnist").root_of(None) is None
     monkeypatch.setenv("IIN_DATA_ROOT", "/elsewhere")
-    assert choose_root(None, recorded, None) == tmp_path
-    assert choose_root("cifar10", recorded, None) is None
+    assert DataChoice(None).root_of(recorded) == tmp_path
+    assert DataChoice("cifar10").root_of(recorded) is None
 
 
 def test_a_folder_is_remembered_wherever_one_stands(tmp_path, monkeypatch):
@@ -208,10 +220,10 @@ def test_a_folder_is_remembered_wherever_one_stands(tmp_path, monkeypatch):
         (tmp_path / "images" / name).mkdir(parents=True)
         Image.new("RGB", (8, 8), "red" if name == "a" else "blue").save(tmp_path / "images" / name / "x.png")
     monkeypatch.chdir(tmp_path)
-    recorded = describe_data(open_data("./images", None, None), None)
+    recorded = describe_data(DataChoice("./images").open(None), None)
     monkeypatch.chdir("/")
     assert recorded["name"] == str(tmp_path / "images")
-    assert open_data(None, recorded, None).fingerprint == recorded["fingerprint"]
+    assert DataChoice().open(recorded).fingerprint == recorded["fingerprint"]
 
 
 def test_digests_follow_names_and_values():

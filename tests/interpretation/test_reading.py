@@ -3,17 +3,27 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from iin_cli.errors import UsageError
+from iin_cli.data import open_dataset
+from iin_cli.errors import DataError, UsageError
+from iin_cli.interpretation import data_choice
+from iin_cli.interpretation.data_choice import DataChoice, choose_items, split_items
+from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import ChosenData
 from iin_cli.progress import Silent
 
 
-def read(translator, **given):
-    return open_reading(translator, data=None, data_root=None, report=given.pop("report", Silent()), **given)
+def chosen(translator, seed=1, report=None):
+    return ChosenData(open_translator(translator), DataChoice(seed=seed), report or Silent())
+
+
+def read(translator, n=None, **given):
+    return chosen(translator, **given).read(n)
 
 
 def test_latents_and_images_of_the_recorded_data(files):
-    reading = read(files.of_images, n=60, seed=1)
+    reading = read(files.of_images, n=60)
     assert len(reading) == len(reading.items) == 60
     assert set(reading.items) <= set(reading.dataset.splits["test"])
     assert reading.images.shape == (60, 32, 32, 3)
@@ -27,7 +37,7 @@ def test_latents_and_images_of_the_recorded_data(files):
 
 def test_all_items_where_there_are_fewer_than_asked(files):
     assert len(read(files.of_images, n=10**6)) == len(read(files.of_images).dataset.splits["test"])
-    assert np.array_equal(read(files.of_images, n=5, seed=1).items, read(files.of_images, n=9, seed=1).items[:5])
+    assert np.array_equal(read(files.of_images, n=5).items, read(files.of_images, n=9).items[:5])
 
 
 def test_few_items_are_told(heard, files):
@@ -40,3 +50,75 @@ def test_few_items_are_told(heard, files):
 def test_it_needs_a_backbone(files):
     with pytest.raises(UsageError, match="without a backbone"):
         read(files.of_latents)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for index, color in enumerate(["red", "blue", "lime"]):
+        Image.new("RGB", (50, 40), color).save(folder / f"{index}.png")
+    return folder
+
+
+def test_files_and_folders_in_the_order_given(files, photos):
+    data = chosen(files.of_images)
+    targets, sources = data.targets_and_sources([photos / "2.png", photos], [photos], 4)
+    assert targets.pixels.shape == (4, 32, 32, 3)
+    assert [name.rsplit("/")[-1] for name in targets.names] == ["2.png", "0.png", "1.png", "2.png"]
+    assert (targets.pixels[0] == [0, 255, 0]).all()
+    assert (sources.pixels[1] == [0, 0, 255]).all()
+
+
+def test_what_is_not_given_comes_from_the_recorded_data(files, photos):
+    data = chosen(files.of_images)
+    targets, sources = data.targets_and_sources([], [], 4)
+    assert len(targets) == len(sources) == 4
+    assert len({*targets.names, *sources.names}) == 8
+    digits = open_dataset("digits")
+    items = [int(name[len("digits[") : -1]) for name in sources.names]
+    assert set(items) <= set(digits.splits["test"].tolist())
+    assert (digits.images(np.array(items), 32) == sources.pixels).all()
+    again, _ = data.targets_and_sources([], [], 4)
+    assert again.names == targets.names
+    mine, drawn = data.targets_and_sources([photos], [], 4)
+    assert (len(mine), len(drawn)) == (3, 3)
+    assert drawn.names[0].startswith("digits[")
+
+
+def test_items_of_a_split():
+    digits = open_dataset("digits")
+    assert len(split_items(digits, "all")) == 1797
+    few, many = (choose_items(digits, "train", count, 5) for count in (3, 30))
+    assert (many[:3] == few).all()
+    assert len(set(many.tolist())) == 30
+    with pytest.raises(UsageError, match="train, test, and all"):
+        split_items(digits, "validation")
+    with pytest.raises(DataError, match="fewer than the 5000"):
+        choose_items(digits, "test", 5000, 0)
+
+
+def test_missing_and_corrupt_images_are_named(files, tmp_path):
+    data = chosen(files.of_images)
+    with pytest.raises(DataError, match=r"no such image: .*gone\.png"):
+        data.targets_and_sources([tmp_path / "gone.png"], [], 4)
+    (tmp_path / "bad.png").write_bytes(b"\x89PNG but not really")
+    with pytest.raises(DataError, match=r"bad\.png"):
+        data.targets_and_sources([tmp_path / "bad.png"], [], 4)
+
+
+def test_drawn_images_continue_one_order(files):
+    data = chosen(files.of_images)
+    assert data.draw(2).names + data.draw(3, skip=2).names == data.draw(5).names
+    assert data.starts([], 2).names == data.draw(2).names
+
+
+def test_the_data_is_opened_once_and_only_when_needed(files, photos, monkeypatch):
+    opened = []
+    monkeypatch.setattr(data_choice, "open_dataset", lambda *given: opened.append(given) or open_dataset(*given))
+    data = chosen(files.of_images)
+    data.targets_and_sources([photos], [photos], 4)
+    data.starts([photos], 4)
+    assert not opened
+    data.draw(2), data.read(3), data.split_items()
+    assert len(opened) == 1

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -29,6 +31,35 @@ def test_the_umask_decides_who_may_read(tmp_path, umask, mode):
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == mode
+
+
+def test_many_writers_leave_the_umask_alone(tmp_path, monkeypatch):
+    change, before = os.umask, os.umask(0o027)
+
+    def change_slowly(mask):
+        found = change(mask)
+        # Time enough for another thread to see it, which happens seldom otherwise.
+        time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(os, "umask", change_slowly)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda number: write_text(tmp_path / f"{number}.txt", "x"), range(40)))
+        assert change(0o027) == 0o027
+    finally:
+        change(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o640}
+
+
+def test_a_writer_that_puts_a_file_of_its_own_there_changes_nothing(tmp_path):
+    with write_atomically(tmp_path / "a.txt") as temporary:
+        other = tmp_path / "other"
+        other.write_text("x")
+        other.chmod(0o600)
+        other.replace(temporary)
+    (tmp_path / "plain").write_text("x")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, ValueError("no"), SystemExit(1)])

@@ -31,7 +31,7 @@ def refused(call, *arguments):
 def test_what_is_saved_comes_back(file):
     loaded = checkpoint.load(file, "translator")
     assert loaded.path == file
-    assert loaded.kind == "translator"
+    assert loaded.metadata["kind"] == "translator"
     assert loaded.metadata == {"format_version": checkpoint.FORMAT_VERSION, "kind": "translator", "name": "z̃"}
     assert loaded.tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert loaded.tensors["b"].dtype == torch.float32

@@ -62,7 +62,9 @@ def test_a_person_reads_plain_lines(translator):
     assert "training history" not in summary
     assert summary["encoder"] == "source random, width 16"
     assert "renderings" not in summary
-    assert [list(row.values()) for row in entry.factor_rows()] == [
+    ((title, rows),) = entry.tables()
+    assert title == "factors"
+    assert [list(row.values()) for row in rows] == [
         ["digit", 2, 0.975, "share"],
         ["residual", 4, 0.975, "rest"],
     ]

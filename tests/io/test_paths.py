@@ -20,6 +20,8 @@ def test_the_cache_is_the_users_own():
 
 
 def test_the_nearer_word_wins(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert cache_dir() == Path("/home/ada/.cache/iin")
     monkeypatch.setenv("XDG_CACHE_HOME", "/scratch")
     assert cache_dir() == Path("/scratch/iin")
     monkeypatch.setenv("IIN_CACHE", "~/warm")

@@ -20,7 +20,7 @@ def test_a_shard_is_recorded_after_its_files(files, tmp_path, monkeypatch):
         Manifest, "record", lambda self, shard, digests: seen.append((set(digests), {*os.listdir(tmp_path)}))
     )
     with ShardFiles(Manifest(tmp_path), "png") as sink:
-        sink.write(shard, generate(opened.image_backbone, TranslatorPrior(opened), shard.seeds, CPU, 7))
+        sink.write(shard, generate(opened.network.backbone, TranslatorPrior(opened), shard.seeds, CPU, 7))
     (recorded, there) = seen[0]
     assert recorded == there == {f"{seed:06d}.png" for seed in range(40)}
 

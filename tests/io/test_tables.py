@@ -1,18 +1,7 @@
 import csv
 import json
 
-import torch
-
-from iin_cli.interpretation.opening import open_translator
 from iin_cli.io.tables import write_table
-
-
-def test_log_probabilities_are_the_classifiers(files):
-    opened = open_translator(files.of_classes)
-    z = torch.randn(40, 8, generator=torch.Generator().manual_seed(0))
-    found = opened.network.answers(z)
-    assert torch.allclose(found.exp().sum(1), torch.ones(40))
-    torch.testing.assert_close(found, torch.log_softmax(opened.backbone.decode(z), 1))
 
 
 def test_one_table_as_json_and_csv(tmp_path):

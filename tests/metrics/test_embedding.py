@@ -129,6 +129,7 @@ def test_what_umap_learn_cannot_do_is_one_line(fake_umap):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("umap") is None, reason="umap-learn is not installed")
+@pytest.mark.slow
 def test_the_real_umap_keeps_clusters_apart_and_follows_its_seed():
     values = np.concatenate((rows(30, 5), rows(30, 5, 1) + 30))
     found, again = (project(values, 2, "umap", 3) for _ in range(2))

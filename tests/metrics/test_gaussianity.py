@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from iin_cli.errors import DataError
+from iin_cli.metrics.bootstrap import Resampling
 from iin_cli.metrics.gaussianity import covariance_error, distance_to_normal, energy_coefficient, mean_error
 
+PLAIN = Resampling()
 FIGURES = (mean_error, covariance_error, energy_coefficient)
 
 
@@ -16,7 +18,7 @@ def normal(count, dim, seed=0):
 @pytest.mark.parametrize("figure", FIGURES)
 @pytest.mark.parametrize("shape", [(400, 5), (60, 150), (60, 1)])
 def test_a_normal_block_is_found_normal_however_few_items_it_has(figure, shape):
-    found, null = figure(normal(*shape)), figure.null(*shape, seed=1)
+    found, null = figure(normal(*shape), PLAIN), figure.null(*shape, Resampling(seed=1))
     assert found.low <= 0.02
     assert found.low < found.value < found.high
     assert null.low <= 0 <= null.high
@@ -25,21 +27,21 @@ def test_a_normal_block_is_found_normal_however_few_items_it_has(figure, shape):
 
 def test_closed_forms():
     block = normal(1000, 8)
-    shifted = mean_error(block + 0.5)
+    shifted = mean_error(block + 0.5, PLAIN)
     assert shifted.low < 0.25 < shifted.high
     # Eigenvalues 4 are 3 away from 1.
-    wide = covariance_error(2 * block)
+    wide = covariance_error(2 * block, PLAIN)
     assert wide.low < 9 < wide.high
     # A point mass at 0: E‖x − Y‖ = E‖Y‖ = m, E‖Y − Y'‖ = √2 m, so (2m − √2 m)/2m.
-    assert energy_coefficient(np.zeros((50, 8))).value == pytest.approx(1 - np.sqrt(0.5), abs=1e-6)
+    assert energy_coefficient(np.zeros((50, 8)), PLAIN).value == pytest.approx(1 - np.sqrt(0.5), abs=1e-6)
 
 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_a_rotation_changes_nothing_and_heavy_tails_are_seen(figure):
     block = np.random.default_rng(0).standard_t(3, (300, 4)) + 0.3
     turn, _ = np.linalg.qr(normal(4, 4))
-    assert figure(block @ turn).value == pytest.approx(figure(block).value, rel=1e-6, abs=1e-9)
-    assert figure(block).low > figure.null(300, 4).high
+    assert figure(block @ turn, PLAIN).value == pytest.approx(figure(block, PLAIN).value, rel=1e-6, abs=1e-9)
+    assert figure(block, PLAIN).low > figure.null(300, 4, PLAIN).high
 
 
 @pytest.mark.parametrize(("dim", "norm"), [(1, 0.0), (1, 2.0), (30, 5.0), (500, 60.0)])
@@ -53,4 +55,4 @@ def test_the_distance_to_a_normal_point_is_its_mean_over_many(dim, norm):
 
 def test_two_items_are_too_few():
     with pytest.raises(DataError, match="2 items are too few"):
-        mean_error(normal(2, 3))
+        mean_error(normal(2, 3), PLAIN)

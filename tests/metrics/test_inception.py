@@ -10,8 +10,10 @@ from pytorch_fid import fid_score
 from pytorch_fid import inception as published
 from safetensors.torch import save_file
 
+from iin_cli.commands.read.fid import fid
 from iin_cli.errors import CheckpointError, DataError
-from iin_cli.fid.distance import compute_fid
+from iin_cli.fid.feature_networks import FeatureChoice
+from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.metrics import inception
 from iin_cli.metrics.fid import Moments, Statistics, frechet_distance
 from iin_cli.metrics.inception import OFFICIAL_SHA256, InceptionFeatures, official_weights_path
@@ -59,6 +61,7 @@ def photos(folder, count, seed, side=40):
     return images
 
 
+@pytest.mark.slow
 def test_features_and_distance_are_those_of_pytorch_fid(weights, tmp_path, monkeypatch, no_network):
     sets = {name: photos(tmp_path / name, 3, seed) for seed, name in enumerate(("a", "b"))}
     features = InceptionFeatures(weights, CPU)
@@ -86,7 +89,8 @@ def test_features_and_distance_are_those_of_pytorch_fid(weights, tmp_path, monke
     assert wanted > 1e-3
     # The same from the folders themselves.
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    found = compute_fid(*(str(tmp_path / name) for name in sets), weights=weights, device="cpu", batch=3)
+    network = FeatureChoice(weights=weights, batch=3)
+    found = fid(*(str(tmp_path / name) for name in sets), DataChoice(), network, device="cpu")
     assert found.value == pytest.approx(wanted, rel=1e-6)
     assert no_network == []
 
@@ -98,6 +102,7 @@ def _low_rank(cov_a, cov_b):
     return basis.T @ cov_b @ basis @ np.diag(values[-2:])
 
 
+@pytest.mark.slow
 def test_images_of_any_size_share_a_batch(weights):
     noise = np.random.default_rng(5)
     images = [noise.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in ((20, 31), (64, 48))]

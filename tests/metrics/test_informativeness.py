@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from iin_cli.errors import DataError
-from iin_cli.metrics.informativeness import Target, completeness, disentanglement, gap, probe
+from iin_cli.metrics import informativeness
+from iin_cli.metrics.bootstrap import Resampling
+from iin_cli.metrics.informativeness import Target, completeness, disentanglement, gap
+
+
+def probe(block, target):
+    return informativeness.probe(block, target, Resampling())
 
 
 def labelled(count, classes, seed=0):

@@ -2,15 +2,13 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError
-from iin_cli.metrics import neighbours
 from iin_cli.metrics.neighbours import nearest_rows
 
 
-@pytest.mark.parametrize("block", [10, 2**23])
-def test_blocks_find_what_a_whole_table_of_distances_shows(monkeypatch, block):
-    monkeypatch.setattr(neighbours, "BLOCK_NUMBERS", block)
+@pytest.mark.parametrize(("count", "dim"), [(50, 3), (3000, 64)])
+def test_they_are_what_a_whole_table_of_distances_shows(count, dim):
     generator = torch.Generator().manual_seed(0)
-    queries, rows = torch.randn(4, 3, generator=generator), torch.randn(50, 3, generator=generator)
+    queries, rows = torch.randn(4, dim, generator=generator), torch.randn(count, dim, generator=generator)
     numbers, distances = nearest_rows(queries, rows, 6)
     table = (queries[:, None] - rows[None]).norm(dim=2)
     expected, order = table.sort(dim=1)
@@ -22,6 +20,13 @@ def test_near_rows_far_from_the_origin_are_told_apart():
     rows = torch.full((3, 2), 1e4)
     rows[:, 0] += torch.tensor([0.0, 0.01, 0.02])
     assert nearest_rows(rows[1:2], rows, 1)[0].item() == 1
+
+
+def test_of_equal_rows_the_first_comes_first_at_no_distance():
+    rows = torch.randn(20, 64, generator=torch.Generator().manual_seed(0)).repeat(5, 1)
+    numbers, distances = nearest_rows(rows[:20], rows, 3)
+    assert torch.equal(numbers, torch.arange(20)[:, None] + torch.tensor([0, 20, 40]))
+    assert not distances.any()
 
 
 def test_skipped_rows_do_not_count_and_fewer_are_all():

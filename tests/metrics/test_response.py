@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError
-from iin_cli.metrics.bootstrap import mean_interval
+from iin_cli.metrics.bootstrap import Resampling, mean_interval
 from iin_cli.metrics.response import (
     LESS,
     MORE,
@@ -28,7 +28,7 @@ def figures(mean, seed, shape):
 def test_many_means_at_once_are_those_of_the_bootstrap():
     values = figures(1, 0, (40, 3))
     for found, column in zip(mean_intervals(values, seed=4), values.T, strict=True):
-        one = mean_interval(column, seed=4)
+        one = mean_interval(column, Resampling(seed=4))
         assert (found.value, found.low, found.high, found.items) == pytest.approx(
             (one.value, one.low, one.high, one.items)
         )

@@ -1,85 +1,37 @@
-"""The command lines of a report can be typed, and a part of the data is a dataset like the whole."""
-
-import json
-import shlex
-import shutil
-from pathlib import Path
+"""Every item is encoded once for the whole report, and each section reads what its command would read."""
 
 import numpy as np
 import pytest
-import typer
+import torch
 
-from iin_cli.cli import app
-from iin_cli.data import open_dataset
-from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.reading import ChosenData
+from iin_cli.measures.audit.auditing import POOL
 from iin_cli.progress import Silent
-from iin_cli.report.subject import PartOfData, Subject
+from iin_cli.report.subject import Effort, ReportSubject
 
 
-@pytest.fixture
-def subject(files, tmp_path):
-    folder = tmp_path / "with space"
-    folder.mkdir()
-    translator = shutil.copy(files.of_images, folder / "translator.safetensors")
-    return Subject(
-        opened=open_translator(translator),
-        dataset=open_dataset("digits"),
-        data=None,
-        data_root=Path("/somewhere else"),
-        split="all",
-        backbone=None,
-        device="cpu",
-        n=7,
-        seed=3,
-        folder=tmp_path,
-        report=Silent(),
-    )
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
 
 
-def typed(line):
-    """The parsed parameters of a command line; an unknown option raises."""
-    program, name, *words = shlex.split(line)
-    assert program == "iin"
-    command = typer.main.get_command(app).commands[name]
-    return command.make_context(name, words, resilient_parsing=False).params
+@pytest.mark.parametrize("n", [3, 20, 200])
+def test_a_section_reads_what_its_command_reads_and_nothing_is_encoded_twice(opened, tmp_path, monkeypatch, n):
+    data = ChosenData(opened, DataChoice(n=n, seed=5), Silent())
+    subject = ReportSubject(data, Effort(), None, tmp_path)
+    counts = (subject.walked, POOL * subject.n)
+    found = [subject.read(count) for count in counts]
+    assert len(list((tmp_path / "cache").rglob("mean.npy"))) == 1
+    for count, reading in zip(counts, found, strict=True):
+        alone = data.read(count)
+        assert np.array_equal(reading.items, alone.items)
+        torch.testing.assert_close(reading.z, alone.z, atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(reading.std, alone.std, atol=1e-5, rtol=1e-4)
 
 
-def test_a_command_line_says_all_that_was_given(subject):
-    given = typed(subject.command("swap", "--factor", "digit; rm -r x", "--n", 7, out="swap.png"))
-    assert given["translator"] == subject.translator
-    assert given["factor"] == ["digit; rm -r x"]
-    assert (given["n"], given["seed"], given["split"], given["device"]) == (7, 3, "all", "cpu")
-    assert (given["data"], given["data_root"], given["out"]) == (None, Path("/somewhere else"), Path("swap.png"))
-    assert typed(subject.command("report", "--n", 7, out="r.html"))["translator"] == subject.translator
-
-
-def test_the_fit_is_told_from_the_checkpoint_and_the_plan_beside_it(subject):
-    given = typed(subject.fit_command())
-    assert given["backbone"] == subject.opened.network.source
-    assert given["dims"] == "digit=3,color=2"
-    assert given["concept"] == ["digit", "color"]
-    assert (given["steps"], given["data"]) == (None, "digits")
-    plan = {"factors": subject.opened.factors.dims, "plan": {"steps": 20, "max_seconds": 1.5, "feature_noise": 0.0}}
-    (subject.translator.parent / "plan.json").write_text(json.dumps(plan))
-    given = typed(subject.fit_command())
-    assert (given["steps"], given["max_seconds"], given["feature_noise"]) == (20, 1.5, 0)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"factors": {}, "plan": {"steps": 9}}'])
-def test_a_plan_that_is_broken_or_anothers_is_not_used(subject, text):
-    (subject.translator.parent / "plan.json").write_text(text)
-    assert "--steps" not in subject.fit_command()
-
-
-def test_a_part_of_the_data_has_fewer_training_items_and_all_else():
-    whole = open_dataset("colordigits")
-    part = PartOfData(whole, 40, 0)
-    assert len(part.splits["train"]) == 40
-    assert set(part.splits["train"]) <= set(whole.splits["train"])
-    assert np.array_equal(part.splits["test"], whole.splits["test"])
-    assert np.array_equal(part.colors, whole.colors)
-    items = part.splits["train"][:2]
-    assert np.array_equal(part.images(items, 32), whole.images(items, 32))
-    assert part.path(5) == whole.path(5)
-    assert np.array_equal(PartOfData(whole, 10**6, 0).splits["train"], np.sort(whole.splits["train"]))
-    assert not hasattr(part, "nothing_of_this_name")
+def test_fewer_images_are_measured_where_they_are_large(opened, tmp_path, monkeypatch):
+    subject = ReportSubject(ChosenData(opened, DataChoice(), Silent()), Effort(), None, tmp_path)
+    assert (subject.n, subject.walked, subject.draws) == (500, 125, True)
+    monkeypatch.setattr(opened.network.backbone, "image_size", 224)
+    assert (subject.n, subject.walked) == (100, 50)

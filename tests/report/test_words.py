@@ -3,7 +3,7 @@
 import pytest
 
 from iin_cli.measures.audit.conditions import describe_names
-from iin_cli.measures.audit.parts import Figure
+from iin_cli.measures.audit.findings import Figure
 from iin_cli.measures.audit.tables import audit_tables
 from iin_cli.metrics.bootstrap import Interval
 from iin_cli.report.words import AUDIT_PARTS, OUTCOME, of_audit_figures, of_glance, of_walk, plain

@@ -11,7 +11,7 @@ def network(tmp_path_factory):
     """A squeezenet for images of 32², the smallest of torchvision, in a checkpoint."""
     config = {"model": "squeezenet1_1", "classes": ["a", "b", "c"], "image_size": 32, "crop_size": 32}
     factory = find("backbones", "squeezenet1_1").factory
-    full = factory.pretrained(None, "none").config
+    full = factory.pretrained("squeezenet1_1", "none").config
     model = factory.from_config({**full, **config})
     path = tmp_path_factory.mktemp("network") / "net.safetensors"
     data = {"name": None, "root": None, "fingerprint": "0"}

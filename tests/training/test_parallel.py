@@ -300,6 +300,7 @@ def close(one, two):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.slow
 def test_two_processes_train_as_one(alone, together, name):
     history, weights = alone[1][name]
     for found in together:

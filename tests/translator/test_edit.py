@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.translator.edit import attribute_axis, attribute_walk, bilinear_grid, linear_walk, ou_walk, redraw, swap
+from iin_cli.translator.edit import OUWalk, attribute_axis, attribute_walk, bilinear_grid, linear_walk, redraw, swap
 from iin_cli.translator.factors import Factors
 
 FACTORS = Factors.of({"digit": 2, "color": 1, "residual": 3})
@@ -75,39 +75,28 @@ def test_a_linear_walk_is_straight_and_ends_where_it_should():
 
 def test_equation_17_step_by_step():
     start, kicks = noise(1, 6), noise(2, 1, 6, seed=1)
-    walk = ou_walk(start, FACTORS, FACTORS.names, kicks, gamma=0.25, sigma=0.5)
+    walk = OUWalk(FACTORS.names, gamma=0.25, sigma=0.5).path(start, FACTORS, kicks)
     torch.testing.assert_close(walk[1], 0.75 * start + 0.5 * kicks[0])
     torch.testing.assert_close(walk[2], 0.75 * walk[1] + 0.5 * kicks[1])
 
 
 def test_a_walk_leaves_the_other_factors_exactly_alone():
     start = noise(3, 6)
-    walk = ou_walk(start, FACTORS, ["digit"], noise(50, 3, 6, seed=1))
+    walk = OUWalk("digit").path(start, FACTORS, noise(50, 3, 6, seed=1))
     assert walk.shape == (51, 3, 6)
     assert torch.equal(walk[:, :, 2:], start[:, 2:].expand(51, 3, 4))
     assert (walk[1:, :, :2] != start[:, :2]).all()
 
 
-@pytest.mark.parametrize("gamma", [0.02, 0.3, 1.0])
-def test_the_standard_normal_is_stationary(gamma):
-    """√(γ(2−γ)) keeps variance 1 from the first step to the last, and neighbours correlate by 1 − γ."""
-    start = noise(40_000, 6)
-    walk = ou_walk(start, FACTORS, FACTORS.names, noise(20, 40_000, 6, seed=1), gamma=gamma)
-    for step in (1, 10, 20):
-        assert walk[step].var().item() == pytest.approx(1, abs=0.02)
-        assert walk[step].mean().item() == pytest.approx(0, abs=0.02)
-    assert (walk[4] * walk[5]).mean().item() == pytest.approx(1 - gamma, abs=0.02)
-
-
-def test_centred_on_the_input_a_walk_stays_around_it():
-    start = torch.full((1, 6), 5.0)
-    walk = ou_walk(start, FACTORS, FACTORS.names, noise(4000, 1, 6), gamma=0.2, center_on_input=True)
-    assert walk.mean().item() == pytest.approx(5, abs=0.1)
-    home = ou_walk(start, FACTORS, FACTORS.names, noise(4000, 1, 6), gamma=0.2)
-    assert home[100:].mean().item() == pytest.approx(0, abs=0.1)
-
-
-@pytest.mark.parametrize("gamma", [0.0, -0.1, 1.5])
-def test_gamma_has_a_range(gamma):
-    with pytest.raises(UsageError, match="gamma must be in"):
-        ou_walk(torch.zeros(1, 6), FACTORS, ["digit"], noise(2, 1, 6), gamma=gamma)
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        *(({"gamma": gamma}, "gamma must be in") for gamma in (0.0, -0.1, 1.5, float("nan"))),
+        ({"steps": 1}, "at least 2 steps, got 1"),
+        ({"sigma": -0.5}, "at least 0, got -0.5"),
+        ({"center": "middle"}, "choose from origin, input"),
+    ],
+)
+def test_settings_have_a_range(given, says):
+    with pytest.raises(UsageError, match=says):
+        OUWalk("digit", **given)

@@ -16,9 +16,9 @@ PathArg = Annotated[Path, typer.Argument(help="A checkpoint or a run folder.", m
 
 
 def info(path: PathArg, json: JsonOpt = False, debug: DebugOpt = False) -> None:
-    """Say what a checkpoint is: kind, factors, backbone, data, training figures, size.
+    """Describe a checkpoint: kind, factors, backbone, data.
 
-    Of a run folder every checkpoint is described; with --json under the key checkpoints.
+    A run folder is described as all its checkpoints, with --json under the key checkpoints.
 
     Examples:
 
@@ -29,10 +29,10 @@ def info(path: PathArg, json: JsonOpt = False, debug: DebugOpt = False) -> None:
     from ...io.describe import describe
 
     found = describe(path)
-    for file, reason in found.refused.items():
-        reporter().warn(f"{file} left out: {reason}")
+    for file, why in found.refused.items():
+        reporter().warn(f"{file} left out: {why}")
     if json:
         print_result(found.as_dict(), True)
     else:
         for entry in found.checkpoints:
-            print_result(entry.summary(), False, [("factors", entry.factor_rows())] if entry.factors else [])
+            print_result(entry.summary(), False, entry.tables())

@@ -1,4 +1,4 @@
-"""`iin plugins`: what is installed, and what of it is broken."""
+"""`iin plugins`: which plugins are installed, and which of them are broken."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ __all__ = ["plugins"]
 
 
 def plugins(json: JsonOpt = False, quiet: QuietOpt = False, debug: DebugOpt = False) -> None:
-    """List backbones, datasets, concepts and commands: names, distribution, version, and for a broken one the cause.
+    """List plugins: backbones, datasets, concepts, commands.
+
+    Each with its distribution and version, and a broken one with the cause.
 
     Examples:
 

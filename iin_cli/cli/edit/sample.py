@@ -71,12 +71,13 @@ def sample(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Draw the image of each seed (Eq 13), alone or under torchrun.
+    """Draw new images, one for each seed (Eq 13).
 
-    An image depends on its seed only: the same seed gives the same file, whatever the batch and the other seeds.
+    An image depends on its seed only: the same seed gives the same file, whatever the batch and the other seeds, alone
+    or under torchrun.
 
-    The same command run again goes on where it was stopped: it checks what is there, draws what is missing or damaged,
-    and skips the rest. Seeds may be added behind the earlier ones; with other settings it refuses.
+    The same command run again goes on where it was stopped: it checks the files that are there, draws those that are
+    missing or damaged, and skips the rest. Seeds may be added after the earlier ones; other settings are refused.
 
     Examples:
 
@@ -88,28 +89,25 @@ def sample(
 
       torchrun --nproc-per-node 8 -m iin_cli sample -t t.safetensors --seeds 0-49999 --subdirs --out samples
     """
-    from ...editing.sample import sample as run
+    from ...commands.edit.sample import sample as run
+    from ...editing.sample import Sampling
 
+    sampling = Sampling(prior, truncation, tuple(parse_fixed(fix or ())), tuple(vary or ()), format, subdirs)
     result = run(
         translator,
         parse_seeds(seeds),
         out,
+        sampling,
         batch=batch,
-        format=format,
-        subdirs=subdirs,
-        prior=prior,
-        truncation=truncation,
-        fix=parse_fixed(fix or ()),
-        vary=vary or (),
         backbone=backbone,
         device=device,
         report=reporter(quiet),
     )
-    print_result(result.as_dict(), json)
+    print_result(result, json)
 
 
 def parse_fixed(texts: list[str] | tuple[()]) -> list[tuple[str, Path]]:
-    """Turn `residual=face.png` into ("residual", Path("face.png")), each. UsageError for anything else.
+    """Turn each `residual=face.png` into ("residual", Path("face.png")). UsageError for anything else.
 
     >>> parse_fixed(["residual=a=b.png"])
     [('residual', PosixPath('a=b.png'))]

@@ -46,11 +46,11 @@ def swap(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Give every target image the chosen factors of a source image.
+    """Give images a factor of other images.
 
     As many sources as targets make pairs, else every target meets every source; several make a grid of all
-    combinations. Without images, test images of the translator's data. Of a classifier: what it predicts before and
-    after.
+    combinations. Without images: test images of the translator's data. A classifier gives its predictions before and
+    after the edit.
 
     Examples:
 
@@ -60,7 +60,9 @@ def swap(
 
       iin swap -t t.safetensors -f digit -f color --target photos/ --source styles/ --json
     """
-    from ...editing.swap import swap as run
+    from ...commands.edit.swap import swap as run
+    from ...distributed import draw_seed
+    from ...interpretation.data_choice import DataChoice
 
     result = run(
         translator,
@@ -68,13 +70,9 @@ def swap(
         target or (),
         source or (),
         out,
-        data=data,
-        data_root=data_root,
-        split=split,
-        n=n,
-        seed=seed,
+        choice=DataChoice(data, data_root, split, n, draw_seed(seed)),
         backbone=backbone,
         device=device,
         report=reporter(quiet),
     )
-    print_result(result.as_dict(), json, [("edits", result.rows())] if result.changed is not None else [])
+    print_result(result, json)

@@ -1,10 +1,11 @@
-"""`iin walk`: see what the backbone shows or predicts along a walk in the interpretable representation."""
+"""`iin walk`: see what the network shows or predicts along a walk in the interpretable representation."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +29,9 @@ from ..options import (
     WalkSigmaOpt,
 )
 from ..output import print_result, reporter
+
+if TYPE_CHECKING:
+    from ...editing.axes import FolderAxis, LabelAxis
 
 __all__ = ["parse_strength", "walk"]
 
@@ -118,12 +122,12 @@ def walk(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Walk from image to image, along an attribute, between four images, or at random, and draw what is seen.
+    """Walk between images, along an attribute or at random.
 
     linear (Fig 4): the straight line in z̃ above the straight line in z between the same ends. attribute (Eq 14, Fig 8):
     away from an attribute and towards it. grid (Fig 7): all between four images. ou (Eq 17): the chosen factors wander,
-    all others stay. A folder gets walk.png and walk.gif; the ending of a file (.png, .gif, .webp, .mp4) says which.
-    Of a classifier: class log-probabilities and predictions.
+    all others stay. A folder gets walk.png and walk.gif; the ending of a file (.png, .gif, .webp, .mp4) says which. A
+    classifier gives class log-probabilities and predictions.
 
     Examples:
 
@@ -139,32 +143,74 @@ def walk(
 
       iin walk -t t.safetensors --mode ou --factor color --steps 100 --json
     """
-    from ...editing.walk import walk as run
+    from ...commands.edit.walk import walk as run
+    from ...distributed import draw_seed
+    from ...editing.walk_paths import AttributeWalk, GridWalk, LinearWalk, Wandering
+    from ...interpretation.data_choice import DataChoice
+    from ...translator.edit import OUWalk
 
+    moving, begin, ends = tuple(factor or ()), tuple(target or ()), tuple(source or ())
+    axis, strengths = _axis(attribute or (), with_folder, without_folder, axis_images), parse_strength(strength)
+    ou = OUWalk(moving, gamma=gamma, sigma=walk_sigma, center=center)
+    modes = {
+        "linear": lambda: LinearWalk(moving, begin, steps, ends),
+        "ou": lambda: Wandering(target=begin, steps=steps, ou=ou),
+        "grid": lambda: GridWalk(moving, begin, steps),
+        "attribute": lambda: AttributeWalk(
+            factors=moving, target=begin, steps=steps, axis=_required(axis), strength=strengths or (-3.0, 3.0)
+        ),
+    }
+    if mode not in modes:
+        raise UsageError(f"--mode {mode!r}: choose from {', '.join(modes)}")
+    _refuse_unused(mode, bool(ends), n, axis is not None or strengths is not None)
     result = run(
         translator,
-        mode,
-        factor or (),
-        target or (),
-        source or (),
+        modes[mode](),
         out,
-        steps=steps,
-        n=n,
-        gamma=gamma,
-        walk_sigma=walk_sigma,
-        center=center,
-        attributes=attribute or (),
-        with_folder=with_folder,
-        without_folder=without_folder,
-        strength=parse_strength(strength),
-        axis_images=axis_images,
         animate=animate,
-        data=data,
-        data_root=data_root,
-        split=split,
-        seed=seed,
+        choice=DataChoice(data, data_root, split, n, draw_seed(seed)),
         backbone=backbone,
         device=device,
         report=reporter(quiet),
     )
-    print_result(result.as_dict(), json, result.tables())
+    print_result(result, json)
+
+
+def _refuse_unused(mode: str, has_ends: bool, n: int, has_axis: bool) -> None:
+    """Raise UsageError for options that the mode does not use."""
+    if mode != "linear" and has_ends:
+        raise UsageError(f"--source is where a linear walk ends; --mode {mode} has no end, so leave it out")
+    if mode == "grid" and n != 4:
+        raise UsageError(f"--n {n}: a grid has four corners, so leave --n out")
+    if mode != "attribute" and has_axis:
+        raise UsageError(
+            f"--attribute, --with, --without and --strength make an attribute walk, not --mode {mode}: "
+            "write --mode attribute"
+        )
+
+
+def _axis(
+    attributes: Sequence[str], with_folder: Path | None, without_folder: Path | None, most: int
+) -> LabelAxis | FolderAxis | None:
+    """Return what an attribute walk goes along, None where no option names it. UsageError for half of one, or two."""
+    from ...editing.attributes import parse_attributes
+    from ...editing.axes import FolderAxis, LabelAxis
+
+    if attributes and (with_folder or without_folder):
+        raise UsageError("an axis comes from labels (--attribute) or from two folders (--with, --without), not both")
+    if attributes:
+        return LabelAxis(tuple(parse_attributes(attributes)), most)
+    if with_folder and without_folder:
+        return FolderAxis(with_folder, without_folder, most)
+    if with_folder or without_folder:
+        raise UsageError("--with and --without go together: one folder of images with the attribute, one without it")
+    return None
+
+
+def _required(axis: LabelAxis | FolderAxis | None) -> LabelAxis | FolderAxis:
+    if axis is None:
+        raise UsageError(
+            "which attribute? name one of the labels, as --attribute Smiling, "
+            "or give two folders, --with DIR --without DIR"
+        )
+    return axis

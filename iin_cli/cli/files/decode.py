@@ -19,9 +19,10 @@ def decode(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Write what the backbone makes of latents: images, or of a classifier logits.
+    """Decode a file of latents to images, or to logits.
 
-    Images: a folder of PNG, one grid .png, or .safetensors. Logits: .safetensors, .json, .csv, or a folder.
+    An autoencoder draws images: a folder of PNG, one grid .png, or .safetensors. A classifier gives logits:
+    .safetensors, .json, .csv, or a folder.
 
     Examples:
 
@@ -34,4 +35,4 @@ def decode(
     from ...commands.files.decode import decode as run
 
     result = run(backbone, latents, out, weights=weights, layer=layer, device=device, report=reporter(quiet))
-    print_result(result.as_dict(), json)
+    print_result(result, json)

@@ -27,7 +27,10 @@ __all__ = ["encode"]
 GroupOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--concept", "-c", help="Also number the groups that make this concept's pairs.", metavar="NAME[:ARG]"
+        "--concept",
+        "-c",
+        help="Also number this concept's groups, which make its pairs; repeatable.",
+        metavar="NAME[:ARG]",
     ),
 ]
 
@@ -47,9 +50,10 @@ def encode(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Write the latents of images: z (M, N), with the item each row is and its labels.
+    """Encode images to a file of latents.
 
-    Tensors: z, log_variance of a stochastic encoder, indices, label.COLUMN, and with --concept group.CONCEPT.
+    Tensors: z (M, N), log_variance of a stochastic encoder, indices (the item each row is), label.COLUMN, and with
+    --concept group.CONCEPT.
 
     Examples:
 
@@ -58,18 +62,11 @@ def encode(
       iin encode --backbone ae/ --data photos/ --concept greyscale --out z.safetensors --json
     """
     from ...commands.files.encode import encode as run
+    from ...distributed import draw_seed
+    from ...interpretation.data_choice import DataChoice
 
+    choice = DataChoice(data, data_root, split, None, draw_seed(seed))
     result = run(
-        backbone,
-        data,
-        out,
-        data_root=data_root,
-        split=split,
-        concepts=concept or (),
-        weights=weights,
-        layer=layer,
-        seed=seed,
-        device=device,
-        report=reporter(quiet),
+        backbone, choice, out, concept or (), weights=weights, layer=layer, device=device, report=reporter(quiet)
     )
-    print_result(result.as_dict(), json)
+    print_result(result, json)

@@ -1,4 +1,4 @@
-"""`iin import-compvis`: open the published checkpoints of the authors' release."""
+"""`iin import-compvis`: open the checkpoints that the paper's authors published."""
 
 from __future__ import annotations
 
@@ -7,16 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ..options import DebugOpt, JsonOpt, parse_assignments
+from ..options import DebugOpt, JsonOpt, NewFileOpt, parse_assignments
 from ..output import print_result
 
 __all__ = ["import_compvis"]
 
 FileArg = Annotated[Path, typer.Argument(help="A published .ckpt file.", show_default=False)]
-NewFileOpt = Annotated[
-    Path | None,
-    typer.Option("--out", "-o", help="New .safetensors file; default: in a numbered folder in runs/.", metavar="FILE"),
-]
 FactorsOpt = Annotated[
     str | None,
     typer.Option("--factors", help="A translator's factors and sizes, in its order.", metavar="NAME=SIZE,…"),
@@ -35,10 +31,10 @@ def import_compvis(
     json: JsonOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Turn a published checkpoint of the authors' release into one of iin's.
+    """Convert a checkpoint that the paper's authors published.
 
-    Translators, autoencoders and classifiers are told apart by what the file holds. It is read as weights only: nothing
-    in it is run.
+    The command finds out whether the file holds a translator, an autoencoder or a classifier. It reads weights only and
+    runs nothing that is in the file.
 
     Examples:
 
@@ -46,10 +42,7 @@ def import_compvis(
 
       iin import-compvis clf_diin.ckpt --factors digit=22,color=11,residual=31 -b clf.safetensors -o t.safetensors
     """
-    from dataclasses import asdict
-
     from ...commands.files.import_compvis import import_compvis as run
 
     result = run(file, out, factors=parse_assignments(factors, "--factors"), backbone=backbone)
-    sizes = [{"factor": name, "dimensions": size} for name, size in result.factors.items()]
-    print_result(asdict(result), json, [("factors", sizes)] if sizes else [])
+    print_result(result, json)

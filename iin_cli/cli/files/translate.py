@@ -12,7 +12,7 @@ from ..output import print_result, reporter
 __all__ = ["translate"]
 
 InverseOpt = Annotated[bool, typer.Option("--inverse", help="Read z_tilde and write z.")]
-RowsOpt = Annotated[int, typer.Option("--batch", help="Rows at a time.", min=1)]
+RowsOpt = Annotated[int, typer.Option("--batch", help="Rows at a time; changes no result.", min=1)]
 
 
 def translate(
@@ -26,9 +26,10 @@ def translate(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Read z (M, N) and write z_tilde (M, N) and log_det (M,); with --inverse read z_tilde and write z.
+    """Translate a file of latents z to z_tilde, or back.
 
-    Other tensors of the file are passed through. No backbone is needed.
+    Reads z (M, N) and writes z_tilde (M, N) and log_det (M,); with --inverse it reads z_tilde and writes z. The other
+    tensors of the file are passed through. No backbone is needed.
 
     Examples:
 
@@ -39,5 +40,4 @@ def translate(
     from ...commands.files.translate import translate as run
 
     result = run(translator, latents, out, inverse=inverse, batch=batch, device=device, report=reporter(quiet))
-    sizes = [{"factor": name, "dimensions": size} for name, size in result.factors.items()]
-    print_result(result.as_dict(), json, [("factors", sizes)])
+    print_result(result, json)

@@ -67,10 +67,10 @@ def audit(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Measure on test images whether every factor holds its concept, all of it and nothing else.
+    """Measure whether every factor holds its concept alone.
 
-    Pair correlations, swaps, what each factor's block tells of each concept, normality, likelihood, round trip; each
-    with a 95 % interval. Exit code 1 if a condition of --fail-if holds, or cannot be judged.
+    On test images: pair correlations, swaps, what each factor's block tells of each concept, normality, likelihood,
+    round trip; each with a 95 % interval. Exit code 1 if a condition of --fail-if holds, or cannot be judged.
 
     Examples:
 
@@ -80,28 +80,26 @@ def audit(
 
       iin audit -t t.safetensors --list-metrics
     """
-    from ...measures.audit import auditing as workflow
+    from ...commands.read import audit as recipe
+    from ...distributed import draw_seed
+    from ...interpretation.data_choice import DataChoice
 
     if list_metrics:
-        names = workflow.metric_names(translator)
+        names = recipe.metric_names(translator)
         print_result(names if json else [], json, [("figures", [{"figure": k, "is": v} for k, v in names.items()])])
         return
-    result = workflow.audit(
+    result = recipe.audit(
         translator,
+        DataChoice(data, data_root, split, n, draw_seed(seed)),
         oracles=oracle or (),
         concepts=concept or (),
         fail_if=fail_if or (),
-        data=data,
-        data_root=data_root,
-        split=split,
-        n=n,
-        seed=seed,
         out=out,
         backbone=backbone,
         device=device,
         report=reporter(quiet),
     )
-    print_result(result.as_dict(), json, result.tables())
+    print_result(result, json)
     for line in result.failed:
         typer.echo(f"iin: failed: {line}", err=True)
     if result.failed:

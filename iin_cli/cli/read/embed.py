@@ -69,7 +69,7 @@ def embed(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Draw maps of what the network knows: neighbours on a map are alike to it.
+    """Draw maps on which images alike to the network are near.
 
     latent: z by class, with a walk of each factor from one image (Fig 10). product: the 1-D embedding of each factor
     against another's, coloured by each concept's label (Figs 9, 13, 14), and as GIF: images take one factor, then the
@@ -84,26 +84,15 @@ def embed(
 
       iin embed -t t.safetensors --kind product --method pca --n 2000 --out product.gif
     """
-    from ...measures.embedding.embed import embed as run
+    from ...commands.read.embed import embed as run
+    from ...distributed import draw_seed
+    from ...interpretation.data_choice import DataChoice
+    from ...measures.embedding.embed import MapChoice
+    from ...translator.edit import OUWalk
 
-    result = run(
-        translator,
-        kind or (),
-        out,
-        method=method,
-        factors=factor or (),
-        color_by=color_by or (),
-        n=n,
-        steps=steps,
-        gamma=gamma,
-        walk_sigma=walk_sigma,
-        coordinates=coordinates,
-        data=data,
-        data_root=data_root,
-        split=split,
-        seed=seed,
-        backbone=backbone,
-        device=device,
-        report=reporter(quiet),
-    )
-    print_result(result.as_dict(), json, result.tables())
+    choice = DataChoice(data, data_root, split, n, draw_seed(seed))
+    maps = MapChoice(tuple(kind or ()), method, tuple(color_by or ()))
+    walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma)
+    where = {"backbone": backbone, "device": device, "report": reporter(quiet)}
+    result = run(translator, choice, maps, walk, out, coordinates=coordinates, **where)
+    print_result(result, json)

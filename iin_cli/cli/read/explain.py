@@ -1,4 +1,4 @@
-"""`iin explain`: what each factor does to a prediction, told by class probabilities and the nearest real images."""
+"""`iin explain`: what each factor does to a prediction, shown by class probabilities and the nearest real images."""
 
 from __future__ import annotations
 
@@ -80,10 +80,11 @@ def explain(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Change each factor of an image and see what the network then predicts, and which real images look like that.
+    """Show what each factor does to a prediction.
 
-    No decoder is needed: of every edited z the nearest training images are shown. Distances are Euclidean in z̃, whose
-    factors are N(0, 1) and so on one scale, or in z. Intervals are over the sources.
+    Each factor of an image is changed many times. No decoder is needed: for every edited z the nearest training images
+    are shown. Distances are Euclidean in z̃, whose factors are N(0, 1) and so on one scale, or in z. Intervals are over
+    the sources.
 
     Examples:
 
@@ -93,30 +94,16 @@ def explain(
 
       iin explain 7.png -t t.safetensors --mode walk --out seven.png
     """
-    from ...measures.explanation.explain import explain as run
+    from ...commands.read.explain import explain as run
+    from ...distributed import draw_seed
+    from ...interpretation.data_choice import DataChoice
+    from ...measures.explanation.edits import EditChoice
+    from ...measures.explanation.library import LibraryChoice
+    from ...translator.edit import OUWalk
 
-    result = run(
-        translator,
-        image or (),
-        out,
-        mode=mode,
-        factors=factor or (),
-        sources=sources,
-        source=source or (),
-        k=k,
-        space=space,
-        top=top,
-        search=search,
-        steps=steps,
-        gamma=gamma,
-        walk_sigma=walk_sigma,
-        data=data,
-        data_root=data_root,
-        split=split,
-        n=n,
-        seed=seed,
-        backbone=backbone,
-        device=device,
-        report=reporter(quiet),
-    )
-    print_result(result.as_dict(), json, result.tables())
+    choice = DataChoice(data, data_root, split, n, draw_seed(seed))
+    walk = OUWalk((), steps, gamma, walk_sigma)
+    edits = EditChoice(mode, tuple(factor or ()), sources, tuple(source or ()), walk)
+    neighbours, where = LibraryChoice(k, space, search), {"backbone": backbone, "device": device}
+    result = run(translator, choice, edits, neighbours, image or (), out, top=top, **where, report=reporter(quiet))
+    print_result(result, json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -37,18 +37,22 @@ ProtocolOpt = Annotated[
 ]
 PriorsOpt = Annotated[
     list[str] | None,
-    typer.Option("--prior", help="Of --translator: translator or backbone; repeatable; default: both.", metavar="NAME"),
+    typer.Option(
+        "--prior", help="With --translator: translator or backbone; repeatable; default: both.", metavar="NAME"
+    ),
 ]
 TrialsOpt = Annotated[
-    int | None, typer.Option("--trials", help="Of --translator: sets drawn of each prior; default: 3.", min=1)
+    int | None, typer.Option("--trials", help="With --translator: sets drawn of each prior; default: 3.", min=1)
 ]
 ReferenceOpt = Annotated[
     str | None,
-    typer.Option("--reference", help="Of --translator: its data's train, test or all; default: test.", metavar="SPLIT"),
+    typer.Option(
+        "--reference", help="With --translator: its data's train, test or all; default: test.", metavar="SPLIT"
+    ),
 ]
 TruncationOpt = Annotated[
     float | None,
-    typer.Option("--truncation", help="Of --translator: at most 1, the default; see `iin sample`.", metavar="PSI"),
+    typer.Option("--truncation", help="With --translator: at most 1, the default; see `iin sample`.", metavar="PSI"),
 ]
 FeaturesOpt = Annotated[
     str | None,
@@ -58,9 +62,9 @@ CountOpt = Annotated[
     int | None,
     typer.Option(
         "--n",
-        # Older Pythons' torchrun takes --n for the beginning of an option of its own.
+        # The torchrun of older Pythons reads --n as the beginning of one of its own options.
         "-n",
-        help="Images of each set; default: all, of a translator as many as the other has.",
+        help="Images of each set; default: all; a translator draws as many as the other has.",
         min=2,
     ),
 ]
@@ -68,14 +72,14 @@ FeatureWeightsOpt = Annotated[
     Path | None,
     typer.Option(
         "--weights",
-        help="Its weights (.pth, .safetensors), where it is no checkpoint; default: the official.",
+        help="Weights file (.pth, .safetensors) of the feature network; default: the official one.",
         metavar="FILE",
     ),
 ]
 ChoiceSeedOpt = Annotated[
     int,
     typer.Option(
-        "--seed", help="First seed of the images generated; also chooses --n of more images.", min=0, max=10**15
+        "--seed", help="First seed of drawn images; also chooses which --n images of a set are read.", min=0, max=10**15
     ),
 ]
 SaveStatsOpt = Annotated[
@@ -107,13 +111,13 @@ def fid(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Measure the Fréchet distance between two sets of images, alone or under torchrun.
+    """Measure the Fréchet distance of two sets of images.
 
     With --translator: its images against its data, mean ± standard deviation over trials with disjoint seeds, beside
     the backbone's own prior (the ceiling) and reconstructions (the floor), each with precision and recall.
 
     With pytorch-fid's official Inception weights the result is called fid, with any other network or weights fd.
-    Statistics are cached, so a set costs its pass through the network once.
+    Statistics are cached, so a set costs its pass through the network once. The processes of torchrun share the work.
 
     Examples:
 
@@ -127,23 +131,36 @@ def fid(
 
       torchrun --nproc-per-node 8 -m iin_cli fid -t t.safetensors -n 10000
     """
-    of_protocol = {"data": data, "reference": reference, "trials": trials, "prior": prior, "truncation": truncation}
-    shared = {"n": n, "features": features, "weights": weights, "data_root": data_root, "backbone": backbone}
-    shared |= {"seed": seed, "device": device, "batch": batch, "reporter": reporter(quiet)}
+    from ...commands.read.fid import PRIORS, PriorChoice, fid_of_translator
+    from ...commands.read.fid import fid as run
+    from ...fid.feature_networks import FeatureChoice
+    from ...interpretation.data_choice import DataChoice
+
+    network, report = FeatureChoice(features, weights, batch), reporter(quiet)
     if translator is None:
-        _check_pair(a, b, [name for name, value in of_protocol.items() if value not in (None, [])])
-        _print_pair(a, b, json, split=split, save_stats=save_stats, **shared)
+        only = {"data": data, "reference": reference, "trials": trials, "prior": prior, "truncation": truncation}
+        first, second = _check_pair(a, b, [name for name, value in only.items() if value not in (None, [])])
+        choice = DataChoice(None, data_root, split, n, seed)
+        result = run(
+            first, second, choice, network, backbone=backbone, device=device, save_stats=save_stats, report=report
+        )
     else:
         _check_alone([value for value in (a, b) if value is not None], split, save_stats)
-        _print_protocol(translator, json, of_protocol, shared)
+        choice = DataChoice(data, data_root, reference or "test", n, seed)
+        priors = PriorChoice(prior or PRIORS, 1.0 if truncation is None else truncation)
+        result = fid_of_translator(
+            translator, choice, network, priors, trials=trials or 3, backbone=backbone, device=device, report=report
+        )
+    print_result(result, json)
 
 
-def _check_pair(a: str | None, b: str | None, foreign: list[str]) -> None:
+def _check_pair(a: str | None, b: str | None, foreign: list[str]) -> tuple[str, str]:
     if a is None or b is None:
         missing = "A and B are" if a is None else "the second set, 'B', is"
         raise UsageError(f"{missing} missing: write iin fid A B, or iin fid --translator CKPT")
     if foreign:
         raise UsageError(f"--{foreign[0]} goes with --translator CKPT, not with two sets: leave it out")
+    return a, b
 
 
 def _check_alone(sets: list[str], split: str, save_stats: Path | None) -> None:
@@ -153,21 +170,3 @@ def _check_alone(sets: list[str], split: str, save_stats: Path | None) -> None:
         raise UsageError(f"--split {split}: with --translator the split of the data is --reference {split}")
     if save_stats is not None:
         raise UsageError("--save-stats goes with two sets A B: with --translator leave it out")
-
-
-def _print_pair(a: str, b: str, json: bool, **wishes: Any) -> None:
-    from dataclasses import asdict
-
-    from ...fid.distance import compute_fid
-
-    print_result(asdict(compute_fid(a, b, **wishes)), json)
-
-
-def _print_protocol(translator: Path, json: bool, given: dict[str, Any], shared: dict[str, Any]) -> None:
-    from ...fid.protocol import compute_protocol
-
-    chosen = {
-        ("priors" if name == "prior" else name): value for name, value in given.items() if value not in (None, [])
-    }
-    result = compute_protocol(translator, **chosen, **shared)
-    print_result(result.as_dict(), json, result.tables())

@@ -49,10 +49,11 @@ def report(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Write all there is to know of a translator as one HTML page: sizes, edits, walks, responses, audit, provenance.
+    """Write all that is known of a translator as one page.
 
-    The page needs nothing else, no network and no scripts; it reads on a phone, in the dark and on paper, and holds the
-    commands that make its parts again. A section that cannot be made says why, and the others stand.
+    The HTML page holds sizes, edits, walks, responses, audit and provenance, and the commands that make its parts
+    again. It needs no network and no scripts, and reads on a phone, in the dark and on paper. A section that cannot be
+    made says why, and the others are made all the same.
 
     Examples:
 
@@ -60,21 +61,13 @@ def report(
 
       iin report t.safetensors --n 2000 --seed 0 --out report.html --json
     """
-    # Threads that wait spinning take turns on a busy machine instead of working: measured, 30 times the CPU time. Torch
-    # reads this when it is loaded.
+    # Threads that spin while they wait take the time of those that work: measured, 30 times the CPU time on a busy
+    # machine. Torch reads this when it is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    from ...report.making import report as run
+    from ...commands.read.report import report as run
+    from ...distributed import draw_seed
+    from ...interpretation.data_choice import DataChoice
 
-    result = run(
-        translator,
-        out,
-        n=n,
-        data=data,
-        data_root=data_root,
-        split=split,
-        seed=seed,
-        backbone=backbone,
-        device=device,
-        report=reporter(quiet),
-    )
-    print_result(result.as_dict(), json, result.tables())
+    choice = DataChoice(data, data_root, split, n, draw_seed(seed))
+    result = run(translator, choice, out, backbone=backbone, device=device, report=reporter(quiet))
+    print_result(result, json)

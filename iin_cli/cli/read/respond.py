@@ -1,4 +1,4 @@
-"""`iin respond`: which factors the network's answer depends on, beside random subspaces of their size."""
+"""`iin respond`: how far a network's answer moves with each factor, beside random subspaces of its size."""
 
 from __future__ import annotations
 
@@ -59,11 +59,12 @@ def respond(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Let one factor wander at a time and measure how much the network's answer changes (Fig 9).
+    """Measure how far the answer moves with each factor (Fig 9).
 
-    A larger factor moves more, whatever it means: beside each stand walks in random subspaces of its size, and the
-    verdict says whether the difference is more than chance. Of a classifier: flipped predictions, KL, log-probabilities
-    by class; of an autoencoder: the change of the image. All with 95 % intervals over images.
+    One factor wanders at a time. A larger factor moves the answer more, whatever it means: beside each stand walks in
+    random subspaces of its size, and the verdict says whether the difference is more than chance. A classifier is
+    measured by flipped predictions, KL, and log-probabilities by class; an autoencoder by the change of the image. All
+    figures have 95 % intervals over images.
 
     Examples:
 
@@ -73,26 +74,14 @@ def respond(
 
       iin respond -t t.safetensors --steps 50 --raw --out response --json
     """
-    from ...measures.responses.respond import respond as run
+    from ...commands.read.respond import respond as run
+    from ...distributed import draw_seed
+    from ...interpretation.data_choice import DataChoice
+    from ...measures.responses.walks import WalkDesign
+    from ...translator.edit import OUWalk
 
-    result = run(
-        translator,
-        factor or (),
-        out,
-        n=n,
-        steps=steps,
-        walks=walks,
-        gamma=gamma,
-        walk_sigma=walk_sigma,
-        center=center,
-        controls=controls,
-        raw=raw,
-        data=data,
-        data_root=data_root,
-        split=split,
-        seed=seed,
-        backbone=backbone,
-        device=device,
-        report=reporter(quiet),
-    )
-    print_result(result.as_dict(), json, result.tables())
+    choice = DataChoice(data, data_root, split, n, draw_seed(seed))
+    walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma, center)
+    design = WalkDesign(walk, walks, controls, choice.seed)
+    result = run(translator, choice, design, out, raw=raw, backbone=backbone, device=device, report=reporter(quiet))
+    print_result(result, json)

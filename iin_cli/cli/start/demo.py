@@ -22,7 +22,10 @@ def demo(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Train, interpret and edit a network on coloured digits: no data, no options, about four minutes on two cores.
+    """Train, interpret and edit a network, in four minutes.
+
+    The images are coloured digits that come with the program: no data to find, no option to choose. Two cores are
+    enough.
 
     Examples:
 
@@ -41,7 +44,7 @@ def demo(
         translator_seconds=translator_seconds,
         report=progress,
     )
-    print_result(result.as_dict(), as_json, result.tables())
+    print_result(result, as_json)
     progress.note(
         f"look at {result.out}/swap-digit.png: each column's digit in each row's colour and hand; "
         f"next: iin walk --translator {result.out}/translator --mode ou --factor color"

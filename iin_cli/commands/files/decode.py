@@ -1,13 +1,14 @@
-"""Decode a file of latents: to images, or of a classifier to logits."""
+"""Decode a file of latents: to images, or with a classifier to logits."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import ceil, sqrt
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,25 +17,26 @@ from torch import Tensor
 from ...distributed import choose_device
 from ...errors import DataError
 from ...figures.grids import image_grid, save_png
+from ...interpretation.answers import Classes
 from ...interpretation.network import Network
 from ...interpretation.opening import open_network, versions
 from ...interpretation.pieces import in_pieces, to_pixels
 from ...io import checkpoint
 from ...io.images import PngFolder
-from ...io.rundir import write_json
+from ...io.output import Output
 from ...io.tables import write_table
 from ...latents.files import read_rest, read_rows
-from ...plugin_api import Backbone
 from ...progress import Reporter, Silent
+from ...results import Result
 
 __all__ = ["DecodeResult", "decode"]
 
-# A grid of more images is no longer looked at.
+# Nobody looks at a grid of more images.
 LARGEST_GRID = 1024
 
 
 @dataclass(frozen=True)
-class DecodeResult:
+class DecodeResult(Result):
     """What was decoded: `count` rows to `holds` (images or logits), into the file or folder `out`."""
 
     out: str
@@ -42,10 +44,6 @@ class DecodeResult:
     holds: str
     backbone: str
     seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
 
 
 def decode(
@@ -72,53 +70,83 @@ def decode(
     Raises DataError for a missing tensor, another N, or numbers that are not finite; CheckpointError for unfit files.
     """
     report, started = report or Silent(), time.monotonic()
-    where = choose_device(device)
-    opened = open_network(backbone, where, weights, layer)
+    network = open_network(backbone, choose_device(device), weights, layer)
     z = read_rows(latents, "z")
-    model = opened.backbone
-    if z.shape[1] != model.latent_dim:
-        raise DataError(f"{latents}: z has N = {z.shape[1]}, {opened.source} decodes {model.latent_dim}")
-    holds = "images" if model.classes is None else "logits"
-    endings = (".png", ".safetensors") if model.classes is None else (".safetensors", ".json", ".csv")
-    with open_output(out, f"decode-{latents.stem}", endings, holds) as (place, is_file):
+    if z.shape[1] != network.latent_dim:
+        raise DataError(f"{latents}: z has N = {z.shape[1]}, {network.source} decodes {network.latent_dim}")
+    writer = (_Logits if isinstance(network.answer, Classes) else _Images)(network, latents)
+    with Output.open(out, f"decode-{latents.stem}", writer.endings, writer.holds) as output:
         if out is None:
-            report.note(f"run folder {place}")
-        results = _decoded(model, z, where, report)
-        if model.classes is not None:
-            logits = torch.cat(list(results)).float()
-            _write_logits(place, is_file, logits, model.classes, opened, latents)
-        elif is_file:
-            pixels = np.concatenate([to_pixels(images) for images in results])
-            _write_images(place, pixels, opened, latents)
-        else:
-            _write_folder(place, results)
-        result = DecodeResult(str(place), len(z), holds, opened.source, round(time.monotonic() - started, 3))
-        if not is_file:
-            write_json(place / "decode.json", result.as_dict())
+            report.note(f"run folder {output.path}")
+        writer.write(_decoded(network, z, report), output)
+        seconds = round(time.monotonic() - started, 3)
+        result = DecodeResult(str(output.path), len(z), writer.holds, network.source, seconds)
+        if not output.is_file:
+            output.write_json("decode.json", result.as_dict())
     return result
 
 
-def _decoded(model: Backbone, z: Tensor, device: torch.device, report: Reporter) -> Iterator[Tensor]:
+def _decoded(network: Network, z: Tensor, report: Reporter) -> Iterator[Tensor]:
     with report.task("decoding", len(z), "rows") as task:
-        for piece in in_pieces(len(z), z.__getitem__, model.decode, device):
+        for piece in in_pieces(len(z), z.__getitem__, network.backbone.decode, network.device):
             yield piece
             task.advance(len(piece))
 
 
-def _write_folder(folder: Path, results: Iterator[Tensor]) -> None:
-    done = 0
-    with PngFolder(folder) as sink:
-        for images in results:
-            sink.add(range(done, done + len(images)), to_pixels(images))
-            done += len(images)
+@dataclass(frozen=True)
+class _Writer(ABC):
+    """Writes what a network makes of a file of latents.
+
+    Attributes:
+        holds: what a result of this kind is called.
+        endings: of the files that can hold it.
+    """
+
+    network: Network
+    latents: Path
+    holds: ClassVar[str]
+    endings: ClassVar[Sequence[str]]
+
+    @abstractmethod
+    def write(self, pieces: Iterator[Tensor], output: Output) -> None:
+        """Write the pieces of what G gives, in order, into a file or a folder."""
+
+    def save(self, file: Path, found: Tensor) -> None:
+        """Write `found` beside the other tensors of the file of latents."""
+        rest = read_rest(self.latents, ("z", "z_tilde", "log_det", "log_variance", self.holds))
+        metadata = {"kind": "decoded", "backbone": self.network.provenance, "versions": versions()}
+        checkpoint.save(file, {**rest, self.holds: found}, metadata)
 
 
-def _write_images(file: Path, pixels: np.ndarray, opened: Network, latents: Path) -> None:
-    if file.suffix.lower() == ".png":
-        save_png(file, _square(pixels))
-        return
-    rest = read_rest(latents, ("z", "z_tilde", "log_det", "log_variance", "images"))
-    _save(file, {**rest, "images": torch.from_numpy(pixels)}, opened)
+class _Images(_Writer):
+    holds = "images"
+    endings = (".png", ".safetensors")
+
+    def write(self, pieces: Iterator[Tensor], output: Output) -> None:
+        drawn = map(to_pixels, pieces)
+        if not output.is_file:
+            done = 0
+            with PngFolder(output.path) as folder:
+                for pixels in drawn:
+                    folder.add(range(done, done + len(pixels)), pixels)
+                    done += len(pixels)
+        elif output.ending == ".png":
+            save_png(output.path, _square(np.concatenate(list(drawn))))
+        else:
+            self.save(output.path, torch.from_numpy(np.concatenate(list(drawn))))
+
+
+class _Logits(_Writer):
+    holds = "logits"
+    endings = (".safetensors", ".json", ".csv")
+
+    def write(self, pieces: Iterator[Tensor], output: Output) -> None:
+        answer, logits = self.network.answer, torch.cat(list(pieces)).float()
+        if (file := output.at("logits.safetensors")) is not None:
+            self.save(file, logits)
+        if output.ending != ".safetensors":
+            rows = [{"row": index, **answer.row(row)} for index, row in enumerate(answer.of(logits))]
+            write_table(output.path if output.is_file else output.path / "predictions.csv", rows)
 
 
 def _square(pixels: np.ndarray) -> np.ndarray:
@@ -132,21 +160,3 @@ def _square(pixels: np.ndarray) -> np.ndarray:
     cells = np.full((rows * columns, *pixels.shape[1:]), 255, np.uint8)
     cells[: len(pixels)] = pixels
     return image_grid(cells.reshape(rows, columns, *pixels.shape[1:]))
-
-
-def _write_logits(
-    place: Path, is_file: bool, logits: Tensor, classes: tuple[str, ...], opened: Network, latents: Path
-) -> None:
-    if not is_file or place.suffix.lower() == ".safetensors":
-        rest = read_rest(latents, ("z", "z_tilde", "log_det", "log_variance", "logits"))
-        _save(place if is_file else place / "logits.safetensors", {**rest, "logits": logits}, opened)
-    if not is_file or place.suffix.lower() != ".safetensors":
-        rows = [
-            {"row": index, "predicted": classes[int(row.argmax())], "log_probability": by_class(row, classes)}
-            for index, row in enumerate(logits.log_softmax(1))
-        ]
-        write_table(place if is_file else place / "predictions.csv", rows)
-
-
-def _save(file: Path, tensors: dict[str, Tensor], opened: Network) -> None:
-    checkpoint.save(file, tensors, {"kind": "decoded", "backbone": opened.provenance, "versions": versions()})

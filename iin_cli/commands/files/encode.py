@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...distributed import choose_device, draw_seed
-from ...interpretation.data_choice import describe_data, split_items
+from ...distributed import choose_device
+from ...interpretation.data_choice import DataChoice, describe_data, split_items
 from ...interpretation.encoding import encode_items
 from ...interpretation.grouping import circumstances, find_providers, grouped
 from ...interpretation.network import Network
 from ...interpretation.opening import open_network, versions
 from ...io import checkpoint
 from ...io.rundir import new_file
-from ...latents.cache import Latents
 from ...plugin_api import ConceptProvider, Dataset, Groups
 from ...progress import Reporter, Silent
+from ...results import Result
 
 __all__ = ["EncodeResult", "encode"]
 
 
 @dataclass(frozen=True)
-class EncodeResult:
+class EncodeResult(Result):
     """What was encoded: `count` rows of `latent_dim` numbers; `tensors` are the names in the file `out`."""
 
     out: str
@@ -37,93 +36,95 @@ class EncodeResult:
     split: str
     tensors: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
+
+@dataclass(frozen=True)
+class _Rendering:
+    """How some images are drawn: as variant `variant` of a concept; variant 0 is the image itself, of any concept."""
+
+    provider: ConceptProvider | None
+    variant: int
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Which image each row is, and how it is rendered: `rendering` k > 0 counts in `renderings` from 1."""
+    """Which image each row is, and how it is drawn.
+
+    Attributes:
+        indices: items of the dataset (M,).
+        rendering: position in `renderings` of each row (M,); 0 is the image itself.
+        groups: concept -> number of each row's group (M,); −1 where it is in none.
+    """
 
     indices: np.ndarray
     rendering: np.ndarray
-    renderings: list[tuple[ConceptProvider, int]]
+    renderings: list[_Rendering]
     groups: dict[str, np.ndarray]
 
 
 def encode(
     backbone: str,
-    data: str | None = None,
+    choice: DataChoice,
     out: Path | None = None,
-    *,
-    data_root: Path | None = None,
-    split: str = "all",
     concepts: Sequence[str] = (),
+    *,
     weights: str = "default",
     layer: str | None = None,
-    seed: int | None = None,
     device: str = "auto",
     report: Reporter | None = None,
 ) -> EncodeResult:
-    """Write the latents of a split of `data`, each image encoded once.
+    """Write the latents of a split of the data, each image encoded once.
 
     The file holds `z` (M, N), of a stochastic encoder the posterior's mean, with `log_variance` (M, N); `indices` (M,),
     the item each row is; and `label.<column>` (M,) for every column of labels, float64 where it is continuous. With
-    concepts also `group.<concept>`: rows with equal numbers make pairs, −1 makes none; and, where a concept renders
-    images anew, further rows with those renderings, told by `rendering` (M,): 0 is the image itself, k the k-th of the
-    metadata's `renderings`.
+    concepts also `group.<concept>`: rows with equal numbers make pairs, −1 makes none; and, where a concept draws
+    images in other ways, further rows with those renderings, told apart by `rendering` (M,): 0 is the image itself, k
+    the k-th of the metadata's `renderings`.
 
     Args:
         backbone: checkpoint, run folder or registered name.
-        data: dataset or folder; None takes what the backbone was trained on.
+        choice: the data, by default what the backbone was trained on, its split, and the seed of the concepts' groups.
         out: new file; None makes `z.safetensors` in a numbered folder.
-        split: train, test or all.
         concepts: `NAME[:ARGUMENT]`.
-        seed: of the concepts' groups.
 
     Raises UsageError, DataError and CheckpointError as their docstrings say.
     """
-    report, where = report or Silent(), choose_device(device)
-    providers = find_providers(concepts)
-    opened = open_network(backbone, where, weights, layer)
-    dataset = open_data(data, opened.data, data_root, report)
-    indices = split_items(dataset, split)
-    seed = draw_seed(seed) if providers else 0
-    groups = grouped(dataset, indices, providers, circumstances(opened, seed, where, report))
+    report, providers = report or Silent(), find_providers(concepts)
+    network = open_network(backbone, choose_device(device), weights, layer)
+    dataset = choice.open(network.data, report)
+    indices = split_items(dataset, choice.split)
+    groups = grouped(dataset, indices, providers, circumstances(network, choice.seed, report))
     rows = _rows(indices, providers, groups)
-    file = new_file(out, f"encode-{Path(dataset.name).name}-{split}", "z.safetensors")
-    tensors = _encoded(opened, dataset, rows, where, report) | _described(dataset, rows, bool(providers))
+    file = new_file(out, f"encode-{Path(dataset.name).name}-{choice.split}", "z.safetensors")
+    tensors = _encoded(network, dataset, rows, report) | _described(dataset, rows)
     metadata = {
         "kind": "latents",
-        "backbone": opened.provenance,
-        "data": describe_data(dataset, choose_root(data, opened.data, data_root)),
-        "split": split,
-        "concepts": [provider.concept for provider in providers],
-        "renderings": [f"{provider.concept}/{variant}" for provider, variant in rows.renderings],
+        "backbone": network.provenance,
+        "data": describe_data(dataset, choice.root_of(network.data)),
+        "split": choice.split,
+        "concepts": list(rows.groups),
+        "renderings": [f"{entry.provider.concept}/{entry.variant}" for entry in rows.renderings if entry.provider],
         "label_names": {name: list(label.names) for name, label in dataset.labels.items() if label.names is not None},
         "versions": versions(),
     }
     checkpoint.save(file, tensors, metadata)
-    return EncodeResult(
-        str(file), len(rows.indices), opened.backbone.latent_dim, dataset.name, split, tuple(sorted(tensors))
-    )
+    names = tuple(sorted(tensors))
+    return EncodeResult(str(file), len(rows.indices), network.latent_dim, dataset.name, choice.split, names)
 
 
 def _rows(indices: np.ndarray, providers: Sequence[ConceptProvider], groups: Sequence[Groups]) -> _Rows:
     """List the images, then the renderings of every concept that has some, and number each concept's groups."""
-    all_indices, renderings = [indices], []
+    parts, renderings = [indices], [_Rendering(None, 0)]
     for provider, own in zip(providers, groups, strict=True):
         for variant in np.unique(own.variants[own.variants != 0]):
-            renderings.append((provider, int(variant)))
-            all_indices.append(own.indices[own.variants == variant])
-    rendering = np.repeat(np.arange(len(all_indices)), [len(part) for part in all_indices])
-    joined = np.concatenate(all_indices)
+            renderings.append(_Rendering(provider, int(variant)))
+            parts.append(own.indices[own.variants == variant])
+    rendering = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    joined = np.concatenate(parts)
     group_of_row = {}
     for provider, own in zip(providers, groups, strict=True):
         group_of = np.full(len(joined), -1, np.int64)
         for variant in np.unique(own.variants):
-            number = 0 if variant == 0 else 1 + renderings.index((provider, int(variant)))
+            number = renderings.index(_Rendering(provider, int(variant))) if variant else 0
             chosen = own.variants == variant
             of_item = dict(zip(own.indices[chosen].tolist(), own.group_ids[chosen].tolist(), strict=True))
             where = np.flatnonzero(rendering == number)
@@ -132,25 +133,26 @@ def _rows(indices: np.ndarray, providers: Sequence[ConceptProvider], groups: Seq
     return _Rows(joined, rendering, renderings, group_of_row)
 
 
-def _encoded(
-    opened: Network, dataset: Dataset, rows: _Rows, device: torch.device, report: Reporter
-) -> dict[str, Tensor]:
-    blocks: list[Latents] = []
-    for number, (provider, variant) in enumerate([(None, 0), *rows.renderings]):
-        items = rows.indices[rows.rendering == number]
-        blocks.append(encode_items(opened, dataset, items, provider, variant, device=device, report=report))
+def _encoded(network: Network, dataset: Dataset, rows: _Rows, report: Reporter) -> dict[str, Tensor]:
+    blocks = [
+        encode_items(
+            network, dataset, rows.indices[rows.rendering == number], entry.provider, entry.variant, report=report
+        )
+        for number, entry in enumerate(rows.renderings)
+    ]
     tensors = {"z": torch.from_numpy(np.concatenate([block.mean for block in blocks]))}
-    if all(block.log_variance is not None for block in blocks):
-        tensors["log_variance"] = torch.from_numpy(np.concatenate([block.log_variance for block in blocks]))
+    log_variances = [block.log_variance for block in blocks if block.log_variance is not None]
+    if len(log_variances) == len(blocks):
+        tensors["log_variance"] = torch.from_numpy(np.concatenate(log_variances))
     return tensors
 
 
-def _described(dataset: Dataset, rows: _Rows, with_concepts: bool) -> dict[str, Tensor]:
-    # Whole numbers but for the continuous labels, which stay float64.
+def _described(dataset: Dataset, rows: _Rows) -> dict[str, Tensor]:
     tensors = {"indices": rows.indices}
     for column, label in dataset.labels.items():
+        # Only continuous labels are no whole numbers.
         tensors[f"label.{column}"] = label.values[rows.indices].astype(np.float64 if label.continuous else np.int64)
-    if with_concepts:
+    if rows.groups:
         tensors |= {f"group.{concept}": numbers for concept, numbers in rows.groups.items()}
         tensors["rendering"] = rows.rendering
     return {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in tensors.items()}

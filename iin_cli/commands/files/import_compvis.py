@@ -17,6 +17,7 @@ from ...io import checkpoint
 from ...io.compvis import Published, read_compvis
 from ...io.rundir import new_file
 from ...registry import find
+from ...results import Result, Table
 from ...translator.dims import complete
 from ...translator.factors import RESIDUAL, Factors
 from ...translator.flow import Translator
@@ -29,7 +30,7 @@ PROBES = 256
 
 
 @dataclass(frozen=True)
-class ImportResult:
+class ImportResult(Result):
     """What was written.
 
     Attributes:
@@ -49,6 +50,15 @@ class ImportResult:
     factors: dict[str, int]
     round_trip_error: float | None
     sha256: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values."""
+        return {**super().as_dict(), "checkpoint": str(self.checkpoint)}
+
+    def tables(self) -> list[Table]:
+        """Return the sizes of a translator's factors; nothing for a backbone."""
+        sizes = [{"factor": name, "dimensions": size} for name, size in self.factors.items()]
+        return [("factors", sizes)] if sizes else []
 
 
 def import_compvis(
@@ -123,12 +133,12 @@ def _named(file: Path, published: Published, dims: Mapping[str, int] | None) -> 
 
 
 def _example(dim: int) -> str:
-    share = max(dim // 3, 1)
-    return f"digit={share},color={share},{RESIDUAL}={dim - 2 * share}" if dim >= 3 else f"digit=1,{RESIDUAL}={dim - 1}"
+    third = max(dim // 3, 1)
+    return f"digit={third},color={third},{RESIDUAL}={dim - 2 * third}" if dim >= 3 else f"digit=1,{RESIDUAL}={dim - 1}"
 
 
 def _reordered(published: Published, order: Tensor) -> dict[str, Tensor]:
-    """Take z̃[:, order] instead of z̃: T's last layer is a permutation, so another one costs nothing."""
+    """Reorder the components of z̃: T's last layer is a permutation, which takes `order` in."""
     last = f"layers.{3 * published.config['blocks'] - 1}"
     shuffle = published.tensors[f"{last}.order"][order]
     return {f"{last}.order": shuffle, f"{last}.back": shuffle.argsort()}
@@ -141,7 +151,8 @@ def _as_backbone(
         if value:
             raise UsageError(f"{file} is a {published.kind}, and {option} is for translators: leave it out")
     try:
-        model = find("backbones", published.kind).factory.from_config(published.config)
+        factory: Any = find("backbones", published.kind).factory
+        model = factory.from_config(published.config)
     except IinError as error:
         raise CheckpointError(f"the {published.kind} in {file} cannot be rebuilt: {error}") from error
     model.load_state_dict(published.tensors)
@@ -159,13 +170,13 @@ def _as_backbone(
     return published.tensors, metadata
 
 
-def _provenance(file: Path, backbone: Path | None, dim: int) -> dict[str, str] | None:
+def _provenance(file: Path, backbone: Path | None, dim: int) -> dict[str, str | None] | None:
     if backbone is None:
         return None
     found = open_network(str(backbone))
-    if found.backbone.latent_dim != dim:
+    if found.latent_dim != dim:
         raise CheckpointError(
-            f"{found.source} has latents of {found.backbone.latent_dim} dimensions, the one in {file} reads {dim}"
+            f"{found.source} has latents of {found.latent_dim} dimensions, the one in {file} reads {dim}"
         )
     return found.provenance
 

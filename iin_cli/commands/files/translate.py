@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ...io import checkpoint
 from ...io.rundir import new_file
 from ...latents.files import check_finite, read_iin_metadata, read_rest, read_rows
 from ...progress import Reporter, Silent
+from ...results import Result, Table
 
 __all__ = ["TranslateResult", "translate"]
 
@@ -25,7 +26,7 @@ OWN_NAMES = ("z", "z_tilde", "log_det")
 
 
 @dataclass(frozen=True)
-class TranslateResult:
+class TranslateResult(Result):
     """What was translated: `count` rows of `latent_dim` numbers; `tensors` are the names in the file `out`."""
 
     out: str
@@ -36,9 +37,9 @@ class TranslateResult:
     seconds: float
     tensors: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
+    def tables(self) -> list[Table]:
+        """Return one table: the sizes of the factors."""
+        return [("factors", [{"factor": name, "dimensions": size} for name, size in self.factors.items()])]
 
 
 def translate(
@@ -60,7 +61,7 @@ def translate(
         latents: the file; float16, bfloat16 and float64 are read as float32.
         out: new file; None makes one in a numbered folder.
         inverse: read `z_tilde` and write `z`.
-        batch: rows at a time.
+        batch: rows at a time; changes no result.
 
     Raises DataError for a missing tensor, another N, or numbers that are not finite, and names the first such row;
     CheckpointError for unfit files.
@@ -69,10 +70,8 @@ def translate(
     opened = open_translator(translator, choose_device(device), with_network=False)
     source, target = ("z_tilde", "z") if inverse else ("z", "z_tilde")
     rows = read_rows(latents, source)
-    if rows.shape[1] != opened.translator.dim:
-        raise DataError(
-            f"{latents}: {source} has N = {rows.shape[1]}, {opened.path} translates {opened.translator.dim}"
-        )
+    if rows.shape[1] != opened.factors.dim:
+        raise DataError(f"{latents}: {source} has N = {rows.shape[1]}, {opened.path} translates {opened.factors.dim}")
     file = new_file(out, f"translate-{latents.stem}", f"{target}.safetensors")
     metadata = read_iin_metadata(latents)
     _compare_backbones(latents, metadata, opened, report)
@@ -98,21 +97,18 @@ def translate(
     )
 
 
-@torch.inference_mode()
 def _translated(opened: OpenTranslator, rows: Tensor, inverse: bool, batch: int, report: Reporter) -> dict[str, Tensor]:
-    result = torch.empty_like(rows)
-    log_det = torch.empty(len(rows))
+    found, log_dets = [], []
     with report.task("translating", len(rows), "rows") as task:
-        for start in range(0, len(rows), batch):
-            where = slice(start, start + batch)
-            piece = rows[where].to(opened.device)
+        for part in rows.split(batch):
             if inverse:
-                result[where] = opened.translator.inverse(piece).cpu()
+                found.append(opened.inverse_transform(part))
             else:
-                z_tilde, of_piece = opened.translator(piece)
-                result[where], log_det[where] = z_tilde.cpu(), of_piece.cpu()
-            task.advance(len(piece))
-    return {"z": result} if inverse else {"z_tilde": result, "log_det": log_det}
+                z_tilde, log_det = opened.transform_with_log_det(part)
+                found.append(z_tilde)
+                log_dets.append(log_det)
+            task.advance(len(part))
+    return {"z": torch.cat(found)} if inverse else {"z_tilde": torch.cat(found), "log_det": torch.cat(log_dets)}
 
 
 def _compare_backbones(latents: Path, metadata: dict[str, Any], opened: OpenTranslator, report: Reporter) -> None:

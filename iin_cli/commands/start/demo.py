@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...data import open_dataset
 from ...distributed import choose_device, draw_seed
+from ...editing import swap, walk
 from ...editing.priors import TranslatorPrior, generate
-from ...editing.swap import swap
 from ...editing.swap_scores import SwapScores, score_swaps
-from ...editing.walk import walk
+from ...editing.walk_paths import LinearWalk, Wandering
 from ...figures.grids import image_grid, save_png
-from ...fitting.fit_translator import fit_translator
-from ...fitting.train_backbone import train_backbone
+from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
+from ...interpretation.reading import ChosenData
+from ...io.output import Output
 from ...io.rundir import open_run, write_json
 from ...metrics.judges import ColorJudge, LabelJudge, shape_classifier
 from ...plan import Wishes
 from ...progress import Reporter, Silent
+from ...results import Result, Table
+from ...translator.edit import OUWalk
+from ..make.fit_translator import fit_translator
+from ..make.train_backbone import train_backbone
 
 __all__ = ["DemoResult", "demo"]
 
 DATA, CONCEPTS = "colordigits", ("digit", "color")
 BACKBONE_SECONDS, TRANSLATOR_SECONDS = 110.0, 110.0
-SCORED_PAIRS = 1000
+SWAPPED, SCORED_PAIRS = 8, 1000
 
 
 @dataclass(frozen=True)
-class DemoResult:
+class DemoResult(Result):
     """What the demo made.
 
     Attributes:
         swap: factor -> transfer and kept, see `SwapScores`.
-        reconstruction_accuracy: of the independent digit classifier on plain reconstructions of test images.
+        reconstruction_accuracy: how often the independent classifier reads the digit in plain reconstructions of test
+            images.
         figures: what to look at, in `out`.
     """
 
@@ -51,11 +54,7 @@ class DemoResult:
     reconstruction_accuracy: float
     figures: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
-
-    def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def tables(self) -> list[Table]:
         """Return factors and swap scores as one titled table."""
         rows = [
             {"factor": name, "dims": size, **self.swap.get(name, {"transfer": None, "kept": None})}
@@ -73,7 +72,7 @@ def demo(
     translator_seconds: float = TRANSLATOR_SECONDS,
     report: Reporter | None = None,
 ) -> DemoResult:
-    """Interpret a network from nothing: images that come with scikit-learn, all else trained here.
+    """Interpret a network from nothing: the images come with scikit-learn, everything else is trained here.
 
     Args:
         backbone_seconds, translator_seconds: how long each training may take.
@@ -91,7 +90,7 @@ def demo(
             device=device,
             report=report,
         )
-        report.note("2/4  a translator learns which of what it knows is digit, which is colour, which is neither")
+        report.note("2/4  a translator learns which part of them is the digit, which the colour, and which neither")
         fit = fit_translator(
             str(folder / "backbone"),
             CONCEPTS,
@@ -102,9 +101,11 @@ def demo(
             report=report,
         )
         report.note("3/4  edits of images neither has seen")
-        figures = _draw(folder, folder / "translator", seed, device, report)
+        opened = open_translator(folder / "translator", choose_device(device))
+        data = ChosenData(opened, DataChoice(seed=seed), report)
+        figures = _draw(folder, data)
         report.note("4/4  an independent classifier judges the edits")
-        scores = _score(folder / "translator", seed, device, report)
+        scores = _score(data)
         result = DemoResult(
             out=str(folder),
             seconds=round(time.monotonic() - started, 1),
@@ -113,33 +114,32 @@ def demo(
             heldout_nll=float(fit.heldout_nll or 0),
             swap=scores.swap,
             reconstruction_accuracy=scores.reconstruction["digit"],
-            figures=tuple(figures),
+            figures=figures,
         )
         write_json(folder / "demo.json", result.as_dict())
         return result
 
 
-def _draw(folder: Path, translator: Path, seed: int, device: str, report: Reporter) -> Sequence[str]:
+def _draw(folder: Path, data: ChosenData) -> tuple[str, ...]:
+    """Write swaps, walks and samples; returns the names of the figures."""
+    opened, network = data.opened, data.network
+    targets, sources = data.targets_and_sources((), (), SWAPPED)
     for factor in (*CONCEPTS, "residual"):
-        swap(translator, [factor], out=folder / f"swap-{factor}.png", n=8, seed=seed, device=device, report=report)
-    walk(translator, "linear", out=folder / "walk-linear.png", n=4, seed=seed, device=device, report=report)
-    for factor in CONCEPTS:
-        walk(
-            translator, "ou", [factor], out=folder / f"walk-{factor}.png", n=4, seed=seed, device=device, report=report
-        )
-    opened = open_translator(translator, choose_device(device))
-    samples = np.concatenate(list(generate(opened.image_backbone, TranslatorPrior(opened), range(64), opened.device)))
+        swapped = swap.swap(opened, targets, sources, [factor], data.report)
+        swap.write(swapped, Output(folder / f"swap-{factor}.png", is_file=True))
+    for name, mode in {"linear": LinearWalk(), **{name: Wandering(ou=OUWalk(name)) for name in CONCEPTS}}.items():
+        walk.write(walk.walk(data, mode), Output(folder / f"walk-{name}.png", is_file=True))
+    samples = np.concatenate(list(generate(network.backbone, TranslatorPrior(opened), range(64), network.device)))
     save_png(folder / "samples.png", image_grid(samples.reshape(8, 8, *samples.shape[1:])))
-    return sorted(path.name for path in folder.glob("*.png"))
+    return tuple(sorted(path.name for path in folder.glob("*.png")))
 
 
-def _score(translator: Path, seed: int, device: str, report: Reporter) -> SwapScores:
-    dataset: Any = open_dataset(DATA)
-    opened = open_translator(translator, choose_device(device))
+def _score(data: ChosenData) -> SwapScores:
+    dataset = data.dataset
     # One rendering of each drawing teaches shapes; the classifier is blind to colour.
     _, first = np.unique(dataset.sources, return_index=True)
     shown = first[np.isin(first, dataset.splits["train"])]
     labels = dataset.labels["digit"].values
-    predict = shape_classifier(dataset.images(shown, opened.image_backbone.image_size), labels[shown])
-    judges = {"digit": LabelJudge(predict, labels), "color": ColorJudge(dataset.colors)}
-    return score_swaps(opened, dataset, judges, count=SCORED_PAIRS, seed=seed, report=report)
+    predict = shape_classifier(dataset.images(shown, data.network.backbone.image_size), labels[shown])
+    judges = {"digit": LabelJudge(predict, labels), "color": ColorJudge(np.asarray(dataset.colors))}
+    return score_swaps(data.opened, dataset, judges, count=SCORED_PAIRS, seed=data.choice.seed, report=data.report)

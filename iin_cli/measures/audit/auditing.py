@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...distributed import choose_device, draw_seed
-from ...errors import attempt
-from ...figures.plots import save_figure
-from ...interpretation.opening import open_translator
-from ...io.rundir import open_run, write_json
+from ...errors import UsageError, attempt
+from ...interpretation.reading import Reading
+from ...metrics.bootstrap import Resampling
+from ...plugin_api import ConceptProvider
 from ...progress import Reporter, Silent, Task
-from .conditions import Condition, describe_names, failures, parse_conditions
-from .material import Concept, Subject, distinct_items, gather, given_concepts
-from .parts import Figure, Findings, correlation, informativeness, likelihood, normality, round_trip
-from .swaps import open_oracles, swaps
+from ...results import Result, Table
+from .conditions import Condition, failures
+from .findings import Figure, Findings
+from .gathering import gather
+from .material import AuditMaterial
+from .parts import correlation, likelihood, normality, round_trip
+from .probes import informativeness
+from .swaps import Oracle, swaps
 from .tables import audit_tables, draw_matrices
 
-__all__ = ["AuditResult", "audit", "metric_names"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
+
+__all__ = ["POOL", "AuditResult", "audit"]
 
 # Pairs of many small groups need more items to be found among than figures of single items.
 POOL = 5
-Part = Callable[[Subject, Sequence[Concept], Findings, Task], None]
 
 
 @dataclass(frozen=True)
-class AuditResult:
+class AuditResult(Result):
     """What the audit found.
 
     Attributes:
-        out: the folder written: `audit.json`, `audit.png`.
-        n: test items looked at.
+        out: the folder written: `audit.json`, `audit.png`; empty where nothing was.
+        n: items looked at.
         factors: name -> dimensions.
-        figures: name -> figure with its interval, as `metric_names` describes them.
+        figures: name -> figure with its interval, as `describe_names` describes them.
         skipped: name, or how the names begin -> why there is no such figure.
-        failed: one line per condition of `--fail-if` that holds or cannot be judged.
+        failed: one line per condition that holds or cannot be judged.
         complete: whether the audit went through to its end.
     """
 
@@ -56,124 +60,91 @@ class AuditResult:
         figures = {name: figure.as_dict() for name, figure in self.figures.items()}
         return {**vars(self), "figures": figures, "failed": list(self.failed)}
 
-    def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def tables(self) -> list[Table]:
         """Return the figures as titled tables."""
         return audit_tables(tuple(self.factors), self.figures, self.skipped, self.failed)
 
+    def plot(self) -> Plot:
+        """Draw the matrices of concepts and factors as heat maps; UsageError where none was measured."""
+        figure = draw_matrices(tuple(self.factors), self.figures)
+        if figure is None:
+            raise UsageError("the audit measured no matrix of concepts and factors: read its tables()")
+        return figure
 
-def metric_names(translator: Path) -> dict[str, str]:
-    """Return the name of every figure an audit of `translator` may give, and what it is; nothing is measured."""
-    return describe_names(open_translator(translator, with_network=False).factors)
+    def failures(self, conditions: Sequence[Condition]) -> tuple[str, ...]:
+        """Return one line per condition that holds, or whose figure was not measured."""
+        values = {name: figure.interval.value for name, figure in self.figures.items()}
+        return failures(conditions, values, self.skipped)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of an audit, and how the names of its figures begin."""
+
+    title: str
+    names: tuple[str, ...]
+    measure: Callable[[AuditMaterial, Findings, Task], None]
 
 
 def audit(
-    translator: Path,
-    *,
-    oracles: Sequence[Path] = (),
-    concepts: Sequence[str] = (),
-    fail_if: Sequence[str] = (),
-    data: str | None = None,
-    data_root: Path | None = None,
-    split: str = "test",
+    pool: Reading,
     n: int = 2000,
-    seed: int | None = None,
-    out: Path | None = None,
-    backbone: Path | None = None,
-    device: str = "auto",
+    *,
+    oracles: Sequence[Oracle] = (),
+    given: Mapping[str, ConceptProvider] | None = None,
+    resampling: Resampling | None = None,
     report: Reporter | None = None,
+    save: Callable[[AuditResult], None] | None = None,
 ) -> AuditResult:
-    """Measure on test items how well the factors of `translator` keep what their names promise.
+    """Measure on items that are read already how well the factors keep what their names promise.
 
     Args:
-        oracles: classifiers that judge the images of swaps, each trained on a concept's labels.
-        concepts: `NAME[:ARGUMENT]` of concepts that the name of their factor does not say.
-        fail_if: conditions on figures, `leakage.color>0.1`.
-        n: items at most, and pairs of each concept.
+        pool: what was read; `POOL` times `n` items give pairs enough.
+        n: items looked at, and pairs of each concept, at most.
+        oracles: classifiers that judge the images of swaps.
+        given: factor -> concept, where the factor's name does not say it.
+        save: called with what there is after every part.
 
-    What cannot be measured is said in `skipped`, and what was measured is in the folder after every part. Raises
-    UsageError (conditions, oracles, concepts) before the work begins, DataError, CheckpointError.
+    A part that fails says why in `skipped` and stops no other.
     """
-    report, seed = report or Silent(), draw_seed(seed)
-    factors = open_translator(translator, with_network=False).factors
-    conditions = parse_conditions(fail_if, tuple(describe_names(factors)))
-    given = given_concepts(concepts, factors)
-    choose_device(device)
-    with open_run(out, f"audit-{translator.stem}") as folder:
-        pool = open_reading(
-            translator,
-            data=data,
-            data_root=data_root,
-            split=split,
-            n=POOL * n,
-            seed=seed,
-            backbone=backbone,
-            device=device,
-            report=report,
-        )
-        judges = open_oracles(oracles, pool.opened, pool.dataset, report)
-        subject = Subject(pool, distinct_items(pool, n, seed))
-        work = _Audit(subject, folder, conditions, seed, report)
-        work.run(gather(subject, given, seed, n, report), swaps(judges))
-    return work.result(complete=True)
+    report, findings = report or Silent(), Findings(resampling or Resampling())
+    material = gather(pool, given or {}, n, findings.seed, report)
+    parts = _parts(oracles)
+    with report.task("auditing", len(parts), "parts") as task:
+        for number, part in enumerate(parts, 1):
+            task.advance(0, part=part.title)
+            why = attempt(lambda part=part: part.measure(material, findings, task))
+            if why is not None:
+                findings.skip(part.names, why)
+                report.warn(f"{part.title} failed: {why}")
+            if save is not None:
+                save(_result(material, findings, complete=number == len(parts)))
+            task.advance()
+    for name, reason in findings.skipped.items():
+        report.note(f"not measured: {name}: {reason}")
+    return _result(material, findings, complete=True)
 
 
-class _Audit:
-    """The parts of one audit, one after the other, and the folder that always holds what there is."""
+def _parts(oracles: Sequence[Oracle]) -> tuple[_Part, ...]:
+    return (
+        _Part("round trip", ("round_trip_error", "no_op_agreement"), round_trip),
+        _Part("likelihood", ("heldout_nll",), likelihood),
+        _Part("pair correlation", ("correlation", "correlation_gap"), correlation),
+        _Part("normality", ("gaussianity", "mean_error", "covariance_error"), normality),
+        _Part("swaps", ("transfer", "preservation", "reconstruction"), swaps(oracles)),
+        _Part("probes", ("information", "leakage", "informativeness", "mig", "dci"), informativeness),
+    )
 
-    def __init__(
-        self, subject: Subject, folder: Path, conditions: Sequence[Condition], seed: int, report: Reporter
-    ) -> None:
-        self.subject, self.folder, self.conditions, self.report = subject, folder, conditions, report
-        self.findings = Findings(seed)
 
-    def run(self, concepts: Sequence[Concept], swapping: Part) -> None:
-        """Run all parts; one that fails says why and stops no other."""
-        parts: tuple[tuple[str, tuple[str, ...], Part], ...] = (
-            ("round trip", ("round_trip_error", "no_op_agreement"), round_trip),
-            ("likelihood", ("heldout_nll",), likelihood),
-            ("pair correlation", ("correlation", "correlation_gap"), correlation),
-            ("normality", ("gaussianity", "mean_error", "covariance_error"), normality),
-            ("swaps", ("transfer", "preservation", "reconstruction"), swapping),
-            ("probes", ("information", "leakage", "informativeness", "mig", "dci"), informativeness),
-        )
-        with self.report.task("auditing", len(parts), "parts") as task:
-            for title, names, part in parts:
-                task.advance(0, part=title)
-                self._try(title, names, part, concepts, task)
-                self._save(complete=title == parts[-1][0])
-                task.advance()
-            self._try("the heat map", ("audit.png",), self._draw, concepts, task)
-        for name, reason in self.findings.skipped.items():
-            self.report.note(f"not measured: {name}: {reason}")
-
-    def result(self, complete: bool) -> AuditResult:
-        """Return what was found so far."""
-        pool = self.subject.pool
-        values = {name: figure.interval.value for name, figure in self.findings.figures.items()}
-        failed = failures(self.conditions, values, self.findings.skipped) if complete else ()
-        return AuditResult(
-            out=str(self.folder),
-            translator=str(pool.opened.path),
-            data=pool.dataset.name,
-            n=len(self.subject.chosen),
-            seed=self.findings.seed,
-            factors=pool.opened.factors.dims,
-            figures=dict(self.findings.figures),
-            skipped=dict(self.findings.skipped),
-            failed=failed,
-            complete=complete,
-        )
-
-    def _try(self, title: str, names: tuple[str, ...], part: Part, concepts: Sequence[Concept], task: Task) -> None:
-        why = attempt(lambda: part(self.subject, concepts, self.findings, task))
-        if why is not None:
-            self.findings.skip(names, why)
-            self.report.warn(f"{title} failed: {why}")
-
-    def _save(self, complete: bool) -> None:
-        write_json(self.folder / "audit.json", self.result(complete).as_dict())
-
-    def _draw(self, subject: Subject, concepts: Sequence[Concept], findings: Findings, task: Task) -> None:
-        figure = draw_matrices(subject.pool.opened.factors.names, findings.figures)
-        if figure is not None:
-            save_figure(self.folder / "audit.png", figure)
+def _result(material: AuditMaterial, findings: Findings, complete: bool) -> AuditResult:
+    return AuditResult(
+        out="",
+        translator=str(material.opened.path or ""),
+        data=material.pool.dataset.name,
+        n=len(material.items),
+        seed=findings.seed,
+        factors=material.opened.factors.dims,
+        figures=dict(findings.figures),
+        skipped=dict(findings.skipped),
+        complete=complete,
+    )

@@ -1,13 +1,13 @@
 """Swap every factor between test items, and ask judges what is seen then: transfer and preservation.
 
-Of images the judges are oracles, classifiers trained independently, and for `color` the colour itself; of a classifier
-it is its own prediction. What they see is divided by what they see of the same items without a swap.
+Drawn images are judged by oracles, classifiers trained independently, and `color` by the colour itself; a classifier
+judges by its own prediction. What judges see is divided by what they see of the same items without a swap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 from ...data.arrays import resize
 from ...editing.swap import swap_factors
 from ...errors import UsageError
+from ...interpretation.answers import Classes
 from ...interpretation.network import Network
 from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.opening import open_network
@@ -25,31 +26,30 @@ from ...metrics.bootstrap import Interval, bootstrap
 from ...metrics.judges import ColorJudge, Judge, LabelJudge
 from ...plugin_api import Dataset
 from ...progress import Reporter, Task
-from ...translator.factors import Factors
-from .material import Concept, Subject
-from .parts import Findings
+from .findings import Findings
+from .material import AuditMaterial
 
 __all__ = ["Oracle", "open_oracles", "swaps"]
 
 ORACLE_BATCH = 100
+SWAPPED = ("transfer", "preservation", "reconstruction")
 
 
 @dataclass(frozen=True)
 class Oracle:
     """A classifier that judges images: `column` of the dataset is what it knows, `values[i]` the label of class i."""
 
-    opened: Network
+    network: Network
     column: str
     values: np.ndarray
 
     @torch.inference_mode()
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Predict the labels (B,) of images uint8 (B, S, S, 3)."""
-        backbone = self.opened.backbone
-        device = next(backbone.parameters()).device
+        backbone = self.network.backbone
         sized = resize(images, backbone.image_size, backbone.interpolation)
-        batches = (sized[start : start + ORACLE_BATCH] for start in range(0, len(sized), ORACLE_BATCH))
-        found = [backbone.decode(backbone.encode(as_images(batch).to(device))).argmax(1).cpu() for batch in batches]
+        batches = (as_images(sized[start : start + ORACLE_BATCH]) for start in range(0, len(sized), ORACLE_BATCH))
+        found = [backbone.decode(backbone.encode(batch.to(self.network.device))).argmax(1).cpu() for batch in batches]
         return self.values[torch.cat(found).numpy()]
 
 
@@ -61,65 +61,99 @@ def open_oracles(paths: Sequence[Path], opened: OpenTranslator, dataset: Dataset
     oracles = []
     for path in paths:
         found = open_network(str(path), opened.device)
-        if found.backbone.classes is None:
+        classes = found.answer.names
+        if not classes:
             raise UsageError(f"--oracle {path} is no classifier: give one that was trained on a concept's labels")
-        if found.sha256 == opened.network.sha256:
+        if found.sha256 == opened.require_network().sha256:
             report.warn(f"--oracle {path} is the audited network itself, and no independent judge")
-        column = column_of(found.backbone.classes, dataset, opened.factors.names)
+        column = _column_of(classes, dataset, opened.factors.names)
         if column is None:
             raise UsageError(
-                f"--oracle {path} tells {', '.join(found.backbone.classes[:3])} … apart, "
+                f"--oracle {path} tells {', '.join(classes[:3])} … apart, "
                 f"which are the labels of no concept of {opened.path}"
             )
-        oracles.append(Oracle(found, column, _values(found.backbone.classes, dataset, column)))
+        oracles.append(Oracle(found, column, _values(classes, dataset, column)))
     return oracles
 
 
-def column_of(classes: Sequence[str], dataset: Dataset, concepts: Sequence[str]) -> str | None:
-    """Return the concept whose labels in `dataset` have the names of `classes`; None if there is none."""
-    for concept in concepts:
-        column = next((name for name in dataset.labels if name.casefold() == concept.casefold()), None)
-        labels = dataset.labels.get(column) if column is not None else None
-        if labels is not None and labels.names is not None and set(labels.names) == set(classes):
-            return concept
-    return None
-
-
-def swaps(oracles: Sequence[Oracle]) -> Callable[[Subject, Sequence[Concept], Findings, Task], None]:
+def swaps(oracles: Sequence[Oracle]) -> Callable[[AuditMaterial, Findings, Task], None]:
     """Return the part of an audit that swaps, with these judges."""
 
-    def part(subject: Subject, concepts: Sequence[Concept], findings: Findings, task: Task) -> None:
-        judges, reasons = _judges(subject, concepts, oracles)
-        for name, reason in reasons.items():
-            findings.skip([f"{part}.{name}" for part in ("transfer", "preservation", "reconstruction")], reason)
-        if judges:
-            _Swapping(subject, judges, findings, task).add_all()
+    def part(material: AuditMaterial, findings: Findings, task: Task) -> None:
+        answer = material.pool.network.answer
+        panel = _of_classes(material, answer) if isinstance(answer, Classes) else _of_images(material, oracles)
+        for name, reason in panel.reasons.items():
+            findings.skip([f"{part}.{name}" for part in SWAPPED], reason)
+        if panel.judges:
+            _Swapping(material, panel, findings, task).add_all()
 
     return part
 
 
-class _Swapping:
-    """Target i takes a factor of source i, all items being targets once and sources once."""
+@dataclass(frozen=True)
+class _Panel:
+    """The judges of the concepts that have one, and why others have none.
 
-    def __init__(self, subject: Subject, judges: Mapping[str, Judge], findings: Findings, task: Task) -> None:
-        self.opened, self.judges, self.findings, self.task = subject.pool.opened, judges, findings, task
-        order = np.random.default_rng(findings.seed).permutation(len(subject.chosen))
-        self.z = subject.z[torch.from_numpy(order)]
-        self.target = subject.items[order]
+    Attributes:
+        see: latents (B, N) -> what judges look at.
+    """
+
+    see: Callable[[Tensor], np.ndarray]
+    judges: dict[str, Judge] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+def _of_classes(material: AuditMaterial, answer: Classes) -> _Panel:
+    """Let the classifier judge the concept whose labels it predicts, by the classes (B,) it names."""
+    network, dataset = material.pool.network, material.pool.dataset
+    panel = _Panel(lambda z: answer.labels(network.answers(z)))
+    for concept in material.concepts:
+        if _column_of(answer.names, dataset, [concept.name]) is None:
+            reason = f"{network.name} predicts no {concept.name}, and without images none can judge"
+            panel.reasons[concept.name] = reason
+        else:
+            values = _values(answer.names, dataset, concept.name)
+            panel.judges[concept.name] = LabelJudge(values.__getitem__, _labels(dataset, concept.name))
+    return panel
+
+
+def _of_images(material: AuditMaterial, oracles: Sequence[Oracle]) -> _Panel:
+    """Let oracles judge images uint8 (B, S, S, 3), and the colour itself `color`."""
+    dataset, panel = material.pool.dataset, _Panel(material.pool.network.draw)
+    for concept in material.concepts:
+        oracle = next((oracle for oracle in oracles if oracle.column == concept.name), None)
+        if oracle is not None:
+            panel.judges[concept.name] = LabelJudge(oracle.predict, _labels(dataset, concept.name))
+        elif concept.name == "color" and dataset.colors is not None:
+            panel.judges[concept.name] = ColorJudge(dataset.colors)
+        else:
+            panel.reasons[concept.name] = (
+                f"no judge of {concept.name} in images: give a classifier trained on its labels by --oracle"
+            )
+    return panel
+
+
+class _Swapping:
+    """Target i takes a factor of source i; every item is a target once and a source once."""
+
+    def __init__(self, material: AuditMaterial, panel: _Panel, findings: Findings, task: Task) -> None:
+        self.opened, self.panel, self.findings, self.task = material.opened, panel, findings, task
+        order = np.random.default_rng(findings.seed).permutation(len(material.items))
+        self.z = material.items.z[order]
+        self.target = material.items.items[order]
         # A shift of a random order: no item meets itself.
         self.z_source, self.source = self.z.roll(1, 0), np.roll(self.target, 1)
 
     def add_all(self) -> None:
         """Swap each factor, the residual too, and let every judge speak."""
-        plain = self._seen(self.z)
+        plain, judges = self.panel.see(self.z), self.panel.judges
         # Where target and source are alike in the concept a swap shows nothing.
-        informative = {name: self._informative(judge) for name, judge in self.judges.items()}
-        unedited = {name: judge(plain, self.target, self.source) for name, judge in self.judges.items()}
-        kept: dict[str, list[np.ndarray]] = {name: [] for name in self.judges}
-        factors: Factors = self.opened.factors
-        for factor in factors.names:
-            seen = self._seen(swap_factors(self.opened, self.z, self.z_source, [factor]))
-            for name, judge in self.judges.items():
+        informative = {name: self._informative(judge) for name, judge in judges.items()}
+        unedited = {name: judge(plain, self.target, self.source) for name, judge in judges.items()}
+        kept: dict[str, list[np.ndarray]] = {name: [] for name in judges}
+        for factor in self.opened.factors.names:
+            seen = self.panel.see(swap_factors(self.opened, self.z, self.z_source, [factor]))
+            for name, judge in judges.items():
                 if name == factor:
                     shows, strangers = judge(seen, self.source, self.target), np.roll(self.source, 1)
                     null = self._ratio(judge(seen, strangers, self.target), unedited[name], informative[name])
@@ -148,50 +182,24 @@ class _Swapping:
             total = below[chosen].sum()
             return float(above[chosen].sum() / total) if total else float("nan")
 
-        return bootstrap(ratio, len(above), self.findings.seed)
-
-    def _seen(self, z: Tensor) -> np.ndarray:
-        """Return what judges look at: images uint8 (B, S, S, 3), or of a classifier the classes predicted (B,)."""
-        if self.opened.backbone.classes is not None:
-            return self.opened.network.answers(z).argmax(1).numpy()
-        return self.opened.network.draw(z)
+        return bootstrap(ratio, len(above), self.findings.resampling)
 
 
-def _judges(
-    subject: Subject, concepts: Sequence[Concept], oracles: Sequence[Oracle]
-) -> tuple[dict[str, Judge], dict[str, str]]:
-    """Return the judge of every concept that has one, and why others have none."""
-    backbone, dataset = subject.pool.opened.backbone, subject.pool.dataset
-    judges: dict[str, Judge] = {}
-    reasons = {}
+def _column_of(classes: Sequence[str], dataset: Dataset, concepts: Sequence[str]) -> str | None:
+    """Return the concept whose labels in `dataset` have the names of `classes`; None if there is none."""
     for concept in concepts:
-        if backbone.classes is not None:
-            if column_of(backbone.classes, dataset, [concept.name]) is None:
-                reasons[concept.name] = f"{backbone.name} predicts no {concept.name}, and without images none can judge"
-                continue
-            values = _values(backbone.classes, dataset, concept.name)
-            judges[concept.name] = LabelJudge(values.__getitem__, _labels(dataset, concept.name))
-            continue
-        oracle = next((oracle for oracle in oracles if oracle.column == concept.name), None)
-        if oracle is not None:
-            judges[concept.name] = LabelJudge(oracle.predict, _labels(dataset, concept.name))
-        elif concept.name == "color" and hasattr(dataset, "colors"):
-            judges[concept.name] = ColorJudge(dataset.colors)
-        else:
-            reasons[concept.name] = (
-                f"no judge of {concept.name} in images: give a classifier trained on its labels by --oracle"
-            )
-    return judges, reasons
+        column = dataset.column(concept)
+        known = dataset.labels[column].names if column is not None else None
+        if known is not None and set(known) == set(classes):
+            return concept
+    return None
 
 
 def _labels(dataset: Dataset, concept: str) -> np.ndarray:
-    return np.asarray(dataset.labels[_column(dataset, concept)].values)
+    return np.asarray(dataset.labels[dataset.column(concept) or concept].values)
 
 
 def _values(classes: Sequence[str], dataset: Dataset, concept: str) -> np.ndarray:
-    names = dataset.labels[_column(dataset, concept)].names
-    return np.array([names.index(name) for name in classes])
-
-
-def _column(dataset: Dataset, concept: str) -> str:
-    return next(name for name in dataset.labels if name.casefold() == concept.casefold())
+    """Return the label that each class stands for, int64 (classes,)."""
+    known = dataset.labels[dataset.column(concept) or concept].names or ()
+    return np.array([known.index(name) for name in classes])

@@ -1,16 +1,18 @@
-"""An audit's figures as tables to read and as heat maps to look at."""
+"""An audit's figures as tables and as heat maps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure as Plot
 
 from ...figures.heatmaps import Matrix, plot_matrices
 from ...translator.factors import RESIDUAL
-from .parts import Figure
+from .findings import Figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Plot
 
 __all__ = ["audit_tables", "draw_matrices"]
 

@@ -3,14 +3,15 @@
 Every drawn image i moves on the plane "1-D embedding of factor A × 1-D embedding of factor B". First it takes A from
 its partner along z̃_A cos θ + z̃_A,partner sin θ, θ from 0 to 90°, then B likewise, until it lies where its partner was.
 Unlike a straight line, whose middle is too near the origin, every point of this arc is N(0, 1) again. Positions are
-those of the edited z̃, so that only the factor taken moves; what is seen beside it is not by construction: G's image of
-T⁻¹(z̃) at that place, or of a classifier the class it then predicts, as the dot's colour.
+those of the edited z̃, so that only the factor taken moves. What is drawn there is measured, not constructed: G's image
+of T⁻¹(z̃), or the class that a classifier then predicts, as the dot's colour.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,12 @@ from torch import Tensor
 from ...figures.animation import save_animation
 from ...figures.embeddings import Plane
 from ...figures.moving_dots import Scene, draw_frame
+from ...interpretation.answers import Classes
 from ...interpretation.reading import Reading
 from ...metrics.embedding import Projection
 from ...progress import Reporter
 
-__all__ = ["animate_product", "arc"]
+__all__ = ["Film", "arc", "product_film"]
 
 FRAMES_PER_FACTOR = 12
 PICTURES, DOTS = 24, 100
@@ -34,7 +36,7 @@ MOVING_MS, RESTING_MS = 120, 1200
 def arc(start: Tensor, end: Tensor, steps: int) -> Tensor:
     """Return `steps` points of the arc from `start` to `end`, both (B, D), ends included: (steps, B, D).
 
-    Of two independent draws from N(0, 1) every point is one as well.
+    Where the ends are independent draws from N(0, 1), every point is one as well.
     """
     angles = torch.linspace(0, math.pi / 2, steps).view(-1, 1, 1)
     points = angles.cos() * start + angles.sin() * end
@@ -43,31 +45,42 @@ def arc(start: Tensor, end: Tensor, steps: int) -> Tensor:
     return points
 
 
-def animate_product(
-    path: Path,
+@dataclass(frozen=True)
+class Film:
+    """Frames uint8 (H, W, 3), drawn one after the other as they are taken, and how long each is shown."""
+
+    frames: Iterator[np.ndarray]
+    milliseconds: Sequence[int]
+
+    def save(self, path: Path) -> None:
+        """Write a looping animation; its format is the ending of `path`."""
+        save_animation(path, self.frames, self.milliseconds)
+
+
+def product_film(
     reading: Reading,
     plane: Plane,
     factors: tuple[str, str],
     projections: tuple[Projection, Projection],
     report: Reporter,
-) -> None:
-    """Write the animation as GIF.
+) -> Film:
+    """Let images take one factor, then the other, from a partner.
 
     Args:
         plane: where all items lie, `plane.points` (M, 2).
         factors, projections: what its two axes are, and how other z̃ are placed on each.
     """
-    is_classifier = reading.opened.backbone.classes is not None
-    count = min(len(reading), DOTS if is_classifier else PICTURES)
+    network, predicts = reading.network, isinstance(reading.network.answer, Classes)
+    count = min(len(reading), DOTS if predicts else PICTURES)
     walked, places, captions = _course(reading, plane, factors, projections, count)
     flat = reading.opened.inverse_transform(walked).flatten(0, 1)
-    if is_classifier:
-        predicted = reading.opened.network.answers(torch.cat((flat, reading.z)), report).argmax(1).numpy()
+    if predicts:
+        predicted = network.answers(torch.cat((flat, reading.z)), report).argmax(1).numpy()
         scene = Scene.of_labels(plane, predicted[len(flat) :], predicted[: len(flat)].reshape(len(walked), count))
     else:
-        pixels = reading.opened.network.draw(flat, report)
+        pixels = network.draw(flat, report)
         scene = Scene.of_pictures(plane, pixels.reshape(len(walked), count, *pixels.shape[1:]))
-    save_animation(path, _drawn(scene, places, captions, report), _milliseconds(len(walked)))
+    return Film(_drawn(scene, places, captions, report), _milliseconds(len(walked)))
 
 
 def _course(

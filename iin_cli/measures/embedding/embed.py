@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, get_args
 
-from ...distributed import draw_seed
+import numpy as np
+
 from ...errors import IinError, UsageError, nearest
-from ...interpretation.opening import open_translator
-from ...io.rundir import write_json
-from ...io.tables import write_table
+from ...interpretation.reading import Reading
 from ...metrics.bootstrap import Interval
 from ...metrics.embedding import Method, require_method
 from ...progress import Reporter, Silent
-from .maps import Kind, Maps, Walk
+from ...results import Result, Table
+from ...translator.edit import OUWalk
+from .maps import Atlas, Kind, Map
 
-__all__ = ["EmbedResult", "embed"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["EmbedResult", "MapChoice", "embed_items"]
 
 
 @dataclass(frozen=True)
-class EmbedResult:
+class MapChoice:
+    """Which maps are made, and how.
+
+    Attributes:
+        kinds: `latent`, `product` and `residual`, in this order; all where none is named.
+        method: `umap`, or `pca`, which needs no other package.
+        color_by: label columns; default: class on the map of z, elsewhere the columns named after the factors.
+
+    Raises UsageError for an unknown kind or method, and for one that is not installed.
+    """
+
+    kinds: tuple[Kind, ...] = ()
+    method: Method = "umap"
+    color_by: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in get_args(Kind):
+                raise UsageError(f"--kind {kind!r}: {nearest(kind, get_args(Kind))}")
+        require_method(self.method)
+        kinds = tuple(kind for kind in get_args(Kind) if not self.kinds or kind in self.kinds)
+        object.__setattr__(self, "kinds", kinds)
+
+
+@dataclass(frozen=True)
+class EmbedResult(Result):
     """What was embedded.
 
     Attributes:
-        out: the file or folder written.
+        out: the file or folder written; empty where nothing was.
         count: images.
-        figures: file names of the figures made.
         factors: those that walk on the map, and that are drawn against each other.
-        stays: of the map with walks, factor -> the fraction of walks' points whose nearest image, in z, has the class
-            of the walk's start, over walks from 16 images of which the first is drawn; None without class labels.
+        reading: what was embedded.
+        figures: file names of the figures written.
+        stays: on the map of z, factor -> the fraction of walks' points whose nearest image, in z, has the class of the
+            walk's start, over walks from 16 images of which the first is drawn; None without class labels.
         failures: kind -> why it could not be drawn.
+        maps: kind -> what draws it.
+        places: what was embedded -> where each image lies, (M, dims).
     """
 
     out: str
@@ -42,115 +73,70 @@ class EmbedResult:
     translator: str
     data: str
     factors: tuple[str, ...]
+    reading: Reading = field(repr=False, compare=False)
     figures: tuple[str, ...] = ()
     stays: dict[str, Interval] | None = None
     failures: dict[str, str] = field(default_factory=dict)
+    maps: dict[Kind, Map] = field(default_factory=dict, repr=False, compare=False)
+    places: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        return asdict(self)
-
-    def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def tables(self) -> list[Table]:
         """Return how well each factor's walk keeps the class, and what could not be drawn."""
         stays = [
             {"factor": name, "stays_in_class": str(share), "starts": share.items}
             for name, share in (self.stays or {}).items()
         ]
         failures = [{"kind": kind, "reason": reason} for kind, reason in self.failures.items()]
-        tables = [("walks on the map", stays), ("not drawn", failures)]
-        return [(title, rows) for title, rows in tables if rows]
+        return [(title, rows) for title, rows in (("walks on the map", stays), ("not drawn", failures)) if rows]
+
+    def plot(self) -> Figure:
+        """Draw the first kind; the others are drawn by `maps[kind].plot()`."""
+        return next(iter(self.maps.values())).plot()
+
+    def coordinates(self) -> list[dict[str, Any]]:
+        """Return a row per image: its item, its labels, and where it lies on every map."""
+        dataset, items = self.reading.dataset, self.reading.items
+        columns = {"item": items.tolist(), "image": [dataset.path(int(item)) for item in items]}
+        columns |= {f"label.{name}": labels.values[items].tolist() for name, labels in dataset.labels.items()}
+        for name, points in self.places.items():
+            columns |= {f"{name}.{axis}": points[:, axis].tolist() for axis in range(points.shape[1])}
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def embed(
-    translator: Path,
-    kinds: Sequence[str] = (),
-    out: Path | None = None,
-    *,
-    method: str = "umap",
-    factors: Sequence[str] = (),
-    color_by: Sequence[str] = (),
-    n: int = 1000,
-    steps: int = 50,
-    gamma: float = 0.1,
-    walk_sigma: float | None = None,
-    coordinates: bool = False,
-    data: str | None = None,
-    data_root: Path | None = None,
-    split: str = "test",
-    seed: int | None = None,
-    backbone: Path | None = None,
-    device: str = "auto",
+def embed_items(
+    reading: Reading,
+    choice: MapChoice,
+    walk: OUWalk,
+    seed: int = 0,
     report: Reporter | None = None,
+    save: Callable[[EmbedResult], None] | None = None,
 ) -> EmbedResult:
-    """Embed `n` images of the translator's data, and draw them as maps; equal seeds give equal figures.
+    """Embed the items of `reading` as maps; equal seeds give equal maps.
 
     Args:
-        kinds: of the figures: `latent` (`latent.png`), `product` (`product.png`, `product.gif`), `residual`
-            (`residual.png`); all when empty.
-        out: a new folder, or for one kind a new `.png`, for `product` also a `.gif` (the animation).
-        method: umap, or pca, which needs no other package.
-        factors: those that walk and are drawn against each other; default all, in the product without the residual.
-        color_by: label columns; default: class on the map, elsewhere the columns named after the factors.
-        steps, gamma, walk_sigma: of the walks of Eq 17.
-        coordinates: write `embed.csv`, every image's labels and places.
+        choice: which maps.
+        walk: Eq 17; its factors walk and are drawn against each other, all of the translator's where it names none.
+        save: called with the result so far after every kind.
 
-    A figure that cannot be drawn is named with its reason, the others are made; `embed.json` grows with each. Raises
-    UsageError (method, kind, factor, `out`), DataError (images; no figure at all), CheckpointError (unfit files).
+    A kind that cannot be drawn is recorded in `failures`; its error is raised only where none can be drawn. Raises
+    DataError for fewer than 4 items or a label column that is not there, UsageError for an unknown factor.
     """
-    report, seed = report or Silent(), draw_seed(seed)
-    walk = Walk(steps, gamma, walk_sigma)
-    wanted = _check(kinds, method, walk, translator, factors)
-    endings = () if len(wanted) > 1 else (".png", ".gif") if wanted == ("product",) else (".png",)
-    with open_output(out, "embed", endings, "several figures" if len(wanted) > 1 else "a figure") as (place, is_file):
-        where = {"data": data, "data_root": data_root, "split": split, "n": n, "seed": seed}
-        reading = open_reading(translator, **where, backbone=backbone, device=device, report=report)
-        work = Maps(reading, method, tuple(factors), tuple(color_by), seed, report)
-        failures: dict[str, IinError] = {}
-        result = None
-        for kind in wanted:
-            try:
-                work.draw(kind, place, is_file, walk)
-            except IinError as error:
-                report.warn(f"{kind} is not drawn: {error}")
-                failures[kind] = error
-            result = _result(work, place, wanted, {name: str(error) for name, error in failures.items()})
-            if not is_file and work.figures:
-                write_json(place / "embed.json", result.as_dict())
-        if len(failures) == len(wanted):
-            raise failures[wanted[0]]
-        if coordinates and not is_file:
-            write_table(place / "embed.csv", work.table())
+    report = report or Silent()
+    atlas = Atlas(reading, choice.method, walk, choice.color_by, seed, report)
+    where = {"translator": reading.opened.called, "data": reading.dataset.name, "reading": reading}
+    result = EmbedResult("", choice.method, choice.kinds, len(reading), seed, factors=atlas.factors, **where)
+    first: IinError | None = None
+    for kind in choice.kinds:
+        try:
+            made = atlas.draw(kind)
+            result = replace(result, maps={**result.maps, kind: made}, stays=made.stays or result.stays)
+        except IinError as error:
+            report.warn(f"{kind} is not drawn: {error}")
+            first = first or error
+            result = replace(result, failures={**result.failures, kind: str(error)})
+        result = replace(result, places=dict(atlas.places))
+        if save is not None:
+            save(result)
+    if first is not None and not result.maps:
+        raise first
     return result
-
-
-def _check(kinds: Sequence[str], method: str, walk: Walk, translator: Path, factors: Sequence[str]) -> tuple[Kind, ...]:
-    """Refuse what cannot be drawn before anything is encoded; returns the kinds in their order."""
-    for kind in kinds:
-        if kind not in get_args(Kind):
-            raise UsageError(f"--kind {kind!r}: {nearest(kind, get_args(Kind))}")
-    require_method(method)
-    if walk.steps < 2:
-        raise UsageError(f"a walk needs at least 2 steps, got {walk.steps}")
-    if not 0 < walk.gamma <= 1:
-        raise UsageError(f"gamma must be in (0, 1], got {walk.gamma}")
-    if factors:
-        check_factors(open_translator(translator, with_network=False), factors)
-    return tuple(kind for kind in get_args(Kind) if not kinds or kind in kinds)
-
-
-def _result(work: Maps, place: Path, kinds: tuple[Kind, ...], failures: dict[str, str]) -> EmbedResult:
-    """Return what was made so far."""
-    reading = work.reading
-    return EmbedResult(
-        str(place),
-        work.method,
-        kinds,
-        len(reading),
-        work.seed,
-        str(reading.opened.path),
-        reading.dataset.name,
-        work.factors,
-        tuple(work.figures),
-        work.stays,
-        failures,
-    )

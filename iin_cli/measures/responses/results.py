@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
+from torch import Tensor
 
 from ...figures.violins import Violins, plot_violins
+from ...interpretation.answers import Answer, Change, Classes
 from ...metrics.bootstrap import Interval
 from ...metrics.response import CHANNELS, Comparison, compare, mean_intervals, quantiles
-from .walks import Measured, Starts
+from ...results import Result, Table, json_values
 
-__all__ = ["ClassResponse", "FactorResponse", "RespondResult", "compare_factor"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-# Of more classes neither violins nor rows of a table are looked at.
+__all__ = ["ClassReadout", "ClassResponse", "FactorResponse", "ImageReadout", "Readout", "RespondResult", "readout_of"]
+
+# Nobody looks at violins or rows of a table of more classes.
 SHOWN_CLASSES = 10
+PANELS = ("log p(class)", "change of log p(class)")
 TITLES = {
     "flip_rate": "flip rate: points whose predicted class is not the start's",
     "kl": "KL(start ‖ point) in nats",
@@ -43,16 +49,6 @@ class ClassResponse:
     change: Comparison
     quantiles: dict[str, dict[str, float]]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the response as JSON values."""
-        return {
-            "start": self.start.as_dict(),
-            "factor": self.factor.as_dict(),
-            "control": self.control.as_dict(),
-            "change": self.change.as_dict(),
-            "quantiles": self.quantiles,
-        }
-
 
 @dataclass(frozen=True)
 class FactorResponse:
@@ -64,7 +60,7 @@ class FactorResponse:
         by_class: class -> what becomes of its log-probability, whatever the start.
         by_start_class: class predicted at the start -> `flip_rate` and `kl` of those images.
         by_channel: `red`, `green`, `blue` -> `absolute_change` and `squared_change`.
-        walked, control: single points for figures.
+        walked, control: single points for figures, samples and difference (P, K).
     """
 
     name: str
@@ -73,22 +69,18 @@ class FactorResponse:
     by_class: dict[str, ClassResponse] = field(default_factory=dict)
     by_start_class: dict[str, dict[str, Comparison]] = field(default_factory=dict)
     by_channel: dict[str, dict[str, Comparison]] = field(default_factory=dict)
-    walked: Measured = field(default_factory=Measured, repr=False, compare=False)
-    control: Measured = field(default_factory=Measured, repr=False, compare=False)
+    walked: Change = field(repr=False, compare=False, kw_only=True)
+    control: Change = field(repr=False, compare=False, kw_only=True)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the response as JSON values."""
-        found = {"name": self.name, "dim": self.dim, "overall": _as_dict(self.overall)}
-        if self.by_class:
-            found["by_class"] = {name: each.as_dict() for name, each in self.by_class.items()}
-            found["by_start_class"] = {name: _as_dict(each) for name, each in self.by_start_class.items()}
-        if self.by_channel:
-            found["by_channel"] = {name: _as_dict(each) for name, each in self.by_channel.items()}
-        return found
+        parts = ("by_class", "by_start_class", "by_channel")
+        found = {"name": self.name, "dim": self.dim, "overall": json_values(self.overall)}
+        return found | {part: json_values(getattr(self, part)) for part in parts if getattr(self, part)}
 
 
 @dataclass(frozen=True)
-class RespondResult:
+class RespondResult(Result):
     """The response to every factor.
 
     Attributes:
@@ -98,7 +90,7 @@ class RespondResult:
         controls: random subspaces beside each factor.
         features: N; `never_negative`: how many of them are nowhere negative in the images read.
         failed: factor -> why its walks could not be measured.
-        starts: the answers at the starts, for figures.
+        readout: how answers of this kind are tabulated and drawn.
     """
 
     out: str
@@ -115,145 +107,153 @@ class RespondResult:
     seed: int
     features: int
     never_negative: int
+    items: tuple[int, ...] = field(repr=False)
     factors: tuple[FactorResponse, ...]
     failed: dict[str, str]
-    items: tuple[int, ...] = field(default=(), repr=False)
-    classes: tuple[str, ...] | None = field(default=None, repr=False)
-    starts: np.ndarray | None = field(default=None, repr=False, compare=False)
+    readout: Readout = field(repr=False, compare=False)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        own = ("factors", "starts", "failed", "items", "classes")
-        found = {key: value for key, value in self.__dict__.items() if key not in own}
-        return {
-            **found,
-            "items": list(self.items),
-            "factors": [each.as_dict() for each in self.factors],
-            "failed": dict(self.failed),
-        }
-
-    def tables(self) -> list[tuple[str, list[dict[str, Any]]]]:
-        """Return (title, rows) of what is looked at: every overall figure, then flips by start class, or channels."""
+    def tables(self) -> list[Table]:
+        """Return a table of every overall figure, then of flips by start class, or of channels."""
         shown = [key for key in TITLES if any(key in each.overall for each in self.factors)]
-        found = [(TITLES[key], [_row(each, each.overall[key]) for each in self.factors]) for key in shown]
-        if self.kind == "classes":
-            found.append(("flip rate by the class predicted at the start, beside the control's", self._flips()))
-        else:
-            found.append(("absolute change of a pixel by channel, beside the control's", self._channels()))
+        found: list[Table] = [(TITLES[key], [_row(each, each.overall[key]) for each in self.factors]) for key in shown]
+        if self.factors:
+            found.append(self.readout.table(self.factors))
         if self.failed:
             found.append(("not measured", [{"factor": name, "why": why} for name, why in self.failed.items()]))
-        return [(title, rows) for title, rows in found if rows]
+        return found
 
-    def figure(self) -> Figure:
+    def plot(self) -> Figure:
         """Draw the distributions along the walks as violins, one row per factor (Fig 9)."""
-        first = f"{self.images} images of {self.data}, {self.walks * (self.steps - 1)} points each"
-        if self.kind == "images":
-            rows = [[_violins(each, each.walked.samples, each.control.samples)] for each in self.factors]
-            return plot_violins(rows, CHANNELS, ("|change| of a pixel",), first)
-        chosen = self._chosen()
-        rows = [
-            [
-                _violins(each, each.walked.samples, each.control.samples, chosen, self.starts),
-                _violins(each, each.walked.change, each.control.change, chosen),
-            ]
-            for each in self.factors
-        ]
-        headings = ("log p(class)", "change of log p(class)")
-        return plot_violins(rows, [self.classes[index] for index in chosen], headings, first)
-
-    def _chosen(self) -> list[int]:
-        """Choose the classes most probable at the starts, as many as can be told apart."""
-        mean = np.exp(self.starts.astype(np.float64)).mean(0)
-        return sorted(np.argsort(-mean, kind="stable")[:SHOWN_CLASSES].tolist())
-
-    def _flips(self) -> list[dict[str, Any]]:
-        if not self.factors:
-            return []
-        counts = {name: each["flip_rate"].factor.items for name, each in self.factors[0].by_start_class.items()}
-        frequent = sorted(counts, key=lambda name: -counts[name])[:SHOWN_CLASSES]
-        return [
-            {"start class": name, "images": counts[name]}
-            | {each.name: _beside(each.by_start_class[name]["flip_rate"]) for each in self.factors}
-            for name in counts
-            if name in frequent
-        ]
-
-    def _channels(self) -> list[dict[str, Any]]:
-        names = self.factors[0].by_channel if self.factors else ()
-        return [
-            {"channel": name} | {each.name: _beside(each.by_channel[name]["absolute_change"]) for each in self.factors}
-            for name in names
-        ]
+        title = f"{self.images} images of {self.data}, {self.walks * (self.steps - 1)} points each"
+        return self.readout.plot(self.factors, title)
 
 
-def compare_factor(
-    name: str,
-    dim: int,
-    walked: Measured,
-    controls: Sequence[Measured],
-    starts: Starts,
-    classes: Sequence[str] | None,
-    seed: int,
-) -> FactorResponse:
-    """Compare the walks of a factor with those of its controls, overall and class by class or channel by channel."""
-    both = {key: (walked.columns[key], np.stack([each.columns[key] for each in controls])) for key in walked.columns}
-    pooled = Measured(
-        {}, *(np.concatenate([getattr(each, part) for each in controls]) for part in ("samples", "change"))
-    )
-    if classes is None:
-        each_channel = {key: compare(*both[key], seed) for key in ("absolute_change", "squared_change")}
-        overall = {key: found[0] for key, found in each_channel.items()} | _violations(both, seed)
-        channels = {
-            channel: {key: found[index] for key, found in each_channel.items()}
-            for index, channel in enumerate(CHANNELS)
-            if index
-        }
-        return FactorResponse(name, dim, overall, by_channel=channels, walked=walked, control=pooled)
-    overall = {key: compare(*both[key], seed)[0] for key in ("flip_rate", "kl")} | _violations(both, seed)
-    by_class = _by_class(both, walked, pooled, starts, classes, seed)
-    return FactorResponse(
-        name, dim, overall, by_class, _by_start_class(both, starts, classes, seed), walked=walked, control=pooled
-    )
-
-
+# Figure -> that of the factor's walks (M, K), and of its controls' (S, M, K).
 _Both = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def _violations(both: _Both, seed: int) -> dict[str, Comparison]:
-    return {key: compare(*both[key], seed)[0] for key in both if key == "violation_rate"}
+class Readout(ABC):
+    """How answers of one kind are compared with their controls, tabulated and drawn."""
+
+    def compare(self, name: str, dim: int, walked: Change, controls: Sequence[Change], seed: int) -> FactorResponse:
+        """Compare the walks of factor `name`, of `dim` dimensions, with those of its controls."""
+        both = {key: (own, np.stack([each.columns[key] for each in controls])) for key, own in walked.columns.items()}
+        overall = {key: compare(*both[key], seed)[0] for key in TITLES if key in both}
+        samples, difference = (
+            np.concatenate([getattr(each, part) for each in controls]) for part in ("samples", "difference")
+        )
+        found = FactorResponse(name, dim, overall, walked=walked, control=Change({}, samples, difference))
+        return self._detailed(found, both, seed)
+
+    @abstractmethod
+    def table(self, factors: Sequence[FactorResponse]) -> Table:
+        """Return the main figure of all factors, class by class or channel by channel."""
+
+    @abstractmethod
+    def plot(self, factors: Sequence[FactorResponse], title: str) -> Figure:
+        """Draw violins of single points, one row per factor."""
+
+    @abstractmethod
+    def _detailed(self, found: FactorResponse, both: _Both, seed: int) -> FactorResponse:
+        """Add what is measured class by class or channel by channel."""
 
 
-def _by_class(
-    both: _Both, walked: Measured, pooled: Measured, starts: Starts, classes: Sequence[str], seed: int
-) -> dict[str, ClassResponse]:
-    of_factor, of_control = both["log_probability"]
-    spread = (
-        {"factor": factor, "control": control}
-        for factor, control in zip(quantiles(walked.samples), quantiles(pooled.samples), strict=True)
-    )
-    parts = (
-        mean_intervals(starts.answer.double().numpy(), seed),
-        mean_intervals(of_factor, seed),
-        mean_intervals(of_control.mean(0), seed),
-        compare(*both["change"], seed),
-        spread,
-    )
-    return {name: ClassResponse(*each) for name, *each in zip(classes, *parts, strict=True)}
+@dataclass(frozen=True)
+class ImageReadout(Readout):
+    """How much the pixels of drawn images change, channel by channel."""
 
+    def table(self, factors: Sequence[FactorResponse]) -> Table:
+        """Return the absolute change by channel."""
+        rows = [
+            {"channel": name} | {each.name: _beside(each.by_channel[name]["absolute_change"]) for each in factors}
+            for name in factors[0].by_channel
+        ]
+        return "absolute change of a pixel by channel, beside the control's", rows
 
-def _by_start_class(both: _Both, starts: Starts, classes: Sequence[str], seed: int) -> dict[str, dict[str, Comparison]]:
-    predicted = starts.answer.argmax(1).numpy()
-    found = {}
-    for index in np.unique(predicted).tolist():
-        of_class = predicted == index
-        found[classes[index]] = {
-            key: compare(both[key][0][of_class], both[key][1][:, of_class], seed)[0] for key in ("flip_rate", "kl")
+    def plot(self, factors: Sequence[FactorResponse], title: str) -> Figure:
+        """Draw the absolute change of the whole image and of each channel."""
+        rows = [[Violins(_title(each), each.walked.samples, each.control.samples)] for each in factors]
+        return plot_violins(rows, CHANNELS, ("|change| of a pixel",), title)
+
+    def _detailed(self, found: FactorResponse, both: _Both, seed: int) -> FactorResponse:
+        channels = {key: compare(*both[key], seed) for key in ("absolute_change", "squared_change")}
+        by_channel = {
+            name: {key: each[index] for key, each in channels.items()} for index, name in enumerate(CHANNELS) if index
         }
-    return found
+        return replace(found, by_channel=by_channel)
 
 
-def _as_dict(comparisons: Mapping[str, Comparison]) -> dict[str, Any]:
-    return {key: each.as_dict() for key, each in comparisons.items()}
+@dataclass(frozen=True)
+class ClassReadout(Readout):
+    """How often predictions flip, and how the log-probability of each class changes.
+
+    Attributes:
+        names: of the classes.
+        starts: log-probabilities at the starts (M, C).
+    """
+
+    names: tuple[str, ...]
+    starts: np.ndarray
+
+    def table(self, factors: Sequence[FactorResponse]) -> Table:
+        """Return the flip rate by the class predicted at the start, for the most frequent of these classes."""
+        counts = {name: each["flip_rate"].factor.items for name, each in factors[0].by_start_class.items()}
+        frequent = sorted(counts, key=lambda name: -counts[name])[:SHOWN_CLASSES]
+        rows = [
+            {"start class": name, "images": counts[name]}
+            | {each.name: _beside(each.by_start_class[name]["flip_rate"]) for each in factors}
+            for name in counts
+            if name in frequent
+        ]
+        return "flip rate by the class predicted at the start, beside the control's", rows
+
+    def plot(self, factors: Sequence[FactorResponse], title: str) -> Figure:
+        """Draw log-probabilities, and their changes, of the classes most probable at the starts."""
+        mean = np.exp(self.starts.astype(np.float64)).mean(0)
+        chosen = sorted(np.argsort(-mean, kind="stable")[:SHOWN_CLASSES].tolist())
+        rows = [
+            [
+                Violins(
+                    _title(each),
+                    each.walked.samples[:, chosen],
+                    each.control.samples[:, chosen],
+                    self.starts[:, chosen],
+                ),
+                Violins("", each.walked.difference[:, chosen], each.control.difference[:, chosen]),
+            ]
+            for each in factors
+        ]
+        return plot_violins(rows, [self.names[index] for index in chosen], PANELS, title)
+
+    def _detailed(self, found: FactorResponse, both: _Both, seed: int) -> FactorResponse:
+        of_factor, of_control = both["log_probability"]
+        spread = (
+            {"factor": factor, "control": control}
+            for factor, control in zip(quantiles(found.walked.samples), quantiles(found.control.samples), strict=True)
+        )
+        parts = (
+            mean_intervals(self.starts.astype(np.float64), seed),
+            mean_intervals(of_factor, seed),
+            mean_intervals(of_control.mean(0), seed),
+            compare(*both["change"], seed),
+            spread,
+        )
+        by_class = {name: ClassResponse(*each) for name, *each in zip(self.names, *parts, strict=True)}
+        return replace(found, by_class=by_class, by_start_class=self._by_start_class(both, seed))
+
+    def _by_start_class(self, both: _Both, seed: int) -> dict[str, dict[str, Comparison]]:
+        predicted, found = self.starts.argmax(1), {}
+        for index in np.unique(predicted).tolist():
+            of_class = predicted == index
+            found[self.names[index]] = {
+                key: compare(both[key][0][of_class], both[key][1][:, of_class], seed)[0] for key in ("flip_rate", "kl")
+            }
+        return found
+
+
+def readout_of(answer: Answer, starts: Tensor) -> Readout:
+    """Return how answers of this kind are read; `starts` (M, …) are those at the starts."""
+    return ClassReadout(answer.names, starts.numpy()) if isinstance(answer, Classes) else ImageReadout()
 
 
 def _row(factor: FactorResponse, found: Comparison) -> dict[str, Any]:
@@ -272,16 +272,7 @@ def _beside(found: Comparison) -> str:
     return f"{found.factor:.3g} : {found.control.value:.3g}"
 
 
-def _violins(
-    factor: FactorResponse,
-    walked: np.ndarray,
-    control: np.ndarray,
-    chosen: Sequence[int] | None = None,
-    start: np.ndarray | None = None,
-) -> Violins:
-    main = next(iter(factor.overall))
-    found = factor.overall[main]
+def _title(factor: FactorResponse) -> str:
+    main, found = next(iter(factor.overall.items()))
     said = f"{main.replace('_', ' ')} {found.factor.value:.3g}, control {found.control.value:.3g}: {found.verdict}"
-    columns = slice(None) if chosen is None else list(chosen)
-    title = f"{factor.name} ({factor.dim} dimensions): {said}"
-    return Violins(title, walked[:, columns], control[:, columns], None if start is None else start[:, columns])
+    return f"{factor.name} ({factor.dim} dimensions): {said}"

@@ -110,7 +110,7 @@ def random_encoder(width: int, seed: int, images: Tensor) -> Encoder:
     encoder.gains = RANDOM_GAINS
     with torch.no_grad():
         for layer in encoder.features:
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d) and layer.bias is not None:
                 nn.init.orthogonal_(layer.weight, generator=generator)
                 nn.init.zeros_(layer.bias)
                 outputs = layer(images)
@@ -192,8 +192,8 @@ class Decoder(nn.Module):
         # A mean and a deviation of each of the encoder's 23 widths of channels.
         self.modulation = nn.Linear(2 * 23 * encoder_width, 2 * sum(widths))
         self.head = _convolution(width, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, attended: Tensor, shallow: list[Tensor], statistics: Tensor) -> Tensor:
         """`shallow` are relu1_1, relu2_1 and relu3_1 of the content; what is drawn must not depend on their scale."""

@@ -106,13 +106,18 @@ class StyleBank:
         return as_style(crops, light_ground)
 
     def _crop(self, drawing: np.ndarray, side: int, generator: np.random.Generator) -> np.ndarray:
-        for _ in range(CROP_TRIES):
-            top, left = generator.integers(0, len(drawing) - side + 1, 2)
-            crop = drawing[top : top + side, left : left + side]
+        crop = _cut(drawing, side, generator)
+        for _ in range(CROP_TRIES - 1):
             if crop.std() > BARE_DEVIATION:
                 break
-        crop = np.rot90(crop, generator.integers(4))
+            crop = _cut(drawing, side, generator)
+        crop = np.rot90(crop, int(generator.integers(4)))
         return crop[:, ::-1] if generator.random() < 0.5 else crop
+
+
+def _cut(drawing: np.ndarray, side: int, generator: np.random.Generator) -> np.ndarray:
+    top, left = generator.integers(0, len(drawing) - side + 1, 2)
+    return drawing[top : top + side, left : left + side]
 
 
 def as_style(drawings: np.ndarray, light_ground: Tensor) -> Tensor:

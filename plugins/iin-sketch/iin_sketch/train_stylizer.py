@@ -12,10 +12,10 @@ import torch
 from iin_cli.data import open_dataset
 from iin_cli.distributed import choose_device, seeded
 from iin_cli.errors import DataError
-from iin_cli.latents.splitting import held_out_mask
 from iin_cli.interpretation.data_choice import describe_data
 from iin_cli.interpretation.opening import versions
 from iin_cli.io.rundir import open_run, write_json
+from iin_cli.latents.splitting import held_out_mask
 from iin_cli.plugin_api import Dataset, Interpolation
 from iin_cli.progress import Reporter, Silent
 from iin_cli.training.loop import LoopResult, Schedule, optimise

@@ -72,7 +72,7 @@ class StylizerTraining:
     ) -> None:
         self.stylizer, self.content, self.held_out, self.bank = stylizer, content, held_out, bank
         # A third faster on a CPU.
-        stylizer.to(device, memory_format=torch.channels_last)
+        stylizer.to(device).to(memory_format=torch.channels_last)
         self.batch_size, self.seed, self.device = batch_size, seed, device
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
@@ -87,7 +87,7 @@ class StylizerTraining:
             group["lr"] = LEARNING_RATE * min(1.0, fraction / WARM_UP + 0.05) * (0.5 + 0.5 * np.cos(np.pi * fraction))
         stylised, losses = self._losses(images, style)
         losses["realism"] = -self.discriminator(stylised)[0].mean()
-        total = sum(WEIGHTS[name] * loss for name, loss in losses.items())
+        total = sum((WEIGHTS[name] * loss for name, loss in losses.items()), torch.zeros((), device=self.device))
         self._descend(self.optimiser, total, self.stylizer.trained_parameters())
         verdicts = [self.discriminator(pictures)[0] for pictures in (images, stylised.detach())]
         opposed = discriminator_loss(*verdicts)

@@ -27,6 +27,7 @@ def command_line(monkeypatch, capsys, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_stylizer_from_the_shell(run_cli, pictures, tmp_path):
     words = ("train-stylizer", "--content", pictures, "--encoder-weights", "random", "--steps", 2, "--image-size", 32)
     code, out, err = run_cli(*words, "--seed", 3, "--device", "cpu", "--out", "s", "--json")

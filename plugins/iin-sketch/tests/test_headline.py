@@ -27,6 +27,7 @@ def at_home(small, pictures, tmp_path, monkeypatch):
     return file
 
 
+@pytest.mark.slow
 def test_the_headline_needs_nothing_but_a_weights_file(at_home, tmp_path, say):
     wishes = Wishes(steps=2, blocks=2, hidden=8, depth=1)
     run = RunChoice(tmp_path / "run", seed=0, device="cpu")

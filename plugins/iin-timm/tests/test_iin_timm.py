@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from timm.data import create_transform, resolve_model_data_config
 
 from iin_cli.errors import CheckpointError, UsageError
-from iin_cli.registry import find
+from iin_cli.registry import find, list_plugins
 
 FAMILIES = ("test_vit", "test_convnext", "test_resnet", "test_efficientnet", "test_mambaout", "mobilenetv3_small_050")
 
@@ -79,6 +79,16 @@ def test_random_weights_are_the_same_every_time_and_leave_the_generator_alone(vi
     assert torch.equal(torch.random.get_rng_state(), before)
     for name, tensor in vit.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name])
+
+
+def test_it_is_a_family_of_one_line():
+    found = find("backbones", "timm:test_vit")
+    assert (found.name, found.argument, found.factory) == ("timm", "test_vit", Timm)
+    assert {*FAMILIES, "convnext_tiny"} <= set(Timm.names())
+    rows = [row for row in list_plugins() if row.distribution == "iin-timm"]
+    assert [(row.name, row.status) for row in rows] == [("timm", "ok")]
+    # Timm has one of that name too.
+    assert find("backbones", "resnet50").full_name == "resnet50"
 
 
 @torch.inference_mode()

@@ -21,7 +21,7 @@ def latents(tmp_path):
 
 
 def test_images_as_folder_grid_and_tensor(files, latents, tmp_path):
-    expected = decode_pixels(open_network(str(files.autoencoder)).backbone, Z, torch.device("cpu"))
+    expected = open_network(str(files.autoencoder)).draw(Z)
     result = decode(str(files.autoencoder), latents, tmp_path / "out")
     assert (result.count, result.holds) == (7, "images")
     assert len(list((tmp_path / "out").glob("*.png"))) == 7

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from iin_cli.commands.files.encode import encode
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
+from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.opening import open_network
 from iin_cli.io import checkpoint
 from iin_cli.latents.cache import as_images
@@ -19,7 +20,7 @@ def own_cache(monkeypatch, tmp_path):
 
 
 def test_every_item_of_the_split_with_its_labels(files, tmp_path):
-    result = encode(str(files.autoencoder), None, tmp_path / "z.safetensors", split="test")
+    result = encode(str(files.autoencoder), DataChoice(split="test"), tmp_path / "z.safetensors")
     found = load_file(tmp_path / "z.safetensors")
     digits = open_dataset("digits")
     assert found["indices"].tolist() == digits.splits["test"].tolist()
@@ -37,7 +38,7 @@ def test_every_item_of_the_split_with_its_labels(files, tmp_path):
 
 
 def test_a_deterministic_encoder_has_no_variance_and_all_is_the_default(files, tmp_path):
-    encode(str(files.classifier), "digits", tmp_path / "z.safetensors")
+    encode(str(files.classifier), DataChoice("digits", split="all"), tmp_path / "z.safetensors")
     found = load_file(tmp_path / "z.safetensors")
     assert "log_variance" not in found
     assert found["indices"].tolist() == list(range(1797))
@@ -46,11 +47,9 @@ def test_a_deterministic_encoder_has_no_variance_and_all_is_the_default(files, t
 def test_groups_of_concepts_and_their_renderings(files, tmp_path):
     result = encode(
         str(files.classifier),
-        "colordigits",
+        DataChoice("colordigits", split="test"),
         tmp_path / "z.safetensors",
-        split="test",
         concepts=["digit", "greyscale"],
-        seed=0,
     )
     found = {name: tensor.numpy() for name, tensor in load_file(tmp_path / "z.safetensors").items()}
     images = len(open_dataset("colordigits").splits["test"])
@@ -72,7 +71,7 @@ def test_continuous_labels_stay_what_they_are(files, tmp_path, pictures):
     lines = (folder / "labels.csv").read_text().splitlines()
     marked = [f"{line},{'heat' if not number else number / 7}" for number, line in enumerate(lines)]
     (folder / "labels.csv").write_text("\n".join(marked))
-    encode(str(files.classifier), str(folder), tmp_path / "z.safetensors", concepts=["class"], seed=0)
+    encode(str(files.classifier), DataChoice(str(folder), split="all"), tmp_path / "z.safetensors", ["class"])
     found = load_file(tmp_path / "z.safetensors")
     assert found["label.heat"].dtype == torch.float64
     assert found["label.heat"].tolist() == [(1 + number) / 7 for number in range(96)]
@@ -83,9 +82,9 @@ def test_continuous_labels_stay_what_they_are(files, tmp_path, pictures):
 def test_bad_input_leaves_nothing(files, tmp_path):
     out = tmp_path / "z.safetensors"
     with pytest.raises(UsageError, match="train, test, and all"):
-        encode(str(files.classifier), "digits", out, split="validation")
+        encode(str(files.classifier), DataChoice("digits", split="validation"), out)
     with pytest.raises(UsageError, match="did you mean digit"):
-        encode(str(files.classifier), "digits", out, concepts=["digt"])
+        encode(str(files.classifier), DataChoice("digits"), out, concepts=["digt"])
     with pytest.raises(DataError, match="color"):
-        encode(str(files.classifier), "digits", out, concepts=["color"])
+        encode(str(files.classifier), DataChoice("digits"), out, concepts=["color"])
     assert not out.exists()

@@ -13,7 +13,7 @@ from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.io import checkpoint
 
 # The files are built, and computed by hand, where reading them is tested.
-built = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "io" / "test_compvis.py")))
+built = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "io" / "test_compvis.py")))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_backbones_open_and_stand_beside_their_translator(tmp_path):
     result = import_compvis(t, tmp_path / "t.safetensors", factors={"residual": 6}, backbone=imported.checkpoint)
     opened = open_translator(result.checkpoint)
     assert opened.network.sha256 == imported.sha256
-    assert opened.image_backbone.name == "autoencoder"
+    assert opened.network.require_images().name == "autoencoder"
 
 
 def test_a_classifier_opens(tmp_path):

@@ -57,7 +57,7 @@ class Learned(ConceptProvider):
 
 def test_of_a_differ_concept_a_row_is_an_image_and_its_variants(drawn, pictures, tmp_path):
     result = preview("greyscale", str(pictures), tmp_path / "grey.png", n=5, seed=0)
-    dataset, concept = open_dataset(str(pictures)), find("concepts", "greyscale").factory(None)
+    dataset, concept = open_dataset(str(pictures)), find("concepts", "greyscale").make()
     train = len(dataset.splits["train"])
     assert (result.concept, result.relation, result.image_size, result.seed) == ("greyscale", "differ", 32, 0)
     assert (result.groups, result.items, result.shown) == (train, 2 * train, 5)

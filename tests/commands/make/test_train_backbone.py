@@ -145,6 +145,7 @@ def test_names_that_cannot_be_trained(train):
 
 
 @pytest.mark.parametrize("backbone", ["classifier", "autoencoder", "mnasnet0_5"])
+@pytest.mark.slow
 def test_an_interrupted_training_is_resumed_exactly(train, tmp_path, monkeypatch, backbone):
     network = {"weights": "none", "image_size": 32} if backbone == "mnasnet0_5" else {}
     expected = train(backbone, **network, out=tmp_path / "undisturbed")

@@ -57,6 +57,7 @@ def celeba(root, monkeypatch, write_idx):
 
 
 @pytest.mark.parametrize("layout", [mnist, fashionmnist, cifar10, celeba])
+@pytest.mark.slow
 def test_a_translator_without_concepts(layout, tmp_path, monkeypatch, write_idx):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
     layout(tmp_path, monkeypatch, write_idx)

@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from iin_cli.commands.start.demo import demo
 
 
+@pytest.mark.slow
 def test_the_demo_makes_its_figures_and_scores(tmp_path, monkeypatch):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "demo"

@@ -1,124 +1,72 @@
-"""A whole audit of small networks: every figure is named, what is missing has a reason, nothing stops it."""
+"""An audit of what lies in memory: nothing is read from a file, cached or written."""
 
-import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 
 from iin_cli.errors import UsageError
-from iin_cli.io import checkpoint
-from iin_cli.measures.audit import auditing as workflow
-from iin_cli.measures.audit.auditing import audit, metric_names
-from iin_cli.registry import find
+from iin_cli.interpretation.memory import MemoryDataset
+from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import read_items
+from iin_cli.measures.audit.auditing import audit
+from iin_cli.metrics.bootstrap import Resampling
+from iin_cli.progress import Silent
+from iin_cli.translator.factors import Factors
+
+COUNT = 60
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
+def in_memory(**labels):
+    return MemoryDataset(np.random.default_rng(0).integers(0, 256, (COUNT, 32, 32, 3), np.uint8), labels)
+
+
+@pytest.fixture
+def reading(files, monkeypatch, tmp_path):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    # Nobody looks at these intervals.
-    monkeypatch.setattr("iin_cli.metrics.bootstrap.bootstrap.__defaults__", (0, 20))
-    monkeypatch.setattr("iin_cli.metrics.informativeness.TREES", 5)
-    monkeypatch.setattr("iin_cli.metrics.correlation.SHUFFLES", 5)
+    dims, relations = {"digit": 3, "greyscale": 2, "residual": 3}, {"greyscale": "differ"}
+    opened = replace(open_translator(files.of_classes), path=None, factors=Factors.of(dims, relations=relations))
+    return read_items(opened, in_memory(digit=np.arange(COUNT) % 3), np.arange(COUNT), Silent())
 
 
-@pytest.fixture(scope="module")
-def oracle(tmp_path_factory):
-    """A classifier of ten digits, untrained, that sees images at twice the size."""
-    config = {"image_size": 64, "base_channels": 4, "latent_dim": 8, "classes": list("0123456789")}
-    module = find("backbones", "classifier").factory.from_config(config)
-    file = tmp_path_factory.mktemp("oracle") / "oracle.safetensors"
-    data = {"name": "digits", "root": None, "fingerprint": "0"}
-    checkpoint.save(
-        file, module.state_dict(), {"kind": "backbone", "name": "classifier", "config": config, "data": data}
+def test_labels_are_audited_and_a_rendering_that_is_not_there_has_a_reason(reading, tmp_path):
+    found, saved = audit(reading, resampling=Resampling(20, 5, seed=1)), []
+    assert {"correlation.digit.greyscale", "information.digit", "heldout_nll.digit", "no_op_agreement"} <= set(
+        found.figures
     )
-    return file
+    assert "no second rendering" in found.skipped["correlation.greyscale"]
+    assert "no second rendering" in found.skipped["information.greyscale"]
+    assert (found.out, found.translator, found.n, found.seed, found.complete) == ("", "", COUNT, 1, True)
+    assert not (tmp_path / "cache").exists()
+    assert len(found.plot().axes) == 2
+    assert "information of the factor" in found._repr_html_()
+    audit(reading, 30, resampling=Resampling(20, 5), save=saved.append)
+    assert [each.complete for each in saved] == [False] * 5 + [True]
+    assert saved[-1].n == 30
 
 
-def test_an_autoencoder_of_colours(files, tmp_path):
-    result = audit(files.of_images, data="colordigits", n=120, seed=0, out=tmp_path / "out")
-    assert (result.n, result.complete, result.failed) == (120, True, ())
-    known = metric_names(files.of_images)
-    assert set(result.figures) <= set(known)
-    missing = set(known) - set(result.figures)
-    assert all(any(name == part or name.startswith(f"{part}.") for part in result.skipped) for name in missing), missing
-    assert {"transfer.color", "preservation.color.residual", "leakage.digit", "correlation.color.color"} <= set(
-        result.figures
-    )
-    assert "--oracle" in result.skipped["transfer.digit"]
-    written = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert written == json.loads(json.dumps(result.as_dict()))
-    assert set(written["figures"]["leakage.color"]) == {"value", "low", "high", "items", "null"}
-    assert (tmp_path / "out" / "audit.png").read_bytes()[:4] == b"\x89PNG"
-    titles = [title for title, _ in result.tables()]
-    assert titles[0].startswith("correlation of pairs")
-    assert titles[-1] == "not measured"
-
-
-def test_an_oracle_judges_the_images_of_swaps(files, oracle, tmp_path):
-    result = audit(files.of_images, data="digits", n=40, seed=0, oracles=[oracle], out=tmp_path / "out")
-    untrained = result.figures.get("reconstruction.digit")
-    # One that never names a true class leaves nothing to divide by, which is said.
-    assert untrained is not None or "reconstruction" in result.skipped
-    assert "transfer.digit" not in result.skipped
-
-
-def test_a_folder_without_labels_keeps_what_needs_none(files, pictures, tmp_path):
-    result = audit(
-        files.of_classes, data=str(pictures), split="all", n=40, seed=0, out=tmp_path / "out", fail_if=["mig.digit<0"]
-    )
-    assert {"round_trip_error", "no_op_agreement", "gaussianity.digit", "correlation.color.color"} <= set(
-        result.figures
-    )
-    assert "no label 'digit'" in result.skipped["correlation.digit"] or "digit" in result.skipped["correlation.digit"]
-    (line,) = result.failed
-    assert line.startswith("mig.digit<0: mig.digit was not measured: ")
-    assert json.loads((tmp_path / "out" / "audit.json").read_text())["failed"] == [line]
-
-
-def test_equal_seeds_give_equal_figures(files, tmp_path):
+def test_pairs_are_of_the_latents_that_were_given(reading):
+    moved = replace(reading, z=reading.z + 1, z_tilde=reading.opened.transform(reading.z + 1))
     first, second = (
-        audit(files.of_classes, data="digits", n=30, seed=4, out=tmp_path / name).figures for name in ("a", "b")
+        audit(each, resampling=Resampling(20, 5)).figures["heldout_nll.digit"] for each in (reading, moved)
     )
-    assert first == second
+    assert first != second
 
 
-def test_a_part_that_breaks_says_why_and_stops_no_other(files, tmp_path, monkeypatch):
-    def broken(subject, concepts, findings, task):
-        raise ArithmeticError("it does\nnot add up")
-
-    monkeypatch.setattr(workflow, "likelihood", broken)
-    result = audit(files.of_images, data="digits", n=20, seed=0, out=tmp_path / "out")
-    assert result.skipped["heldout_nll"] == "ArithmeticError: it does not add up"
-    assert {"round_trip_error", "gaussianity.color"} <= set(result.figures)
-
-
-def test_a_stopped_audit_leaves_what_it_had(files, tmp_path, monkeypatch):
-    def stopped(subject, concepts, findings, task):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(workflow, "normality", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        audit(files.of_images, data="digits", n=20, seed=0, out=tmp_path / "out")
-    written = json.loads((tmp_path / "out" / "audit.json").read_text())
-    assert not written["complete"]
-    assert "round_trip_error" in written["figures"]
+def test_without_labels_there_is_no_picture(reading):
+    bare = replace(reading, dataset=in_memory())
+    found = audit(bare, resampling=Resampling(20, 5))
+    assert "digit" in found.skipped["correlation.digit"]
+    assert {"round_trip_error", "gaussianity.digit"} <= set(found.figures)
+    with pytest.raises(UsageError, match="no matrix"):
+        found.plot()
 
 
-def test_bad_wishes_are_refused_before_the_work(files, tmp_path, monkeypatch):
-    monkeypatch.setattr(workflow, "open_reading", None)
-    for wishes, words in (
-        ({"fail_if": ["leakage.colr>1"]}, "did you mean leakage.color"),
-        ({"concepts": ["greyscale"]}, "no factor 'greyscale'"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            audit(files.of_images, out=tmp_path / "out", **wishes)
-
-
-def test_oracles_must_fit(files, tmp_path):
-    for oracle, words in ((files.autoencoder, "is no classifier"), (files.classifier, "labels of no concept")):
-        with pytest.raises(UsageError, match=words):
-            audit(files.of_images, data="digits", n=20, seed=0, oracles=[oracle], out=tmp_path / "out")
-
-
-def test_an_unknown_split_is_refused(files, tmp_path):
-    with pytest.raises(UsageError, match="none"):
-        audit(files.of_images, data="digits", split="none", n=20, out=tmp_path / "out")
+def test_the_posteriors_are_sampled_where_they_are_known(reading):
+    wide = replace(reading, std=torch.ones_like(reading.z))
+    first, second = (
+        audit(each, resampling=Resampling(20, 5)).figures["heldout_nll.digit"].interval.value
+        for each in (reading, wide)
+    )
+    assert second > first

@@ -5,6 +5,7 @@ import pytest
 
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
+from iin_cli.interpretation.memory import MemoryDataset
 from iin_cli.measures.audit.material import concept_of_factor, disjoint_pairs, distinct_items, given_concepts
 from iin_cli.plugin_api import Groups
 from iin_cli.translator.factors import Factors
@@ -63,6 +64,9 @@ def test_a_factors_name_says_its_concept():
     assert concept_of_factor("greyscale", differ, digits) == "greyscale"
     assert concept_of_factor("hue", differ, shapes) == "redraw:hue"
     assert concept_of_factor("hue", Factors.of({"hue": 1, "residual": 1}), shapes) == "attribute:hue"
+    measured = MemoryDataset(np.zeros((3, 8, 8), np.uint8), {"color": [0.1, 0.5, 0.2]})
+    # Only labels are paired by the concept of that name.
+    assert concept_of_factor("color", Factors.of({"color": 1, "residual": 1}), measured) == "attribute:color"
     with pytest.raises(DataError, match=r"no label 'gone'.*--concept"):
         concept_of_factor("gone", share, digits)
 

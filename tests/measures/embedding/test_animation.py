@@ -5,8 +5,11 @@ import torch
 from PIL import Image
 
 from iin_cli.figures.embeddings import Plane
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import ChosenData
 from iin_cli.measures.embedding import animation as module
-from iin_cli.measures.embedding.animation import FRAMES_PER_FACTOR, animate_product, arc
+from iin_cli.measures.embedding.animation import FRAMES_PER_FACTOR, arc, product_film
 from iin_cli.metrics.embedding import project
 from iin_cli.progress import Silent
 
@@ -22,7 +25,7 @@ def test_every_point_of_an_arc_is_standard_normal_and_its_ends_are_met():
 
 
 def course(translator, count=5):
-    reading = open_reading(translator, data=None, data_root=None, n=60, seed=1, report=Silent())
+    reading = ChosenData(open_translator(translator), DataChoice(seed=1), Silent()).read(60)
     factors = ("digit", "color")
     lines = [project(reading.z_tilde[:, reading.opened.factors.slice(name)].numpy(), 1, "pca", 0) for name in factors]
     plane = Plane(np.concatenate([line.points for line in lines], 1), factors)
@@ -56,7 +59,7 @@ def test_it_is_a_looping_film_of_as_many_frames(files, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "FRAMES_PER_FACTOR", 3)
     for name, translator in (("a.gif", files.of_classes), ("b.gif", files.of_images)):
         reading, plane, factors, lines, _ = course(translator)
-        animate_product(tmp_path / name, reading, plane, factors, tuple(lines), Silent())
+        product_film(reading, plane, factors, tuple(lines), Silent()).save(tmp_path / name)
         with Image.open(tmp_path / name) as film:
             assert film.n_frames == 6
             assert film.info["loop"] == 0

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from iin_cli.data import open_dataset
+from iin_cli.data.arrays import ArrayDataset
+from iin_cli.errors import UsageError
+from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.encoding import encode_items, is_encoded
 from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import ChosenData, Reading
 from iin_cli.measures.explanation import library as module
-from iin_cli.measures.explanation.library import open_library
+from iin_cli.measures.explanation.library import Library, LibraryChoice
 from iin_cli.progress import Silent
 
 
@@ -25,17 +30,16 @@ class Listener(Silent):
 
 
 def library(translator, space="z-tilde", most=80, seed=5, report=None):
-    opened = open_translator(translator)
-    dataset = open_data(None, recorded_data(opened), None)
-    return open_library(opened, dataset, space, most, seed, report or Silent())
+    data = ChosenData(open_translator(translator), DataChoice(seed=seed), report or Silent())
+    return LibraryChoice(space=space, most=most).open(data)
 
 
 def encode_training_images(translator):
     """What a fit does."""
     opened = open_translator(translator)
-    dataset = open_data(None, recorded_data(opened), None)
+    dataset = open_dataset("digits")
     items = dataset.splits["train"]
-    return items, encode_items(opened.network, dataset, items, device=opened.device, report=Silent())
+    return items, encode_items(opened.network, dataset, items, report=Silent())
 
 
 def test_what_is_not_cached_is_encoded_up_to_a_bound_and_said_so(files, monkeypatch):
@@ -50,7 +54,7 @@ def test_what_is_not_cached_is_encoded_up_to_a_bound_and_said_so(files, monkeypa
         "cached; --search says how many"
     ]
     # Not even afterwards all of them.
-    assert not is_encoded(found.opened.network, found.dataset, train)
+    assert not is_encoded(found.network, found.dataset, train)
     assert np.array_equal(library(files.of_classes, most=None).items, found.items)
     assert not np.array_equal(library(files.of_classes, most=None, seed=6).items, found.items)
 
@@ -108,11 +112,31 @@ def test_neighbours_are_named_with_label_and_distance(files):
     described = found.describe(numbers, torch.tensor([[0.5, 1.0], [2.0, 3.0]]))
     label = found.dataset.labels["class"]
     first = described[0][0]
-    assert first["item"] == found.items[3]
-    assert first["label"] == label.names[label.values[found.items[3]]]
-    assert first["image"] == f"digits[{found.items[3]}]"
-    assert described[1][1]["distance"] == 3.0
+    assert first.item == found.items[3]
+    assert first.label == label.names[label.values[found.items[3]]]
+    assert first.image == f"digits[{found.items[3]}]"
+    assert described[1][1].distance == 3.0
     assert sum(found.label_shares(numbers).values()) == 1
-    looks = found.looks(numbers[0])
-    assert looks[0].label == first["label"]
+    looks = found.pictures(numbers[0])
+    assert looks[0].label == first.label
     assert np.array_equal(looks[1].pixels, found.dataset.images(found.items[4:5], 32)[0])
+
+
+@pytest.mark.parametrize("space", ["z", "z-tilde"])
+def test_latents_in_memory_are_a_library(files, space):
+    opened = open_translator(files.of_classes)
+    z = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
+    data = ArrayDataset("mine", np.zeros((6, 32, 32, 3), np.uint8), {}, {"test": np.arange(6)})
+    found = Library.of(Reading(opened, opened.network, data, np.arange(6), z, opened.transform(z)), 2, space)
+    z_tilde, itself = opened.transform(z[:1]), found.same_as(z[:1])
+    numbers, distances = found.nearest(z[:1], z_tilde, itself)
+    rows, query = (z, z[0]) if space == "z" else (opened.transform(z), z_tilde[0])
+    expected = (rows - query).norm(dim=1)[1:].sort()
+    assert torch.equal(numbers[0], expected.indices[:2] + 1)
+    torch.testing.assert_close(distances[0], expected.values[:2])
+    assert found.describe(numbers, distances)[0][0].label is None
+
+
+def test_another_space_is_refused():
+    with pytest.raises(UsageError, match="choose from: z, z-tilde"):
+        LibraryChoice(space="pixels")

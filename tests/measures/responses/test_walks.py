@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from iin_cli.errors import DataError
+from iin_cli.errors import DataError, UsageError
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import ChosenData
 from iin_cli.measures.responses import walks as module
-from iin_cli.measures.responses.walks import WalkSettings, basis_of_control, measure_walks, read_starts
+from iin_cli.measures.responses.walks import WalkDesign, Walker, basis_of_control, read_starts
 from iin_cli.progress import Silent
+from iin_cli.translator.edit import OUWalk
 
 
 class Counted:
@@ -20,11 +24,15 @@ class Counted:
 
 @pytest.fixture(scope="module")
 def reading(files):
-    return open_reading(files.of_classes, data=None, data_root=None, n=60, seed=1, report=Silent())
+    return ChosenData(open_translator(files.of_classes), DataChoice(seed=1), Silent()).read(60)
 
 
-def walked(reading, name, basis=None, **settings):
-    return module._walk(reading, slice(0, 60), name, basis, WalkSettings(**settings))
+def walker(reading, walks=1, **walk):
+    return Walker(reading, WalkDesign(OUWalk(**walk), walks))
+
+
+def walked(reading, name, basis=None, **walk):
+    return walker(reading, **walk).walk(slice(0, 60), name, basis)
 
 
 def test_a_factor_moves_alone(reading):
@@ -57,22 +65,21 @@ def test_controls_differ_and_depend_on_their_factor_alone(reading):
 
 
 def test_blocks_change_nothing_and_tell_progress(reading, monkeypatch):
-    starts, settings = read_starts(reading), WalkSettings(steps=5, walks=2)
-    basis = basis_of_control(reading.opened.factors, "digit", 0, 0)
-    whole = measure_walks(reading, starts, "digit", basis, settings, Counted())
+    own = walker(reading, walks=2, steps=5)
+    whole = own.measure("digit", 0, Counted())
     monkeypatch.setattr(module, "BLOCK_POINTS", 60)
     task = Counted()
-    cut = measure_walks(reading, starts, "digit", basis, settings, task)
+    cut = own.measure("digit", 0, task)
     assert task.done == [7 * 8] * 8 + [4 * 8]
     for key, values in whole.columns.items():
         np.testing.assert_allclose(cut.columns[key], values, atol=1e-5)
     np.testing.assert_allclose(cut.samples, whole.samples, atol=1e-4)
-    assert whole.samples.shape == whole.change.shape == (60 * 8, 5)
+    assert whole.samples.shape == whole.difference.shape == (60 * 8, 5)
 
 
 def test_few_points_are_kept_of_many_and_every_step_is_among_them(reading, monkeypatch):
     monkeypatch.setattr(module, "MOST_SAMPLES", 60)
-    found = measure_walks(reading, read_starts(reading), "digit", None, WalkSettings(steps=7), Counted())
+    found = walker(reading, steps=7).measure("digit", None, Counted())
     assert 40 <= len(found.samples) <= 60
     kept = module._kept(0, 60, (60, 6, 5), 6)
     assert set(kept % 6) == set(range(6))
@@ -81,7 +88,7 @@ def test_few_points_are_kept_of_many_and_every_step_is_among_them(reading, monke
 def test_the_start_of_a_walk_answers_as_the_image_does(reading):
     starts = read_starts(reading)
     with torch.inference_mode():
-        direct = reading.opened.backbone.decode(reading.z).log_softmax(1)
+        direct = reading.network.backbone.decode(reading.z).log_softmax(1)
     torch.testing.assert_close(starts.answer, direct, atol=1e-4, rtol=1e-4)
 
 
@@ -92,7 +99,7 @@ def test_features_that_are_never_negative(reading):
     positive = replace(reading, z=reading.z.abs())
     starts = read_starts(positive)
     assert starts.never_negative.all()
-    found = measure_walks(positive, starts, "digit", None, WalkSettings(steps=4), Counted())
+    found = walker(positive, steps=4).measure("digit", None, Counted())
     assert 0 < found.columns["violation_rate"].mean() < 1
     # Few images may all be positive by chance, unless it is every feature.
     some = reading.z.clone()
@@ -104,4 +111,10 @@ def test_features_that_are_never_negative(reading):
 
 def test_a_walk_that_leaves_the_numbers_is_told(reading):
     with pytest.raises(DataError, match="smaller --walk-sigma"):
-        measure_walks(reading, read_starts(reading), "digit", None, WalkSettings(steps=4, sigma=1e38), Counted())
+        walker(reading, steps=4, sigma=1e38).measure("digit", None, Counted())
+
+
+def test_a_design_without_walks_or_controls_is_refused():
+    for given in ({"walks": 0}, {"controls": 0}):
+        with pytest.raises(UsageError, match="at least 1"):
+            WalkDesign(**given)

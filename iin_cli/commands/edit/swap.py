@@ -1,0 +1,55 @@
+"""Give images a factor of other images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ...distributed import choose_device
+from ...editing import swap as swaps
+from ...editing.swap import SwapResult
+from ...interpretation.data_choice import DataChoice
+from ...interpretation.opening import open_translator
+from ...interpretation.reading import ChosenData
+from ...io.output import Output
+from ...progress import Reporter, Silent
+
+__all__ = ["swap"]
+
+
+def swap(
+    translator: Path,
+    factors: Sequence[str],
+    target: Sequence[Path] = (),
+    source: Sequence[Path] = (),
+    out: Path | None = None,
+    *,
+    choice: DataChoice | None = None,
+    backbone: Path | None = None,
+    device: str = "auto",
+    report: Reporter | None = None,
+) -> SwapResult:
+    """Give every target the `factors` of a source, and write what the network then draws or predicts.
+
+    As many sources as targets make pairs; else every target meets every source. Several make a grid as in Fig 2, all
+    combinations of up to 16 by 16.
+
+    Args:
+        factors: names of the translator's factors; `residual` is one.
+        target, source: image files or folders; what is not given is drawn as `choice` says, 8 of each where it names
+            no number.
+        out: a new folder, or a new `.png` (one image or the grid), for a classifier `.json` or `.csv`.
+        backbone: where the translator's backbone lies now, if it was moved.
+
+    Raises UsageError (no or unknown factor, taken `out`), DataError (images), CheckpointError (unfit files).
+    """
+    report, choice = report or Silent(), choice or DataChoice()
+    opened = open_translator(translator, choose_device(device), backbone)
+    opened.require_factors(list(factors))
+    shown = swaps.shown_as(opened.require_network().answer)
+    with Output.open(out, f"swap-{'-'.join(factors)}", shown.endings, shown.holds) as output:
+        data = ChosenData(opened, choice, report)
+        targets, sources = data.targets_and_sources(target, source, choice.n or 8)
+        result = replace(swaps.swap(opened, targets, sources, factors, report), seed=choice.seed)
+        return swaps.write(result, output)

@@ -1,0 +1,94 @@
+"""`iin audit`: open → read → audit → write after every part, and judge by the user's conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ...distributed import choose_device
+from ...errors import attempt
+from ...figures.plots import save_figure
+from ...interpretation.data_choice import DataChoice
+from ...interpretation.opening import open_translator
+from ...interpretation.reading import ChosenData
+from ...io import checkpoint
+from ...io.rundir import open_run, write_json
+from ...measures.audit import auditing
+from ...measures.audit.auditing import POOL, AuditResult
+from ...measures.audit.conditions import describe_names, parse_conditions
+from ...measures.audit.material import given_concepts
+from ...measures.audit.swaps import open_oracles
+from ...measures.audit.tables import draw_matrices
+from ...metrics.bootstrap import Resampling
+from ...progress import Reporter, Silent
+from ...translator.factors import Factors
+
+__all__ = ["audit", "metric_names"]
+
+ITEMS = 2000
+
+
+def metric_names(translator: Path) -> dict[str, str]:
+    """Return the name of every figure an audit of `translator` may give, and what it is; nothing is measured."""
+    return describe_names(Factors.from_json(checkpoint.describe(translator, "translator")["factors"]))
+
+
+def audit(
+    translator: Path,
+    choice: DataChoice,
+    *,
+    oracles: Sequence[Path] = (),
+    concepts: Sequence[str] = (),
+    fail_if: Sequence[str] = (),
+    out: Path | None = None,
+    backbone: Path | None = None,
+    device: str = "auto",
+    resampling: Resampling | None = None,
+    report: Reporter | None = None,
+) -> AuditResult:
+    """Measure on test items how well the factors of `translator` keep what their names promise.
+
+    Args:
+        choice: which data; `n` items at most, and pairs of each concept.
+        oracles: classifiers that judge the images of swaps, each trained on a concept's labels.
+        concepts: `NAME[:ARGUMENT]` of concepts that the name of their factor does not say.
+        fail_if: conditions on figures, `leakage.color>0.1`.
+
+    `skipped` says what could not be measured, and the folder holds what was measured after every part. Raises
+    UsageError (conditions, oracles, concepts) before the work begins, DataError, CheckpointError.
+    """
+    report, n = report or Silent(), choice.n or ITEMS
+    opened = open_translator(translator, choose_device(device), backbone)
+    conditions = parse_conditions(fail_if, tuple(describe_names(opened.factors)))
+    given = given_concepts(concepts, opened.factors)
+    data = ChosenData(opened, choice, report)
+    with open_run(out, f"audit-{translator.stem}") as folder:
+        judges = open_oracles(oracles, opened, data.dataset, report)
+
+        def judged(found: AuditResult) -> AuditResult:
+            return replace(found, out=str(folder), failed=found.failures(conditions) if found.complete else ())
+
+        result = judged(
+            auditing.audit(
+                data.read(POOL * n),
+                n,
+                oracles=judges,
+                given=given,
+                resampling=replace(resampling or Resampling(), seed=choice.seed),
+                report=report,
+                save=lambda found: write_json(folder / "audit.json", judged(found).as_dict()),
+            )
+        )
+        why = attempt(lambda: _draw(result, folder / "audit.png"))
+        if why is not None:
+            report.warn(f"the heat map failed: {why}")
+            result = replace(result, skipped={**result.skipped, "audit.png": why})
+    return result
+
+
+def _draw(result: AuditResult, file: Path) -> None:
+    """Draw the heat map, if the audit measured any matrix."""
+    figure = draw_matrices(tuple(result.factors), result.figures)
+    if figure is not None:
+        save_figure(file, figure)

@@ -1,0 +1,244 @@
+"""Cut any network f: images -> logits behind one of its layers, so that f = G∘E with z = E(x) of shape (B, N).
+
+The network is traced once (torch.fx) and never changed: both parts run its own modules, so that weights, device and
+result stay those of f. Where the layer gives a large map, z is its average over the map and G spreads z evenly again:
+G∘E then only approximates f, unless all that follows is an average too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from ..errors import UsageError, nearest
+from .feature_maps import as_latent, averaged_axes
+
+__all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers", "evaluating"]
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A value's shape for one image, and how a batch of it lies in memory."""
+
+    shape: tuple[int, ...]
+    memory_format: torch.memory_format
+
+
+class Cut:
+    """E and G of a traced network, cut behind `node`.
+
+    Args:
+        traced: the network.
+        node: the value that becomes z.
+        form: of that value; a large one is averaged down to its channels, as `as_latent` does.
+    """
+
+    def __init__(self, traced: _Traced, node: fx.Node, form: _Form) -> None:
+        self.form, averaged = form, averaged_axes(form.shape)
+        # What is left of the value, whose numbers are z.
+        self._kept = [1 if axis in averaged else size for axis, size in enumerate(form.shape, 1)]
+        self.dim = math.prod(self._kept)
+        self._before = fx.Interpreter(traced.network, graph=_part(traced.graph, None, node))
+        self._after = fx.Interpreter(traced.network, graph=_part(traced.graph, node, traced.output))
+
+    def encode(self, inputs: Tensor) -> Tensor:
+        """E: what the network takes (B, …) -> z (B, N)."""
+        return as_latent(self._before.run(inputs))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """G: z (B, N) -> what the network gives."""
+        value = z.reshape(-1, *self._kept).expand(-1, *self.form.shape)
+        # The layers that follow may work in place, and z is the caller's; the order in memory decides that of sums.
+        return self._after.run(value.clone(memory_format=self.form.memory_format))
+
+
+def cut_before_head(network: nn.Module, called: str) -> Cut:
+    """Cut before the last linear layer: z is that layer's input, G the layer itself.
+
+    Args:
+        called: the network's name, for messages.
+
+    Raises UsageError when the network does not end in a linear layer; the message names layers to cut at instead.
+    """
+    traced = _Traced(network)
+    last = traced.output
+    head = network.get_submodule(str(last.target)) if last.op == "call_module" else None
+    if not isinstance(head, nn.Linear):
+        # A part of a part is no better a place than the whole.
+        outer = [name for name in traced.cuttable() if "." not in name]
+        raise UsageError(
+            f"{called} does not end in a linear layer: say where to cut it, --layer {' or --layer '.join(outer[-2:])}"
+        )
+    (source,) = last.all_input_nodes
+    return Cut(traced, source, _Form((head.in_features,), torch.contiguous_format))
+
+
+def cut_at(network: nn.Module, layer: str, inputs: Tensor, called: str) -> Cut:
+    """Cut behind the module named `layer`; where it is used several times, behind its last use.
+
+    Args:
+        inputs: (B, …) an example of what the network takes; with two rows a batch shows where it is kept.
+        called: the network's name, for messages.
+
+    Raises UsageError, with the nearest layers that will do, when there is no such layer, its output is not one tensor
+    with a row per image, or the rest of the network needs more than that output.
+    """
+    traced = _Traced(network)
+    forms = traced.forms(inputs)
+    possible = [name for name in traced.cuttable() if traced.layers[name] in forms]
+    if layer not in traced.layers:
+        raise UsageError(f"--layer {layer}: {called} {_missing(network, layer)}; {_suggestion(layer, possible)}")
+    node = traced.layers[layer]
+    if node is None or node not in forms:
+        raise UsageError(
+            f"--layer {layer}: its output in {called} is not one tensor with a row per image; "
+            f"{_beside(traced, layer, possible)}"
+        )
+    if layer not in possible:
+        raise UsageError(
+            f"--layer {layer}: {called} cannot be cut there, since a branch goes round that layer; "
+            f"{_beside(traced, layer, possible)}"
+        )
+    return Cut(traced, node, forms[node])
+
+
+def cuttable_layers(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
+    """Return the names that `cut_at` accepts, in the order they are computed; `inputs` as there."""
+    traced = _Traced(network)
+    forms = traced.forms(inputs)
+    return tuple(name for name in traced.cuttable() if traced.layers[name] in forms)
+
+
+@contextmanager
+def evaluating(network: nn.Module | None) -> Iterator[None]:
+    """Put a network into evaluation mode, and each of its modules back into the mode that it was found in."""
+    modules = [] if network is None else list(network.modules())
+    modes = [module.training for module in modules]
+    if network is not None:
+        network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.training = mode
+
+
+class _Tracer(fx.Tracer):
+    """Traces a network and notes what each of its modules, at any depth, gives last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outputs: dict[str, Any] = {}
+
+    def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
+        output = super().call_module(m, forward, args, kwargs)
+        name = self.path_of_module(m)
+        # Taken out first, so that the order is that of the last uses.
+        self.outputs.pop(name, None)
+        self.outputs[name] = output
+        return output
+
+
+class _Traced:
+    """The graph of a network in evaluation mode; `layers` maps a module's name to its value, None for no tensor."""
+
+    def __init__(self, network: nn.Module) -> None:
+        tracer = _Tracer()
+        # Dropout and its like ask at tracing whether they are to do anything.
+        with evaluating(network):
+            self.graph = tracer.trace(network)
+        self.network = network
+        self.layers = {
+            name: output.node if isinstance(output, fx.Proxy) else None for name, output in tracer.outputs.items()
+        }
+        (end,) = (node for node in self.graph.nodes if node.op == "output")
+        self.output: fx.Node = end.args[0]
+
+    def cuttable(self) -> list[str]:
+        """Names of the layers that every path from the images to the logits goes through, in order."""
+        order = {node: number for number, node in enumerate(self.graph.nodes)}
+        needed = _needed(self.output, None)
+        on_paths, furthest, bridges = set(), -1, set()
+        for node in self.graph.nodes:
+            from_images = node.op == "placeholder" or any(source in on_paths for source in node.all_input_nodes)
+            if node not in needed or not from_images:
+                continue
+            on_paths.add(node)
+            # Nodes are in the order of computation: a path round this one would have to jump over it.
+            if furthest <= order[node]:
+                bridges.add(node)
+            furthest = max([furthest, *(order[user] for user in node.users if user in needed)])
+        return [name for name, node in self.layers.items() if node in bridges]
+
+    @torch.no_grad()
+    def forms(self, inputs: Tensor) -> dict[fx.Node, _Form]:
+        """Run the network once; return the form of every tensor that has a row per row of `inputs`."""
+        runner = _Forms(self.network, self.graph, len(inputs))
+        runner.run(inputs)
+        return runner.found
+
+
+class _Forms(fx.Interpreter):
+    def __init__(self, network: nn.Module, graph: fx.Graph, rows: int) -> None:
+        super().__init__(network, graph=graph)
+        self.rows: int = rows
+        self.found: dict[fx.Node, _Form] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        if isinstance(value, Tensor) and value.ndim > 1 and value.shape[0] == self.rows and n.op != "output":
+            channels_last = value.ndim == 4 and value.is_contiguous(memory_format=torch.channels_last)
+            plain = value.is_contiguous() or not channels_last
+            self.found[n] = _Form(tuple(value.shape[1:]), torch.contiguous_format if plain else torch.channels_last)
+        return value
+
+
+def _needed(output: fx.Node, start: fx.Node | None) -> set[fx.Node]:
+    """Every node that `output` is computed from, not going back beyond `start`."""
+    needed, waiting = {output}, [output]
+    while waiting:
+        node = waiting.pop()
+        if node is not start:
+            new = [source for source in node.all_input_nodes if source not in needed]
+            needed.update(new)
+            waiting.extend(new)
+    return needed
+
+
+def _part(graph: fx.Graph, start: fx.Node | None, end: fx.Node) -> fx.Graph:
+    """Copy the part of `graph` that computes `end` from the inputs, or from the value of `start`."""
+    needed, part, copies = _needed(end, start), fx.Graph(), {}
+    if start is not None:
+        copies[start] = part.placeholder("z")
+    for node in graph.nodes:
+        if node in needed and node not in copies:
+            copies[node] = part.node_copy(node, copies.__getitem__)
+    part.output(copies[end])
+    return part
+
+
+def _missing(network: nn.Module, layer: str) -> str:
+    known = {name for name, _ in network.named_modules()}
+    return "does not compute that layer on its own" if layer in known and layer else "has no such layer"
+
+
+def _suggestion(layer: str, possible: list[str]) -> str:
+    close = nearest(layer, possible)
+    if close.startswith("did you mean"):
+        return close
+    # Hundreds of names would not help.
+    return nearest(layer, [name for name in possible if "." not in name] or possible[-5:])
+
+
+def _beside(traced: _Traced, layer: str, possible: list[str]) -> str:
+    names = list(traced.layers)
+    here = names.index(layer)
+    before = [name for name in names[:here] if name in possible]
+    after = [name for name in names[here + 1 :] if name in possible]
+    return f"the nearest to cut at: {' or '.join([*before[-1:], *after[:1]])}"

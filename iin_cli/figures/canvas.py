@@ -1,0 +1,33 @@
+"""What figures are drawn on: an empty page, without a display or any global state, and the letters of pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from PIL import ImageFont
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["letters", "new_figure"]
+
+
+def new_figure(
+    width: float, height: float, layout: Literal["constrained"] | None = "constrained", dpi: float | None = None
+) -> Figure:
+    """Return an empty figure of so many inches; matplotlib is imported here, and not by what draws nothing."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout=layout, dpi=dpi)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def letters(size: int) -> ImageFont.FreeTypeFont:
+    """Return a font, `size` pixels high, with the letters of most alphabets."""
+    import matplotlib
+
+    # Pillow's own font, `load_default`, has 113 characters: no é, no σ and no arrow.
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)

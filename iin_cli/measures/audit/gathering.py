@@ -1,0 +1,195 @@
+"""Gather what an audit looks at: choose items, then prepare, group and encode every concept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import DataError, IinError
+from ...interpretation.encoding import encode_items
+from ...interpretation.grouping import circumstances, find_providers
+from ...interpretation.reading import Reading
+from ...metrics.informativeness import Target
+from ...plugin_api import ConceptProvider, Groups
+from ...progress import Reporter
+from ...translator.factors import RESIDUAL
+from .material import (
+    AuditedConcept,
+    AuditMaterial,
+    IndependentPairs,
+    Known,
+    concept_of_factor,
+    disjoint_pairs,
+    distinct_items,
+)
+
+__all__ = ["gather"]
+
+# A probe cannot learn a label from fewer items than this.
+ITEMS_PER_LABEL = 10
+
+
+def gather(
+    pool: Reading, given: Mapping[str, ConceptProvider], count: int, seed: int, report: Reporter
+) -> AuditMaterial:
+    """Choose items of `pool`; prepare, group and encode the concepts, whose `reasons` say what failed.
+
+    Args:
+        given: concepts that are not to be guessed from their factors' names.
+        count: items at most, and pairs of each concept.
+    """
+    items = pool.rows(distinct_items(pool, count, seed))
+    concepts = [name for name in pool.opened.factors.names if name != RESIDUAL]
+    found = [_Gathering(pool, items, name, given.get(name), count, seed, report).concept() for name in concepts]
+    return AuditMaterial(pool, items, found)
+
+
+@dataclass(frozen=True)
+class _Encoded:
+    """Items in one rendering: latents (M, N) and, of a stochastic encoder, standard deviations."""
+
+    items: np.ndarray
+    z: Tensor
+    std: Tensor | None
+
+    def rows(self, items: np.ndarray) -> np.ndarray:
+        """Return the rows of `items` (B,)."""
+        order = np.argsort(self.items, kind="stable")
+        return order[np.searchsorted(self.items, items, sorter=order)]
+
+
+class _Gathering:
+    """The work for one concept."""
+
+    def __init__(
+        self,
+        pool: Reading,
+        items: Reading,
+        name: str,
+        provider: ConceptProvider | None,
+        count: int,
+        seed: int,
+        report: Reporter,
+    ) -> None:
+        self.pool, self.items, self.name, self.count, self.seed, self.report = pool, items, name, count, seed, report
+        self.dataset, self.factors = pool.dataset, pool.opened.factors
+        self.relation = {factor.name: factor.relation for factor in self.factors}[name]
+        self.given = provider
+        self.encoded = {0: _Encoded(pool.items, pool.z, pool.std)}
+
+    def concept(self) -> AuditedConcept:
+        """Return the concept, as far as it can be had."""
+        try:
+            provider = self._provider()
+            groups = self._groups(provider)
+        except IinError as error:
+            reasons = {"pairs": str(error), "known": str(error)}
+            return AuditedConcept(self.name, self.relation, None, None, reasons)
+        pairs, known, reasons = None, None, {}
+        try:
+            pairs = self._pairs(provider, groups)
+        except IinError as error:
+            reasons["pairs"] = str(error)
+        try:
+            known = self._known(provider, groups)
+            known.target.check()
+        except IinError as error:
+            reasons["known"], known = str(error), None
+        return AuditedConcept(self.name, self.relation, pairs, known, reasons)
+
+    def _provider(self) -> ConceptProvider:
+        """Return what makes pairs of the concept; DataError where there is none, or one of the other relation."""
+        if self.given is not None:
+            provider = self.given
+        else:
+            (provider,) = find_providers([concept_of_factor(self.name, self.factors, self.dataset)])
+        if provider.relation != self.relation:
+            raise DataError(
+                f"the factor was fitted to pairs that {self.relation}, and concept {self.name} makes pairs that "
+                f"{provider.relation}: write the right one by --concept"
+            )
+        return provider
+
+    def _groups(self, provider: ConceptProvider) -> Groups:
+        """Prepare the concept on the items it is audited on, and let it group them."""
+        items = self.pool.items if self.relation == "share" else self.items.items
+        provider.prepare(self.dataset, items, circumstances(self.pool.network, self.seed, self.report))
+        return provider.groups(self.dataset, items, self.seed)
+
+    def _pairs(self, provider: ConceptProvider, groups: Groups) -> IndependentPairs:
+        (z_a, std_a), (z_b, std_b) = (
+            self._latents(provider, groups.indices[rows], groups.variants[rows])
+            for rows in disjoint_pairs(groups, self.count, self.seed)
+        )
+        transform = self.pool.opened.transform
+        return IndependentPairs(z_a, z_b, std_a, std_b, transform(z_a), transform(z_b))
+
+    def _known(self, provider: ConceptProvider, groups: Groups) -> Known:
+        """Find what is known of the concept: measurements, else labels, else which variant of an image it is."""
+        measured = self._measured()
+        if measured is not None:
+            return Known(Target(measured), np.arange(len(self.items)), self.items.z_tilde)
+        return self._labels(groups) if self.relation == "share" else self._variants(provider, groups)
+
+    def _measured(self) -> np.ndarray | None:
+        """Return the true values (M, k) of a concept that is measured, or the labels (M,) of one that is redrawn."""
+        items = self.items.items
+        if self.name == "color" and self.dataset.colors is not None:
+            return np.asarray(self.dataset.colors, np.float64)[items]
+        column = self.dataset.column(self.name)
+        if column is None:
+            return None
+        labels = self.dataset.labels[column]
+        if labels.continuous:
+            return np.asarray(labels.values, np.float64)[items, None]
+        # The number of a redrawing says nothing; the label of the image as it stands does.
+        return np.asarray(labels.values)[items] if self.relation == "differ" else None
+
+    def _labels(self, groups: Groups) -> Known:
+        """Take the groups of a share concept for labels, of the audited items that are in one."""
+        own = dict(zip(groups.indices.tolist(), groups.group_ids.tolist(), strict=True))
+        labels = np.array([own.get(item, -1) for item in self.items.items.tolist()], np.int64)
+        there = np.flatnonzero(labels >= 0)
+        different = len(np.unique(labels[there]))
+        if different > len(there) / ITEMS_PER_LABEL:
+            raise DataError(
+                f"{self.name} has {different} values on {len(there)} items, too many to be learned, "
+                "and the data holds no measurement of it"
+            )
+        return Known(Target(labels[there]), there, self.items.z_tilde[there])
+
+    def _variants(self, provider: ConceptProvider, groups: Groups) -> Known:
+        """Take one random variant of every audited item."""
+        order = np.random.default_rng(self.seed + 2).permutation(len(groups.indices))
+        found, first = np.unique(groups.indices[order], return_index=True)
+        rows = order[first]
+        z, _ = self._latents(provider, groups.indices[rows], groups.variants[rows])
+        place = {item: number for number, item in enumerate(self.items.items.tolist())}
+        items = np.array([place[item] for item in found.tolist()])
+        return Known(Target(groups.variants[rows]), items, self.pool.opened.transform(z))
+
+    def _latents(
+        self, provider: ConceptProvider, items: np.ndarray, variants: np.ndarray
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return means (B, N) and, of a stochastic encoder, standard deviations of items drawn in their variants."""
+        z = torch.empty(len(items), self.pool.z.shape[1])
+        std = torch.empty_like(z) if self.pool.std is not None else None
+        for variant in np.unique(variants).tolist():
+            if variant not in self.encoded:
+                self.encoded[variant] = self._rendered(provider, variant)
+            encoded, mine = self.encoded[variant], np.flatnonzero(variants == variant)
+            rows = encoded.rows(items[mine])
+            z[mine] = encoded.z[rows]
+            if std is not None and encoded.std is not None:
+                std[mine] = encoded.std[rows]
+        return z, std
+
+    def _rendered(self, provider: ConceptProvider, variant: int) -> _Encoded:
+        """Encode the audited items as the concept draws them; DataError for images in memory."""
+        items = np.sort(self.items.items)
+        found = encode_items(self.pool.network, self.dataset, items, provider, variant, report=self.report)
+        return _Encoded(items, *found.moments())

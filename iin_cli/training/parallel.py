@@ -16,7 +16,7 @@ from torch import distributed as processes
 from torch.distributed import ProcessGroup
 from torch.nn.parallel import DistributedDataParallel
 
-from ..distributed import local_rank, rank, small_group, world_size
+from ..distributed import joined, local_rank, rank, small_group, world_size
 from ..errors import UsageError
 from ..plugin_api import BatchPart
 
@@ -86,4 +86,4 @@ def _checked(device: torch.device) -> str:
 @cache
 def _gradient_group(kind: str) -> ProcessGroup:
     """Return the group that exchanges gradients: NCCL on GPUs, gloo on CPUs; all ranks make the first call."""
-    return small_group() if kind == "cpu" else processes.new_group(backend="nccl", timeout=GRADIENT_WAIT)
+    return small_group() if kind == "cpu" else joined(processes.new_group(backend="nccl", timeout=GRADIENT_WAIT))

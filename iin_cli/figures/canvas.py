@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from PIL import ImageFont
 
@@ -16,13 +18,31 @@ __all__ = ["letters", "new_figure"]
 def new_figure(
     width: float, height: float, layout: Literal["constrained"] | None = "constrained", dpi: float | None = None
 ) -> Figure:
-    """Return an empty figure of so many inches; matplotlib is imported here, and not by what draws nothing."""
+    """Return an empty figure of so many inches, which a notebook shows by itself.
+
+    matplotlib is imported here, and not by modules that draw nothing.
+    """
+    return _shown_figure()(figsize=(width, height), layout=layout, dpi=dpi)
+
+
+@cache
+def _shown_figure() -> type[Figure]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout=layout, dpi=dpi)
-    FigureCanvasAgg(figure)
-    return figure
+    class ShownFigure(Figure):
+        """A figure that does not need pyplot to be seen."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            FigureCanvasAgg(self)
+
+        def _repr_png_(self) -> bytes:
+            drawn = io.BytesIO()
+            self.savefig(drawn, format="png")
+            return drawn.getvalue()
+
+    return ShownFigure
 
 
 def letters(size: int) -> ImageFont.FreeTypeFont:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .canvas import new_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -20,13 +22,9 @@ def picture(pixels: np.ndarray) -> Figure:
     >>> picture(np.zeros((50, 200, 3), np.uint8)).get_size_inches().tolist()
     [2.0, 0.5]
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     height, width = pixels.shape[:2]
-    figure = Figure(figsize=(width / DOTS_PER_INCH, height / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
-    FigureCanvasAgg(figure)
-    panel = figure.add_axes((0, 0, 1, 1))
+    figure = new_figure(width / DOTS_PER_INCH, height / DOTS_PER_INCH, layout=None, dpi=DOTS_PER_INCH)
+    # An image in axes, unlike one on the bare figure, survives a notebook's tight cropping.
+    panel = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=(), yticks=())
     panel.imshow(pixels, interpolation="nearest")
-    panel.set_axis_off()
     return figure

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, sqrt
@@ -94,22 +93,13 @@ def _decoded(network: Network, z: Tensor, report: Reporter) -> Iterator[Tensor]:
 
 
 @dataclass(frozen=True)
-class _Writer(ABC):
-    """Writes what a network makes of a file of latents.
-
-    Attributes:
-        holds: what a result of this kind is called.
-        endings: of the files that can hold it.
-    """
+class _Writer:
+    """Writes what a network makes of a file of latents: what it is called, and the endings of files that hold it."""
 
     network: Network
     latents: Path
     holds: ClassVar[str]
     endings: ClassVar[Sequence[str]]
-
-    @abstractmethod
-    def write(self, pieces: Iterator[Tensor], output: Output) -> None:
-        """Write the pieces of what G gives, in order, into a file or a folder."""
 
     def save(self, file: Path, found: Tensor) -> None:
         """Write `found` beside the other tensors of the file of latents."""

@@ -83,7 +83,7 @@ def find_dominance(
 def names_of_rows(dataset: Dataset, items: Sequence[np.ndarray], variants: Sequence[str]) -> Callable[[int], str]:
     """Return what names a row after its image: rows show `items`, block after block, as the block's variant."""
     ends, everything = np.cumsum([len(own) for own in items]), np.concatenate(items)
-    return lambda row: dataset.path(int(everything[row])) + variants[np.searchsorted(ends, row, side="right")]
+    return lambda row: dataset.path(int(everything[row])) + variants[int(np.searchsorted(ends, row, side="right"))]
 
 
 def variant_of(provider: ConceptProvider | None, variant: int) -> str:

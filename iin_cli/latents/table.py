@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ class LatentTable:
             mean += np.exp(0.5 * self._gather(rows, lambda block: block.log_variance)) * noise
         return torch.from_numpy(mean)
 
-    def _gather(self, rows: np.ndarray, column: Callable[[Latents], np.ndarray]) -> np.ndarray:
+    def _gather(self, rows: np.ndarray, column: Callable[[Latents], Any]) -> np.ndarray:
         gathered = np.empty((len(rows), self.dim), np.float32)
         which = np.searchsorted(self.offsets, rows, side="right") - 1
         for number, block in enumerate(self.blocks):

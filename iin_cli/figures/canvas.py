@@ -1,4 +1,4 @@
-"""What figures are drawn on: an empty page, without a display or any global state, and the letters of pictures."""
+"""Empty matplotlib figures, without a display or any global state, and the font for text in images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["letters", "new_figure"]
 
 
 def new_figure(width: float, height: float, layout: str | None = "constrained", dpi: float | None = None) -> Figure:
-    """Return an empty figure of so many inches; matplotlib is imported here, and not by what draws nothing."""
+    """Return an empty figure, sizes in inches; matplotlib is imported only here, when something is drawn."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Rows of a result as JSON or CSV."""
+"""Write rows of a result as JSON or CSV."""
 
 from __future__ import annotations
 

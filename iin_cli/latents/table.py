@@ -17,9 +17,9 @@ __all__ = ["ConceptPairs", "LatentTable"]
 
 
 class LatentTable:
-    """Latents of all rows, kept where they lie: rows are numbered through the blocks.
+    """Latents of all rows, left in their blocks: rows are numbered through the blocks.
 
-    `called` says what to call the item in a row, in a message.
+    `called` names the item in a row, for messages.
     """
 
     def __init__(self, blocks: Sequence[Latents], called: Callable[[int], str] = "row {}".format) -> None:
@@ -32,11 +32,11 @@ class LatentTable:
         return int(self.offsets[-1])
 
     def mean(self, rows: np.ndarray) -> Tensor:
-        """Posterior means (B, N) of `rows` (B,)."""
+        """Return the posterior means (B, N) of `rows` (B,)."""
         return torch.from_numpy(self._gather(rows, lambda block: block.mean))
 
     def sample(self, rows: np.ndarray, noise: np.ndarray) -> Tensor:
-        """Draw z ~ q(z|x) (B, N) with standard normal `noise` (B, N); of a deterministic encoder, its z."""
+        """Draw z ~ q(z|x) (B, N) with standard normal `noise` (B, N); a deterministic encoder's z ignores the noise."""
         mean = self._gather(rows, lambda block: block.mean)
         if self.stochastic:
             mean += np.exp(0.5 * self._gather(rows, lambda block: block.log_variance)) * noise
@@ -56,7 +56,7 @@ class LatentTable:
 class ConceptPairs:
     """A concept's pairs: rows for fitting and rows held out, which never share an image. `held_out` may be None.
 
-    `sources` int64 (rows,) says of every row of the table which image it shows; None: each another.
+    `sources` int64 (rows,) is the image that each row of the table shows; None where each shows another.
     """
 
     name: str

@@ -19,10 +19,9 @@ __all__ = ["ConceptPairs", "LatentTable"]
 
 
 class LatentTable:
-    """Latents of all rows, block after block; they stay where they are, in memory or in files.
+    """Latents of all rows, left in their blocks: rows are numbered through the blocks.
 
-    Args:
-        called: row -> what a message calls its item.
+    `called` names the item in a row, for messages.
     """
 
     def __init__(self, blocks: Sequence[Latents], called: Callable[[int], str] = "row {}".format) -> None:
@@ -35,11 +34,11 @@ class LatentTable:
         return int(self.offsets[-1])
 
     def mean(self, rows: np.ndarray) -> Tensor:
-        """Posterior means (B, N) of `rows` (B,)."""
+        """Return the posterior means (B, N) of `rows` (B,)."""
         return torch.from_numpy(self._gather(rows, lambda block: block.mean))
 
     def sample(self, rows: np.ndarray, noise: np.ndarray) -> Tensor:
-        """Draw z ~ q(z|x) (B, N) with standard normal `noise` (B, N); of a deterministic encoder, its z."""
+        """Draw z ~ q(z|x) (B, N) with standard normal `noise` (B, N); a deterministic encoder's z ignores the noise."""
         mean = self._gather(rows, lambda block: block.mean)
         if self.stochastic:
             mean += np.exp(0.5 * self._gather(rows, lambda block: block.log_variance)) * noise

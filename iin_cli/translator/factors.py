@@ -1,4 +1,4 @@
-"""Named factors of z̃: who owns which dimensions.
+"""Named factors of z̃ and the dimensions of each.
 
 Factors are named, never positional; the residual is called `residual` and comes last.
 """
@@ -18,7 +18,7 @@ RESIDUAL = "residual"
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor: `dim` dimensions N_k, correlation `sigma` in [0, 1) of pairs that share it, how its pairs relate."""
+    """One factor: `dim` dimensions N_k, correlation `sigma` in [0, 1) of pairs that share it, relation of its pairs."""
 
     name: str
     dim: int
@@ -94,7 +94,7 @@ class Factors:
         return len(self.items)
 
     def slice(self, name: str) -> slice:
-        """Return the dimensions of factor `name` in z̃. UsageError with the nearest names if there is none."""
+        """Return the dimensions of factor `name` in z̃; raises UsageError with the nearest names if there is none."""
         start = 0
         for factor in self.items:
             if factor.name == name:

@@ -107,9 +107,16 @@ class Factors:
 
         A share pair shares its concept only; a differ pair shares everything else, the residual included.
         """
-        self.slice(concept)
-        relation = {factor.name: factor.relation for factor in self.items}[concept]
+        relation = self.relation(concept)
         return tuple(int((name == concept) == (relation == "share")) for name in self.names)
+
+    def relation(self, concept: str) -> Literal["share", "differ"]:
+        """Return how the pairs of factor `concept` relate. UsageError for the residual and for an unknown name."""
+        self.slice(concept)
+        for factor in self.items:
+            if factor.name == concept and factor.relation != "rest":
+                return factor.relation
+        raise UsageError(f"{concept} is what no concept explains: it has no pairs")
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the factors as a checkpoint stores them."""

@@ -1,4 +1,4 @@
-"""What every verb returns: a frozen dataclass with JSON values, tables, and a look in a notebook."""
+"""Base of what every verb returns: a frozen dataclass with JSON values, tables, and a notebook display."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        # A mixin of dataclasses: the type checker cannot know that self is one.
+        # Every subclass is a dataclass, which the type checker cannot know.
         return asdict(self)  # pyright: ignore[reportArgumentType]
 
     def tables(self) -> list[Table]:
-        """Return what a person reads as titled tables."""
+        """Return the result as titled tables for a reader."""
         return []
 
     def plot(self) -> Figure:
-        """Draw the result as a matplotlib figure; UsageError for a result without a picture."""
+        """Draw the result as a matplotlib figure; raises UsageError for a result without a picture."""
         from .errors import UsageError
 
         raise UsageError(f"{type(self).__name__} has no picture: read its tables()")

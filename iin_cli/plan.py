@@ -72,7 +72,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class TranslatorPlan:
-    """How a translator is built and fitted.
+    """Settings by which a translator is built and fitted.
 
     Attributes:
         blocks, hidden, depth: architecture (Table 6).

@@ -136,7 +136,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a concept may use while it prepares itself.
+    """Settings and services that a concept may use while it prepares itself.
 
     Attributes:
         device: torch's name of the device (`cpu`, `cuda:0`).
@@ -203,7 +203,7 @@ class ConceptProvider(ABC):
 # --------------------------------------------------------------------------------------------------------- backbones
 @dataclass(frozen=True)
 class DataFacts:
-    """What a backbone needs to know about the data it will be trained on.
+    """Facts about the data that a backbone will be trained on.
 
     Attributes:
         image_size: the side S the user asked for, else one inferred from the images.
@@ -256,7 +256,7 @@ class BatchPart:
 
 
 class Recipe(ABC):
-    """How a backbone is trained. The loop owns data, clock and checkpoints; the recipe owns losses and optimisers.
+    """Training of a backbone: the loop owns data, clock and checkpoints; the recipe owns losses and optimisers.
 
     Attributes:
         batch_size: images per step.

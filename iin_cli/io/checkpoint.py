@@ -37,7 +37,7 @@ class Checkpoint:
 
     @property
     def kind(self) -> str:
-        """What the file holds: `backbone`, `translator`, `latents`, ..."""
+        """The kind of content: `backbone`, `translator`, `latents`, ..."""
         return self.metadata["kind"]
 
 

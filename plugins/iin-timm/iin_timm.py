@@ -27,7 +27,7 @@ __all__ = ["Timm"]
 
 @runtime_checkable
 class Network(Protocol):
-    """What every classifier of timm offers."""
+    """The methods of every timm classifier that are used here."""
 
     def __call__(self, images: Tensor) -> Tensor: ...
 

@@ -33,7 +33,7 @@ __all__ = ["Size", "StylizerResult", "fit_stylizer", "size_for", "train_stylizer
 
 @dataclass(frozen=True)
 class Size:
-    """What a device can train in reasonable time.
+    """Sizes that a device can train in reasonable time.
 
     Attributes:
         side, crop: images are read at `side` at most, and cut to `crop` at most.

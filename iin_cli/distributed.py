@@ -1,11 +1,11 @@
-"""Rank, device and random numbers: the same alone and under torchrun; and how several processes end as one.
+"""Rank, device and random numbers, the same alone and under torchrun, and the joint end of several processes.
 
 Randomness belongs to the sample, work to the rank: the noise of a sample depends on its seed only, and is drawn on the
 CPU so that neither batch, rank nor device changes it.
 
-What processes tell each other (words, numbers, decisions) travels by gloo through the CPU, whatever they compute on.
-Nobody waits for a process that has failed: its connections close with it, which ends every wait on it by gloo at once;
-who waits for a GPU instead is ended by `Alarm`. So a wait needs no short limit: one process may encode for hours.
+Processes exchange small values (texts, numbers, decisions) by gloo through the CPU, whatever device they compute on. A
+failed process does not keep the others waiting: its connections close, which ends every gloo wait for it at once, and
+`Alarm` ends a process that waits for a GPU. A wait therefore needs no short limit: one process may encode for hours.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ LONGEST_WAIT = timedelta(days=1)
 
 
 def rank() -> int:
-    """Number of this process among those of one run; 0 outside torchrun."""
+    """Return the number of this process among those of one run; 0 outside torchrun."""
     return int(os.environ.get("RANK", 0))
 
 
 def world_size() -> int:
-    """How many processes share this run; 1 outside torchrun."""
+    """Return how many processes share this run; 1 outside torchrun."""
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
 def local_rank() -> int:
-    """Number of this process among those of its machine; 0 outside torchrun."""
+    """Return the number of this process among those of its machine; 0 outside torchrun."""
     return int(os.environ.get("LOCAL_RANK", rank()))
 
 
@@ -74,7 +74,7 @@ def is_main_rank() -> bool:
 
 
 def gather(value: Any) -> list[Any]:
-    """Return every rank's `value`, in the order of the ranks; waits until all have called it."""
+    """Return every rank's `value`, in the order of the ranks; waits until all ranks have called it."""
     if world_size() == 1:
         return [value]
     import torch.distributed as processes
@@ -85,7 +85,7 @@ def gather(value: Any) -> list[Any]:
 
 
 def gather_numbers(numbers: Sequence[float]) -> list[list[float]]:
-    """Return every rank's `numbers`, equally many of each; as `gather`, in a tenth of a millisecond on one machine."""
+    """Return every rank's `numbers`, equally many from each; faster than `gather`, 0.1 ms on one machine."""
     if world_size() == 1:
         return [list(numbers)]
     import torch
@@ -97,7 +97,7 @@ def gather_numbers(numbers: Sequence[float]) -> list[list[float]]:
 
 
 def from_main(value: Any) -> Any:
-    """Return the main rank's `value` on every rank; tensors in its dicts and lists come one by one, on the CPU."""
+    """Return the main rank's `value` on every rank; tensors in its dicts and lists are sent one by one, on the CPU."""
     if world_size() == 1:
         return value
     import torch
@@ -120,16 +120,16 @@ def from_main(value: Any) -> Any:
 
 def wait_for_all() -> None:
     """Return once every rank has called it."""
-    # Of no numbers at all nobody waits for anybody.
+    # An empty tensor would not synchronise.
     gather_numbers([0])
 
 
 @contextmanager
 def leaders_first() -> Iterator[None]:
-    """Let the main rank do what follows first, then one rank of every other machine, then all others.
+    """Run the body on the main rank first, then on one rank of every other machine, then on all others.
 
-    For work whose result is kept in a cache: the first does it, and the others find it, whether the machines share
-    their caches or not. No two ranks of one machine fill its cache at once.
+    For work whose result is kept in a cache: the first rank does it, and the others find it, whether the machines share
+    their caches or not. No two ranks of one machine fill its cache at the same time.
     """
     turn = 0 if is_main_rank() else 1 if local_rank() == 0 else 2
     for _ in range(turn):
@@ -141,12 +141,12 @@ def leaders_first() -> Iterator[None]:
 
 @cache
 def small_group() -> ProcessGroup:
-    """Return the group that small values travel by; the first call waits for all ranks. UsageError outside torchrun."""
+    """Return the gloo group for small values; the first call waits for all ranks. UsageError outside torchrun."""
     import torch.distributed as processes
 
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         if name not in os.environ:
-            raise UsageError(f"WORLD_SIZE says {world_size()} processes, and {name} is not set: start them by torchrun")
+            raise UsageError(f"WORLD_SIZE is {world_size()}, but {name} is not set: start the processes with torchrun")
     if processes.is_initialized():
         # By the program that calls this one, for whatever it needs.
         return joined(processes.new_group(backend="gloo", timeout=LONGEST_WAIT))
@@ -166,7 +166,7 @@ def joined(group: object) -> ProcessGroup:
 
 
 def leave() -> None:
-    """Leave the other ranks in good order; a process that exits with the group's threads at work may be aborted."""
+    """Close the connections to the other ranks; a process that exits while their threads run may be aborted."""
     if not _met():
         return
     import torch.distributed as processes
@@ -178,17 +178,17 @@ def leave() -> None:
 
 
 def report_failure(why: str) -> Failure | None:
-    """Tell the other ranks why this one ends; return what one of them told before, None for the first to fail."""
+    """Tell the other ranks why this one fails; return the failure reported before, None for the first to fail."""
     return _alarm().sound(why) if _met() else None
 
 
 def failure() -> Failure | None:
-    """Return why the first rank that failed did so, None as long as none has told."""
+    """Return the failure that the first rank reported, None while there is none."""
     return _alarm().heard() if _met() else None
 
 
 def lost_process(error: BaseException) -> bool:
-    """Say whether `error` comes of waiting for a rank that is no more."""
+    """Say whether `error` was raised by waiting for a rank that has ended."""
     if world_size() == 1 or not isinstance(error, RuntimeError):
         return False
     import torch.distributed as processes
@@ -199,13 +199,13 @@ def lost_process(error: BaseException) -> bool:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """Stands for tensor `number` of those that are sent one by one."""
+    """Placeholder of tensor `number` of those that are sent one by one."""
 
     number: int
 
 
 def _met() -> bool:
-    """Say whether this process has waited for others before: only then is there anybody to tell, or to leave."""
+    """Say whether this process has connected to the others: only then can it tell them anything, or leave them."""
     return world_size() > 1 and small_group.cache_info().currsize > 0
 
 
@@ -249,12 +249,12 @@ def noise(seeds: Sequence[int], dim: int) -> torch.Tensor:
 
 @contextmanager
 def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Let what knows torch's own generators only (initial weights, dropout, transforms) draw what `seed` decides.
+    """Seed torch's global generators for code that draws from them: initial weights, dropout, transforms.
 
     Args:
         device: where numbers are drawn besides the CPU.
 
-    The state of these generators is the caller's again afterwards.
+    The generators' states are restored afterwards.
     """
     import torch
 
@@ -274,7 +274,7 @@ def draw_seed(given: int | None) -> int:
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda`, `cuda:1` or `mps` into a device that is there. UsageError if it is not."""
+    """Turn `auto`, `cpu`, `cuda`, `cuda:1` or `mps` into an available device; raises UsageError if there is none."""
     import torch
 
     if wanted == "auto":

@@ -1,11 +1,11 @@
-"""The tree of errors: each class knows its exit code, each message is one line that names the mend.
+"""The tree of errors: each class has its exit code, each message is one line that says what to do.
 
     IinError                 1   anything else this program refuses to do
     ├── UsageError           2   an option, a name or a combination that cannot be used
     │   └── PluginError      2   a plugin that is missing, broken or claimed twice
-    ├── DataError            3   images, labels or latents that are missing or unfit
+    ├── DataError            3   images, labels or latents that are missing or cannot be used
     ├── CheckpointError      4   a file that is truncated, foreign or does not fit
-    ├── DivergedError        5   training left the finite numbers
+    ├── DivergedError        5   training produced values that are not finite
     └── ResourceError        6   no memory or no disk left
 
 Ctrl-C exits with 130 and SIGTERM with 143; the command line turns both into one line.
@@ -30,7 +30,7 @@ __all__ = [
 
 
 class IinError(Exception):
-    """Base of every error a user can mend; `exit_code` is what the shell sees."""
+    """Base of every error that a user can fix; `exit_code` is what the shell sees."""
 
     exit_code = 1
 
@@ -86,19 +86,19 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
 
 
 def attempt(work: Callable[[], object]) -> str | None:
-    """Do `work`, one of several parts; return in one line why it failed, or None. A full disk ends everything."""
+    """Do `work`, one of several parts; return the reason of a failure in one line, or None. Raises ResourceError."""
     try:
         work()
     except ResourceError:
         raise
-    # Whatever stops one part, the minutes spent on the others must not be lost.
+    # Whatever fails in one part, the minutes spent on the others must not be lost.
     except Exception as error:
         return reason(error)
     return None
 
 
 def reason(error: Exception) -> str:
-    r"""Say in one line what an error says; of one that is not this program's own, its kind too.
+    r"""Return an error's message in one line, after its class unless the error is one of this program's.
 
     >>> reason(ZeroDivisionError("odd\nnumber"))
     'ZeroDivisionError: odd number'

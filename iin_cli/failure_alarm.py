@@ -1,4 +1,4 @@
-"""How several processes end as one: the first that fails tells why, and no other waits for it in vain."""
+"""Joint end of several processes: the first that fails reports why, and the others are ended instead of waiting."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from datetime import timedelta
 
 __all__ = ["Alarm", "Failure"]
 
-# Between looks at whether another process has failed, and before this one is ended then: gently, and at once.
+# Seconds between checks for another process's failure, and before SIGTERM, and then SIGKILL, ends this one.
 WATCH_SECONDS, GRACE_SECONDS = 1.0, 5.0
-# How long a question to the store may take, on a machine that stands still for a while, or for the last time.
+# Longest time of a request to the store, on a machine that is stalled for a while, or at the end.
 STORE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What the first rank that failed told: why, and whether it was a rank of this machine."""
+    """The report of the first rank that failed: why, and whether the rank is on this machine."""
 
     why: str
     here: bool
 
 
 class Alarm:
-    """What the first rank that fails tells all others, through the store at which they met.
+    """Tells all ranks about the first failure, through the store at which torchrun's processes meet.
 
-    A rank that waits for a GPU, or is busy on a machine whose own processes are well, would not notice: some seconds
-    after the alarm it is asked to end, and some seconds after that it is ended.
+    A rank that waits for a GPU, or is busy on a machine without failures, would not notice. It therefore receives
+    SIGTERM some seconds after the alarm, and SIGKILL some seconds later.
 
     Args:
-        rank: number of this process. Where the processes meet is torchrun's to say, by `MASTER_ADDR` and `MASTER_PORT`.
+        rank: number of this process. Torchrun gives the store's address as `MASTER_ADDR` and `MASTER_PORT`.
     """
 
     def __init__(self, rank: int) -> None:
@@ -40,18 +40,18 @@ class Alarm:
 
         address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         self._rank, self._machine = rank, os.environ.get("GROUP_RANK", "0")
-        # A connection of its own: one that waits for a value lets nobody else ask.
+        # A connection of its own, since one that waits for a value blocks all other requests.
         # Torch documents the class there, and does not mark it as exported.
         store = processes.TCPStore  # pyright: ignore[reportPrivateImportUsage]
         self._store = store(address, port, is_master=False, timeout=timedelta(seconds=STORE_SECONDS))
-        # Torchrun may start all ranks again at the same store.
+        # Torchrun may restart all ranks with the same store.
         self._key = f"iin/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}/failure"
         self._stopped = threading.Event()
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
 
     def sound(self, why: str) -> Failure | None:
-        """Tell `why`, and return what was told before; None if nothing was."""
+        """Report the failure `why`; return the failure reported before, or None."""
         mine = json.dumps([self._rank, self._machine, why])
         try:
             told = self._store.compare_set(self._key, "", mine).decode()
@@ -60,7 +60,7 @@ class Alarm:
         return None if told == mine else self._read(told)
 
     def heard(self) -> Failure | None:
-        """Return what was told, None for nothing; a store that is gone tells that its process is."""
+        """Return the reported failure, or None; a store that is gone means that the main process has ended."""
         try:
             return self._read(self._store.get(self._key).decode()) if self._store.check([self._key]) else None
         except RuntimeError:
@@ -71,7 +71,7 @@ class Alarm:
         return Failure(why, machine == self._machine)
 
     def stop(self) -> None:
-        """Stop watching; a thread that is inside the store when Python ends aborts the process."""
+        """Stop watching; a thread that is still inside the store when Python exits would abort the process."""
         self._stopped.set()
         self._watcher.join(STORE_SECONDS)
 
@@ -81,7 +81,7 @@ class Alarm:
                 if self._stopped.wait(WATCH_SECONDS):
                     return
         except RuntimeError:
-            # The store went with its process, which may have ended well.
+            # The store ended with its process, which may have succeeded.
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
             if self._stopped.wait(GRACE_SECONDS):

@@ -1,4 +1,4 @@
-"""Everything inferred instead of configured, as frozen dataclasses; what `--dry-run` prints and `plan.json` keeps."""
+"""The plan of a fit: everything inferred instead of configured, as printed by `--dry-run` and kept in `plan.json`."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ PRESETS: tuple[Preset, ...] = ("auto", "paper", "compvis")
 AUTO_STEPS = 2400
 # Below this width the likelihood gains more from blocks, above it from width (Table 6).
 WIDE = 256
-# What a wide translator on a CPU is sized for: ten minutes of two ordinary cores, in float32 and in bfloat16. They are
-# constants and not measured, so that a resumed command makes the same plan again.
+# A wide translator on a CPU is sized for ten minutes on two ordinary cores, in float32 or in bfloat16. These are
+# constants and not measurements, so that the same command makes the same plan when it is resumed.
 CPU_SECONDS, CPU_FLOPS, CPU_FLOPS_BFLOAT16 = 600.0, 4e10, 1.2e11
 LEAST_STEPS_WIDE = 600
-# Blocks, width and steps for fewer than 10·N wide rows: what is larger overfits them before it is of use.
+# Blocks, width and steps for fewer than 10·N wide rows: a larger translator overfits before it is useful.
 FEW_ROWS_SIZE = (4, 128, 1000)
-# Of a feature's std. Fewer than 10·N rows are overfitted within a hundred steps unless more noise is added.
+# Fractions of a feature's std. Fewer than 10·N rows are overfitted within a hundred steps unless more noise is added.
 FEATURE_NOISE, FEATURE_NOISE_FEW = 0.01, 0.3
-# Libraries and interpreter, before the first latent.
+# Memory of libraries and interpreter, before the first latent.
 PROGRAM_BYTES = 5 * 2**27
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a fit takes, estimated before it begins.
+    """Cost of a fit, estimated before it begins.
 
     Attributes:
-        parameters: of the translator.
+        parameters: number of the translator's parameters.
         flops_per_step: floating-point operations of one optimisation step, forward and backward.
         flops_per_second: the machine's speed, measured or assumed.
-        seconds: of all steps, without validation.
-        memory_bytes: at the peak, the program included; with a GPU most of it is the GPU's.
+        seconds: duration of all steps, without validation.
+        memory_bytes: peak memory, the program included; on a GPU mostly GPU memory.
     """
 
     parameters: int
@@ -64,7 +64,7 @@ class Cost:
         return asdict(self)
 
     def sentence(self, steps: int) -> str:
-        """Say it in one line."""
+        """Describe the cost of `steps` steps in one line."""
         return (
             f"{self.parameters / 1e6:.1f} M parameters, {self.flops_per_step / 1e9:.3g} GFLOP per step: "
             f"about {_duration(self.seconds)} for {steps} steps at {self.flops_per_second / 1e9:.0f} GFLOP/s, "
@@ -74,11 +74,11 @@ class Cost:
 
 @dataclass(frozen=True)
 class TranslatorPlan:
-    """How a translator is built and fitted.
+    """Settings by which a translator is built and fitted.
 
     Attributes:
         blocks, hidden, depth: architecture (Table 6).
-        batch_pairs: pairs per step, shared out over the concepts; without concepts twice as many single latents.
+        batch_pairs: pairs per step, divided over the concepts; without concepts twice as many single latents.
         steps: optimisation steps at most.
         max_seconds: wall-clock limit of the fit, None for none.
         learning_rate, betas: Adam.
@@ -89,7 +89,7 @@ class TranslatorPlan:
         clip_norm: limit of the gradient's norm, 0 for none.
         feature_noise: standard deviation of the noise added to z, as a fraction of each component's own.
         sigma: correlation of pairs that share a factor.
-        sigmas: the same for concepts that have one of their own.
+        sigmas: concept -> its own correlation, where it differs.
         autocast: run the matrix products in bfloat16; weights, likelihood and round trip stay float32.
     """
 
@@ -118,20 +118,20 @@ class TranslatorPlan:
         return asdict(self)
 
     def cost(self, dim: int, flops_per_second: float = CPU_FLOPS) -> Cost:
-        """Estimate what fitting a translator of N = `dim` by this plan takes on a machine of that speed."""
+        """Estimate the cost of fitting a translator of N = `dim` by this plan on a machine of that speed."""
         parameters, rows = parameter_count(dim, self.blocks, self.hidden, self.depth), 2 * self.batch_pairs
         # Two operations per weight and row going forward, four going back: to the weights and to the inputs.
         flops = 6.0 * parameters * rows
         # Weights, gradients, two moments of Adam, the best weights so far, and those being saved.
         kept = 6 * parameters
         activations = rows * self.blocks * (8 * (self.depth + 2) * self.hidden + 12 * dim)
-        # Latents for the actnorms, with their noise and on their way from the file; no gradients yet.
+        # Latents for the actnorms: from the file, with noise, and between layers; no gradients yet.
         initial = parameters + 5 * dim * max(10 * dim, 2000)
         memory = PROGRAM_BYTES + 4 * max(kept + activations, initial)
         return Cost(parameters, flops, flops_per_second, self.steps * flops / flops_per_second, memory)
 
     def learning_rate_at(self, step: int, fraction: float) -> float:
-        """Learning rate of step number `step`, with `fraction` in [0, 1) of the run done."""
+        """Return the learning rate of step number `step`, with `fraction` in [0, 1) of the run done."""
         warm = min(1.0, (step + 1) / max(1, self.warmup_steps))
         if self.decay == "cosine":
             return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, fraction)))
@@ -143,7 +143,7 @@ class TranslatorPlan:
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the user chose instead of leaving it to be inferred; None means infer.
+    """Settings that the user gave instead of leaving them to be inferred; None means infer.
 
     Attributes:
         dims: concept -> dimensions.
@@ -187,10 +187,10 @@ def as_preset(name: str) -> Preset:
 def plan_translator(
     dim: int, rows: int, device: str, wishes: Wishes, deterministic_latents: bool, bfloat16: bool = False
 ) -> TranslatorPlan:
-    """Infer how a translator of N = `dim` is fitted to `rows` latents on `device` (cpu, cuda or mps).
+    """Infer the plan that fits a translator of N = `dim` to `rows` latents on `device` (cpu, cuda or mps).
 
     Args:
-        deterministic_latents: latents are points, not samples of a posterior, and so need feature noise.
+        deterministic_latents: latents are points and not samples of a posterior, so they need feature noise.
         bfloat16: `device` multiplies matrices faster in bfloat16.
     """
     said = {item.name: getattr(wishes, item.name, None) for item in fields(TranslatorPlan)}
@@ -211,7 +211,7 @@ def plan_translator(
 
 def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
     wide, on_cpu = dim > WIDE, device == "cpu"
-    # A small set of latents is overfitted early; fewer steps at the same schedule cost nothing.
+    # A small set of latents is overfitted early, so fewer steps of the same schedule cost nothing.
     steps = AUTO_STEPS if rows >= 20_000 else max(600, AUTO_STEPS * rows // 20_000)
     batch_pairs = 125 if wide and on_cpu else 250
     blocks, hidden = (6, min(dim, 2048)) if wide else (12, 512)
@@ -232,7 +232,7 @@ def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
         warmup_steps=100,
         decay="cosine",
         decay_start=0,
-        # Wide latents are few, as a rule, and soon overfitted: look more often when to stop.
+        # Wide latents are usually few and soon overfitted: validate more often to stop in time.
         validate_every=max(25, steps // 24) if wide else max(50, steps // 20),
         patience=6,
         clip_norm=100.0,
@@ -243,7 +243,7 @@ def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
 
 
 def _sized_for_cpu(dim: int, rows: int, steps: int, flops_per_second: float) -> tuple[int, int]:
-    """Choose width and steps, `steps` at most, of a wide translator that a CPU finishes; Table 6's would take days."""
+    """Choose width and steps (`steps` at most) of a wide translator for a CPU, where Table 6's would take days."""
     for hidden in (512, 256, 128):
         flops = 6.0 * parameter_count(dim, 6, hidden, 2) * rows
         affordable = int(CPU_SECONDS * flops_per_second / flops)
@@ -278,7 +278,7 @@ def _published(dim: int, preset: Preset) -> TranslatorPlan:
 
 
 def share_out(total: int, names: Sequence[str]) -> dict[str, int]:
-    """Share `total` pairs out over `names` as evenly as whole numbers allow, at least one each."""
+    """Divide `total` pairs over `names` as evenly as whole numbers allow, at least one each."""
     base, extra = divmod(max(total, len(names)), len(names))
     return {name: base + (index < extra) for index, name in enumerate(names)}
 
@@ -296,7 +296,7 @@ def parameter_count(dim: int, blocks: int, hidden: int, depth: int) -> int:
 
 
 def few_rows(what: str, rows: int, dim: int) -> str | None:
-    """Say in one line that `rows` latents or pairs, called `what`, are fewer than 10·N, or return None.
+    """Return a one-line warning if `rows` latents or pairs, described by `what`, are fewer than 10·N, else None.
 
     >>> few_rows("faces gives 900 latents", 900, 2048)
     'faces gives 900 latents, fewer than 10·N = 20480: expect the held-out NLL to turn early; more data helps most'

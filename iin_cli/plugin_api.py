@@ -11,9 +11,9 @@ A plugin is an installed package whose `pyproject.toml` names a factory in one o
     [project.entry-points."iin.commands"]
     train-smile = "my_package.cli:run"    # a function that Typer can make a command of; its module imports no torch
 
-The built-ins use the same door. On the command line a name may carry an argument after a colon
-(`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None. A function without
-that parameter, or a backbone with `takes_argument = False`, takes none: then the registry refuses one.
+The built-ins are registered the same way. On the command line a name may carry an argument after a colon
+(`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None. For a function
+without that parameter, and for a backbone with `takes_argument = False`, the registry refuses an argument.
 Images are float (B, 3, S, S) in [-1, 1] for a backbone and uint8 (B, S, S, 3) sRGB from a dataset.
 N is the latent size.
 """
@@ -59,10 +59,10 @@ Relation = Literal["share", "differ"]
 # ---------------------------------------------------------------------------------------------------------- datasets
 @dataclass(frozen=True)
 class Labels:
-    """One column of labels: `values` (M,) int64 says the label of every item, `names[v]` what label v is called.
+    """One column of labels: `values` (M,) int64 holds the label of every item, `names[v]` is the name of label v.
 
-    `names` is None for labels that are mere identities (colour 17 of 6,000), and for a continuous column, whose
-    `values` are float64 (a roundness, an angle).
+    `names` is None for labels that are only ids (colour 17 of 6,000), and for a continuous column, whose `values` are
+    float64 (a roundness, an angle).
     """
 
     values: np.ndarray
@@ -103,18 +103,18 @@ class Dataset(ABC):
         """
 
     def path(self, index: int) -> str:
-        """Return what to call item `index` in a message or a caption; the file's path where there is one."""
+        """Return the name of item `index` for messages and captions: the file's path where there is one."""
         return f"{self.name}[{index}]"
 
     def column(self, name: str) -> str | None:
-        """Return how the label column `name` is written, in any case of letters; None where there is none, or two."""
+        """Return the exact name of the label column `name`, given in any case; None unless exactly one fits."""
         if name in self.labels:
             return name
         alike = [column for column in self.labels if column.casefold() == name.casefold()]
         return alike[0] if len(alike) == 1 else None
 
     def subset(self, split: str, items: np.ndarray) -> Dataset:
-        """Return this dataset with `items` (B,) as its split `split`; all else is as it is."""
+        """Return this dataset with `items` (B,) as its split `split`; everything else is unchanged."""
         chosen = copy.copy(self)
         chosen.splits = {**self.splits, split: items}
         return chosen
@@ -125,7 +125,7 @@ class Dataset(ABC):
 class Groups:
     """Items in groups: any two items of one group make a pair of the provider's relation.
 
-    Item i is image `indices[i]` of the dataset as `provider.draw` draws its variant `variants[i]`; variant 0 is the
+    Item i is variant `variants[i]` of the dataset's image `indices[i]`, as `provider.draw` draws it; variant 0 is the
     image itself. All arrays are int64 of shape (M,). Groups of one item make no pair.
     """
 
@@ -136,13 +136,13 @@ class Groups:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a concept may use while it prepares itself.
+    """Settings and services that a concept may use while it prepares itself.
 
     Attributes:
-        device: as torch names it (`cpu`, `cuda:0`).
+        device: torch's name of the device (`cpu`, `cuda:0`).
         image_size, interpolation: how the backbone sees the images.
-        seed: of everything random.
-        report: where progress goes.
+        seed: seed of everything random.
+        report: receives progress.
     """
 
     device: str
@@ -159,7 +159,7 @@ class ConceptProvider(ABC):
         concept: name of the factor (`digit`).
         relation: `share`: two items of a group have the concept in common and nothing else;
             `differ`: they have everything in common but the concept.
-        fingerprint: changes whenever `draw` would draw something else; part of the latents' cache key.
+        fingerprint: part of the latents' cache key; it must change whenever `draw` would draw something else.
     """
 
     concept: str
@@ -170,7 +170,7 @@ class ConceptProvider(ABC):
     def prepare(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> None:  # noqa: B027
         """Get ready to group and render items `indices` (M,) of `dataset`; called once, before anything else.
 
-        For a concept that has to be learned first. Raises DataError for data it cannot learn from.
+        Override it for a concept that has to be learned first. Raises DataError for data it cannot learn from.
         """
 
     @abstractmethod
@@ -191,19 +191,19 @@ class ConceptProvider(ABC):
     ) -> np.ndarray:
         """Draw variant `variant` of items `indices` (B,) of `dataset`: uint8 (B, size, size, 3).
 
-        As it stands, `render` makes it of the images; a concept overrides it whose variants are no function of these.
+        The default applies `render` to the images; override it for variants that are not a function of the images.
         """
         return self.render(dataset.images(indices, size, interpolation), variant)
 
     def variant_name(self, variant: int) -> str:
-        """Return what to call variant number `variant` above a column of pictures."""
+        """Return the name of variant number `variant`, for the heading of a column of pictures."""
         return f"variant {variant}" if variant else "image"
 
 
 # --------------------------------------------------------------------------------------------------------- backbones
 @dataclass(frozen=True)
 class DataFacts:
-    """What a backbone needs to know of the data it will be trained on.
+    """Facts about the data that a backbone will be trained on.
 
     Attributes:
         image_size: the side S the user asked for, else one inferred from the images.
@@ -220,10 +220,10 @@ class DataFacts:
 
 @dataclass(frozen=True)
 class BatchPart:
-    """What one of several processes does of a common training: some rows of every batch, always the same places.
+    """One process's part of a training shared by several: some rows of every batch, always at the same places.
 
     Attributes:
-        part: the rows of the whole batch that this process is given; never none.
+        part: the rows of the whole batch that this process is given; at least one.
         total: rows of the whole batch.
         ranks: how many processes.
         replicate: module -> one to call instead, whose backward pass leaves in every process the mean over processes of
@@ -239,29 +239,29 @@ class BatchPart:
 
     @property
     def fraction(self) -> float:
-        """Rows of this process, of all rows of a batch."""
+        """The fraction of a batch's rows that this process has."""
         return (self.part.stop - self.part.start) / self.total
 
     @property
     def weight(self) -> float:
-        """By which a mean over this process's rows is multiplied, so that the mean over processes is that of the batch.
+        """Factor for a mean over this process's rows that makes the mean over processes that over the batch.
 
-        What a loss is multiplied by before the backward pass through a replicated module.
+        Multiply a loss by it before the backward pass through a replicated module.
         """
         return self.fraction * self.ranks
 
     def mean(self, value: Tensor) -> Tensor:
-        """Turn a mean over this process's rows into that over the whole batch, the same in every process."""
+        """Turn a mean over this process's rows into the mean over the whole batch, the same in every process."""
         return self.sum(value * self.fraction)
 
 
 class Recipe(ABC):
-    """How a backbone is trained. The loop owns data, clock and checkpoints; the recipe owns losses and optimisers.
+    """Training of a backbone: the loop owns data, clock and checkpoints; the recipe owns losses and optimisers.
 
     Attributes:
         batch_size: images per step.
         steps: optimisation steps of the run.
-        keep: which weights are saved: those of the `best` score, or of the `last` step where the score is no judge.
+        keep: which weights are saved: those of the `best` score, or of the `last` step where the score cannot tell.
     """
 
     batch_size: int
@@ -272,7 +272,7 @@ class Recipe(ABC):
     def step(self, images: Tensor, labels: Tensor | None, fraction: float) -> dict[str, float]:
         """Take one optimisation step on images (B, 3, S, S); `fraction` in [0, 1) of the run is done.
 
-        Returns what to show; every value must be finite, or the loop raises DivergedError.
+        Returns values to display; each must be finite, or the loop raises DivergedError.
         """
 
     @abstractmethod
@@ -282,16 +282,16 @@ class Recipe(ABC):
     def distribute(self, part: BatchPart) -> None:
         """Train together with other processes from now on; called once, before the first step and before any resume.
 
-        From then on `step` is given rows `part.part` of every batch, has to leave the same weights in all processes,
-        those that one process with the whole batch would have (noise is drawn for `part.total` rows, and its own taken
-        from it), and returns means over its own rows. `validate` is called in one process only, and `state_dict` must
-        be the same in all. UsageError, as it stands here, of a recipe that trains in one process only.
+        From then on `step` is given rows `part.part` of every batch and returns means over these rows. It must leave
+        the same weights in all processes, those that one process with the whole batch would have: draw noise for
+        `part.total` rows and use the rows `part.part` of it. `validate` is called in one process only, and `state_dict`
+        must be the same in all. The default raises UsageError, for a recipe that trains in one process only.
         """
         raise UsageError(f"{type(self).__name__} trains in one process only: start it without torchrun")
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the backbone's own weights that an exact resume needs."""
+        """Return everything that an exact resume needs, except the backbone's own weights."""
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -299,7 +299,7 @@ class Recipe(ABC):
 
 
 class Backbone(ABC):
-    """A network f = G∘E with z = E(x) of size N. Implementations are `torch.nn.Module`s too: weights travel by name.
+    """A network f = G∘E with z = E(x) of size N. Implementations are also `torch.nn.Module`s, saved by `state_dict`.
 
     A network cut in two also has `forward(images)`, the uncut f; `iin fit-translator` compares it with G∘E.
 
@@ -355,7 +355,7 @@ class Backbone(ABC):
         return ()
 
     def at_layer(self, layer: str) -> Backbone:
-        """Return the same network f cut after `layer`: z is what that layer gives, G the rest.
+        """Return the same network f cut after `layer`: z is that layer's output, G the rest.
 
         Raises UsageError for a layer that does not exist, or at which the network cannot be cut.
         """
@@ -364,7 +364,7 @@ class Backbone(ABC):
     def encode_layers(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Return z (B, N of that layer) of images (B, 3, S, S) for each of `layers`, as `at_layer` cuts there.
 
-        As it stands here every layer costs a pass; override it where one pass gives them all. Errors as `at_layer`.
+        The default takes one pass per layer; override it where one pass gives them all. Errors as `at_layer`.
         """
         return {layer: self.at_layer(layer).encode(images) for layer in layers}
 
@@ -372,16 +372,16 @@ class Backbone(ABC):
     def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> Backbone:
         """Build a module to train on `facts`; `latent_dim` None means the paper's size.
 
-        `weights` (default, none, or a file) is where a network that exists elsewhere starts from; one that is only ever
-        trained here starts from nothing. Raises UsageError if impossible.
+        `weights` (default, none, or a file) are the starting weights of a network that exists elsewhere; one that is
+        only ever trained here ignores them. Raises UsageError where training is not possible.
         """
         raise UsageError(
-            f"{cls.__name__.lower()} cannot be trained here: train it elsewhere, then give a fit the file by --weights"
+            f"{cls.__name__.lower()} cannot be trained here: train it elsewhere, then pass its file with --weights"
         )
 
     def recipe(self, max_steps: int | None, seed: int) -> Recipe:
-        """Return the training recipe. UsageError if there is none."""
-        raise UsageError(f"{self.name} cannot be trained here")
+        """Return the training recipe; raises UsageError if there is none."""
+        raise UsageError(f"{self.name} cannot be trained here: train it elsewhere")
 
 
 # ---------------------------------------------------------------------------------------------------------- families
@@ -389,8 +389,8 @@ class Family(ABC):
     """A factory of many things that have names elsewhere: one entry point for all networks of a library.
 
     The user writes `FAMILY:NAME`; NAME is the factory's `argument`, None where the user wrote FAMILY alone, and the
-    factory raises UsageError for a name it does not know (`errors.nearest(name, names())` says what to write).
-    `class Net(torch.nn.Module, Backbone, Family)` is one of backbones; of datasets or concepts it has a `__call__`.
+    factory raises UsageError for an unknown name (`errors.nearest(name, names())` says what to write).
+    `class Net(torch.nn.Module, Backbone, Family)` is a family of backbones; one of datasets or concepts has `__call__`.
     """
 
     takes_argument: ClassVar[bool] = True
@@ -398,11 +398,11 @@ class Family(ABC):
     @classmethod
     @abstractmethod
     def names(cls) -> Sequence[str]:
-        """Return the names to choose from, without building anything; others may be known, such as older ones."""
+        """Return the names to choose from, without building anything; the factory may accept others, too."""
 
 
 def check_columns(dataset: Dataset, column: str, wanted_by: str) -> Labels:
-    """Return a label column of `dataset`, or raise DataError naming those there are."""
+    """Return a label column of `dataset`; raises DataError naming the columns it has."""
     if column in dataset.labels:
         return dataset.labels[column]
     have = ", ".join(dataset.labels) or "none"

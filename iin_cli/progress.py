@@ -1,6 +1,6 @@
-"""How work that takes longer than two seconds tells where it stands, without knowing who listens.
+"""Progress of work that takes longer than two seconds, reported to whatever displays it.
 
-Rooms below the command line call a `Reporter`; `cli/output.py` draws it on a terminal or writes plain lines elsewhere.
+Code below the command line calls a `Reporter`; `cli/output.py` draws bars on a terminal and plain lines elsewhere.
 """
 
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ __all__ = ["Reporter", "Silent", "Task"]
 
 
 class Task(Protocol):
-    """One running piece of work with a known length."""
+    """One running piece of work."""
 
     def advance(self, amount: float = 1, **metrics: float | str) -> None:
-        """Move on by `amount` units; `metrics` are shown beside the bar (`loss=1.2`)."""
+        """Advance by `amount` units; `metrics` are shown beside the bar (`loss=1.2`)."""
         ...
 
 
@@ -27,11 +27,11 @@ class Reporter(Protocol):
         ...
 
     def note(self, text: str) -> None:
-        """Say one line that a user should know (what was inferred, what was skipped)."""
+        """Report one line that a user should know (what was inferred, what was skipped)."""
         ...
 
     def warn(self, text: str) -> None:
-        """Say one line that a user should act on."""
+        """Report one line that a user should act on."""
         ...
 
 
@@ -41,15 +41,15 @@ class _SilentTask:
 
 
 class Silent:
-    """The reporter of the Python API: says nothing."""
+    """The default reporter of the Python API, which reports nothing."""
 
     @contextmanager
     def task(self, description: str, total: float | None, unit: str = "it") -> Iterator[Task]:
-        """Yield a task that says nothing."""
+        """Yield a task that reports nothing."""
         yield _SilentTask()
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Report nothing."""
 
     def warn(self, text: str) -> None:
-        """Say nothing."""
+        """Report nothing."""

@@ -1,8 +1,7 @@
-"""Names ↔ entry points: what is installed, and the one door through which built-ins and plugins come in.
+"""Names ↔ entry points: find and list built-ins and plugins, which are registered alike.
 
 A name is `NAME`, `NAME:ARGUMENT` or `DISTRIBUTION:NAME`; a plugin is imported only when it is used, so a broken one
-breaks nothing but itself. Of the families in `BARE` a member's name may stand alone: `resnet50` is
-`torchvision:resnet50`.
+breaks nothing but itself. Members of the families in `BARE` may be named alone: `resnet50` is `torchvision:resnet50`.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ FIRST_PARTY: dict[Group, dict[str, str]] = {
     "concepts": {"roundness": "iin-sketch", "sketch": "iin-sketch"},
     "commands": {"train-stylizer": "iin-sketch"},
 }
-# Named here, since every plugin would have to be imported to be asked.
+# Listed here, since asking the families themselves would import every plugin.
 BARE: dict[Group, tuple[str, ...]] = {"backbones": ("torchvision",)}
-# What a factory is given before the argument: a dataset's, the data root.
+# Number of positional arguments before the user's: factories of datasets get the data root first.
 PLACES_BEFORE: dict[Group, int] = {"datasets": 1}
-# What a factory is given by name, if it has such a parameter.
+# Keyword arguments of factories that have such a parameter.
 OFFERED = ("report",)
 
 
@@ -61,7 +60,7 @@ class Found:
         return self.argument if self.bare else f"{self.name}:{self.argument}"
 
     def make(self, *before: Any, **offered: Any) -> Any:
-        """Call a function or class with `before`, the argument if it takes one, and what it takes of `offered`."""
+        """Call the factory with `before`, the argument if it takes one, and those of `offered` that it has."""
         given = [self.argument] if _takes_argument(self.factory, len(before)) else []
         parameters = _parameters(self.factory) or {}
         return self.factory(*before, *given, **{name: value for name, value in offered.items() if name in parameters})
@@ -85,20 +84,20 @@ class PluginRow:
 
 @dataclass(frozen=True)
 class _Owner:
-    """An entry point that answers to a name: its own, or, where it is a family's, that of a member (`bare`)."""
+    """An entry point that a name belongs to: its own name, or that of a member of the family (`bare`)."""
 
     point: EntryPoint
     bare: bool = False
 
 
 def names(group: Group) -> list[str]:
-    """Return the registered names of a group, sorted, without importing any plugin; members of families are none."""
+    """Return the registered names of a group, sorted, without importing any plugin; without members of families."""
     return sorted({point.name for point in _points(group)})
 
 
 def is_known(group: Group, name: str) -> bool:
-    """Say whether `name`, without an argument, is a name of the group: registered, or a family's in `BARE`."""
-    # Members are words: a path need not wait for a family to be imported.
+    """Say whether `name`, without an argument, is registered in the group, or is a member of a family in `BARE`."""
+    # Members are identifiers, so that no family is imported for a path.
     return name in names(group) or (name.isidentifier() and any(name in members for _, members in _families(group)))
 
 
@@ -106,7 +105,7 @@ def find(group: Group, wanted: str) -> Found:
     """Return the factory that `wanted` names.
 
     Raises UsageError for an unknown name (with the nearest ones) or an argument that the factory does not take, and
-    PluginError for a broken or doubly claimed one.
+    PluginError for a broken plugin or a name that two distributions claim.
     """
     kind, (name, argument) = group[:-1], _split(wanted)
     owners = _owners(group, name)
@@ -133,7 +132,7 @@ def find(group: Group, wanted: str) -> Found:
 
 
 def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
-    """Load every entry point, each on its own, and say how it went; list the members of the families in `BARE`."""
+    """Load every entry point separately and return its status; members of the families in `BARE` have rows, too."""
     every: list[tuple[Group, EntryPoint]] = [(group, point) for group in GROUPS for point in _points(group)]
     with (report or Silent()).task("loading plugins", len(every), "plugins") as task:
         rows = [row for group, point in every for row in _rows(group, point, task)]
@@ -148,7 +147,7 @@ def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
 
 
 def _rows(group: Group, point: EntryPoint, task: Task) -> list[PluginRow]:
-    """Load an entry point; return its row, and those of its members."""
+    """Load an entry point; return its row and those of its members."""
     known, status, error = [point.name], "ok", None
     try:
         _load(point)
@@ -160,10 +159,10 @@ def _rows(group: Group, point: EntryPoint, task: Task) -> list[PluginRow]:
 
 
 def _owners(group: Group, name: str) -> list[_Owner]:
-    """Return every entry point that answers to `name`; a broken family answers to nothing but its own."""
+    """Return every entry point that `name` belongs to; a broken family has its own name only."""
     owners = [_Owner(point) for point in _points(group) if point.name == name]
     if owners and all(_distribution(owner.point)[0] == OWN for owner in owners):
-        # Our own names are no member's, so that no family has to be imported for them.
+        # No family has a member of a built-in's name, so none is imported for it.
         return owners
     return owners + [_Owner(point, bare=True) for point, members in _families(group) if name in members]
 
@@ -180,7 +179,7 @@ def _families(group: Group) -> list[tuple[EntryPoint, list[str]]]:
 
 
 def _members(group: Group, point: EntryPoint) -> list[str]:
-    """Return the names that may stand without the family's; none of an entry point that is not in `BARE`."""
+    """Return the members that may be named without their family; none for an entry point that is not in `BARE`."""
     if point.name not in BARE.get(group, ()):
         return []
     factory = _load(point)
@@ -208,14 +207,15 @@ def _split(wanted: str) -> tuple[str, str | None]:
 
 def _hint(name: str, group: Group) -> str:
     if name in FIRST_PARTY[group]:
-        return f"it comes with the package {FIRST_PARTY[group][name]}, which is not installed"
+        package = FIRST_PARTY[group][name]
+        return f"it comes with the package {package}, which is not installed: pip install {package}"
     # A broken family may be the one that has the name: this raises its PluginError.
     members = [member for point in _points(group) for member in _members(group, point)]
     return nearest(name, [*names(group), *members])
 
 
 def _takes_argument(factory: Callable[..., Any], before: int) -> bool:
-    """Say whether a factory has a place for an argument after `before` others, or says itself that it takes one."""
+    """Say whether a factory has a parameter for an argument after `before` others, or declares that it takes one."""
     declared = getattr(factory, "takes_argument", None)
     parameters = _parameters(factory)
     if declared is not None or parameters is None:
@@ -228,7 +228,7 @@ def _takes_argument(factory: Callable[..., Any], before: int) -> bool:
 def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter] | None:
     try:
         return dict(inspect.signature(factory).parameters)
-    # Factories written in C have no signature to read.
+    # Factories written in C may have no signature.
     except (TypeError, ValueError):
         return None
 
@@ -243,12 +243,12 @@ def _load(point: EntryPoint) -> Callable[..., Any]:
 
 @contextmanager
 def _blamed(point: EntryPoint, failed: str) -> Iterator[None]:
-    """Turn whatever a plugin does wrong into a PluginError that names it."""
+    """Turn any failure of a plugin into a PluginError that names it."""
     try:
-        # What a plugin prints as it is imported must not end up in a result.
+        # Output that a plugin prints while it is imported must not end up in a result.
         with redirect_stdout(sys.stderr):
             yield
-    # A plugin may fail in any way, SystemExit included, and none of it may reach beyond its own name; Ctrl-C may.
+    # A plugin may fail in any way, SystemExit included, without breaking others; Ctrl-C passes through.
     except (Exception, SystemExit) as cause:
         distribution, version = _distribution(point)
         reason = " ".join(f"{type(cause).__name__}: {cause}".split())

@@ -1,4 +1,4 @@
-"""What every verb returns: a frozen dataclass with JSON values, tables, and a look in a notebook."""
+"""Base of what every verb returns: a frozen dataclass with JSON values, tables, and a notebook display."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Result:
         return {field.name: json_values(getattr(self, field.name)) for field in own if field.compare}
 
     def tables(self) -> list[Table]:
-        """Return what a person reads as titled tables."""
+        """Return the result as titled tables for a reader."""
         return []
 
     def plot(self) -> Figure:
-        """Draw the result as a matplotlib figure; UsageError for a result without a picture."""
+        """Draw the result as a matplotlib figure; raises UsageError for a result without a picture."""
         from .errors import UsageError
 
         raise UsageError(f"{type(self).__name__} has no picture: read its tables()")

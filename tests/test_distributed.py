@@ -51,7 +51,7 @@ def test_alone_nobody_is_waited_for_or_told():
 def test_several_processes_need_a_place_to_meet(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("MASTER_ADDR", raising=False)
-    with pytest.raises(UsageError, match="MASTER_ADDR is not set: start them by torchrun"):
+    with pytest.raises(UsageError, match="MASTER_ADDR is not set: start the processes with torchrun"):
         gather(1)
     # Before they have met there is nobody to tell.
     assert report_failure("why") is None

@@ -324,7 +324,9 @@ def test_an_unknown_name_brings_the_nearest():
 )
 def test_a_first_party_plugin_that_is_not_installed_is_named(monkeypatch, group, name, package):
     monkeypatch.setattr("iin_cli.registry.entry_points", lambda group: ())
-    with pytest.raises(UsageError, match=f"comes with the package {package}, which is not installed"):
+    with pytest.raises(
+        UsageError, match=f"comes with the package {package}, which is not installed: pip install {package}"
+    ):
         find(group, name)
 
 

@@ -1,4 +1,4 @@
-"""How the autoencoder is trained: negative ELBO with a learned variance, then PatchGAN and feature similarity.
+"""Training of the autoencoder: negative ELBO with a learned variance, then PatchGAN and feature similarity.
 
 The loop owns data, clock and checkpoints; a recipe owns losses, optimisers and schedules.
 """

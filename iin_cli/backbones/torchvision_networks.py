@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network sees an image: a square of `image_size`, its centre of `crop_size`, then (x − mean) / std.
+    """Preprocessing of a network's images: a square of `image_size`, its centre of `crop_size`, then (x − mean) / std.
 
     Both sizes are in pixels; mean and std are per channel, for values in [0, 1].
     """

@@ -31,12 +31,12 @@ GROUPS = {
     "about": ("About", ("info", "plugins")),
 }
 COMMANDS = tuple(name for _, names_there in GROUPS.values() for name in names_there)
-# Where the commands of plugins stand in the list.
-PLUGINS = "Of plugins"
-# Of a command's line in the list; longer ones would be cut.
+# Heading of the plugins' commands in the list.
+PLUGINS = "From plugins"
+# Longest help of a command in the list; longer ones would be cut.
 HELP_WIDTH = 60
 
-# How long a process of several lets the main one speak first, and then waits for torchrun to end it.
+# How long a process waits for the main one to report first, and then for torchrun to end it.
 HEAD_START_SECONDS, END_SECONDS = 1.0, 2.0
 
 
@@ -98,7 +98,7 @@ for _folder, (_, _names) in GROUPS.items():
 
 
 def _add_plugin_command(name: str) -> None:
-    """Add the command `name` of a plugin; of one that is broken or missing, a command that only says so."""
+    """Add the command `name` of a plugin; if the plugin is broken or missing, add one that only reports that."""
     try:
         app.command(name)(find("commands", name).factory)
     except UsageError as found:
@@ -107,8 +107,8 @@ def _add_plugin_command(name: str) -> None:
         def unusable(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
             raise problem
 
-        unusable.__doc__ = "(of a plugin that cannot be loaded: `iin plugins` says why)"
-        # Not even --help has another answer.
+        unusable.__doc__ = "(plugin cannot be loaded: `iin plugins` says why)"
+        # With --help, too, the command reports the problem.
         settings = {"ignore_unknown_options": True, "help_option_names": []}
         app.command(name, hidden=name not in names("commands"), context_settings=settings)(unusable)
 
@@ -121,15 +121,15 @@ def add_plugin_commands() -> None:
 
 
 class _Stopped(BaseException):
-    """Ctrl-C or SIGTERM arrived; unlike Exception it passes through every handler on its way out.
+    """Ctrl-C or SIGTERM arrived; this is no Exception, so that no handler on the way swallows it.
 
-    Nor is it a KeyboardInterrupt, which Typer swallows together with what its notes say.
+    It is no KeyboardInterrupt either, which Typer swallows together with its notes.
     """
 
 
 def _stop(signum: int, frame: Any) -> NoReturn:
     if world_size() > 1:
-        # Ctrl-C comes from the terminal and once more from torchrun, which has SIGKILL for what does not end.
+        # Ctrl-C comes from the terminal and again from torchrun, which kills processes that do not end.
         signal.signal(signum, signal.SIG_IGN)
     raise _Stopped(signum)
 
@@ -137,7 +137,7 @@ def _stop(signum: int, frame: Any) -> NoReturn:
 def main() -> None:
     """Run the command line and exit: 0, or the code of `errors.py` after one line on stderr."""
     signal.signal(signal.SIGTERM, _stop)
-    # In the background of a script Ctrl-C is ignored, and stays so.
+    # A script's background jobs ignore Ctrl-C, and should go on ignoring it.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
     try:
@@ -148,8 +148,8 @@ def main() -> None:
         code = _report(error)
     code = code if isinstance(code, int) else 0
     if world_size() > 1:
-        # The others wait for a failed process until it is gone: nothing at exit may wait for them. And one that has
-        # done its work is done: a thread that is still inside torch would abort it at Python's end.
+        # The others wait until a failed process has ended, so its exit must not wait for them. A process that has
+        # succeeded must not be aborted at Python's exit by a thread that is still inside torch.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -173,17 +173,17 @@ def _report(error: BaseException) -> int:
 
 
 def _report_together(error: BaseException, text: str) -> None:
-    """Say why one process of several ends, once for all of them: the first to fail speaks, the main one before others.
+    """Report why the processes end, once for all of them: the first to fail reports, the main one before others.
 
     Torchrun repeats that line at the end of its own report.
     """
     began, stopped = time.time(), isinstance(error, (_Stopped, KeyboardInterrupt))
     for number in (signal.SIGINT, signal.SIGTERM):
-        # What torchrun ends now goes quietly; what the user ended still says so.
+        # A process that torchrun ends now exits silently; one that the user stopped still reports it.
         signal.signal(number, signal.SIG_IGN if stopped else signal.SIG_DFL)
     if not is_main_rank():
         text = f"{text} (process {rank()} of {world_size()})"
-        # What has befallen all of them is the main one's to tell, and torchrun ends the others when it is gone.
+        # The main process reports a failure common to all, and torchrun ends the others when it has exited.
         _wait(HEAD_START_SECONDS)
     told = failure() if stopped else report_failure(text)
     if told is None:
@@ -192,10 +192,10 @@ def _report_together(error: BaseException, text: str) -> None:
         if not stopped:
             _tell_torchrun(text, began)
     elif not stopped:
-        # Whoever ends now, before torchrun has seen who failed, would be taken for the cause.
+        # Torchrun would take a process that exits before the failed one for the cause.
         time.sleep(END_SECONDS)
         if not told.here:
-            print(f"iin: ended, since a process of another machine did: {told.why}", file=sys.stderr)
+            print(f"iin: ended, since a process on another machine failed: {told.why}", file=sys.stderr)
 
 
 def _wait(seconds: float) -> None:
@@ -207,7 +207,7 @@ def _wait(seconds: float) -> None:
 def _tell_torchrun(text: str, when: float) -> None:
     file = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if file is not None:
-        # Torch's own `record` would show a traceback there, and take seconds to be imported.
+        # Torch's own `record` would show a traceback there, and takes seconds to import.
         extra = {"py_callstack": f"iin: {text}", "timestamp": str(int(when))}
         with open(file, "w", encoding="utf-8") as opened:
             json.dump({"message": {"message": f"iin: {text}", "extraInfo": extra}}, opened)
@@ -218,7 +218,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return error.exit_code, str(error)
     if isinstance(error, _Stopped):
         return (143, "terminated") if error.args[0] == signal.SIGTERM else (130, "interrupted")
-    # Typer vendors Click in newer versions: its exceptions are told by what they offer, never by their class.
+    # Newer versions of Typer vendor Click, so its exceptions are recognised by their attributes, not by class.
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return 130, "interrupted"
     if (says := getattr(error, "format_message", None)) is not None:
@@ -226,7 +226,7 @@ def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
         return 6, f"out of memory: {error or 'choose a smaller --batch'}"
     if lost_process(error):
-        return 1, "another process of this run ended without a word: killed, or out of memory?"
+        return 1, "another process of this run ended without an error message: it was killed, or ran out of memory"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return 6, f"no space left on the disk ({error.filename or error})"
+        return 6, f"no space left on the disk ({error.filename or error}): free some, or choose another disk"
     return 1, f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)"

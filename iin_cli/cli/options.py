@@ -73,18 +73,18 @@ DataOpt = Annotated[
 DataRootOpt = Annotated[
     Path | None,
     typer.Option(
-        "--data-root", help="Where datasets lie; default: $IIN_DATA_ROOT, else the cache folder.", metavar="DIR"
+        "--data-root", help="Folder of datasets; default: $IIN_DATA_ROOT, else the cache folder.", metavar="DIR"
     ),
 ]
 TranslatorOpt = Annotated[
-    Path, typer.Option("--translator", "-t", help="A translator checkpoint or the folder of its run.", metavar="CKPT")
+    Path, typer.Option("--translator", "-t", help="A translator checkpoint or its run folder.", metavar="CKPT")
 ]
 MovedBackboneOpt = Annotated[
     Path | None,
     typer.Option(
         "--backbone",
         "-b",
-        help="Where the translator's backbone, or its weights file, lies now, if it was moved.",
+        help="The translator's backbone or its weights file, if it was moved.",
         metavar="CKPT",
     ),
 ]
@@ -109,7 +109,7 @@ WeightsOpt = Annotated[
     str,
     typer.Option(
         "--weights",
-        help="Of a registered backbone: default, none (random), or a .pth or .safetensors file.",
+        help="Weights of a registered backbone: default, none (random), or a .pth or .safetensors file.",
         metavar="WEIGHTS",
     ),
 ]
@@ -143,15 +143,13 @@ SourceOpt = Annotated[
     ),
 ]
 SplitOpt = Annotated[str, typer.Option("--split", help="Which part of the data: train, test or all.", metavar="NAME")]
-GammaOpt = Annotated[float, typer.Option("--gamma", help="Of random walks: rate of return to the centre, in (0, 1].")]
+GammaOpt = Annotated[float, typer.Option("--gamma", help="Random walks' rate of return to their centre, in (0, 1].")]
 WalkSigmaOpt = Annotated[
     float | None,
-    typer.Option("--walk-sigma", help="Of random walks: step size; default: what keeps N(0, 1) as it is.", min=0),
+    typer.Option("--walk-sigma", help="Random walks' step size; default: the one that keeps N(0, 1).", min=0),
 ]
-CenterOpt = Annotated[
-    str, typer.Option("--center", help="Random walks are pulled back to the origin or the input.", metavar="WHERE")
-]
-ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in --out.")]
+CenterOpt = Annotated[str, typer.Option("--center", help="Random walks' centre: origin or input.", metavar="WHERE")]
+ResumeOpt = Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --out.")]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -169,10 +167,10 @@ def parse_seeds(text: str) -> list[int]:
         if last < first:
             raise UsageError(f"--seeds {text!r}: the range {part.strip()} runs backwards; write {last}-{first}")
         if last >= 2**63 or len(seeds) + last - first >= MOST_SEEDS:
-            raise UsageError(f"--seeds {text!r}: at most {MOST_SEEDS:,} seeds below 2^63")
+            raise UsageError(f"--seeds {text!r}: write at most {MOST_SEEDS:,} seeds, all below 2^63")
         seeds.extend(range(first, last + 1))
     if len(set(seeds)) != len(seeds):
-        raise UsageError(f"--seeds {text!r} names a seed twice")
+        raise UsageError(f"--seeds {text!r} names a seed twice: write it once")
     return seeds
 
 
@@ -188,7 +186,7 @@ def parse_assignments(text: str | None, option: str) -> dict[str, int]:
         if not (name and equals and number.isdecimal() and int(number) > 0):
             raise UsageError(f"{option} {text!r}: {part!r} is not NAME=SIZE; write digit=13,color=17")
         if name in values:
-            raise UsageError(f"{option} {text!r} names {name} twice")
+            raise UsageError(f"{option} {text!r} names {name} twice: write it once")
         values[name] = int(number)
     return values
 
@@ -213,5 +211,5 @@ def parse_sigma(text: str | None) -> float | dict[str, float] | None:
                 f"--sigma {text!r}: {number!r} is not a number in [0, 1); write 0.9, or digit=0.95,color=0.9"
             )
     if len(values) != text.count(",") + 1 or ("" in values and len(values) > 1):
-        raise UsageError(f"--sigma {text!r}: write one number, or one for each of some concepts, digit=0.95,color=0.9")
+        raise UsageError(f"--sigma {text!r}: write one number for all, or one per concept: digit=0.95,color=0.9")
     return values.get("", values)

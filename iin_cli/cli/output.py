@@ -1,4 +1,4 @@
-"""What a command says: results on stdout (a table or one JSON object), everything else on stderr."""
+"""The output of commands: results on stdout (a table or one JSON object), everything else on stderr."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def print_result(
     """Print a command's result on stdout, on rank 0 alone.
 
     Args:
-        result: what a verb returned, with its own tables; or JSON values: the object printed with `--json`, else its
-            scalars become lines of a table. A list has no scalars: only its `tables` are shown.
+        result: what a verb returned, with its own tables; or JSON values, printed with `--json` as they are, else as
+            one line per scalar. A list has no scalars: only its `tables` are shown.
         as_json: print `result` as one JSON object (or list).
         tables: (title, rows) shown above the scalars; each row maps column to value.
     """
@@ -51,7 +51,7 @@ def print_result(
         return
     from rich.console import Console
 
-    # A pipe has no width; results must not be cut to 80 columns there.
+    # A pipe has no width, and results must not be cut to 80 columns there.
     terminal = sys.stdout.isatty()
     # Names and paths are data: [red] or :smile: in one is neither markup nor an emoji.
     console = Console(
@@ -89,7 +89,7 @@ def _shown(value: Any) -> str:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN: a figure that could not be measured is null."""
+    """Replace NaN and infinities by None, since JSON has neither."""
     if isinstance(value, Mapping):
         return {key: _finite(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):

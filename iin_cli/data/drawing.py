@@ -54,7 +54,7 @@ class Kind:
 
     @cached_property
     def mitres(self) -> np.ndarray:
-        """How far each vertex moves when both edges move inwards by 1, float64 (3, 2)."""
+        """Displacement of each vertex when both edges move inwards by 1, float64 (3, 2)."""
         first, second = self.normals
         axis = np.array([np.cos(np.pi / self.folds), np.sin(np.pi / self.folds)])
         start, end = np.array([1 / first[0], 0.0]), axis / (second @ axis)
@@ -81,7 +81,7 @@ KINDS = (
 
 @dataclass(frozen=True)
 class Figures:
-    """What to draw: B shapes, each attribute an array (B,).
+    """B shapes to draw, each attribute an array (B,).
 
     Attributes:
         kinds: int64, indices into `KINDS`.

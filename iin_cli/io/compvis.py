@@ -33,7 +33,7 @@ LEVELS = 4
 
 @dataclass(frozen=True)
 class Published:
-    """What a published file holds, under this program's names.
+    """The content of a published file, under this program's names.
 
     Attributes:
         kind: which of the three networks.

@@ -34,7 +34,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Output:
-    """Where the files of one result go.
+    """The place of the files of one result.
 
     Attributes:
         path: one new file, or a new or empty folder.
@@ -71,7 +71,7 @@ class Output:
         return self.path.suffix.lower() if self.is_file else ""
 
     def at(self, name: str) -> Path | None:
-        """Return the path of the part `name` (`walk.png`): in the folder, or the file if it ends alike; else None.
+        """Return the path of the part `name` (`walk.png`): in the folder, or the file if the endings agree; else None.
 
         >>> Output(Path("walk.gif"), True).at("walk.png"), Output(Path("runs"), False).at("walk.png")
         (None, PosixPath('runs/walk.png'))

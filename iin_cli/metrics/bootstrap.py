@@ -19,7 +19,7 @@ FEW_ITEMS = 50
 
 @dataclass(frozen=True)
 class Resampling:
-    """How many random draws the interval and the null of a figure take.
+    """Numbers of random draws for the interval and the null of a figure.
 
     Attributes:
         resamples: resamples of the items, for an interval; costly figures take fewer, and a forest has at most as many

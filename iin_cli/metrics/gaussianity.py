@@ -1,4 +1,4 @@
-"""How near a block of z̃ is to N(0, I): its mean, its second moments, its energy distance (Székely & Rizzo 2005).
+"""Distance of a block of z̃ from N(0, I): its mean, its second moments, its energy distance (Székely & Rizzo 2005).
 
 All three are invariant under rotations of the block, and 0 for N(0, I). No item is ever compared with itself, which
 makes them unbiased even for few items of many dimensions; they may therefore be slightly negative. Each has a null: its

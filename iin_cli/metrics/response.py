@@ -1,4 +1,4 @@
-"""How far a network's answer moves along walks, compared with walks of a random subspace of the same size (§4.2).
+"""Movement of a network's answer along walks, compared with walks of a random subspace of the same size (§4.2).
 
 A walk of a large factor moves the answer more than a walk of a small one, whatever the concepts: only the comparison
 with the control tells something about the concept. Figures are first averaged over the points of an image, and an image
@@ -64,7 +64,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the interval of the difference says, in words."""
+        """The interval of the difference, in words."""
         if self.difference.items < FEWEST_ITEMS:
             return TOO_FEW
         if self.difference.low > ROUNDING:

@@ -180,7 +180,7 @@ class Translator(nn.Module):
 
     @property
     def config(self) -> dict[str, int]:
-        """What rebuilds the architecture: `Translator(**config)`."""
+        """Arguments that rebuild the architecture: `Translator(**config)`."""
         return {"dim": self.dim, "blocks": self.blocks_count, "hidden": self.hidden, "depth": self.depth}
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Any timm model as a backbone of `iin`: `--backbone timm:convnext_tiny`.
 
-E is everything up to the last linear layer, G is that layer. Weights come by timm's own loader from timm's own cache.
+E is everything up to the last linear layer, G is that layer. timm's own loader reads weights from timm's own cache.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Timm"]
 
 @runtime_checkable
 class Network(Protocol):
-    """What every classifier of timm's can do."""
+    """The methods of every timm classifier that are used here."""
 
     def __call__(self, images: Tensor) -> Tensor: ...
 
@@ -53,7 +53,7 @@ class Timm(nn.Module, Backbone, Family):
 
     def __init__(self, model: str, weights: str = "none") -> None:
         super().__init__()
-        # Named without weights, a translator must find the very same network again.
+        # Seeded, so that a translator finds the same network again when it has no trained weights.
         with seeded(0):
             net = _build(model, weights)
         if not isinstance(net, Network) or not isinstance(head := net.get_classifier(), nn.Linear):
@@ -71,7 +71,7 @@ class Timm(nn.Module, Backbone, Family):
         self.register_buffer("std", torch.tensor(facts["std"]).view(3, 1, 1), persistent=False)
 
     def encode(self, images: Tensor) -> Tensor:
-        """E: images (B, 3, S, S) in [-1, 1] -> what the last layer is given, z (B, N)."""
+        """E: images (B, 3, S, S) in [-1, 1] -> the last layer's input, z (B, N)."""
         return self.net.forward_head(self.net.forward_features(self.preprocess(images)), pre_logits=True)
 
     def decode(self, z: Tensor) -> Tensor:
@@ -102,8 +102,8 @@ class Timm(nn.Module, Backbone, Family):
     def pretrained(cls, argument: str | None, weights: str) -> Timm:
         """Build the model `argument` with `weights`: `default`, `none`, or a file, and check that f = G∘E.
 
-        Raises UsageError for a name timm does not know or a network that is not split there, and for weights that
-        cannot be fetched, CheckpointError for a file that does not fit.
+        Raises UsageError for a name that timm does not have, a network that cannot be split so, and weights that cannot
+        be fetched; CheckpointError for a file that does not fit.
         """
         backbone = cls(_check_name(argument), weights).eval()
         images = torch.linspace(-1, 1, 3 * backbone.image_size**2).view(1, 3, backbone.image_size, backbone.image_size)
@@ -111,7 +111,9 @@ class Timm(nn.Module, Backbone, Family):
             z = backbone.encode(images)
             fits = z.shape == (1, backbone.latent_dim)
             if not fits or not torch.allclose(backbone.decode(z), backbone(images), rtol=1e-4, atol=1e-4):
-                raise UsageError(f"--backbone timm:{argument}: f is not its last layer after the rest; choose another")
+                raise UsageError(
+                    f"--backbone timm:{argument}: its output is not its last layer applied to z; choose another"
+                )
         return backbone
 
 
@@ -128,7 +130,7 @@ def _check_name(model: str | None) -> str:
 
 
 def _build(model: str, weights: str) -> nn.Module:
-    """Create the model; its weights are made up, in a file, in timm's cache, or have to be fetched."""
+    """Create the model; its weights are random, in a file, in timm's cache, or have to be fetched."""
     if weights == "none":
         return timm.create_model(model)
     file = weights
@@ -136,18 +138,18 @@ def _build(model: str, weights: str) -> nn.Module:
         known = timm.models.get_pretrained_cfg(model)
         if known is None or not known.has_weights:
             raise UsageError(f"timm has no weights for {model}: pass --weights FILE, or --weights none for random ones")
-        # Asked of timm, what the cache holds would wait for a network that may not be there.
+        # The cache is read here, since timm would first wait for an internet connection that may be missing.
         cached = try_to_load_from_cache(known.hf_hub_id or "timm/none", "model.safetensors")
         if not isinstance(cached, str):
             return _fetched(model, known)
         file = cached
-    # Read here, since not every timm refuses to run what a pickle holds.
+    # Read here, since not every version of timm refuses to run code in a pickle.
     tensors = read_weights(Path(file))
     try:
         return timm.create_model(model, pretrained=True, pretrained_cfg_overlay={"state_dict": tensors})
-    # Weights of another network fail in as many ways as there are networks.
+    # Weights of another network may raise any exception.
     except Exception as error:
-        # The first line of torch's names the network's class only; the names that do not fit come below, all of them.
+        # The first line of torch's message names the network's class only; the names that do not fit follow.
         reason = " ".join(str(error).split())[:160]
         raise CheckpointError(f"{file} does not hold the weights of timm's {model}: {reason}") from error
 
@@ -155,13 +157,13 @@ def _build(model: str, weights: str) -> nn.Module:
 def _fetched(model: str, known: PretrainedCfg) -> nn.Module:
     try:
         if known.hf_hub_id:
-            # Asked once before timm asks, which without a network tries again aloud for most of a minute.
+            # Asked once before timm asks: without a connection timm retries and logs for most of a minute.
             get_hf_file_metadata(hf_hub_url(known.hf_hub_id, "model.safetensors"))
         return timm.create_model(model, pretrained=True)
-    # What a client without a network raises depends on its version, and need not be an OSError.
+    # Without a connection the client raises errors that depend on its version, and not only OSError.
     except Exception as error:
         source = f"model.safetensors of {known.hf_hub_id} on the Hugging Face hub" if known.hf_hub_id else known.url
         raise UsageError(
             f"the weights of timm's {model} are not in {HF_HUB_CACHE} and cannot be fetched ({type(error).__name__}): "
-            f"fetch {source} where there is a network, and pass that file with --weights FILE"
+            f"fetch {source} on a machine with a connection, and pass that file with --weights FILE"
         ) from error

@@ -63,7 +63,10 @@ def test_a_missing_plugins_command_says_what_brings_it(tmp_path, run_cli):
     # Python runs this file before any other: iin alone is installed then.
     (tmp_path / "sitecustomize.py").write_text(WITHOUT)
     env = {"PYTHONPATH": str(tmp_path)}
-    said = "iin: unknown command 'train-stylizer': it comes with the package iin-sketch, which is not installed\n"
+    said = (
+        "iin: unknown command 'train-stylizer': it comes with the package iin-sketch, which is not installed: "
+        "pip install iin-sketch\n"
+    )
     assert run_cli("train-stylizer", "--content", "digits", env=env) == (2, "", said)
     assert run_cli("train-stylizer", "--help", env=env) == (2, "", said)
     code, listed, _ = run_cli("--help", env=env)

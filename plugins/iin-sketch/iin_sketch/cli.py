@@ -25,7 +25,7 @@ __all__ = ["train_stylizer"]
 def train_stylizer(
     content: Annotated[
         str,
-        typer.Option("--content", "-d", help="Images to draw in: a dataset's name or a folder.", metavar="NAME|DIR"),
+        typer.Option("--content", "-d", help="Images to stylize: a dataset's name or a folder.", metavar="NAME|DIR"),
     ],
     style: Annotated[
         str | None,
@@ -36,7 +36,7 @@ def train_stylizer(
     data_root: DataRootOpt = None,
     out: OutOpt = None,
     encoder_weights: Annotated[
-        str, typer.Option(help="Of VGG-19: default (torchvision's), random, or a file.", metavar="WEIGHTS")
+        str, typer.Option(help="VGG-19 weights: default (torchvision's), random, or a file.", metavar="WEIGHTS")
     ] = "default",
     image_size: Annotated[
         int | None, typer.Option(help="Side at which a backbone will see the images; default: the data's.", min=1)
@@ -52,7 +52,7 @@ def train_stylizer(
 ) -> None:
     """Train a stylizer for concepts made of two sketches.
 
-    `--concept roundness` trains one by itself, for three minutes at most; this trains longer.
+    It may train longer than the few minutes that `--concept roundness` takes by itself.
 
     Examples:
 

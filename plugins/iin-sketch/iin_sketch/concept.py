@@ -26,17 +26,17 @@ from .train_stylizer import fit_stylizer, size_for, stylizer_facts
 
 __all__ = ["SketchConcept", "roundness_concept", "sketch_concept"]
 
-# Goes up whenever the same weights would draw something else, and so refreshes caches.
+# Increase it whenever the same weights would draw something else, so that cached latents are made again.
 DRAWING_VERSION = 1
-# Of stylizers in the cache: with the run's own, no second run would find them.
+# Seed of stylizers in the cache: with the run's own seed, no second run would find them.
 CACHE_SEED = 0
 PROBE_IMAGES = 16
-# Grey levels between the drawings of the two sketches below which a translator has little to learn from.
+# Difference of the two drawings, in grey levels, below which a translator has little to learn from.
 FAINT = 1.0
 
 
 class SketchConcept(ConceptProvider):
-    """The concept in which two sketches differ.
+    """A concept defined by two sketches that differ in it.
 
     Args:
         concept: name of the factor.
@@ -56,7 +56,7 @@ class SketchConcept(ConceptProvider):
     def prepare(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> None:
         """Open the stylizer, find one in the cache, or train one on the training split for a few minutes.
 
-        Raises DataError for too few images, CheckpointError for an unfit file, DivergedError as training does.
+        Raises DataError for too few images, CheckpointError for a file that is no stylizer, DivergedError as training.
         """
         opened = self._open(dataset, indices, circumstances)
         self._drawing = SketchDrawing(opened.stylizer, self._sketches, circumstances.image_size)
@@ -65,9 +65,9 @@ class SketchConcept(ConceptProvider):
         self._probe(dataset, indices, circumstances)
 
     def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
-        """Group each image with its two drawings: items interleaved, group id the image's index.
+        """Group each image with its two drawings, side by side; the group id is the image's index.
 
-        `seed` has no part in it. Raises DataError when there is no item.
+        `seed` is ignored. Raises DataError when there is no item.
         """
         return group_variants(self.concept, dataset, indices, 2)
 
@@ -80,7 +80,7 @@ class SketchConcept(ConceptProvider):
         return self._drawing.draw(images, variant - 1)
 
     def variant_name(self, variant: int) -> str:
-        """Return the file's name without its end, `round`, of a sketch's variant."""
+        """Return the name of the sketch's file without its ending: `round`."""
         return self._called[variant - 1].stem if variant in (1, 2) else super().variant_name(variant)
 
     def _open(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> OpenStylizer:
@@ -93,7 +93,7 @@ class SketchConcept(ConceptProvider):
         decides = [dataset.fingerprint, _digest(self._sketches), source, size_for(device).width, side]
         file = cache_dir() / "stylizers" / _key(decides) / PRODUCT
         if file.is_file():
-            report.note(f"concept {self.concept}: the stylizer of an earlier run, {file}")
+            report.note(f"concept {self.concept}: using the stylizer of an earlier run, {file}")
         else:
             self._train(file, source, side, dataset, indices, circumstances)
         opened = open_stylizer(file, device)
@@ -110,8 +110,8 @@ class SketchConcept(ConceptProvider):
         report, device = circumstances.report, torch.device(circumstances.device)
         size = size_for(device)
         report.note(
-            f"concept {self.concept}: no stylizer for {dataset.name} yet; training one, "
-            f"{size.seconds / 60:.0f} minutes at most, kept in {file.parent}"
+            f"concept {self.concept}: no stylizer for {dataset.name} yet; training one for at most "
+            f"{size.seconds / 60:.0f} minutes, kept in {file.parent}"
         )
         train = np.asarray(dataset.splits["train"])
         bank = sketch_bank(self._sketches)
@@ -134,7 +134,7 @@ class SketchConcept(ConceptProvider):
         save_stylizer(file, stylizer, stylizer_facts(plan, data, loop))
 
     def _probe(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> None:
-        """Say by how many grey levels images and drawings differ."""
+        """Report by how many grey levels images and drawings differ."""
         sample = np.asarray(indices)[:: max(1, len(indices) // PROBE_IMAGES)][:PROBE_IMAGES]
         if not len(sample):
             return
@@ -142,11 +142,11 @@ class SketchConcept(ConceptProvider):
         x, x_a, x_b = (self.render(images, variant).astype(np.float32) for variant in range(3))
         to_a, to_b, apart = (float(np.abs(p - q).mean()) for p, q in ((x, x_a), (x, x_b), (x_a, x_b)))
         measured = (
-            f"concept {self.concept}: of 255 grey levels, images and drawings differ by {to_a:.1f} and {to_b:.1f}, "
-            f"the drawings of one image by {apart:.1f}"
+            f"concept {self.concept}: images and drawings differ by {to_a:.1f} and {to_b:.1f} of 255 grey levels, "
+            f"the two drawings of an image by {apart:.1f}"
         )
         if apart < FAINT:
-            circumstances.report.warn(f"{measured}: hardly at all; train longer with `iin train-stylizer`")
+            circumstances.report.warn(f"{measured}, hardly at all: train longer with `iin train-stylizer`")
         else:
             circumstances.report.note(measured)
 

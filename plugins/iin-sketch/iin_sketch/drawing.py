@@ -1,7 +1,7 @@
 """Draw images in the style of one of two sketches: x + Δ, where Δ is found at the stylizer's side and enlarged.
 
 Only the difference is enlarged, never the image, so the drawn image is as sharp as its original and no blur tells the
-two apart. What the two sketches have in common is drawn as it is, what they differ in is drawn threefold:
+two apart. What the two sketches have in common is drawn once, their difference threefold:
 x_a = x + Δ_a + c(Δ_a − Δ_b) and x_b = x + Δ_b + c(Δ_b − Δ_a) with c = 1.
 """
 
@@ -20,11 +20,11 @@ from .sketches import as_style, resized
 __all__ = ["SketchDrawing", "sketch_side", "working_side"]
 
 BATCH = 32
-# c: without it the concept is drowned by what every stroke has in common.
+# c: without it, what all strokes have in common outweighs the concept.
 CONTRAST = 1.0
 # relu5_1 halves the side four times.
 STRIDE = 16
-# VGG-19 pads with zeros, and the decoder draws a frame of lines where it sees them: images are continued by 8 pixels.
+# VGG-19 pads with zeros, where the decoder draws a frame of lines; images are therefore extended by 8 pixels.
 BORDER = 8
 
 
@@ -38,7 +38,7 @@ def working_side(image_size: int, limit: int) -> int:
 
 
 def sketch_side(side: int) -> int:
-    """Return the side of sketches a stylizer of `side` learns from: the same, and 64 at least, or marks are mush."""
+    """Return the side of sketches for a stylizer of `side`: the same, but at least 64, below which marks blur."""
     return max(64, side)
 
 

@@ -24,14 +24,14 @@ __all__ = ["EncoderWeights", "default_file", "open_encoder"]
 
 DEFAULT = VGG19_Weights.IMAGENET1K_V1
 RANDOM_SEED = 19
-# What random filters are scaled on: stroke drawings, and noise as smooth as photographs are.
+# Images on which random filters are scaled: stroke drawings, and noise as smooth as photographs.
 SCALING_IMAGES = 8
 SCALING_SIDE = 64
 
 
 @dataclass(frozen=True)
 class EncoderWeights:
-    """An encoder, where its weights are from (`default`, `random`, or the path of a file), and their sha256."""
+    """An encoder, the source of its weights (`default`, `random`, or the path of a file), and their sha256."""
 
     encoder: Encoder
     source: str
@@ -39,22 +39,22 @@ class EncoderWeights:
 
     @property
     def provenance(self) -> dict[str, str | int]:
-        """What a stylizer remembers of its encoder."""
+        """The facts about the encoder that a stylizer's checkpoint keeps."""
         return {"source": self.source, "sha256": self.sha256, "width": self.encoder.width}
 
 
 def default_file() -> Path:
-    """Return where torch's cache has VGG-19's weights, or would have them."""
+    """Return the path of VGG-19's weights in torch's cache, whether or not the file is there."""
     return cached_file(DEFAULT)
 
 
 def open_encoder(wanted: str, random_width: int, report: Reporter) -> EncoderWeights:
-    """Return the encoder with the weights `wanted`: default, random, or a file; says aloud what is not the default.
+    """Return the encoder with the weights `wanted` (default, random, or a file); warns unless it is the default.
 
     Args:
         random_width: channels of a random encoder's first layer.
 
-    Raises CheckpointError for a file that cannot be read or fits no VGG-19, UsageError for one that is not there and
+    Raises CheckpointError for a file that cannot be read or does not fit a VGG-19, UsageError for a missing file and
     for weights that cannot be fetched.
     """
     if wanted == "default":
@@ -64,8 +64,8 @@ def open_encoder(wanted: str, random_width: int, report: Reporter) -> EncoderWei
     if wanted == "random":
         encoder = random_encoder(random_width, RANDOM_SEED, _scaling_images())
         report.warn(
-            "the stylizer's encoder has random weights, not VGG-19's: its strokes are simpler; "
-            f"with VGG-19's weights in {default_file()} they would be drawn with those"
+            "the stylizer's encoder has random weights, not VGG-19's, so its strokes are simpler: "
+            f"place VGG-19's weights at {default_file()} and use --encoder-weights default for better ones"
         )
         return EncoderWeights(encoder, wanted, module_digest(encoder))
     path = Path(wanted).expanduser()
@@ -77,7 +77,7 @@ def open_encoder(wanted: str, random_width: int, report: Reporter) -> EncoderWei
 
 
 def _of_tensors(tensors: Mapping[str, Tensor], source: str) -> Encoder:
-    """Build the encoder of a VGG-19's weights, named as torchvision's, in the width they have; the rest is left out."""
+    """Build an encoder of the width that VGG-19's weights have, named as torchvision's; other weights are ignored."""
     first = tensors.get("features.0.weight")
     if first is None or first.dim() != 4:
         raise CheckpointError(f"{source} holds no VGG-19: it has no features.0.weight; use torchvision's vgg19")

@@ -14,7 +14,7 @@ __all__ = ["WEIGHTS", "content_loss", "feature_loss", "style_loss"]
 
 # λ of content and style, of both identity losses (pixels, features), and of the realism prior.
 WEIGHTS = {"content": 1.0, "style": 5.0, "identity": 50.0, "identity_features": 1.0, "realism": 1.0}
-# Squares below this have no slope to speak of.
+# Added to a variance before its root, whose slope is unbounded at 0.
 VARIANCE_FLOOR = 1e-5
 
 
@@ -28,7 +28,7 @@ def style_loss(stylised: Sequence[Tensor], style: Sequence[Tensor], gains: Seque
     """Squared error of every channel's mean and deviation over the image, summed over relu1_1 … relu5_1.
 
     Args:
-        gains: what the statistics of each of the five are multiplied by; 1 for VGG-19.
+        gains: factors of the statistics of each of the five; 1 for VGG-19.
     """
     terms = []
     for ours, theirs, gain in zip(stylised, style, gains, strict=True):

@@ -1,8 +1,8 @@
 """The style-attentional network (SANet, Park & Lee 2019; paper A.4): encoder, attention, decoder, in canonical colours.
 
-The network works on images whose channels have mean 0 and standard deviation 1, and gives what is to be added to them;
-that is scaled back and added to the image. So strokes take the colours of the image they are drawn in, and what the
-network cannot redraw stays as it is.
+The network works on images whose channels have mean 0 and standard deviation 1. Its output is a change, which is scaled
+back and added to the image. Strokes therefore take the colours of the image, and what the network cannot redraw stays
+unchanged.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ __all__ = [
 PLAN = (1, 1, "M", 2, 2, "M", 4, 4, 4, 4, "M", 8, 8, 8, 8, "M", 8)
 # relu1_1, relu2_1, relu3_1, relu4_1 and relu5_1 in torchvision's numbering.
 TAPS = (1, 6, 11, 20, 29)
-# relu5_1 is 16 times smaller than the image, and statistics of a single place would have no deviation.
+# relu5_1 is 16 times smaller than the image, and a single place has no deviation.
 SMALLEST_SIDE = 32
 DARKEST_DEVIATION = 4 / 255
-# By how much statistics of a random encoder's maps count more than their size says, so that content and style losses
-# are of one size, as VGG-19's are; deep maps have few places, and their statistics are noise.
+# Gains of the statistics of a random encoder's maps, so that content and style losses are of similar size, as with
+# VGG-19; they are smaller for deep maps, which have few places and noisy statistics.
 RANDOM_GAINS = (16.0, 16.0, 16.0, 8.0, 2.0)
 
 
@@ -82,7 +82,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.width = width
         self.gains: tuple[float, ...] = (1.0,) * len(TAPS)
-        # Its weights come from elsewhere: the caller's global generator stays as it was.
+        # The initial weights are replaced, so the caller's global generator stays untouched.
         with torch.random.fork_rng(devices=[]):
             self.features = make_layers([step if step == "M" else step * width for step in PLAN])
         self.requires_grad_(False)
@@ -98,10 +98,10 @@ class Encoder(nn.Module):
 
 
 def random_encoder(width: int, seed: int, images: Tensor) -> Encoder:
-    """Make an encoder of random orthogonal filters whose every channel has mean 0 and deviation 1 before its ReLU.
+    """Make an encoder of random orthogonal filters; every channel has mean 0 and deviation 1 before its ReLU.
 
-    Random filters carry texture too (He et al. 2016, "A powerful generative model using random weights for the deep
-    image representation"), if no channel is dead or always on: hence the scaling on data (Krähenbühl et al. 2016).
+    Random filters carry texture, too (He et al. 2016, "A powerful generative model using random weights for the deep
+    image representation"), if no channel is dead or always on; hence the scaling on data (Krähenbühl et al. 2016).
 
     Args:
         images: canonical (B, 3, S, S) to scale on.
@@ -123,7 +123,7 @@ def random_encoder(width: int, seed: int, images: Tensor) -> Encoder:
 
 @dataclass(frozen=True)
 class StyleFeatures:
-    """What is needed of a style, for every image (B, …) or for all alike (1, …).
+    """The features of a style that the network needs, one per image (B, …) or one for all images (1, …).
 
     Attributes:
         fourth, fifth: relu4_1 and relu5_1 (B, C, H, W), which attention looks at.
@@ -135,16 +135,16 @@ class StyleFeatures:
     statistics: Tensor
 
     def __getitem__(self, chosen: Tensor) -> StyleFeatures:
-        """Return those numbered `chosen` (B,)."""
+        """Return the styles numbered `chosen` (B,)."""
         return StyleFeatures(self.fourth[chosen], self.fifth[chosen], self.statistics[chosen])
 
 
 class StyleAttention(nn.Module):
-    """Every place of the content takes the style of the places like it (SANet, Eqs 4–5).
+    """Every place of the content takes the style of similar places (SANet, Eqs 4–5).
 
-    Queries are 1×1 convolutions of the normalised content, keys of the normalised style, values of the style as it is;
-    what attention finds passes another 1×1 convolution and is added to the content. Unlike there, products are divided
-    by √C, which keeps the softmax of wide features from saturating.
+    Queries are 1×1 convolutions of the normalised content, keys of the normalised style, values of the unchanged style;
+    the result of the attention passes another 1×1 convolution and is added to the content. Unlike in SANet, products
+    are divided by √C, which keeps the softmax of wide features from saturating.
     """
 
     def __init__(self, channels: int) -> None:
@@ -152,7 +152,7 @@ class StyleAttention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Conv2d(channels, channels, 1) for _ in range(4))
 
     def forward(self, content: Tensor, style: Tensor) -> Tensor:
-        """Content (B, C, H, W) and style (B or 1, C, H', W') -> (B, C, H, W)."""
+        """Map content (B, C, H, W) and style (B or 1, C, H', W') to (B, C, H, W)."""
         style = style.expand(len(content), -1, -1, -1)
         queries, keys, values = (
             convolution(maps).flatten(2).transpose(1, 2)
@@ -167,12 +167,12 @@ class StyleAttention(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Attended features (B, C, S/8, S/8) and the content's first maps -> what to add to every channel (B, 1, S, S).
+    """Maps attended features (B, C, S/8, S/8) and the content's first maps to a change of every channel (B, 1, S, S).
 
-    SANet decodes from the attended features alone, and needs 160,000 steps to learn to draw. Here the content's shallow
-    maps are at hand at every scale and nothing is added at first, so a run of minutes keeps the content, too.
+    SANet decodes from the attended features alone, and needs 160,000 steps to learn to draw. Here the decoder has the
+    content's shallow maps at every scale and adds nothing at first, so a run of minutes keeps the content, too.
 
-    Attention alone takes as long to tell styles apart, so their statistics, too, scale and shift every stage (as in
+    Attention alone takes equally long to tell styles apart, so their statistics also scale and shift every stage (as in
     Perez et al. 2018).
     One number for all canonical channels moves a colour along the image's own colours, and leaves no coloured fringes.
 
@@ -184,19 +184,19 @@ class Decoder(nn.Module):
     def __init__(self, encoder_width: int, width: int) -> None:
         super().__init__()
         widths, skips = (4 * width, 2 * width, width), (4 * encoder_width, 2 * encoder_width, encoder_width)
-        # Reduced before it is enlarged: at full size a convolution costs four times as much.
+        # Reduced before being enlarged: at the larger size a convolution costs four times as much.
         above = (8 * encoder_width, *widths)
         self.widths = widths
         self.reductions = nn.ModuleList(_convolution(a, b) for a, b in zip(above, widths, strict=False))
         self.stages = nn.ModuleList(_convolution(b + skip, b) for b, skip in zip(widths, skips, strict=True))
-        # A mean and a deviation of each of the encoder's 23 widths of channels.
+        # A mean and a deviation for each of the encoder's 23 · `encoder_width` tapped channels.
         self.modulation = nn.Linear(2 * 23 * encoder_width, 2 * sum(widths))
         self.head = _convolution(width, 1)
         for parameter in self.head.parameters():
             nn.init.zeros_(parameter)
 
     def forward(self, attended: Tensor, shallow: list[Tensor], statistics: Tensor) -> Tensor:
-        """`shallow` are relu1_1, relu2_1 and relu3_1 of the content; what is drawn must not depend on their scale."""
+        """Decode; `shallow` are relu1_1, relu2_1 and relu3_1 of the content, whose scale must not matter."""
         modulation = self.modulation(F.layer_norm(statistics, statistics.shape[1:]))[:, :, None, None]
         scales, shifts = (part.split(self.widths, dim=1) for part in modulation.chunk(2, dim=1))
         parts = zip(self.reductions, self.stages, reversed(shallow), scales, shifts, strict=True)
@@ -213,7 +213,7 @@ class Stylizer(nn.Module):
     Args:
         width: channels of the encoder's first layer.
         decoder_width: channels of the decoder's last layer.
-        side: of the images it is trained on, in pixels; strokes have the size they have there.
+        side: side of the training images in pixels; it decides the size of strokes.
     """
 
     def __init__(self, width: int = 64, decoder_width: int = 64, side: int = 128) -> None:
@@ -226,7 +226,7 @@ class Stylizer(nn.Module):
         self.decoder = Decoder(width, decoder_width)
 
     def trained_parameters(self) -> list[nn.Parameter]:
-        """All weights but the encoder's."""
+        """Return all weights except the encoder's."""
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
     def style(self, images: Tensor) -> StyleFeatures:
@@ -241,14 +241,14 @@ class Stylizer(nn.Module):
 
 
 def style_features(maps: list[Tensor]) -> StyleFeatures:
-    """Return what is needed of an encoding relu1_1 … relu5_1."""
+    """Return the style features of an encoding relu1_1 … relu5_1."""
     moments = [torch.var_mean(m, dim=(2, 3), correction=0) for m in maps]
     statistics = torch.cat([part for variance, mean in moments for part in (mean, variance.sqrt())], dim=1)
     return StyleFeatures(maps[3], maps[4], statistics)
 
 
 def _leaky(maps: Tensor) -> Tensor:
-    # Plain ReLUs died within a hundred steps, and the style with them.
+    # Plain ReLUs died within a hundred steps, and then no style was drawn.
     return F.leaky_relu(maps, 0.2)
 
 

@@ -1,6 +1,6 @@
-"""Sketches: reading them, refusing unfit ones, the pair shipped here, and crops of them to train on.
+"""Read and check sketches, find the shipped pair, and cut crops to train on.
 
-Of a sketch only its lightness counts: the strokes belong to the concept, the colours to the images.
+Only a sketch's lightness counts: the strokes belong to the concept, the colours to the images.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ __all__ = [
     "sketch_bank",
 ]
 
-# Deviation and mean difference, in grey levels of 255, below which there is nothing to learn from.
+# Deviation of a sketch and mean difference of two, in grey levels of 255, below which there is nothing to learn from.
 BLANK_DEVIATION = 2.0
 SMALLEST_DIFFERENCE = 1.0
 FAMILY_SIZE = 16
 FAMILY_SEED = 2
-# Files are read at this side, whatever size they are used at, so that checks do not depend on the run.
+# Files are always read at this side, so that checks do not depend on the run.
 READING_SIDE = 256
-# Crops are drawn again while their lightness deviates less, 8 times at most: bare ground says nothing of strokes.
+# A crop of a lower deviation is drawn again, 8 tries at most: bare ground shows no strokes.
 BARE_DEVIATION, CROP_TRIES = 20.0, 8
 MOST_STYLES = 1000
 
@@ -62,19 +62,19 @@ def read_sketch(path: Path) -> np.ndarray:
     if deviation < BLANK_DEVIATION:
         raise DataError(
             f"sketch {path} is blank: its lightness has a deviation of {deviation:.2f} of 255 grey levels, and "
-            f"{BLANK_DEVIATION:g} are needed; give a drawing"
+            f"{BLANK_DEVIATION:g} are needed; give a file with a drawing"
         )
     return sketch
 
 
 def check_pair(first: Path, second: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read two sketches uint8 (256, 256) that differ; errors as `read_sketch`, and DataError for two alike."""
+    """Read two sketches uint8 (256, 256); errors as `read_sketch`, and DataError if they do not differ."""
     one, other = read_sketch(first), read_sketch(second)
     difference = float(np.abs(one.astype(np.float64) - other).mean())
     if difference < SMALLEST_DIFFERENCE:
         raise DataError(
-            f"sketches {first} and {second} are the same: they differ by {difference:.2f} of 255 grey levels in the "
-            f"mean, and {SMALLEST_DIFFERENCE:g} are needed; give two drawings of different strokes"
+            f"sketches {first} and {second} are the same: they differ by {difference:.2f} of 255 grey levels on "
+            f"average, and {SMALLEST_DIFFERENCE:g} are needed; give two drawings of different strokes"
         )
     return one, other
 
@@ -88,7 +88,7 @@ class StyleBank:
 
     @property
     def sha256(self) -> str:
-        """Of drawings and probabilities, in hex."""
+        """Digest of drawings and probabilities, in hex."""
         return hashlib.sha256(self.drawings.tobytes() + self.weights.tobytes()).hexdigest()
 
     def at(self, side: int) -> StyleBank:
@@ -99,7 +99,7 @@ class StyleBank:
         """Cut one crop for each of B images: (B, 3, side, side), canonical, turned and mirrored at random.
 
         Args:
-            light_ground: bool (B,): whether the image is dark on light; its crop will be, too.
+            light_ground: bool (B,): whether the image is dark on light; the crop is made the same.
         """
         chosen = generator.choice(len(self.drawings), len(light_ground), p=self.weights)
         crops = np.stack([self._crop(self.drawings[index], side, generator) for index in chosen])
@@ -121,7 +121,7 @@ def _cut(drawing: np.ndarray, side: int, generator: np.random.Generator) -> np.n
 
 
 def as_style(drawings: np.ndarray, light_ground: Tensor) -> Tensor:
-    """Turn drawings uint8 (B, H, H) into canonical images (B, 3, H, H), dark on light or reversed, as asked (B,)."""
+    """Turn drawings uint8 (B, H, H) into canonical images (B, 3, H, H), dark on light where `light_ground` (B,)."""
     grey = torch.from_numpy(np.ascontiguousarray(drawings)).to(light_ground.device).float()[:, None].div(127.5).sub(1)
     images = canonical(grey.expand(-1, 3, -1, -1))
     sign = torch.where(light_ground == images.light_ground, 1.0, -1.0)
@@ -129,9 +129,9 @@ def as_style(drawings: np.ndarray, light_ground: Tensor) -> Tensor:
 
 
 def sketch_bank(sketches: Sequence[np.ndarray]) -> StyleBank:
-    """Mix sketches uint8 (256, 256) with a generated family of stroke drawings, two crops to one.
+    """Mix sketches uint8 (256, 256) with a generated family of stroke drawings, in the ratio 2:1.
 
-    The family teaches what strokes have in common; with two drawings alone a network learns those by heart.
+    The family teaches what strokes have in common; on two drawings alone a network overfits.
     """
     drawn = family(FAMILY_SIZE, FAMILY_SEED, READING_SIDE)
     weights = np.concatenate((np.full(len(sketches), 2 / 3 / len(sketches)), np.full(len(drawn), 1 / 3 / len(drawn))))
@@ -139,11 +139,11 @@ def sketch_bank(sketches: Sequence[np.ndarray]) -> StyleBank:
 
 
 def read_styles(style: str | None) -> tuple[StyleBank, str]:
-    """Read what `--style` names; returns the drawings and what to call them.
+    """Read the drawings that `--style` names; returns them and their name for messages.
 
     None: the two shipped sketches and the family. `A.png,B.png`: those sketches and the family. A folder: its images
-    alone, all alike. Raises DataError for files or folders that are missing or unfit and for two sketches that are the
-    same, UsageError for an empty name.
+    alone, with equal probabilities. Raises DataError for files or folders that are missing or cannot be used and for
+    two sketches that are the same, UsageError for an empty name.
     """
     if style is None:
         return sketch_bank([read_sketch(path) for path in shipped_pair()]), "the shipped sketches"

@@ -1,7 +1,7 @@
 """Drawings of strokes with a known roundness: rings, blobs and waves at 1, stars, splinters and zigzags at 0.
 
-The two sketches in `drawings/` are `stroke_drawing(1.0, seed=1)` and `stroke_drawing(0.0, seed=1)`; the family that a
-stylizer is trained on holds others of every roundness. `python -m iin_sketch.strokes` draws the two again.
+The two sketches in `drawings/` are `stroke_drawing(1.0, seed=1)` and `stroke_drawing(0.0, seed=1)`. The family that a
+stylizer is trained on has others, of every roundness. `python -m iin_sketch.strokes` draws the two sketches again.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def stroke_drawing(roundness: float, seed: int, side: int = SKETCH_SIDE) -> np.n
 
     Args:
         roundness: 0 for straight edges and sharp corners, 1 for none of either.
-        seed: of place, size and kind of the marks; drawings of one seed have alike widths whatever their roundness.
-        side: in pixels; strokes are some side/24 wide and marks some side/5 large.
+        seed: decides place, size and kind of the marks; drawings of one seed have similar widths at any roundness.
+        side: pixels; strokes are about side/24 wide and marks about side/5 large.
     """
     generator = np.random.default_rng(seed)
     large = OVERSAMPLING * side
     page, start = Image.new("L", (large, large), 255), generator.random(2)
     draw = ImageDraw.Draw(page)
     for number in range(MOST_MARKS):
-        # An additive recurrence covers the page evenly, where independent places would clump.
+        # An additive recurrence covers the page evenly; independent places would clump.
         _draw_mark(draw, roundness, generator, large, large * ((start + number * EVEN) % 1))
         if 1 - np.asarray(page)[::OVERSAMPLING, ::OVERSAMPLING].mean() / 255 > INK:
             break
@@ -45,7 +45,7 @@ def stroke_drawing(roundness: float, seed: int, side: int = SKETCH_SIDE) -> np.n
 
 
 def family(count: int, seed: int, side: int = SKETCH_SIDE) -> np.ndarray:
-    """Draw `count` drawings whose roundness goes evenly from 0 to 1: uint8 (count, side, side)."""
+    """Draw `count` drawings of evenly spaced roundness from 0 to 1: uint8 (count, side, side)."""
     levels = np.linspace(0, 1, count)
     return np.stack([stroke_drawing(float(level), 1000 * seed + i, side) for i, level in enumerate(levels)])
 
@@ -77,13 +77,13 @@ def _draw_mark(
     if kind == 3:
         _draw_wave(draw, roundness, size, side / 24, _rotation(turn), center)
         return
-    # A star's inner corners lie deeper the more angular it is; a round one is nearly a circle.
+    # The more angular a star is, the deeper its inner corners lie; a round one is nearly a circle.
     depth = (0.5 if kind == 0 else 0.25) * (1 - roundness)
     radii = size * np.where(np.arange(2 * corners) % 2, 1 - depth, 1.0) * (1 + jitter * (1 - 0.6 * roundness))
     angles = turn + np.linspace(0, 2 * np.pi, len(radii), endpoint=False)
     outline = rounded(radii[:, None] * np.stack((np.cos(angles), np.sin(angles)), axis=1), roundness)
     if kind == 2:
-        # A ring is one outline that goes round and back inside; being the same shape, its hole is as sharp as its rim.
+        # A ring is one outline, around and back inside; its hole has the same shape, so it is as sharp as the rim.
         hole = outline * max(0.0, 1 - side / 20 / size)
         outline = np.concatenate((outline, outline[:1], hole[:1], hole[::-1]))
     draw.polygon([tuple(point) for point in outline + center], fill=0)
@@ -103,7 +103,7 @@ def _draw_wave(
         return
     path = [tuple(point) for point in middle @ rotation + center]
     draw.line(path, fill=0, width=round(width))
-    # Discs at the joints too: Pillow's own leave slits.
+    # Discs at the joints, too, since Pillow's own joints leave slits.
     for x, y in path:
         draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=0)
 

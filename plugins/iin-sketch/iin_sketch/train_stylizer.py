@@ -1,4 +1,4 @@
-"""Train a stylizer: find → open → train → save; the Python API of `iin train-stylizer`, and what concepts do first."""
+"""Train a stylizer: find → open → train → save; the Python API of `iin train-stylizer`, also used by concepts."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ __all__ = ["Size", "StylizerResult", "fit_stylizer", "size_for", "train_stylizer
 
 @dataclass(frozen=True)
 class Size:
-    """What a device can train in reasonable time.
+    """Sizes that a device can train in reasonable time.
 
     Attributes:
         side, crop: images are read at `side` at most, and cut to `crop` at most.
-        width: channels at full size, of the decoder and of a random encoder.
-        batch_size, steps: of a run.
-        seconds: that a concept may spend on a stylizer of its own.
+        width: channels at full size, in the decoder and in a random encoder.
+        batch_size, steps: images per step and steps of a run.
+        seconds: time that a concept may spend on a stylizer of its own.
     """
 
     side: int
@@ -56,7 +56,7 @@ ON_GPU = Size(side=256, crop=128, width=64, batch_size=16, steps=10_000, seconds
 
 @dataclass(frozen=True)
 class StylizerResult:
-    """What was trained.
+    """Result of training a stylizer.
 
     Attributes:
         checkpoint: the file.
@@ -109,7 +109,7 @@ def train_stylizer(
         style: a folder of drawings, or sketches as `A.png,B.png`; None takes the shipped ones (`read_styles`).
         encoder_weights: default (torchvision's VGG-19), random, or a file.
         image_size: side of the images as a backbone will see them; None takes the data's.
-        resume: go on with the interrupted run in `out`.
+        resume: resume the interrupted run in `out`.
 
     Raises UsageError, DataError, CheckpointError and DivergedError as their docstrings say.
     """
@@ -173,15 +173,17 @@ def fit_stylizer(
     resume: bool = False,
     interpolation: Interpolation = "bicubic",
 ) -> tuple[Stylizer, LoopResult]:
-    """Train a stylizer for images of `side` on items `indices` (M,) of `dataset`; only length of `schedule` counts.
+    """Train a stylizer for images of `side` on items `indices` (M,) of `dataset`.
+
+    Only `steps` and `max_seconds` of `schedule` are used.
 
     Raises DataError for fewer than two different images, DivergedError for losses that are not finite.
     """
     held_out = held_out_mask(dataset.sources[indices]) if len(indices) else np.zeros(0, dtype=bool)
     if held_out.all():
-        raise DataError(f"{dataset.name} has {len(indices)} image(s): a stylizer needs two different ones at least")
+        raise DataError(f"{dataset.name} has {len(indices)} image(s): a stylizer needs at least two different ones")
     size = size_for(device)
-    # A wide encoder costs sixteen times a narrow one, and steps count for more than images do.
+    # A wide encoder costs sixteen times a narrow one, and steps matter more than images per step.
     batch_size = size.batch_size if encoder.encoder.width <= size.width else max(1, size.batch_size // 2)
     stylizer = new_stylizer(encoder, size.width, side, seed)
     crop = min(side, size.crop)
@@ -193,7 +195,7 @@ def fit_stylizer(
         validate_every=max(1, min(250, schedule.steps // 4)),
         rows_per_step=batch_size,
         unit="images",
-        # The adversary moves: a later step is better even where the score says otherwise.
+        # The discriminator changes, so a later step is better even where the score says otherwise.
         keep="last",
     )
     loop = optimise(work, full, state_path=state, resume=resume, description="training the stylizer", report=report)
@@ -201,7 +203,7 @@ def fit_stylizer(
 
 
 def new_stylizer(encoder: EncoderWeights, decoder_width: int, side: int, seed: int) -> Stylizer:
-    """Build an untrained stylizer whose weights depend on `seed` only, the caller's global generator untouched."""
+    """Build an untrained stylizer whose weights depend on `seed` only; the caller's global generator is untouched."""
     with seeded(seed):
         stylizer = Stylizer(encoder.encoder.width, decoder_width, side)
     stylizer.encoder = encoder.encoder
@@ -209,7 +211,7 @@ def new_stylizer(encoder: EncoderWeights, decoder_width: int, side: int, seed: i
 
 
 def stylizer_facts(plan: dict[str, Any], data: dict[str, Any], loop: LoopResult) -> dict[str, Any]:
-    """Return what a checkpoint remembers: `plan` has style, encoder and seed, `data` is `describe_data`'s."""
+    """Return a stylizer's metadata: `plan` has style, encoder and seed, `data` is the result of `describe_data`."""
     return {
         "style": plan["style"],
         "encoder": plan["encoder"],

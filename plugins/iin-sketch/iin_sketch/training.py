@@ -1,4 +1,4 @@
-"""Training of a stylizer: what one step does (paper A.4), on crops of the content and of drawings."""
+"""Training of a stylizer, step by step (paper A.4), on crops of the content and of drawings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ __all__ = ["Content", "StylizerTraining"]
 LEARNING_RATE = 2e-3
 WARM_UP = 0.02
 MOST_GRADIENT = 1.0
-# Held-out images of the score, which tells a run that goes wrong, not which step to keep.
+# Held-out images for the score, which shows whether a run goes wrong but not which step to keep.
 VALIDATION_IMAGES = 16
 VALIDATION_STREAM = 9
 
 
 @dataclass(frozen=True)
 class Content:
-    """Images to draw in: items `indices` (M,) of `dataset`, read at `side` and cut to crops of `crop`."""
+    """Images to stylize: items `indices` (M,) of `dataset`, read at `side` and cut to crops of `crop`."""
 
     dataset: Dataset
     indices: np.ndarray
@@ -56,8 +56,8 @@ class StylizerTraining:
     """Trains a stylizer against a patch discriminator; drives `iin_cli.training.loop`.
 
     Args:
-        content, held_out: images to draw in, and those the score is measured on.
-        bank: drawings at the side that strokes are learned at.
+        content, held_out: images to stylize, and those that the score is measured on.
+        bank: drawings at the side at which strokes are learned.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class StylizerTraining:
         device: torch.device,
     ) -> None:
         self.stylizer, self.content, self.held_out, self.bank = stylizer, content, held_out, bank
-        # A third faster on a CPU.
+        # Channels last is a third faster on a CPU.
         stylizer.to(device).to(memory_format=torch.channels_last)
         self.batch_size, self.seed, self.device = batch_size, seed, device
         generator = torch.Generator().manual_seed(seed)
@@ -104,15 +104,15 @@ class StylizerTraining:
         return {"score": score, **{f"heldout_{name}": float(losses[name]) for name in ("content", "style", "identity")}}
 
     def weights(self) -> dict[str, Tensor]:
-        """The stylizer's weights, encoder included."""
+        """Return the stylizer's weights, encoder included."""
         return self.stylizer.state_dict()
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Put such weights back."""
+        """Load weights that `weights` returned."""
         self.stylizer.load_state_dict(weights)
 
     def state_dict(self) -> dict[str, Any]:
-        """Both networks and their optimisers."""
+        """Return the states of both networks and of their optimisers."""
         return {name: getattr(self, name).state_dict() for name in self._stateful}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -128,13 +128,13 @@ class StylizerTraining:
         return images.images.to(self.device), style.to(self.device)
 
     def _losses(self, images: Tensor, style: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Draw canonical `images` in `style`, both (B, 3, S, S); returns the drawn ones and every loss but realism."""
+        """Draw canonical `images` in `style`, both (B, 3, S, S); return the drawn ones and all losses but realism."""
         stylizer = self.stylizer
         both = torch.cat((images, style))
         maps = stylizer.encoder(both)
         ours, theirs = [m[: len(images)] for m in maps], [m[len(images) :] for m in maps]
         stylised = stylizer.transfer(images, ours, style_features(theirs))
-        # An image in its own style is the image: every fourth one of the content, and of the drawings.
+        # An image in its own style should be the image; checked on every fourth image and drawing.
         own, own_maps = both[::4], [m[::4] for m in maps]
         same = stylizer.transfer(own, own_maps, style_features(own_maps))
         drawn, again = stylizer.encoder(stylised), stylizer.encoder(same)

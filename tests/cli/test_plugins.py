@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 
+import pytest
 
+
+@pytest.mark.slow
 def test_a_broken_guest_is_listed_and_breaks_nothing(tmp_path):
     facts = tmp_path / "evil-1.0.dist-info"
     facts.mkdir()

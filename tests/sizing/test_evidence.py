@@ -39,6 +39,7 @@ def test_a_share_concept_that_is_there_and_one_that_is_not():
     assert absent.score.low < 0 < absent.score.high
 
 
+@pytest.mark.slow
 def test_noise_is_found_as_rarely_as_promised():
     z, found = latents(300, 6), 0
     for seed in range(40):

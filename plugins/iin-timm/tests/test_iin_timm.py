@@ -189,6 +189,7 @@ def test_a_model_without_weights_says_so():
         Timm.pretrained("test_vit4", "default")
 
 
+@pytest.mark.slow
 def test_the_command_line_encodes_with_it(tmp_path):
     command = [sys.executable, "-m", "iin_cli", "encode", "--backbone", "timm:test_vit", "--weights", "none"]
     command += ["--data", "digits", "--split", "test", "--out", "z.safetensors", "--device", "cpu", "--json"]

@@ -61,6 +61,7 @@ def test_all_figures_of_a_classifier_and_their_coordinates(files, tmp_path):
     assert (title, [row["factor"] for row in table]) == ("walks on the map", ["digit", "color", "residual"])
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_bytes(files, tmp_path):
     for kind, ending in (("latent", "png"), ("product", "gif")):
         for name, seed in (("a", 7), ("b", 7), ("c", 8)):

@@ -173,6 +173,7 @@ def test_the_page_holds_what_was_asked_for(page, hostile):
         assert words in text, words
 
 
+@pytest.mark.slow
 def test_an_autoencoders_edits_are_drawn_and_equal_seeds_give_equal_pages(files, tmp_path, monkeypatch):
     shown = ("What was interpreted", "Factors swapped", "Walks")
     monkeypatch.setattr(module, "SECTIONS", tuple(part for part in module.SECTIONS if part[0] in shown))

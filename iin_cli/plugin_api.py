@@ -85,6 +85,7 @@ class Dataset(ABC):
         fingerprint: hex digest of the content; equal fingerprints mean equal images, order and labels.
         native_size: side in pixels of the images as stored.
         colors: (M, 3) in [0, 1], where every item has one colour of its own; else None.
+        whole: the dataset of which this is a subset; else None.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Dataset(ABC):
     fingerprint: str
     native_size: int
     colors: np.ndarray | None = None
+    whole: Dataset | None = None
 
     @abstractmethod
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
@@ -116,7 +118,7 @@ class Dataset(ABC):
     def subset(self, split: str, items: np.ndarray) -> Dataset:
         """Return this dataset with `items` (B,) as its split `split`; everything else is unchanged."""
         chosen = copy.copy(self)
-        chosen.splits = {**self.splits, split: items}
+        chosen.splits, chosen.whole = {**self.splits, split: items}, self.whole or self
         return chosen
 
 

@@ -37,11 +37,29 @@ def encode_items(
 ) -> Latents:
     """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once.
 
-    Images in memory are never cached on disk; DataError where they are to be drawn otherwise for a network that takes
-    no pictures.
+    Training items are read from what a fit has cached of all of them, if it has. Images in memory are never cached on
+    disk; DataError where they are to be drawn otherwise for a network that takes no pictures.
     """
     if isinstance(dataset, MemoryDataset):
         return _in_memory(network, dataset, indices, provider, variant)
+    everything = np.asarray((dataset.whole or dataset).splits["train"])
+    is_part = len(indices) < len(everything)
+    if is_part and cache.is_cached(_identity(network, dataset, everything, provider, variant)):
+        order = np.argsort(everything, kind="stable")
+        rows = order[np.minimum(np.searchsorted(everything, indices, sorter=order), len(order) - 1)]
+        if np.array_equal(everything[rows], indices):
+            return _cached(network, dataset, everything, provider, variant, report).rows(rows)
+    return _cached(network, dataset, indices, provider, variant, report)
+
+
+def _cached(
+    network: Network,
+    dataset: Dataset,
+    indices: np.ndarray,
+    provider: ConceptProvider | None,
+    variant: int,
+    report: Reporter,
+) -> Latents:
     size, interpolation = network.backbone.image_size, network.backbone.interpolation
 
     def read(positions: np.ndarray) -> np.ndarray:

@@ -98,6 +98,10 @@ class Latents:
     mean: np.ndarray | MappedRows
     log_variance: np.ndarray | MappedRows | None
 
+    def rows(self, chosen: np.ndarray) -> Latents:
+        """Return the items in rows `chosen` (B,), in memory."""
+        return Latents(self.mean[chosen], None if self.log_variance is None else self.log_variance[chosen])
+
     def moments(self) -> tuple[Tensor, Tensor | None]:
         """Return the means and, of a stochastic encoder, the standard deviations in memory, both (M, N)."""
         mean = torch.from_numpy(np.array(self.mean))

@@ -212,7 +212,7 @@ def picture_of(file: Path, alt: str, caption: str, plot: bool = False) -> Pictur
         image = opened.convert("RGB")
     if image.width > WIDEST:
         image = image.resize((WIDEST, round(image.height * WIDEST / image.width)), Image.Resampling.LANCZOS)
-    data, kind = _encoded(image, "PNG", optimize=True), "png"
+    data, kind = _encoded(image, "PNG"), "png"
     if len(data) > HEAVIEST:
         smaller = _encoded(image, "JPEG", quality=90, subsampling=0, optimize=True)
         data, kind = (smaller, "jpeg") if len(smaller) < len(data) else (data, kind)

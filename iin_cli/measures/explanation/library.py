@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal, Self, get_args
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ...errors import DataError, UsageError, nearest
@@ -161,7 +160,6 @@ class LibraryChoice:
                 f"drawn by seed {seed}{why}; --search says how many"
             )
         items = everything[kept]
-        found = encode_items(data.network, dataset, everything if there else items, report=report)
-        z = torch.from_numpy(np.array(found.mean[kept] if there else found.mean))
+        z, _ = encode_items(data.network, dataset, items, report=report).moments()
         rows = z if self.space == "z" else opened.transform(z, report)
         return Library(opened, dataset, items, z, rows, self.space, len(everything), self.k, seed)

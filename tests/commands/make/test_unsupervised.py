@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from torchvision.datasets import CIFAR10
 
+from iin_cli.commands.edit.sample import sample
 from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.commands.make.train_backbone import train_backbone
-from iin_cli.editing.sample import sample
 from iin_cli.fitting.backbone_training import BackboneChoice
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.network_choice import NetworkChoice

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from iin_cli.sizing.estimate_dims import estimate
 from stages import computed, machine
 
 from iin_cli.interpretation.data_choice import DataChoice
@@ -23,6 +21,7 @@ from iin_cli.interpretation.grouping import find_providers
 from iin_cli.interpretation.opening import open_network
 from iin_cli.plugin_api import ConceptProvider, Dataset, Groups, Relation
 from iin_cli.progress import Silent
+from iin_cli.sizing.estimate import estimate
 
 NETWORKS = ("classifier", "autoencoder")
 REAL, NOISE = ("digit", "color"), "noise"
@@ -51,7 +50,7 @@ def measure(checkpoint: Path, root: Path, seeds: int) -> dict[str, list[dict[str
     results = []
     for seed in range(seeds):
         providers = [*find_providers(REAL), RandomLabels(seed)]
-        results.append(estimate(network, dataset, providers, "variance", seed, torch.device("cpu"), Silent()).as_dict())
+        results.append(estimate(network, dataset, providers, "variance", seed, Silent()).as_dict())
     return {"seeds": results}
 
 

@@ -25,7 +25,6 @@ import torch
 from iin_cli.fitting.streams import FreshPairs
 from iin_cli.fitting.translator_fit import TranslatorFit, log_det_error
 from iin_cli.latents.cache import Latents, MappedRows
-from iin_cli.latents.pairs import PairSampler
 from iin_cli.latents.splitting import held_out_mask
 from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.plan import Wishes, plan_translator
@@ -82,9 +81,7 @@ def fit_cached(path: Path, steps: int, hidden: int) -> None:
     """Fit to fresh pairs of cached latents, as `fit-translator` does once the images are encoded."""
     table = LatentTable([Latents(MappedRows.of_npy(path), None)])
     rows, groups = np.arange(len(table)), np.arange(len(table)) // 4
-    out = held_out_mask(groups)
-    samplers = [PairSampler.of(rows[chosen], groups[chosen], "concept") for chosen in (~out, out)]
-    pairs = [ConceptPairs("concept", "share", *samplers)]
+    pairs = [ConceptPairs.of("concept", "share", rows, groups, held_out_mask(groups), rows)]
     score_concepts(table, pairs, 0, "variance")
     factors = Factors.of({"concept": table.dim // 2, "residual": table.dim - table.dim // 2}, 0.9)
     plan = plan_translator(table.dim, len(table), "cpu", Wishes(steps=steps, hidden=hidden), True)

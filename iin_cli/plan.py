@@ -17,6 +17,7 @@ __all__ = [
     "Preset",
     "TranslatorPlan",
     "Wishes",
+    "as_preset",
     "few_rows",
     "parameter_count",
     "plan_translator",
@@ -168,12 +169,19 @@ class Wishes:
 
     def __post_init__(self) -> None:
         as_estimator(self.estimator)
-        if self.preset not in PRESETS:
-            raise UsageError(f"--preset {self.preset!r}: {nearest(self.preset, PRESETS)}")
+        as_preset(self.preset)
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"--{item.name.replace('_', '-')} {value}: needs a finite number")
+
+
+def as_preset(name: str) -> Preset:
+    """Return the preset called `name`; UsageError with the names there are."""
+    for known in PRESETS:
+        if name == known:
+            return known
+    raise UsageError(f"--preset {name!r}: {nearest(name, PRESETS)}")
 
 
 def plan_translator(

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from iin_cli.fitting.train_backbone import _BackboneTraining
 from torch.distributed import TCPStore
 
 from iin_cli import cli, distributed, failure_alarm
 from iin_cli.data import open_dataset
 from iin_cli.distributed import gather, is_main_rank
 from iin_cli.failure_alarm import Alarm, Failure
+from iin_cli.fitting.backbone_training import BackboneTraining
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_process_that_fails_ends_the_job_with_its_own_line(torchrun, pictures,
     dataset = open_dataset(str(broken))
     recipe = type("Recipe", (), {"batch_size": 64})()
     backbone = type("Backbone", (), {"classes": ("a", "b", "c"), "image_size": 32, "interpolation": "bicubic"})()
-    work = _BackboneTraining(backbone, recipe, dataset, dataset.splits["train"], 1, torch.device("cpu"))
+    work = BackboneTraining(backbone, recipe, dataset, 1, torch.device("cpu"))
     # The last row of the first batch is the second process's alone.
     file = Path(dataset.path(int(work._batch(0)[-1])))
     file.write_bytes(file.read_bytes()[:60])

@@ -19,7 +19,7 @@ class Autoencoder(VariationalNetwork, Backbone):
 
     Args:
         image_size: S, a power of two, at least 32.
-        latent_dim: N; None: 64 up to 64², 256 above.
+        latent_dim: N; None takes 64 for images up to 64², 256 above.
         base_channels: width of the first layer; the paper's is 64.
         decoder_stem_norm: actnorm and leaky ReLU after the decoder's first layer (Table 4); False for imported weights.
         shared_noise: one posterior variance for all units of an image; False for imported weights.

@@ -27,8 +27,8 @@ def nelbo(
 ) -> tuple[Tensor, Tensor]:
     """Negative ELBO in nats per image as (−log p(x|z), KL(q(z|x) ‖ N(0, 1))), each the mean over the batch.
 
-    The likelihood is Gaussian with one variance v for all D pixels: ‖x − x̂‖² / 2v + ½ D log 2πv; learned, log v settles
-    at the mean squared error, and the two terms need no weight between them (Rybkin et al. 2021).
+    The likelihood is Gaussian with one variance v for all D pixels: ‖x − x̂‖² / 2v + ½ D log 2πv. A learned v settles at
+    the mean squared error, so the two terms need no weight between them (Rybkin et al. 2021).
 
     Args:
         images, reconstruction: (B, 3, S, S).
@@ -47,7 +47,7 @@ def nelbo(
 
 
 class _Reconstruction(nn.Module):
-    """Encoder, sampling and decoder in one forward pass, as several processes need it."""
+    """Encoder, sampling and decoder in one forward pass, as data-parallel training needs them."""
 
     def __init__(self, backbone: VariationalNetwork) -> None:
         super().__init__()
@@ -76,14 +76,14 @@ class AutoencoderRecipe(Recipe):
     """Adam on the negative ELBO; from `gan_start` on also a PatchGAN and similarity in its features.
 
     Both adversarial terms are weighted by the ratio of gradient norms at the decoder's last layer (VQGAN), so that they
-    change what the pixels look like without drowning the likelihood.
+    change what the pixels look like without outweighing the likelihood.
 
     Attributes:
         peak_rate: Adam's highest learning rate; beta: weight of the KL, reached after `kl_warm_up` of the run.
         gan_start: fraction of the run before the discriminator joins.
         gan_weight, similarity_weight: gradient norms relative to the likelihood's.
-        least_log_variance: floor of the learned log v. Without one v keeps falling on simple images, and the KL passes
-            150 nats: all units then code pixel detail, which leaves little room for anything a person would name.
+        least_log_variance: floor of the learned log v. Without it v keeps falling on simple images and the KL exceeds
+            150 nats: all units then code pixel detail, and little room is left for what a person would name.
         tanh_floor: least slope of the decoder's tanh in the backward pass, see `step`.
     """
 
@@ -116,9 +116,10 @@ class AutoencoderRecipe(Recipe):
         self.judge: nn.Module = _Judgement(self.discriminator)
 
     def distribute(self, part: BatchPart) -> None:
-        """Train on a part of every batch: the gradients, the actnorms' start and the noise are those of one process.
+        """Train on this process's rows of every batch, with the gradients that one process would have.
 
-        So is what is a ratio over the batch: the gradient norms that weight the adversarial terms, and the features'.
+        The actnorms' initial statistics, the noise, and the norms over the batch (of the gradients that weight the
+        adversarial terms, and of the discriminator's features) are those of one process, too.
         """
         self._move(next(self.backbone.parameters()).device)
         self.batch_part = part
@@ -137,18 +138,18 @@ class AutoencoderRecipe(Recipe):
         with training_precision(images.device):
             mean, log_variance, raw = self.reconstruct(images, noise)
 
-        # The losses' gradient in the image, where the discriminator need be passed only once.
+        # Take the losses' gradient at the image: the discriminator is then passed only once.
         reconstruction = raw.detach().tanh().requires_grad_()
         rec, kl = nelbo(images, reconstruction, mean, log_variance, self.pixel_log_variance)
         level_gradient, gradient = torch.autograd.grad(rec, [self.pixel_log_variance, reconstruction])
-        # A saturated tanh passes no gradient: without a floor dark images turn all black within ten steps, for good.
+        # A saturated tanh passes no gradient: without a floor dark images turn black within ten steps and stay black.
         slope = (1 - reconstruction.detach().square()).clamp_min(self.tanh_floor)
         shown = {"rec": rec.item(), "kl": kl.item(), "log_variance": self.pixel_log_variance.item()}
         if fraction >= self.gan_start:
             gradient, terms = self._adversary(images, raw, reconstruction, gradient, slope)
             shown |= terms
 
-        # Back through decoder and encoder.
+        # Backpropagate through decoder and encoder.
         self.optimizer.zero_grad(set_to_none=True)
         beta = self.beta * min(1.0, 0.02 + fraction / self.kl_warm_up)
         torch.autograd.backward(
@@ -168,17 +169,17 @@ class AutoencoderRecipe(Recipe):
         ]
 
     def _weighted(self, value: Tensor) -> Tensor:
-        """Weight a gradient, or a loss, of the mean over own rows by their part of the batch."""
+        """Weight a loss or gradient, a mean over this process's rows, by their fraction of the batch."""
         return value if self.batch_part is None else value * self.batch_part.weight
 
     def _whole(self, value: Tensor) -> Tensor:
-        """Turn the mean over own rows into that over the batch."""
+        """Turn a mean over this process's rows into the mean over the whole batch."""
         return value if self.batch_part is None else self.batch_part.mean(value)
 
     def _schedule(self, fraction: float) -> None:
         rate = cosine_rate(fraction, self.peak_rate)
         weights, level = self.optimizer.param_groups
-        # One scalar has to follow the whole error: it may move faster than a weight.
+        # This scalar has to keep up with the error of all pixels, so it learns faster than the weights.
         weights["lr"], level["lr"] = rate, 10 * rate
         left = min(1.0, (1 - fraction) / max(1 - self.gan_start, 1e-6))
         self.discriminator_optimizer.param_groups[0]["lr"] = self.discriminator_rate * max(left, 0.05)
@@ -211,15 +212,16 @@ class AutoencoderRecipe(Recipe):
         return gradient, {name: term.item() for name, term in terms.items()}
 
     def _last_layer_norm(self, raw: Tensor, gradient: Tensor) -> Tensor:
-        # Only the last layer is passed backwards, which costs next to nothing.
+        # The backward pass covers the last layer only, so it costs little.
         (in_weight,) = torch.autograd.grad(raw, self.backbone.decoder.image.weight, gradient, retain_graph=True)
         return self._whole(in_weight).norm().clamp_min(1e-8)
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
-        """Negative ELBO at the posterior's mean (`score`), mean squared error, KL, and whether the posterior is alive.
+        """Measure the negative ELBO at the posterior's mean (`score`), mean squared error, KL and active units.
 
-        `active` counts latent units whose mean varies by more than 0.01 over the images; `collapsed` is 1 for none.
+        `active` counts latent units whose mean has a variance over 0.01 across the images; `collapsed` is 1 when no
+        unit is active.
         """
         self.backbone.eval()
         self._move(images.device)
@@ -237,7 +239,7 @@ class AutoencoderRecipe(Recipe):
         return {**sums, "active": active, "collapsed": int(active == 0)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Discriminator, both optimisers, the learned variance and the state of the noise."""
+        """Return the states of discriminator, optimisers, learned variance and noise generator."""
         return {
             "discriminator": self.discriminator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -248,7 +250,7 @@ class AutoencoderRecipe(Recipe):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        # Optimisers put their moments where the parameters are, so those move first.
+        # Optimisers put their moments where the parameters are, so the parameters move first.
         self._move(next(self.backbone.parameters()).device)
         self.discriminator.load_state_dict(state["discriminator"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -27,7 +27,7 @@ class Classifier(nn.Module, Backbone):
     Args:
         image_size: S, a power of two, at least 32.
         classes: names of the classes, at least two.
-        latent_dim: N; None: 64 up to 64², 256 above.
+        latent_dim: N; None takes 64 for images up to 64², 256 above.
         base_channels: width of the first layer; the paper's is 64.
 
     Raises:
@@ -104,7 +104,7 @@ class Classifier(nn.Module, Backbone):
 
 
 class ClassifierRecipe(Recipe):
-    """Softmax cross-entropy with decoupled weight decay (AdamW) and a cosine; the best held-out accuracy is kept.
+    """Softmax cross-entropy with AdamW and a cosine learning rate; the step of best held-out accuracy is kept.
 
     Args:
         backbone: a module whose `forward` gives logits (B, classes).
@@ -137,11 +137,12 @@ class ClassifierRecipe(Recipe):
         self.network = backbone
 
     def distribute(self, part: BatchPart) -> None:
-        """Train on a part of every batch: the gradients, the actnorms' start and the views are those of one process.
+        """Train on this process's rows of every batch, with the gradients that one process would have.
 
-        Batch normalisation sees the whole batch on GPUs (SyncBatchNorm). On a CPU it sees the rows of one process, and
-        the running statistics kept are the main one's: there the trajectory is another than that of one process. So it
-        is with dropout, of which every process draws its own.
+        The actnorms' initial statistics and the views are those of one process, too. Batch normalisation sees the whole
+        batch on GPUs (SyncBatchNorm). On a CPU it sees this process's rows only, and the main process's running
+        statistics are kept, so the trajectory differs from that of one process. Dropout differs, too: every process
+        draws its own.
         """
         self.batch_part = part
         pool_first_statistics(self.backbone, part)
@@ -152,7 +153,7 @@ class ClassifierRecipe(Recipe):
         labels = _require_labels(labels)
         self.optimizer.param_groups[0]["lr"] = cosine_rate(fraction, self.peak_rate)
         self.backbone.train()
-        # Of views and dropout, which draw from torch's own generators.
+        # Views and dropout draw from torch's own generators.
         seed = int(torch.randint(2**62, (), generator=self.generator))
         with seeded(seed, images.device), training_precision(images.device):
             if self.augment is not None:
@@ -167,20 +168,20 @@ class ClassifierRecipe(Recipe):
 
     def _views(self, images: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
         if self.batch_part is not None:
-            # Views are drawn row after row: those of other processes' rows before are drawn too, but of no pixels.
+            # Views are drawn row by row: repeat the draws of the rows before this process's, on tensors without data.
             for _ in range(self.batch_part.part.start):
                 augment(torch.empty_like(images[0], device="meta"))
         return torch.stack([augment(image) for image in images])
 
     def _own_draws(self, seed: int, device: torch.device) -> AbstractContextManager[None]:
-        # The first row of every process must not meet the same dropout.
+        # Without a seed of its own every process would draw the same dropout for its first row.
         return nullcontext() if self.batch_part is None else seeded(seed + self.batch_part.part.start, device)
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:
-        """Accuracy and cross-entropy (nats) on images (B, 3, S, S).
+        """Measure accuracy and cross-entropy (nats) on images (B, 3, S, S).
 
-        `score` is one less the accuracy, and of equal accuracies the smaller cross-entropy's is lower.
+        `score` is 1 − accuracy; at equal accuracy a smaller cross-entropy gives a lower score.
         """
         labels = _require_labels(labels)
         self.backbone.eval()

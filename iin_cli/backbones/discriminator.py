@@ -12,14 +12,14 @@ __all__ = ["PatchDiscriminator", "discriminator_loss", "feature_similarity"]
 
 
 class PatchDiscriminator(nn.Module):
-    """Says for every patch of an image whether it is real: (B, 3, S, S) -> logits (B, 1, S/8-2, S/8-2).
+    """Classifies every patch of an image as real or fake: (B, 3, S, S) -> logits (B, 1, S/8-2, S/8-2).
 
-    Three convolutions k4 of stride 2 and two of stride 1 see 70 x 70 pixels. There is no batch normalisation: it would
-    let one image's verdict depend on its neighbours, and real and reconstructed batches differ in their statistics.
+    Three convolutions k4 of stride 2 and two of stride 1 see 70 x 70 pixels. There is no batch normalisation: an
+    image's logits would depend on the rest of its batch, and real and reconstructed batches differ in their statistics.
 
     Args:
         width: channels of the first layer.
-        generator: of the initial weights; None uses torch's own.
+        generator: draws the initial weights; None uses torch's own.
 
     >>> logits, features = PatchDiscriminator(width=4)(torch.zeros(2, 3, 32, 32))
     >>> logits.shape, len(features)
@@ -65,7 +65,7 @@ def feature_similarity(
     The norms are per layer over the batch, so that no layer counts more because its activations are larger.
 
     Args:
-        mean: of a batch that is shared: turns means over these rows into those over the whole batch.
+        mean: turns a mean over these rows into the mean over the whole batch; None where the rows are the batch.
     """
     real = [f.detach().float() for f in real]
     sizes = torch.stack([f.square().mean() for f in real])

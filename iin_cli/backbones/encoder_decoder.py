@@ -29,10 +29,10 @@ class ActNorm(nn.Module):
 
     Args:
         channels: C.
-        side: one loc and scale per channel for 1, per unit of the (C, side, side) map for more.
+        side: 1 gives one loc and scale per channel, more gives one per unit of the (C, side, side) map.
 
     Attributes:
-        average: where several processes share the batch, turns means over a process's rows into those over all.
+        average: turns a mean over this process's rows into the mean over all rows; None without other processes.
     """
 
     average: Callable[[Tensor], Tensor] | None = None
@@ -122,8 +122,8 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """The encoder mirrored (Table 4): z (B, N) -> images (B, 3, S, S) in [-1, 1].
 
-    The stem is a dense layer in all but name, so with `stem_norm` its actnorm has one loc and scale per unit: this
-    gives the printed 11.2 M at 128². The authors' published weights have no normalisation there (11.1 M).
+    The stem is in effect a dense layer, so with `stem_norm` its actnorm has one loc and scale per unit: this gives the
+    printed 11.2 M at 128². The authors' published weights have no normalisation there (11.1 M).
     """
 
     def __init__(self, image_size: int, latent_dim: int, base_channels: int = 64, stem_norm: bool = True) -> None:
@@ -136,7 +136,7 @@ class Decoder(nn.Module):
         self.image = nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1, bias=False)
 
     def before_tanh(self, z: Tensor) -> Tensor:
-        """Map z (B, N) to the last layer's float32 output (B, 3, S, S), of which images are the tanh."""
+        """Map z (B, N) to the last layer's float32 output (B, 3, S, S), whose tanh is the image."""
         x = self.stem(z[:, :, None, None])
         if self.stem_norm is not None:
             x = F.leaky_relu(self.stem_norm(x), SLOPE)
@@ -157,10 +157,10 @@ class VariationalNetwork(nn.Module):
         latent_dim: N.
         base_channels: width of the first layer; the paper's is 64.
         decoder_stem_norm: actnorm and leaky ReLU after the decoder's first layer (Table 4).
-        shared_noise: the N units of one image have one posterior variance, the (geometric) mean of what the encoder
-            gives. With a variance each, the KL whitens the latent: every unit in use has unit variance, whatever it
-            says of the image, and only the noise tells them apart. With one for all they differ in how much they vary,
-            so that Eq 11 sees what the image is mostly made of.
+        shared_noise: the N units of one image share one posterior variance, the geometric mean of the encoder's. With
+            separate variances the KL whitens the latent: every unit in use has unit variance, however much it matters
+            to the image, and only the noise tells units apart. With a shared one the units keep different variances,
+            so that Eq 11 sees which of them matter most.
     """
 
     def __init__(
@@ -188,13 +188,13 @@ def check_image_size(image_size: int) -> None:
     if image_size < 32 or image_size & (image_size - 1):
         nearest = max(32, 2 ** round(math.log2(max(image_size, 1))))
         raise UsageError(
-            f"image size {image_size} does not fit four halvings: it must be a power of two from 32 up, "
-            f"so use {nearest}"
+            f"image size {image_size} cannot be used: the network halves images four times, so the size must be a "
+            f"power of two from 32 up; use {nearest}"
         )
 
 
 def paper_latent_dim(image_size: int, latent_dim: int | None) -> int:
-    """Return `latent_dim`, or the paper's size for these images: 64 up to 64², 256 above. UsageError below 1."""
+    """Return `latent_dim`, or the paper's size for these images: 64 up to 64², 256 above; raises UsageError below 1."""
     if latent_dim is None:
         return 64 if image_size <= 64 else 256
     if latent_dim < 1:

@@ -1,4 +1,4 @@
-"""Weights that torchvision published, from torch's cache or the network, and any weights put into a network by name."""
+"""Torchvision's published weights, from torch's cache or the internet, and the loading of any weights by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..io.weights import read_weights, reason_of
 __all__ = ["VersionedWeights", "cached_file", "default_weights", "load_weights"]
 
 SHOWN_KEYS = 3
-# Names in published files that torchvision has since changed: of DenseNet, and of the vision transformers.
+# Names in published files that torchvision has since changed, for DenseNet and for the vision transformers.
 OLD_NAMES = (
     (r"\b(norm|relu|conv)\.([12])\.", r"\1\2."),
     (r"\bmlp\.linear_1\.", "mlp.0."),
@@ -43,29 +43,29 @@ class VersionedWeights(OrderedDict[str, Any]):
 
 
 def cached_file(weights: WeightsEnum) -> Path:
-    """Return where torch hub's cache has torchvision's `weights`, or would have them."""
+    """Return the path of torchvision's `weights` in torch hub's cache, whether or not the file is there."""
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(weights.url).path).name
 
 
 def default_weights(
     weights: WeightsEnum, called: str, otherwise: str = "--weights none for random ones"
 ) -> dict[str, Tensor]:
-    """Return torchvision's `weights` by its own loader: from torch hub's cache, else fetched into it.
+    """Load torchvision's `weights` from torch hub's cache, fetching them into it when they are missing.
 
     Args:
         called: the network's name, for messages.
-        otherwise: what to type where they cannot be had.
+        otherwise: what to type when they cannot be fetched.
 
-    Raises UsageError when they are neither there nor can be fetched (naming file and folder), CheckpointError when the
+    Raises UsageError (naming file and folder) when they are missing and cannot be fetched, CheckpointError when the
     cached file is damaged.
     """
     file = cached_file(weights)
     if file.is_file():
         return read_weights(file)
     try:
-        # Torch says on stdout that it fetches, where only results belong.
+        # Torch announces the download on stdout, which is for results only.
         with redirect_stdout(sys.stderr):
-            # Torchvision would unpickle anything; these files hold tensors only.
+            # Torchvision would unpickle any object; these files hold tensors only.
             return weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, HTTPException, RuntimeError) as error:
         raise UsageError(
@@ -75,10 +75,10 @@ def default_weights(
 
 
 def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str, but: str | None = None) -> None:
-    """Put `tensors` into `network`; those of an auxiliary head that it does not have are left out.
+    """Load `tensors` into `network`, skipping those of an auxiliary head that it does not have.
 
     Args:
-        source: where they came from, for messages.
+        source: where the tensors came from, for messages.
         but: name of a module whose weights stay as they are.
 
     Raises CheckpointError naming the first tensors that are missing, unknown, of another shape, or not finite.
@@ -88,7 +88,7 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str,
     known = {name: tensor for name, tensor in known.items() if name in own or not re.match(r"aux|AuxLogits", name)}
     if but is not None:
         known |= {name: tensor for name, tensor in own.items() if name.startswith(f"{but}.")}
-    # Batch norm's counters came later than some files, and nothing is computed from them.
+    # Some files are older than batch norm's counters, and no output depends on them.
     missing = [name for name in own if name not in known and not name.endswith("num_batches_tracked")]
     misfits = [f"{name} missing" for name in missing]
     misfits += [f"{name} unknown" for name in known if name not in own]
@@ -103,14 +103,14 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str,
     if spoilt := [name for name, tensor in known.items() if tensor.is_floating_point() and not tensor.isfinite().all()]:
         raise CheckpointError(
             f"{source} has values that are not finite in {len(spoilt)} of {len(known)} tensors, {spoilt[0]} first: "
-            "it is what a diverged training left; use another"
+            "its training probably diverged; use another file"
         )
     # The names are this version's by now.
     network.load_state_dict(VersionedWeights({**own, **known}, own))
 
 
 def _spelled(name: str, own: Mapping[str, Any]) -> str:
-    """Return the name as the network spells it today."""
+    """Return the network's current spelling of the tensor's `name`."""
     for old, new in OLD_NAMES:
         name = name if name in own else re.sub(old, new, name)
     return name

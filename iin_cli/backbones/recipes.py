@@ -1,4 +1,4 @@
-"""What recipes have in common: precision, learning rate, number of steps, and first statistics over a whole batch."""
+"""Shared parts of training recipes: precision, learning rate, number of steps, first statistics of a whole batch."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def inferred_steps(train_items: int | None, batch_size: int, epochs: float, leas
 
 
 def pool_first_statistics(module: nn.Module, part: BatchPart) -> None:
-    """Let layers of `module` that set themselves from the first batch see all of it, whoever holds its rows."""
+    """Let layers of `module` that initialise from the first batch average over the rows of all processes."""
     for layer in module.modules():
         if isinstance(layer, ActNorm):
             layer.average = part.mean

@@ -1,7 +1,7 @@
 """Every torchvision classifier as a backbone, by its name: `resnet50`, or `torchvision:resnet50` in full.
 
 E is the network up to the input of its last linear layer, G that layer; `at_layer` cuts elsewhere. Images are resized,
-cropped and normalised as the published weights want it.
+cropped and normalised as the published weights expect.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ __all__ = ["TorchvisionBackbone"]
 # Pixels that go through a network at once: about 40 images of 224², whose activations stay below a GiB.
 PIXELS_AT_ONCE = {"cpu": 2**21, "cuda": 2**24}
 SMALLEST_CROP = 0.5
-# Always the same: a translator must find the very network again that it was fitted to.
+# Fixed, so that a translator finds the same random network that it was fitted to.
 RANDOM_WEIGHTS_SEED = 0
 
 
 class TorchvisionBackbone(nn.Module, Backbone, Family):
-    """A torchvision classifier f: images -> logits; the family of all that the installed torchvision has.
+    """A torchvision classifier f: images -> logits; as a `Family`, all classifiers of the installed torchvision.
 
-    Its name is the model's alone, `resnet50`.
+    `name` is the model's own name, `resnet50`.
 
     Args:
-        model: torchvision's name of it.
+        model: torchvision's name of the model.
         classes: names of the classes, one per logit.
-        preprocessing: None takes the published weights'.
+        preprocessing: None takes that of the published weights.
 
     Raises:
         UsageError: a crop size that the network cannot take.
@@ -74,7 +74,7 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
         self.starts_random = True
         self.network = build_network(model, len(classes), self.preprocessing.crop_size)
         mean, std = (torch.tensor(part).reshape(3, 1, 1) for part in (self.preprocessing.mean, self.preprocessing.std))
-        # Not weights: the checkpoint has them in its config.
+        # Not persistent, since the checkpoint's config already holds them.
         self.register_buffer("scale", 0.5 / std, persistent=False)
         self.register_buffer("shift", (0.5 - mean) / std, persistent=False)
 
@@ -86,7 +86,7 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
 
     @functools.cached_property
     def cut(self) -> Cut:
-        """Where f is cut in E and G; errors as `latent_dim`."""
+        """The cut of f into E and G; errors as `latent_dim`."""
         return cut_before_head(self.network, self.name)
 
     def encode(self, images: Tensor) -> Tensor:
@@ -126,11 +126,11 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
     def pretrained(cls, argument: str | None, weights: str) -> Self:
         """Build with torchvision's own weights (`default`), random ones (`none`, always the same), or those of a file.
 
-        A file may have another number of classes. Raises UsageError for a model that torchvision does not have and when
-        the weights cannot be fetched, CheckpointError when they are damaged or another network's.
+        A file may have another number of classes. Raises UsageError for a model that torchvision does not have and for
+        weights that cannot be fetched, CheckpointError for weights that are damaged or of another network.
         """
         model = _check_model(argument)
-        # Read first: what cannot be read should not have to wait for a network.
+        # Read the weights first: a bad file then fails before a network is built.
         side = Preprocessing.published(model).crop_size
         tensors, source = ({}, "") if weights == "none" else starting_weights(model, weights, side)
         with seeded(RANDOM_WEIGHTS_SEED):
@@ -156,9 +156,9 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
     def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> Self:
         """Build with a new head for the classes of `facts`, to be trained further from `weights`.
 
-        Images have the size that the published weights want, unless the user asked for another. Raises DataError for
+        Images have the size that the published weights expect, unless the user asked for another. Raises DataError for
         data without two classes, UsageError for a model that torchvision does not have or that has no linear head, and
-        for a size or a latent size that is not possible.
+        for an image size or latent size that the model cannot have.
         """
         model = _check_model(argument)
         if facts.classes is None or len(facts.classes) < 2:
@@ -168,7 +168,7 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
             )
         preprocessing = Preprocessing.published(model)
         if facts.size_is_wished:
-            # The user's size is what the network sees: nothing is cut off.
+            # The network sees the whole image at the user's size: nothing is cropped.
             preprocessing = replace(preprocessing, image_size=facts.image_size, crop_size=facts.image_size)
         module = cls(model, facts.classes, preprocessing)
         if facts.size_is_wished:
@@ -182,7 +182,7 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
         return module
 
     def recipe(self, max_steps: int | None, seed: int) -> ClassifierRecipe:
-        """Return the training recipe; without `max_steps` as many steps as the data asks for and a CPU can bear."""
+        """Return the training recipe; `max_steps` None infers the steps from the size of the data, fewer on a CPU."""
         on_cpu = self.scale.device.type == "cpu"
         batch_size = 32 if on_cpu else 64
         if max_steps is None and on_cpu:
@@ -202,7 +202,7 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
         side = self.preprocessing.crop_size
         if images.shape[-1] != side:
             images = center_crop(images, [side, side])
-        # Float32 either way, and a fifth faster on a CPU.
+        # The values are the same, and channels last is a fifth faster on a CPU.
         return (images * self.scale + self.shift).contiguous(memory_format=torch.channels_last)
 
     def _example(self) -> Tensor:

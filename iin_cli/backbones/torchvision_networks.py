@@ -1,4 +1,4 @@
-"""Torchvision's classification networks: which there are, how each sees images, and how one is built and filled."""
+"""Torchvision's classification networks: their names, preprocessing, construction and weights."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a network sees an image: a square of `image_size`, of it the centre of `crop_size`, then (x − mean) / std.
+    """How a network sees an image: a square of `image_size`, its centre of `crop_size`, then (x − mean) / std.
 
-    Both sizes are in pixels, mean and std those of the channels in [0, 1].
+    Both sizes are in pixels; mean and std are per channel, for values in [0, 1].
     """
 
     image_size: int
@@ -44,7 +44,7 @@ class Preprocessing:
 
     @classmethod
     def published(cls, model: str) -> Preprocessing:
-        """Return what torchvision's default weights of `model` were tested with."""
+        """Return the preprocessing that torchvision's default weights of `model` were tested with."""
         wanted = _published(model).transforms()
         return cls(
             wanted.resize_size[0],
@@ -71,18 +71,18 @@ def model_names() -> frozenset[str]:
 
 
 def categories(model: str) -> tuple[str, ...]:
-    """Return what the published weights of `model` call their classes."""
+    """Return the class names of the published weights of `model`."""
     return tuple(_published(model).meta["categories"])
 
 
 def build_network(model: str, outputs: int, side: int) -> nn.Module:
-    """Build `model` with random weights for images of `side` pixels, without heads that serve its training only.
+    """Build `model` with random weights for images of `side` pixels, without auxiliary heads for training.
 
     Raises UsageError for a side that its layers do not divide.
     """
     options: dict[str, Any] = {}
     if model in ("googlenet", "inception_v3"):
-        # Their published weights expect inputs in [-1, 1], which the network then makes itself.
+        # Their published weights expect inputs in [-1, 1]; this option lets the network rescale them itself.
         options = {"aux_logits": False, "init_weights": False, "transform_input": True}
     elif model.startswith("vit_"):
         options = {"image_size": side}
@@ -114,10 +114,10 @@ def head_name(network: nn.Module) -> str:
 
 
 def starting_weights(model: str, weights: str, side: int) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors that `weights` (default, or a file) stands for, and what to call their source.
+    """Return the tensors of `weights` (`default` or a file) and a name of their source for messages.
 
-    A vision transformer's positions are interpolated to images of `side` pixels. Raises UsageError and CheckpointError
-    as `default_weights` and `read_weights`.
+    A vision transformer's position embeddings are interpolated to images of `side` pixels. Raises UsageError and
+    CheckpointError as `default_weights` and `read_weights`.
     """
     if weights == "default":
         tensors, source = default_weights(_published(model), model), f"torchvision's file for {model}"

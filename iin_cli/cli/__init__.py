@@ -43,18 +43,16 @@ HEAD_START_SECONDS, END_SECONDS = 1.0, 2.0
 class _GroupedCommands(TyperGroup):
     """Lists the commands under the headings of `GROUPS`."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         """Return the names in the order of the groups, plugins' commands last."""
-        return sorted(
-            self.commands, key=lambda name: (COMMANDS.index(name) if name in COMMANDS else len(COMMANDS), name)
-        )
+        return [*COMMANDS, *sorted(set(self.commands) - set(COMMANDS))]
 
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write one section per group."""
         shown = {name: command for name, command in self.commands.items() if not command.hidden}
         sections = [(heading, there) for heading, there in GROUPS.values()]
         sections.append((PLUGINS, tuple(sorted(set(shown) - set(COMMANDS)))))
-        width = max(map(len, shown)) + 2
+        width = max(map(len, shown))
         for heading, there in sections:
             rows = [
                 (name.ljust(width), shown[name].get_short_help_str(limit=HELP_WIDTH)) for name in there if name in shown
@@ -223,8 +221,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
     # Typer vendors Click in newer versions: its exceptions are told by what they offer, never by their class.
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return 130, "interrupted"
-    if hasattr(error, "format_message"):
-        return getattr(error, "exit_code", 2), f"{error.format_message()} (see `iin --help`)"
+    if (says := getattr(error, "format_message", None)) is not None:
+        return getattr(error, "exit_code", 2), f"{says()} (see `iin --help`)"
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
         return 6, f"out of memory: {error or 'choose a smaller --batch'}"
     if lost_process(error):

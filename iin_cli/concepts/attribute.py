@@ -1,4 +1,4 @@
-"""Share pairs from attributes: two images of one value, or of nearly one measurement (`attribute:NAME`)."""
+"""Share pairs from attributes: two images with the same value, or nearly the same measurement (`attribute:NAME`)."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .labelled import group_by_value
 
 __all__ = ["GROUP_ITEMS", "MOST_VALUES", "AttributeConcept", "attribute_concept"]
 
-# A group of 8 of M sorted items spans a fraction of 8/M of the ranks, and makes 28 pairs.
+# A group of 8 of M sorted items spans 8/M of the ranks and makes 28 pairs.
 GROUP_ITEMS = 8
-# Numbers of more values than these are measurements (an age), of fewer they are labels (a count of legs).
+# A numeric column with more distinct values than this is a measurement (an age), else a label (a count of legs).
 MOST_VALUES = 16
 WHOLE_NUMBER = re.compile(r"-?\d+")
 
 
 class AttributeConcept(ConceptProvider):
-    """The concept `concept` is shared by images that agree in the attribute of that name, in any case of letters.
+    """A concept shared by images with the same value of the attribute `concept`, whose name may be in any case.
 
-    A column of labels groups by label. A column of numbers of more than `MOST_VALUES` different values, or with no
-    value twice, is a measurement: its items are sorted and cut into groups of about `GROUP_ITEMS` neighbours, so that
-    two of a group have nearly one value and nothing else in common.
+    A column of labels groups by label. A column of numbers with more than `MOST_VALUES` distinct values, or without
+    repeated ones, is a measurement: its items are sorted and cut into groups of about `GROUP_ITEMS` neighbours, so that
+    two items of a group have nearly the same value and nothing else in common.
     """
 
     relation: Relation = "share"
@@ -36,7 +36,7 @@ class AttributeConcept(ConceptProvider):
         """Group the items `indices` (M,) by their value; `seed` decides which of equal measurements are neighbours.
 
         The groups of a measurement are numbered from its lowest values to its highest. Raises DataError when the
-        attribute is missing or constant, has a value that is not finite, or makes no two groups of two.
+        attribute is missing or constant, has a value that is not finite, or leaves fewer than two groups of two.
         """
         indices = np.asarray(indices, dtype=np.int64)
         column = _find_column(dataset, self.concept)
@@ -54,8 +54,8 @@ class AttributeConcept(ConceptProvider):
             return group_by_value(dataset, column, indices, self.concept)
         if len(numbers) < 4:
             raise DataError(
-                f"concept {self.concept} needs two pairs of images with near values of {column}, "
-                f"and {len(numbers)} of {dataset.name} were given: at least 4"
+                f"concept {self.concept} needs at least 4 images to pair near values of {column}, "
+                f"and {len(numbers)} of {dataset.name} were given"
             )
         return _neighbours(numbers, indices, seed)
 
@@ -63,7 +63,7 @@ class AttributeConcept(ConceptProvider):
 def attribute_concept(argument: str | None = None) -> AttributeConcept:
     """Make a concept of any attribute: `attribute:NAME` is called NAME."""
     if not argument:
-        raise UsageError("concept attribute needs the name of one: write attribute:NAME, as attribute:Smiling")
+        raise UsageError("concept attribute needs an attribute's name: write attribute:NAME, such as attribute:Smiling")
     return AttributeConcept(argument)
 
 
@@ -74,14 +74,12 @@ def _find_column(dataset: Dataset, name: str) -> str:
     if len(alike) == 1:
         return alike[0]
     if alike:
-        raise DataError(
-            f"attribute {name!r} of {dataset.name} is one of {', '.join(alike)}: write it as it stands there"
-        )
+        raise DataError(f"attribute {name!r} of {dataset.name} may be any of {', '.join(alike)}: write the exact name")
     raise DataError(f"{dataset.name} has no attribute {name!r}: {nearest(name, list(dataset.labels))}")
 
 
 def _numbers(labels: Labels, indices: np.ndarray) -> np.ndarray | None:
-    """Return the items' values as float (M,), or None where they are names or mere identities."""
+    """Return the items' values as float (M,), or None where they are names or ids."""
     values = np.asarray(labels.values)[indices]
     if labels.continuous:
         return values
@@ -91,7 +89,7 @@ def _numbers(labels: Labels, indices: np.ndarray) -> np.ndarray | None:
 
 
 def _neighbours(numbers: np.ndarray, indices: np.ndarray, seed: int) -> Groups:
-    # Equal values in the order of the data would pair what lies side by side there, often more than the attribute.
+    # Items side by side in the data often share more than the attribute, so equal values are shuffled first.
     shuffled = np.random.default_rng(seed).permutation(len(numbers))
     order = shuffled[np.argsort(numbers[shuffled], kind="stable")]
     sizes = [len(part) for part in np.array_split(order, max(2, len(order) // GROUP_ITEMS))]

@@ -1,6 +1,6 @@
-"""Differ pairs from image operations: an image and its variants have all in common but the concept (`greyscale`).
+"""Differ pairs from image operations: an image and its variants share everything but the concept (`greyscale`).
 
-`blur`, `brightness` and `rotation` take how much as an argument (`rotation:45`) and draw weaker variants too, so that
+`blur`, `brightness` and `rotation` take the amount as an argument (`rotation:45`) and draw weaker variants too, so that
 the factor learns a scale and not a switch. Every variant is one more image to encode.
 """
 
@@ -34,14 +34,14 @@ __all__ = [
     "rotation_concept",
 ]
 
-# Levels of 255 by which a border's pixels may differ and still be of one colour.
+# A border is of one colour if its pixels differ by at most this many of 255 levels.
 PLAIN_LEVELS = 16
 # ITU-R BT.601, the weights of Pillow's and torchvision's greyscale.
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def greyscale(images: np.ndarray, amount: float = 1.0) -> np.ndarray:
-    """Give every pixel its luma 0.299 R + 0.587 G + 0.114 B: uint8 (B, S, S, 3) -> (B, S, S, 3), `amount` has no part.
+    """Give every pixel its luma 0.299 R + 0.587 G + 0.114 B: uint8 (B, S, S, 3) -> (B, S, S, 3); `amount` is ignored.
 
     >>> greyscale(np.array([[[[255, 0, 0]]]], dtype=np.uint8)).tolist()
     [[[[76, 76, 76]]]]
@@ -58,7 +58,7 @@ def blur(images: np.ndarray, amount: float) -> np.ndarray:
     side = images.shape[1]
     sigma = amount / 100 * side
     width = 2 * min(math.ceil(3 * sigma), side - 1) + 1
-    # One direction after the other is the same Gaussian, and of a wide one takes a fraction of the time.
+    # Blurring one direction after the other gives the same result, and a wide Gaussian takes a fraction of the time.
     across = functional.gaussian_blur(_channels_first(images), [width, 1], [sigma, sigma])
     return _pixels(functional.gaussian_blur(across, [1, width], [sigma, sigma]))
 
@@ -69,11 +69,11 @@ def brighten(images: np.ndarray, amount: float) -> np.ndarray:
 
 
 def rotate(images: np.ndarray, amount: float) -> np.ndarray:
-    """Turn uint8 (B, S, S, 3) by `amount` degrees counter-clockwise about the middle.
+    """Rotate uint8 (B, S, S, 3) by `amount` degrees counter-clockwise about the centre.
 
-    Black corners would tell turned from upright at a glance. So they go on with the border's colour where that is one
-    colour, and else show the image mirrored. What still tells them apart a little is that turning, which falls between
-    pixels, softens the finest detail.
+    Black corners would give the rotation away. The corners therefore continue the border's colour where the border is
+    of one colour, and mirror the image elsewhere. Interpolation between pixels still softens the finest detail a
+    little.
     """
     channels, side = _channels_first(images), images.shape[1]
     # The corners of a turned square reach (√2 - 1)/2 of its side beyond the upright one; one pixel more for bilinear.
@@ -86,21 +86,21 @@ def rotate(images: np.ndarray, amount: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Amount:
-    """The number a user may write after the colon: what it counts, its default, and what it must stay below."""
+    """The number a user may write after the colon: its unit, its default, and the limit it must stay below."""
 
     unit: str
     default: float
     below: float
 
     def parse(self, concept: str, text: str | None) -> float:
-        """Return the number in `text`, the default for None. UsageError for anything else or outside (0, below)."""
+        """Return the number in `text`, or the default for None; raises UsageError unless it lies in (0, below)."""
         try:
             value = self.default if text is None else float(text)
         except ValueError:
             value = math.nan
         if not 0 < value < self.below:
             raise UsageError(
-                f"concept {concept}:{text}: {text!r} is no number between 0 and {self.below:g}; "
+                f"concept {concept}:{text}: {text!r} is not a number between 0 and {self.below:g}; "
                 f"write {concept}:{self.default:g} ({self.unit})"
             )
         return value
@@ -108,14 +108,14 @@ class Amount:
 
 @dataclass(frozen=True)
 class Operation:
-    """What draws the variants.
+    """An operation that draws variants of images, and the amounts it draws.
 
     Attributes:
         draw: (images uint8 (B, S, S, 3), amount) -> images of the same shape.
-        version: goes up whenever `draw` would draw something else, and so refreshes caches.
-        caption: what to call a variant of some amount.
-        amount: of the strongest variant; None where there is nothing to choose.
-        parts: the amounts of variants 1, 2, … as parts of it.
+        version: increase it whenever `draw` draws something else, so that cached latents are made again.
+        caption: format string that names a variant by its amount.
+        amount: the strongest variant's, as the user may choose it; None where there is nothing to choose.
+        parts: the amounts of variants 1, 2, … as fractions of `amount`.
     """
 
     draw: Callable[[np.ndarray, float], np.ndarray]
@@ -135,7 +135,7 @@ OPERATIONS = {
 
 
 class ImageOperation(VariantConcept):
-    """The concept that one of `OPERATIONS` changes: variant 0 is the image, the others what the operation draws."""
+    """A concept changed by one of `OPERATIONS`: variant 0 is the image, the others are drawn by the operation."""
 
     def __init__(self, concept: str, argument: str | None = None) -> None:
         operation = OPERATIONS[concept]
@@ -154,7 +154,7 @@ class ImageOperation(VariantConcept):
         return self._operation.draw(images, self.amounts[variant - 1])
 
     def variant_name(self, variant: int) -> str:
-        """Return what the operation did: `+30°`."""
+        """Name the variant by what the operation did: `+30°`."""
         return self._operation.caption.format(self.amounts[variant - 1]) if variant else super().variant_name(0)
 
 
@@ -164,17 +164,17 @@ def greyscale_concept() -> ImageOperation:
 
 
 def blur_concept(argument: str | None = None) -> ImageOperation:
-    """Make the concept `blur` or `blur:PERCENT`: the image, and blurred by half of it and by all of it."""
+    """Make the concept `blur` or `blur:PERCENT`: the image, and its blur by half of PERCENT and by PERCENT."""
     return ImageOperation("blur", argument)
 
 
 def brightness_concept(argument: str | None = None) -> ImageOperation:
-    """Make the concept `brightness` or `brightness:FRACTION`: the image, two darker ones and two brighter ones."""
+    """Make the concept `brightness` or `brightness:FRACTION`: the image, two darker variants and two brighter ones."""
     return ImageOperation("brightness", argument)
 
 
 def rotation_concept(argument: str | None = None) -> ImageOperation:
-    """Make the concept `rotation` or `rotation:DEGREES`: the image, turned by half of it and all of it both ways."""
+    """Make the concept `rotation` or `rotation:DEGREES`: the image, turned by DEGREES and half of it, both ways."""
     return ImageOperation("rotation", argument)
 
 
@@ -184,7 +184,7 @@ def _channels_first(images: np.ndarray) -> Tensor:
 
 
 def _plain_border(images: Tensor) -> Tensor:
-    """Say of images (B, 3, S, S) whether their outermost pixels are of one colour: bool (B, 1, 1, 1)."""
+    """Say whether the outermost pixels of images (B, 3, S, S) are of one colour: bool (B, 1, 1, 1)."""
     edges = (images[:, :, 0], images[:, :, -1], images[..., 0], images[..., -1])
     border = torch.cat(edges, dim=-1)
     return ((border.amax(-1) - border.amin(-1)).amax(1) <= PLAIN_LEVELS)[:, None, None, None]

@@ -11,7 +11,7 @@ __all__ = ["LabelConcept", "class_concept", "color_concept", "digit_concept", "g
 
 
 class LabelConcept(ConceptProvider):
-    """The concept `concept` is shared by all images with one label in `column` (by default of the same name)."""
+    """A concept shared by all images with the same label in `column`, by default the column `concept`."""
 
     relation: Relation = "share"
 
@@ -20,20 +20,20 @@ class LabelConcept(ConceptProvider):
         self.column = column or concept
 
     def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
-        """Group the items `indices` (M,) by their label; `seed` has no part in it.
+        """Group the items `indices` (M,) by their label; `seed` is ignored.
 
         Raises DataError when the column is missing or continuous, all items have one label, or no two have the same.
         """
         if check_columns(dataset, self.column, f"concept {self.concept}").continuous:
             raise DataError(
-                f"concept {self.concept}: {self.column} of {dataset.name} is a measurement, which hardly two images "
-                f"have in common: write attribute:{self.column}, which pairs the nearest values"
+                f"concept {self.concept}: {self.column} of {dataset.name} is a measurement, and hardly any two images "
+                f"have the same value: write attribute:{self.column}, which pairs the nearest values"
             )
         return group_by_value(dataset, self.column, indices, self.concept)
 
 
 def group_by_value(dataset: Dataset, column: str, indices: np.ndarray, concept: str) -> Groups:
-    """Group the items `indices` (M,) that have one value in `column`; the groups of labels are numbered as these are.
+    """Group the items `indices` (M,) by their value in `column`; a label's number is its group's.
 
     Raises DataError when all items have one value, or no two have the same.
     """

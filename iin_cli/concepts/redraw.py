@@ -1,6 +1,6 @@
 """Differ pairs from data that can be drawn again: an item and the same with fresh values of one column (`redraw:NAME`).
 
-Ground truth for any concept such data has: nothing but that column is changed, and its values are known.
+This gives ground truth: nothing but that column is changed, and its values are known.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Redrawable(Protocol):
 
 
 class RedrawConcept(VariantConcept):
-    """The concept that the column `concept` is: variant 0 is the item, variant v it redrawn with seed v."""
+    """The concept of the column `concept`: variant 0 is the item, variant v the item redrawn with seed v."""
 
     variants = REDRAWINGS
 
@@ -41,7 +41,7 @@ class RedrawConcept(VariantConcept):
         self.fingerprint = f"redraw:{concept}"
 
     def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
-        """Group each item with its redrawings, as `VariantConcept` does; DataError also when it cannot be redrawn."""
+        """Group each item with its redrawings; errors as `VariantConcept`, and DataError for data without redrawing."""
         self._redrawable(dataset)
         return super().groups(dataset, indices, seed)
 
@@ -69,5 +69,5 @@ class RedrawConcept(VariantConcept):
 def redraw_concept(argument: str | None = None) -> RedrawConcept:
     """Make a concept of a column that a dataset can redraw: `redraw:NAME` is called NAME."""
     if not argument:
-        raise UsageError("concept redraw needs the name of a column: write redraw:NAME, as redraw:roundness")
+        raise UsageError("concept redraw needs the name of a column: write redraw:NAME, such as redraw:roundness")
     return RedrawConcept(argument)

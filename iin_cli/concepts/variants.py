@@ -1,4 +1,4 @@
-"""Differ pairs of an image and its variants: what image operations, redrawing and sketches have in common."""
+"""Differ pairs of an image and its variants: the base of image operations, redrawing and sketches."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ SAMPLE_ITEMS = 16
 
 
 class VariantConcept(ConceptProvider):
-    """A concept whose groups are an image and `variants` drawings of it in which nothing but the concept is changed."""
+    """A concept whose groups are an image and `variants` drawings of it that change nothing but the concept."""
 
     relation: Relation = "differ"
     variants: int
 
     def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
-        """Group each image with its variants: side by side, group id the image's index; `seed` has no part in it.
+        """Group each image with its variants, side by side; the image's index is the group id, `seed` is ignored.
 
-        Raises DataError when there is no item, or a variant changes none of a sample of the images.
+        Raises DataError when there is no item, or when a variant leaves every image of a sample unchanged.
         """
         grouped = group_variants(self.concept, dataset, indices, self.variants)
         sample = indices[:: max(1, len(indices) // SAMPLE_ITEMS)]
@@ -36,7 +36,7 @@ class VariantConcept(ConceptProvider):
 
 
 def group_variants(concept: str, dataset: Dataset, indices: np.ndarray, variants: int) -> Groups:
-    """Group each of the items `indices` (M,) with its `variants` drawings: side by side, group id the item's index.
+    """Group each of the items `indices` (M,) with its `variants` drawings, side by side; its index is the group id.
 
     Raises DataError when there is no item.
     """

@@ -1,1 +1,1 @@
-"""Cut any network behind one of its layers, so that what the layer gives becomes a latent."""
+"""Cut any network behind one of its layers, so that the layer's output becomes the latent z."""

@@ -1,8 +1,8 @@
 """Cut any network f: images -> logits behind one of its layers, so that f = G∘E with z = E(x) of shape (B, N).
 
 The network is traced once (torch.fx) and never changed: both parts run its own modules, so that weights, device and
-result stay those of f. Where the layer gives a large map, z is its average over the map and G spreads z evenly again:
-G∘E then only approximates f, unless all that follows is an average too.
+result stay those of f. Where the layer gives a large map, z is its average over the map and G spreads z evenly over it:
+G∘E then only approximates f, unless the network goes on with an average itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers", "evaluating"]
 
 @dataclass(frozen=True)
 class _Form:
-    """A value's shape for one image, and how a batch of it lies in memory."""
+    """A value's shape for one image, and the memory format of its batches."""
 
     shape: tuple[int, ...]
     memory_format: torch.memory_format
@@ -36,25 +36,25 @@ class Cut:
     Args:
         traced: the network.
         node: the value that becomes z.
-        form: of that value; a large one is averaged down to its channels, as `as_latent` does.
+        form: shape and memory format of that value; a large one is averaged down to its channels (`as_latent`).
     """
 
     def __init__(self, traced: _Traced, node: fx.Node, form: _Form) -> None:
         self.form, averaged = form, averaged_axes(form.shape)
-        # What is left of the value, whose numbers are z.
+        # The value's shape after averaging.
         self._kept = [1 if axis in averaged else size for axis, size in enumerate(form.shape, 1)]
         self.dim = math.prod(self._kept)
         self._before = fx.Interpreter(traced.network, graph=_part(traced.graph, None, node))
         self._after = fx.Interpreter(traced.network, graph=_part(traced.graph, node, traced.output))
 
     def encode(self, inputs: Tensor) -> Tensor:
-        """E: what the network takes (B, …) -> z (B, N)."""
+        """E: the network's inputs (B, …) -> z (B, N)."""
         return as_latent(self._before.run(inputs))
 
     def decode(self, z: Tensor) -> Tensor:
-        """G: z (B, N) -> what the network gives."""
+        """G: z (B, N) -> the network's output."""
         value = z.reshape(-1, *self._kept).expand(-1, *self.form.shape)
-        # The layers that follow may work in place, and z is the caller's; the order in memory decides that of sums.
+        # Cloned, since later layers may change the caller's z in place; the memory format decides the order of sums.
         return self._after.run(value.clone(memory_format=self.form.memory_format))
 
 
@@ -70,7 +70,7 @@ def cut_before_head(network: nn.Module, called: str) -> Cut:
     last = traced.output
     head = network.get_submodule(str(last.target)) if last.op == "call_module" else None
     if not isinstance(head, nn.Linear):
-        # A part of a part is no better a place than the whole.
+        # Suggest outer modules only: a cut inside one of them is no better.
         outer = [name for name in traced.cuttable() if "." not in name]
         raise UsageError(
             f"{called} does not end in a linear layer: say where to cut it, --layer {' or --layer '.join(outer[-2:])}"
@@ -83,10 +83,10 @@ def cut_at(network: nn.Module, layer: str, inputs: Tensor, called: str) -> Cut:
     """Cut behind the module named `layer`; where it is used several times, behind its last use.
 
     Args:
-        inputs: (B, …) an example of what the network takes; with two rows a batch shows where it is kept.
+        inputs: (B, …) example inputs; B of at least 2 tells values with a row per image from others.
         called: the network's name, for messages.
 
-    Raises UsageError, with the nearest layers that will do, when there is no such layer, its output is not one tensor
+    Raises UsageError, naming the nearest possible layers, when there is no such layer, its output is not one tensor
     with a row per image, or the rest of the network needs more than that output.
     """
     traced = _Traced(network)
@@ -102,14 +102,14 @@ def cut_at(network: nn.Module, layer: str, inputs: Tensor, called: str) -> Cut:
         )
     if layer not in possible:
         raise UsageError(
-            f"--layer {layer}: {called} cannot be cut there, since a branch goes round that layer; "
+            f"--layer {layer}: {called} cannot be cut there, since a branch bypasses that layer; "
             f"{_beside(traced, layer, possible)}"
         )
     return Cut(traced, node, forms[node])
 
 
 def cuttable_layers(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
-    """Return the names that `cut_at` accepts, in the order they are computed; `inputs` as there."""
+    """Return the layer names that `cut_at` accepts, in the order they are computed; `inputs` as for `cut_at`."""
     traced = _Traced(network)
     forms = traced.forms(inputs)
     return tuple(name for name in traced.cuttable() if traced.layers[name] in forms)
@@ -117,7 +117,7 @@ def cuttable_layers(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
 
 @contextmanager
 def evaluating(network: nn.Module | None) -> Iterator[None]:
-    """Put a network into evaluation mode, and each of its modules back into the mode that it was found in."""
+    """Put a network into evaluation mode, and restore the mode of each of its modules afterwards."""
     modules = [] if network is None else list(network.modules())
     modes = [module.training for module in modules]
     if network is not None:
@@ -130,7 +130,7 @@ def evaluating(network: nn.Module | None) -> Iterator[None]:
 
 
 class _Tracer(fx.Tracer):
-    """Traces a network and notes what each of its modules, at any depth, gives last."""
+    """Traces a network and records the last output of each of its modules, at any depth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,18 +139,18 @@ class _Tracer(fx.Tracer):
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
         output = super().call_module(m, forward, args, kwargs)
         name = self.path_of_module(m)
-        # Taken out first, so that the order is that of the last uses.
+        # Removed first, so that the order is that of the last uses.
         self.outputs.pop(name, None)
         self.outputs[name] = output
         return output
 
 
 class _Traced:
-    """The graph of a network in evaluation mode; `layers` maps a module's name to its value, None for no tensor."""
+    """The graph of a network in evaluation mode; `layers` maps module name -> output node, or None if not a tensor."""
 
     def __init__(self, network: nn.Module) -> None:
         tracer = _Tracer()
-        # Dropout and its like ask at tracing whether they are to do anything.
+        # Dropout and similar layers check the mode while they are traced.
         with evaluating(network):
             self.graph = tracer.trace(network)
         self.network = network
@@ -161,7 +161,7 @@ class _Traced:
         self.output: fx.Node = end.args[0]
 
     def cuttable(self) -> list[str]:
-        """Names of the layers that every path from the images to the logits goes through, in order."""
+        """Return the names of the layers that every path from the images to the logits goes through, in order."""
         order = {node: number for number, node in enumerate(self.graph.nodes)}
         needed = _needed(self.output, None)
         on_paths, furthest, bridges = set(), -1, set()
@@ -170,7 +170,7 @@ class _Traced:
             if node not in needed or not from_images:
                 continue
             on_paths.add(node)
-            # Nodes are in the order of computation: a path round this one would have to jump over it.
+            # Nodes are in order of computation: a path that bypasses this one has an edge that jumps over it.
             if furthest <= order[node]:
                 bridges.add(node)
             furthest = max([furthest, *(order[user] for user in node.users if user in needed)])
@@ -200,7 +200,7 @@ class _Forms(fx.Interpreter):
 
 
 def _needed(output: fx.Node, start: fx.Node | None) -> set[fx.Node]:
-    """Every node that `output` is computed from, not going back beyond `start`."""
+    """Return every node that `output` is computed from, not going back beyond `start`."""
     needed, waiting = {output}, [output]
     while waiting:
         node = waiting.pop()
@@ -241,4 +241,4 @@ def _beside(traced: _Traced, layer: str, possible: list[str]) -> str:
     here = names.index(layer)
     before = [name for name in names[:here] if name in possible]
     after = [name for name in names[here + 1 :] if name in possible]
-    return f"the nearest to cut at: {' or '.join([*before[-1:], *after[:1]])}"
+    return f"the nearest layers to cut at: {' or '.join([*before[-1:], *after[:1]])}"

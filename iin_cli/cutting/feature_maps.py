@@ -1,4 +1,4 @@
-"""What a layer gives, as a latent z (B, N): the rule of every cut and of `--all-layers`."""
+"""Turn a layer's output into a latent z (B, N): the rule for every cut and for `--all-layers`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ FLAT_LIMIT = 4096
 
 
 def averaged_axes(shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the axes of a batch (B, *shape) to average over; none where flat it has at most 4,096 numbers a row.
+    """Return the axes of a batch (B, *shape) to average over; none if a row has at most 4,096 numbers or one axis.
 
-    The channels stay: the first axis of a square map (C, S, S), else the last, of (S, S, C) or of tokens (T, C).
+    The channels stay: the first axis of a square map (C, S, S), else the last axis, as in (S, S, C) or tokens (T, C).
 
     >>> averaged_axes((512, 2, 2)), averaged_axes((512, 7, 7)), averaged_axes((197, 768))
     ((), (2, 3), (1,))
@@ -32,7 +32,7 @@ def averaged_axes(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def as_latent(value: Tensor) -> Tensor:
-    """Make z (B, N) of what a layer gives, (B, …): its average over `averaged_axes`, else all of its numbers."""
+    """Turn a layer's output (B, …) into z (B, N): its average over `averaged_axes`, else all of its numbers."""
     averaged = averaged_axes(value.shape[1:])
     return value.mean(averaged) if averaged else value.flatten(1)
 
@@ -40,13 +40,13 @@ def as_latent(value: Tensor) -> Tensor:
 def encode_layers(network: nn.Module, inputs: Tensor, layers: Sequence[str], called: str) -> dict[str, Tensor]:
     """Send `inputs` (B, …) through the network once; return the latent (B, N) of each of `layers`, in float32.
 
-    A layer that is used several times gives what its last use gives, as where a network is cut.
+    The last use of a layer counts when it is used several times, as in `cut_at`.
 
     Args:
         layers: names of modules of the network.
         called: the network's name, for messages.
 
-    Raises UsageError for a layer that the network does not have or does not pass.
+    Raises UsageError for a layer that the network does not have or does not call.
     """
     modules, found = dict(network.named_modules()), {}
 

@@ -1,15 +1,14 @@
 """Datasets: `open_dataset` takes a registered name or the path of a folder of images.
 
 embedded.py          digits, colordigits: scikit-learn's handwritten digits, no download
-shapes.py            shapes: drawn when asked for, every number known (drawing.py draws)
+shapes.py            shapes: drawn on request, every parameter known (drawing.py draws)
 torchvision_sets.py  mnist, fashionmnist, cifar10, colormnist: torchvision layouts under the data root
 animal_faces.py      animalfaces: class folders under the data root
 celeba.py            celeba: torchvision's layout; deepfashion.py: the in-shop layout (list_files.py reads their lists)
 folder.py            a path: class subfolders, flat, or with a labels.csv (label_table.py; scanning.py finds the files)
 arrays.py            images in memory, with or without a colour per item
-latents.py           every item encoded once
 
-All are reached by name through the registry, as a plugin's are; only a path needs no registration.
+All are reached by name through the registry, like those of a plugin; only a path needs no registration.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ __all__ = ["open_dataset"]
 def open_dataset(name_or_path: str, data_root: Path | None = None, report: Reporter | None = None) -> Dataset:
     """Open the dataset registered as `name_or_path`, else the folder of images of that path.
 
-    A registered name wins over a folder of the same name; `./digits` is always the folder. A factory that has an
-    argument called `report` is told where progress goes.
-    Raises UsageError for a name nobody knows, PluginError for a broken plugin and DataError for unfit data.
+    A registered name wins over a folder of the same name; `./digits` is always the folder. A factory with a parameter
+    `report` receives the reporter of progress.
+    Raises UsageError for an unknown name, PluginError for a broken plugin and DataError for unusable data.
     """
     try:
         found = find("datasets", name_or_path)

@@ -1,4 +1,4 @@
-"""`animalfaces`: faces of animals cut out of ImageNet, one folder a kind (FUNIT, Liu et al., ICCV 2019)."""
+"""`animalfaces`: faces of animals cut out of ImageNet, one folder per kind (FUNIT, Liu et al., ICCV 2019)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .list_files import first_there, not_placed
 
 __all__ = ["find_animalfaces", "open_animalfaces"]
 
-# The whole set wins over a choice of ten kinds.
+# The whole set is preferred to the selection of ten kinds.
 FOLDERS = ("animalfaces", "AnimalFaces", "animalfaces10")
 SOURCE = (
     "the FUNIT project, github.com/NVlabs/FUNIT, whose script cuts the faces out of ImageNet's images "
@@ -20,7 +20,7 @@ SOURCE = (
 
 
 def find_animalfaces(data_root: Path | None = None) -> Path | None:
-    """Return the folder of the data root that the set lies in, or None."""
+    """Return the set's folder in the data root, or None."""
     return first_there(resolve_root(data_root), FOLDERS)
 
 
@@ -28,7 +28,8 @@ def open_animalfaces(data_root: Path | None = None, report: Reporter | None = No
     """Open the class folders below `animalfaces` or `animalfaces10` in the data root; label `class`.
 
     `train` and `test` folders above the classes are the splits, else a tenth of every class is the test split. Faces
-    cut out of one photograph share a source and a split: `n02128757_5870.JPEG_243_74_395_216.jpg` is of n02128757_5870.
+    cut out of one photograph share a source and a split: `n02128757_5870.JPEG_243_74_395_216.jpg` is from photograph
+    n02128757_5870.
     """
     folder = find_animalfaces(data_root)
     if folder is None:
@@ -41,5 +42,5 @@ def open_animalfaces(data_root: Path | None = None, report: Reporter | None = No
 def _photograph(file: str) -> str:
     name = PurePosixPath(file).name
     photograph, cut, _ = name.partition(".JPEG_")
-    # Elsewhere one name may stand for different pictures in different folders.
+    # Other names may stand for different pictures in different folders.
     return photograph if cut else file

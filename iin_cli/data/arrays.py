@@ -1,7 +1,7 @@
 """Images in memory as a dataset, plain (`ArrayDataset`) or each item in a colour of its own (`ColoredDataset`).
 
-Resizing is Pillow's bicubic everywhere (its support widens when shrinking, so it is antialiased): one resampler for
-arrays and files, and the same bytes on every machine.
+Pillow resizes everywhere, bicubic by default (its support widens when shrinking, so it is antialiased): one resampler
+for arrays and files, and the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -109,9 +109,9 @@ def draw_colors(rounds: Sequence[np.ndarray], seed: int) -> tuple[np.ndarray, np
     """Draw iid colours U[0, 1]³, each shared by a group of 8 items, and return (color_ids (M,), palette (G, 3)).
 
     `rounds` partition the items 0..M-1. Inside a round of n items a random permutation deals the items to n // 8 new
-    colours (8 items each, 9 where n is no multiple of 8). So every single item's colour is U[0, 1]³ and independent
-    of what the item shows, and yet two items of one colour exist without rendering, or encoding, any item twice.
-    No colour crosses a round. The draw is a Philox stream of `seed`: the same on every machine.
+    colours (8 items each, 9 where n is no multiple of 8). Every item's colour is therefore U[0, 1]³ and independent of
+    what the item shows, and yet two items of one colour exist without rendering, or encoding, any item twice.
+    No colour occurs in two rounds. The draw is a Philox stream of `seed`: the same on every machine.
     """
     generator = np.random.Generator(np.random.Philox(seed))
     color_ids = np.full(sum(map(len, rounds)), -1, dtype=np.int64)
@@ -136,7 +136,7 @@ def stratified_split(values: np.ndarray, test_fraction: float, seed: int) -> dic
 
 
 def _check_labels(name: str, items: int, labels: Mapping[str, Labels]) -> None:
-    """Raise DataError when a label column and the images are not of one length, or a label has no name."""
+    """Raise DataError when a label column is not as long as the images, or a label has no name."""
     for column, label in labels.items():
         if len(label.values) != items:
             raise DataError(f"{name} has {items} images but {len(label.values)} labels in {column!r}: fetch it again")

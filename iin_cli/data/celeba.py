@@ -22,20 +22,20 @@ IMAGES, ATTRIBUTES, PARTITION, IDENTITY = (
     "identity_CelebA.txt",
 )
 SOURCE = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html (for non-commercial research)"
-# Training, validation, test, as the list numbers them; validation images train.
+# Training, validation, test, as the list numbers them; validation images belong to the training split.
 PARTITIONS = ("0", "1", "2")
 
 
 def open_celeba(data_root: Path | None = None) -> FileDataset:
-    """Open `celeba` of the data root: one label an attribute, `no` or `yes`, called as the list's header calls it.
+    """Open `celeba` of the data root: one label per attribute, `no` or `yes`, named as in the list's header.
 
-    With `identity_CelebA.txt` there is a label `identity` too. Splits are those of `list_eval_partition.txt`.
+    With `identity_CelebA.txt` there is a label `identity`, too. Splits are those of `list_eval_partition.txt`.
     Raises DataError for a missing file, and for lists that do not agree with each other or with the images.
     """
     folder = resolve_root(data_root) / "celeba"
     for part in (IMAGES, ATTRIBUTES, PARTITION):
         if not (folder / part).exists():
-            layout = f"{folder / IMAGES}/*.jpg beside {ATTRIBUTES}, {PARTITION} and, if wanted, {IDENTITY}"
+            layout = f"{folder / IMAGES}/*.jpg beside {ATTRIBUTES}, {PARTITION} and optionally {IDENTITY}"
             raise not_placed("celeba", folder / part, SOURCE, layout)
     attributes = read_list(folder / ATTRIBUTES)
     partition = read_list(folder / PARTITION, words=1, headed=False)

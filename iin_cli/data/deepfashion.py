@@ -1,7 +1,7 @@
-"""`deepfashion`: people in clothes, several pictures an item (DeepFashion's In-shop Clothes Retrieval benchmark).
+"""`deepfashion`: people in clothes, several pictures per item (DeepFashion's In-shop Clothes Retrieval benchmark).
 
-Two pictures of one item share its appearance and differ in the person's pose, so `label:item` is the concept of what is
-worn (Liu et al., CVPR 2016).
+Two pictures of one item share its appearance and differ in the person's pose, so the concept `label:item` is the
+clothing (Liu et al., CVPR 2016).
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def open_deepfashion(data_root: Path | None = None) -> FileDataset:
 def _parts(images: Path, file: str) -> tuple[str, ...]:
     parts = PurePosixPath(file).parts
     if len(parts) < 3 or "_" not in parts[-1]:
-        raise DataError(f"{images / file} does not lie as {images.name}/{LAYOUT} does: mend the layout or remove it")
+        raise DataError(f"{images / file} does not follow the layout {images.name}/{LAYOUT}: move or remove it")
     return parts
 
 
 def _below_images(listed: ListFile) -> ListFile:
-    """Name the images from the image folder on: the list says `img/…` whichever resolution was fetched."""
+    """Drop the first folder of every name: the list says `img/…` whichever resolution was fetched."""
     return replace(listed, rows={name.partition("/")[2]: row for name, row in listed.rows.items()})
 
 

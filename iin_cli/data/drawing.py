@@ -1,9 +1,9 @@
 """Draw shapes with corners of a known radius, antialiased, from exact distances to their outlines.
 
-Every kind of shape is its own mirror image in `folds` axes, so one sector of its outline, two straight edges at most,
-says all of it: a point is folded into that sector by its angle. A corner of radius r is exact: the outline is drawn in
-by r (each edge moves inwards, each vertex along its mitre), and everything within r of what is left belongs to the
-shape. Corners that point outwards are rounded, those that point inwards stay sharp.
+Every kind of shape has `folds` mirror axes, so one sector of its outline, at most two straight edges, determines all of
+it: a point is folded into that sector by its angle. A corner of radius r is exact: the outline shrinks by r (each edge
+moves inwards, each vertex along its mitre), and everything within r of the shrunken outline belongs to the shape.
+Corners that point outwards are rounded, those that point inwards stay sharp.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 
 __all__ = ["BACKGROUND", "KINDS", "Figures", "Kind", "as_rgb", "paint"]
 
-# A grey neither black nor white: an autoencoder that learns to draw nothing but it is seen at once.
+# Neither black nor white, so that an autoencoder that draws nothing but background is easy to spot.
 BACKGROUND = 52
 BRIGHTNESS = 0.92
 SUBPIXELS = 4
-# Enough for numpy to be busy, little enough to stay in the processor's cache.
+# Enough to keep numpy busy, and few enough to stay in the processor's cache.
 PIXELS_TOGETHER = 1 << 16
 TAU = 2 * np.pi
 
@@ -29,10 +29,10 @@ class Kind:
     """A kind of shape of circumradius 1.
 
     Attributes:
-        folds: axes in which it is its own mirror image.
+        folds: number of its mirror axes.
         outline: three points of its outline, from the angle 0 to the angle π / folds.
-        upright: radians by which it is turned to stand as people draw it.
-        softest: the corners' radius at roundness 1, below that at which the kind could not be told any more.
+        upright: rotation that sets it upright, in radians.
+        softest: the corners' radius at roundness 1, where the kind can still be recognised.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Kind:
         first, second = self.normals
         axis = np.array([np.cos(np.pi / self.folds), np.sin(np.pi / self.folds)])
         start, end = np.array([1 / first[0], 0.0]), axis / (second @ axis)
-        # Halves of one straight edge have no corner between them: their common end stays in its middle.
+        # Two halves of one straight edge have no corner between them: their common end stays in the middle.
         straight = np.allclose(first, second)
         return np.stack([start, (start + end) / 2 if straight else np.linalg.solve(self.normals, np.ones(2)), end])
 
@@ -69,7 +69,7 @@ def _star(name: str, tips: int, notch: float, upright: float, softest: float) ->
     return Kind(name, tips, ((1.0, 0.0), ((1 + end[0]) / 2, end[1] / 2), end), upright, softest)
 
 
-# At roundness 1 a triangle, a square, a bar, a cross and a star are still told apart by their outline as a whole.
+# At roundness 1 a triangle, a square, a bar, a cross and a star can still be told apart by their whole outline.
 KINDS = (
     _star("triangle", 3, 0.5, np.pi / 2, 0.26),
     _star("square", 4, np.cos(np.pi / 4), np.pi / 4, 0.42),
@@ -88,7 +88,7 @@ class Figures:
         radius: circumradius with sharp corners, as a fraction of the image's side.
         roundness: 0 for sharp corners to 1 for a radius of `Kind.softest` · `radius`.
         turn: degrees, counter-clockwise from upright.
-        x, y: where the middle lies, right and down of the image's, as fractions of the side.
+        x, y: offset of the centre from the image's, right and down, as fractions of the side.
         colors: (B, 3) in [0, 255].
     """
 
@@ -104,7 +104,7 @@ class Figures:
 def paint(figures: Figures, size: int) -> np.ndarray:
     """Draw the figures on `BACKGROUND`: uint8 (B, size, size, 3).
 
-    How much of a pixel a shape covers is right to about 2/100: pixels that an outline may cross are taken apart.
+    The covered fraction of a pixel is accurate to about 2/100: pixels that an outline may cross are subsampled.
     """
     images = np.empty((len(figures.kinds), size, size, 3), np.uint8)
     together = max(1, PIXELS_TOGETHER // size**2)
@@ -126,7 +126,7 @@ def as_rgb(hue: np.ndarray, saturation: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Outlines:
-    """One sector of every outline after it was drawn in by `corner`, in pixels; all arrays float32 (B, …)."""
+    """One sector of every outline after shrinking by `corner`, in pixels; all arrays float32 (B, …)."""
 
     folds: np.ndarray
     vertices: np.ndarray
@@ -160,7 +160,7 @@ def _outlines(figures: Figures, size: int) -> _Outlines:
 
 
 def _cover(outlines: _Outlines, size: int) -> np.ndarray:
-    """Return how much of each pixel is inside, float32 (B, size²)."""
+    """Return the covered fraction of each pixel, float32 (B, size²)."""
     middle = np.arange(size, dtype=np.float32) + np.float32(0.5)
     columns, rows = np.tile(middle, size)[None], np.repeat(middle, size)[None]
     distance = _distance(outlines, columns, rows)

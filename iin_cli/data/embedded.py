@@ -1,4 +1,4 @@
-"""Datasets that come with scikit-learn, so that everything works without a network: `digits` and `colordigits`."""
+"""Datasets that come with scikit-learn, so that everything works offline: `digits` and `colordigits`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ COLOR_SEED = 2020
 
 
 def open_digits(data_root: Path | None = None) -> ArrayDataset:
-    """Open the 1,797 handwritten digits of UCI, white on black, 8² drawn smoothly (bicubic) at 32².
+    """Open the 1,797 handwritten digits of UCI, white on black, 8² enlarged (bicubic) to 32².
 
-    Labels `digit` and `class`. A fifth of every digit is the test split.
+    Labels `digit` and `class`. A fifth of the images of every digit is the test split.
     """
     from sklearn.datasets import load_digits
 
@@ -34,11 +34,11 @@ def open_digits(data_root: Path | None = None) -> ArrayDataset:
 def open_colordigits(data_root: Path | None = None) -> Dataset:
     """Open `digits` with every digit drawn in 16 colours: 28,752 items, labels `digit`, `class` and `color`.
 
-    Item i shows digit i // 16. Colours are U[0, 1]³, each on 8 or 9 items that show different digits (`draw_colors`).
-    All renderings of one digit are in one split.
+    Item i shows image i // 16 of `digits`. Colours are U[0, 1]³, each on 8 or 9 items that show different images
+    (`draw_colors`). All renderings of one image are in one split.
     """
     base = open_digits(data_root)
     sources = np.repeat(base.sources, COLORS_PER_DIGIT)
-    # One round holds every digit of a split once: no colour ever meets the same digit image twice.
+    # One round holds every image of a split once, so no colour is drawn twice on the same image.
     rounds = [base.splits[split] * COLORS_PER_DIGIT + r for split in ("train", "test") for r in range(COLORS_PER_DIGIT)]
     return ColoredDataset("colordigits", base, sources, rounds, COLOR_SEED)

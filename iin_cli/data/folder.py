@@ -1,8 +1,8 @@
 """A folder of images as a dataset: class subfolders, flat, with a `labels.csv`, or with `train` and `test` above these.
 
-Classes are the first-level subfolders (deeper nesting is free); with images beside the subfolders, or none of these,
-there are no labels. Where all images lie below folders called `train` and `test` (or `val`), these are the splits and
-the classes lie one level down. `label_table.py` reads `labels.csv`.
+Classes are the first-level subfolders (deeper nesting is free). With images beside the subfolders, or without
+subfolders, there are no labels. Where all images lie below folders called `train` and `test` (or `val`), these are the
+splits and the classes lie one level down. `label_table.py` reads `labels.csv`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VALIDATION = ("val", "valid", "validation")
 
 
 class FileDataset(Dataset):
-    """Images in files, read when they are asked for; items are in the order of `files`, relative to `folder`."""
+    """Images in files, read on request; items are in the order of `files`, whose paths are relative to `folder`."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class FileDataset(Dataset):
 
     @classmethod
     def of_folder(cls, name: str, folder: Path, report: Reporter, photo: Callable[[str], str] | None = None) -> Self:
-        """Read what the folder's layout and its `labels.csv` say; every file is hashed once.
+        """Make a dataset from the folder's layout and its `labels.csv`; every file is hashed once.
 
         Files with equal bytes share a source (the first of them), and so do files that `photo` maps to one name.
-        Where nothing declares the splits, see `split_by_content`. Raises DataError when the folder is missing, has no
-        images, has an empty file, or has an unfit `labels.csv`.
+        Where nothing declares the splits, `split_by_content` makes them. Raises DataError when the folder is missing,
+        has no images, has an empty file, or has a `labels.csv` that cannot be used.
         """
         files = scan(folder)
         digests = hash_files(folder, files, report)
@@ -97,7 +97,7 @@ class FileDataset(Dataset):
 
 
 class FolderDataset(FileDataset):
-    """A folder that a user names by its path, whatever lies in it."""
+    """A folder of images that the user names by its path."""
 
 
 def open_folder(path: str | Path, report: Reporter | None = None) -> FolderDataset:
@@ -107,10 +107,10 @@ def open_folder(path: str | Path, report: Reporter | None = None) -> FolderDatas
 
 
 def split_by_content(keys: Sequence[str], sources: np.ndarray, classes: Labels | None) -> dict[str, np.ndarray]:
-    """Make a tenth of the sources of every class the test split: those with the smallest keys (a hex digest an item).
+    """Make a tenth of the sources of every class the test split: those with the smallest keys (hex digests of items).
 
-    So the choice depends on content alone. A class of two sources or more has at least one in `test`, and the largest
-    key never goes there, so `train` has an image. Without discrete classes all items are one.
+    The choice thus depends on content alone. A class of two sources or more has at least one in `test`; the largest key
+    never goes there, so `train` has an image. Without discrete classes all items count as one class.
     """
     chosen: set[int] = set()
     values = np.zeros(len(sources), dtype=np.int64)
@@ -170,11 +170,11 @@ def _short_side(path: Path) -> int:
 def _split_folders(files: Sequence[str]) -> dict[str, np.ndarray] | None:
     """Return the splits that first-level folders called train, test and val declare, or None where they do not.
 
-    Beside a test folder, val belongs to the training images; without one it is the test split.
+    With a test folder, val belongs to the training images; without one, val is the test split.
     """
     tops = [PurePosixPath(file).parts[0].lower() for file in files]
     names = set(tops)
-    # An image beside the folders has its own name here, and so makes the layout another.
+    # An image beside the folders adds its own name to the set, which rules this layout out.
     if "train" not in names or not names - {"train"} <= {"test", *VALIDATION} or len(names) < 2:
         return None
     held_out = {"test"} if "test" in names else set(VALIDATION)
@@ -196,19 +196,19 @@ def _check_declared(folder: Path, files: Sequence[str], sources: np.ndarray, spl
         if twin := train.get(int(sources[index])):
             raise DataError(
                 f"{folder / TABLE_NAME}: {twin} (train) and {files[index]} (test) are the same image: "
-                "give both one split"
+                "give both the same split"
             )
 
 
 def _apart(
     folder: Path, files: Sequence[str], sources: np.ndarray, splits: dict[str, np.ndarray], report: Reporter
 ) -> dict[str, np.ndarray]:
-    """Leave images that lie in the training folder too out of the test split, and say so."""
+    """Leave test images that are training images, too, out of the test split, with a warning."""
     train, test = splits["train"], splits["test"]
     twins = np.isin(sources[test], sources[train])
     if twins.any():
         report.warn(
-            f"{int(twins.sum())} of {len(test)} test images of {folder} are training images too and are left out of "
-            f"the test split: {files[test[twins][0]]} is one"
+            f"{int(twins.sum())} of {len(test)} test images of {folder} are training images, too, and are left out of "
+            f"the test split, such as {files[test[twins][0]]}"
         )
     return {"train": train, "test": test[~twins]}

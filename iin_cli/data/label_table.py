@@ -4,8 +4,8 @@
     a/0001.jpg,dog,yes,train
 
 The first column is called file, path, image or filename; paths are relative to the folder. Every other column is a
-label: names, whole numbers (which are names too), or, where all cells are numbers and one is not whole, a continuous
-one. A column `split` (train or test) decides the splits instead.
+label: names, whole numbers (which count as names), or, where all cells are numbers and one is not whole, measurements.
+A column `split` (train or test) is no label but decides the splits.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ __all__ = ["TABLE_NAME", "LabelTable", "as_labels", "read_table"]
 TABLE_NAME = "labels.csv"
 FILE_HEADERS = ("file", "path", "image", "filename")
 SPLITS = ("train", "test")
-# What float() takes, but for its underscores; nan and inf are read so that they can be refused.
+# What float() accepts, except underscores; nan and inf match so that they can be refused.
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|nan|inf(inity)?)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The table in the order of the files: label columns, splits if it declares them, and the digest of its bytes."""
+    """The table in the order of the files: label columns, the splits it declares or None, the digest of its bytes."""
 
     columns: dict[str, Labels]
     splits: dict[str, np.ndarray] | None
@@ -67,7 +67,7 @@ def read_table(folder: Path, files: list[str]) -> LabelTable:
 
 
 def as_labels(values: Sequence[str]) -> Labels:
-    """Number the distinct values in order: as integers where all are integers, else as text.
+    """Number the distinct values in sorted order: by number where all are integers, else as text.
 
     >>> as_labels(["10", "9", "10"])
     Labels(values=array([1, 0, 1]), names=('9', '10'))
@@ -90,7 +90,7 @@ def _column(path: Path, name: str, values: list[str], rows: list[int]) -> Labels
     if not all(NUMBER.fullmatch(value) for value in set(values)) or all(map(_is_integer, set(values))):
         return as_labels(values)
     numbers = np.array([float(value) for value in values])
-    # In the order of the file, so that the first bad row is the one that is named.
+    # Checked in the order of the file, so that the message names the first bad row.
     for row, value, number in sorted(zip(rows, values, numbers.tolist(), strict=True)):
         if not math.isfinite(number):
             raise DataError(f"{path}, row {row}: {name} is {value}, not a finite number: correct it or remove the row")
@@ -117,10 +117,10 @@ def _rows(path: Path, header: list[str], lines: list[list[str]], files: set[str]
             raise DataError(f"{path}, row {number}: {','.join(cells)!r} does not fill the columns {','.join(header)}")
         file = PurePosixPath(cells[0].replace("\\", "/")).as_posix()
         if file not in files:
-            there = "is no image that Pillow reads" if (path.parent / file).exists() else "is not in the folder"
+            there = "is not an image that Pillow reads" if (path.parent / file).exists() else "is not in the folder"
             raise DataError(f"{path}, row {number}: {cells[0]} {there}")
         if file in rows:
-            raise DataError(f"{path}, row {number}: {cells[0]} has a row already, {rows[file].number}")
+            raise DataError(f"{path}, row {number}: {cells[0]} already has row {rows[file].number}: remove one of them")
         rows[file] = _Row(number, cells)
     return rows
 

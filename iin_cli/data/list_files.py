@@ -1,4 +1,4 @@
-"""The list files that come with published image sets: rows of words, one an image, that must agree with the folder."""
+"""List files of published image sets: one row of words per image, which must agree with the folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ListFile", "check_against", "first_there", "listed_fingerprint", "no
 
 @dataclass(frozen=True)
 class ListFile:
-    """A list: `rows` says of each image, in the file's order, the words after its name."""
+    """A list file: `rows` maps each image's name, in the file's order, to the words after it."""
 
     path: Path
     header: tuple[str, ...]
@@ -24,13 +24,13 @@ class ListFile:
 
 
 def read_list(path: Path, words: int | None = None, headed: bool = True) -> ListFile:
-    """Read a list of images: with `headed` the count and a line of column names stand above the rows.
+    """Read a list of images; with `headed` the rows follow a line with their count and a line of column names.
 
     Args:
         words: how many words follow each image's name; None takes it from the column names.
 
-    Raises DataError naming the line for a row of another length or an image named twice, and the file for a count
-    that is not that of its rows.
+    Raises DataError naming the line for a row of another length or an image named twice, and naming the file for a
+    wrong count of rows.
     """
     try:
         raw = path.read_bytes()
@@ -45,7 +45,7 @@ def read_list(path: Path, words: int | None = None, headed: bool = True) -> List
         if not row:
             continue
         if len(row) != width:
-            raise DataError(f"{path}, line {number}: {len(row)} words where {width} belong: fetch the file again")
+            raise DataError(f"{path}, line {number}: {len(row)} words instead of {width}: fetch the file again")
         if row[0] in rows:
             raise DataError(f"{path}, line {number}: {row[0]} is named twice: fetch the file again")
         rows[row[0]] = row[1:]
@@ -58,7 +58,7 @@ def read_list(path: Path, words: int | None = None, headed: bool = True) -> List
 def check_against(listed: ListFile, images: Iterable[str], where: Path) -> None:
     """Raise DataError naming the first image of the list that is not among `images`, or the first image not listed.
 
-    `where` is the folder, or the other list, that the images are of.
+    `where` is the folder, or the other list, that `images` come from.
     """
     there = set(images)
     if missing := [name for name in listed.rows if name not in there]:
@@ -76,13 +76,13 @@ def check_against(listed: ListFile, images: Iterable[str], where: Path) -> None:
 def listed_fingerprint(folder: Path, files: Sequence[str], lists: Sequence[ListFile]) -> str:
     """Return a digest of the lists and of every file's name and size.
 
-    The pixels are left out: hashing 200,000 files would hold up every command. Raises DataError for an empty file.
+    Pixels are not hashed: hashing 200,000 files would delay every command. Raises DataError for an empty file.
     """
     total = hashlib.sha256("".join(listed.digest for listed in lists).encode())
     for file in files:
         size = os.stat(f"{folder}/{file}").st_size
         if size == 0:
-            raise DataError(f"image {folder / file} is empty (0 bytes): mend or remove it")
+            raise DataError(f"image {folder / file} is empty (0 bytes): replace or remove it")
         total.update(f"{file}\0{size}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
@@ -93,8 +93,8 @@ def first_there(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def not_placed(name: str, missing: Path, source: str, layout: str) -> DataError:
-    """Return the error for a set that has to be fetched by hand: what is missing, where it comes from, how it lies."""
+    """Return the error for a set that has to be fetched by hand: what is missing, its source, and its layout."""
     return DataError(
         f"{name} is not at {missing}, and its licence forbids fetching it for you: get it from {source} and place it "
-        f"as {layout}, or say where it lies with --data-root"
+        f"as {layout}, or give the folder that holds it with --data-root"
     )

@@ -1,7 +1,7 @@
-"""`shapes`: 12,000 drawn shapes whose corner roundness, colour, size, turn and place are known numbers; no download.
+"""`shapes`: 12,000 drawn shapes of known corner roundness, colour, size, rotation and position; no download.
 
-Each item is drawn when it is asked for, at the size it is asked for, and can be drawn again with another value of one
-of its numbers: ground truth for what a factor should hold and what it should not.
+Each item is drawn on request, at the requested size, and can be drawn again with another value of one of its
+parameters: ground truth for what a factor should hold and what it should not.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ __all__ = ["RANGES", "ShapesDataset", "open_shapes"]
 
 TRAIN_ITEMS, TEST_ITEMS = 10_000, 2_000
 PARAMETER_SEED = 20_200_614
-# Goes into the fingerprint: count it up whenever the same numbers are drawn another way.
+# Part of the fingerprint: increase it whenever the same parameters are drawn another way.
 DRAWING = b"shapes, drawing 1"
-# No shape reaches the image's edge, and no turn is another kind's or its own mirror image.
+# No shape reaches the image's edge, and no turn makes a shape look like another kind or like its own mirror image.
 RANGES = {
     "roundness": (0.0, 1.0),
     "hue": (0.0, 1.0),
@@ -39,20 +39,20 @@ CORNERS = ("sharp", "soft", "softer", "round")
 
 
 class ShapesDataset(Dataset):
-    """One shape an item, all of its numbers independent and uniform.
+    """One shape per item, with independent and uniform parameters.
 
-    Labels, float64 but for the first and the last two:
-        class: the kind, one of `KINDS`; every kind can be told at every roundness.
-        roundness: of the corners, 0 sharp to 1 (a radius of `Kind.softest` times the shape's).
-        hue, saturation: of the colour, in [0, 1) (a circle: 0 and 1 are red) and [0.35, 1]; its HSV value is 0.92.
+    Labels, float64 except for the first and the last two:
+        class: the kind, one of `KINDS`; every kind can be recognised at every roundness.
+        roundness: 0 for sharp corners to 1 (a radius of `Kind.softest` times the shape's).
+        hue, saturation: the colour's, in [0, 1) (a circle: 0 and 1 are red) and [0.35, 1]; its HSV value is 0.92.
         size: circumradius as a fraction of the image's side.
         turn: degrees counter-clockwise from upright.
-        x, y: of the middle, right and down of the image's, as fractions of the side.
+        x, y: offset of the centre from the image's, right and down, as fractions of the side.
         color: the nearest of six named hues; corners: the quarter that roundness lies in.
 
     Args:
-        classes: the column that a classifier learns, `class`, `color` or `corners`; it is called `class` then, and the
-            kind `kind`.
+        classes: the column that a classifier learns, `class`, `color` or `corners`. Another column than `class` is also
+            labelled `class`, and the kind is labelled `kind`.
     """
 
     def __init__(self, classes: str = "class") -> None:
@@ -80,14 +80,14 @@ class ShapesDataset(Dataset):
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Draw items `indices` (B,) at side `size`: uint8 (B, size, size, 3); nothing is resized.
 
-        Other machines draw the same, give or take one level of grey on an outline.
+        Other machines draw the same, up to one grey level on an outline.
         """
         return self.drawn(indices, size, {})
 
     def drawn(self, indices: np.ndarray, size: int, changes: Mapping[str, np.ndarray]) -> np.ndarray:
         """Draw items `indices` (B,), with other values (B,) of the columns in `changes`: uint8 (B, size, size, 3).
 
-        Raises DataError for a column that is none of the drawn ones.
+        Raises DataError for a column that is not drawn.
         """
         indices = np.asarray(indices)
         for column in changes:
@@ -111,7 +111,7 @@ class ShapesDataset(Dataset):
     def redrawn_values(self, indices: np.ndarray, column: str, seed: int) -> np.ndarray:
         """Return the values (B,) of `column` that `redraw` gives items `indices` (B,).
 
-        They depend on (seed, column, item) only. Raises DataError for a column that is none of the drawn ones.
+        They depend on (seed, column, item) only. Raises DataError for a column that is not drawn.
         """
         _check_column(column)
         stream = np.random.Philox(np.random.SeedSequence([PARAMETER_SEED, seed, COLUMNS.index(column)]))
@@ -134,7 +134,7 @@ def open_shapes(data_root: Path | None = None, argument: str | None = None) -> S
 
 
 def _parameters(items: int) -> dict[str, np.ndarray]:
-    """Return every column of the first `items` items; item i is made of the words 8i … 8i+7 of one counted stream."""
+    """Return every column of the first `items` items; item i uses the words 8i … 8i+7 of one counter-based stream."""
     uniform = np.random.Generator(np.random.Philox(key=PARAMETER_SEED)).random((items, len(COLUMNS)))
     return {column: _scaled(column, uniform[:, place]) for place, column in enumerate(COLUMNS)}
 

@@ -1,6 +1,6 @@
-"""Datasets that torchvision reads: `mnist`, `fashionmnist`, `cifar10`, and `colormnist` drawn from the first.
+"""Datasets that torchvision reads: `mnist`, `fashionmnist`, `cifar10`, and `colormnist`, which colours `mnist`.
 
-They lie under the data root as torchvision lays them out, and are downloaded there when they are missing.
+They lie under the data root in torchvision's layout, and are downloaded there when they are missing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IDX_FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind 
 def open_mnist(data_root: Path | None = None) -> ArrayDataset:
     """Open MNIST: 60,000 + 10,000 digits of 28², labels `digit` and `class`.
 
-    At size 32 an image has 2 black pixels on each side; every other size, 28 too, is that image resized.
+    At size 32 an image has 2 black pixels on each side; every other size, 28 included, is that image resized.
     """
     from torchvision.datasets import MNIST
 
@@ -81,7 +81,7 @@ def _read(
     if not all((root / folder / file).is_file() for file in files):
         _fetch(kind, name, root, folder, files)
     try:
-        # Reading old pickles, NumPy 2.4 warns of how they were written; nobody can mend those files.
+        # NumPy 2.4 warns about how these old pickles were written, and the user cannot change them.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             parts = [kind(root, train=train) for train in (True, False)]
@@ -98,12 +98,12 @@ def _read(
 
 
 def _fetch(kind: Any, name: str, root: Path, folder: str, files: tuple[str, ...]) -> None:
-    """Download into a folder beside, then move into place: an interrupted download leaves nothing half-written."""
+    """Download into a temporary folder, then move into place: an interrupted download leaves no partial files."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=root) as staging:
             _adopt_archives(root, folder, kind, Path(staging))
-            # torchvision prints: stdout belongs to results, and its bar is of use on a terminal only.
+            # torchvision prints to stdout, which is for results; its progress bar is useful on a terminal only.
             bar = sys.stderr if sys.stderr.isatty() else io.StringIO()
             with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(bar):
                 kind(staging, train=True, download=True)
@@ -122,7 +122,7 @@ def _fetch(kind: Any, name: str, root: Path, folder: str, files: tuple[str, ...]
 
 
 def _adopt_archives(root: Path, folder: str, kind: Any, staging: Path) -> None:
-    """Give archives that a user already placed (`*.gz`) to torchvision, which checks their md5 before it downloads."""
+    """Copy archives that the user already placed (`*.gz`) for torchvision, which uses them if their md5 fits."""
     nested = {Path(folder, archive) for archive, _ in getattr(kind, "resources", ())}
     for archive in nested | {Path(getattr(kind, "filename", "none"))}:
         if (root / archive).is_file():

@@ -102,7 +102,7 @@ class WalkMode(ABC):
 
     def points(self, opened: OpenTranslator) -> int:
         """Return how many points a walk has; of a grid, a side."""
-        return self.steps or self.usual[opened.require_network().answer.kind]
+        return self.steps or self.usual.get(opened.require_network().answer.kind, self.usual["images"])
 
     @abstractmethod
     def go(self, data: ChosenData, film: bool = False) -> Walks:

@@ -16,12 +16,12 @@ from ..io.atomic import write_atomically
 __all__ = ["FORMATS", "require_format", "save_animation", "there_and_back", "tile"]
 
 FORMATS = ("gif", "webp", "mp4")
-# The best first; a build of FFmpeg without the first two still brings its own mpeg4.
+# The best first; an FFmpeg built without the first two still has its own mpeg4.
 MP4_CODECS = ("libx264", "libopenh264", "mpeg4")
 MP4_FRAMES_PER_SECOND = 25
-# Of one way; browsers slow a GIF down whose frames last less than 20 ms.
+# Duration of one direction of a loop; browsers slow down a GIF whose frames last less than 20 ms.
 ONE_WAY_MILLISECONDS, SHORTEST, LONGEST = 2000, 40, 250
-# The eye needs a moment at each end.
+# The eye needs a moment at each end of the loop.
 HOLD = 5
 ONE_ROW = 6
 
@@ -31,13 +31,15 @@ def require_format(name: str) -> None:
     if name not in FORMATS:
         raise UsageError(f"--animate {name!r}: choose from {', '.join(FORMATS)}")
     if name == "webp" and not features.check("webp"):
-        raise UsageError("this Pillow was built without WebP: write a GIF by --animate gif or a name that ends in .gif")
+        raise UsageError(
+            "this Pillow was built without WebP: write a GIF with --animate gif or an --out that ends in .gif"
+        )
     if name == "mp4":
         _pyav()
 
 
 def there_and_back(points: int) -> tuple[list[int], list[int]]:
-    """Order the points of a walk to a loop that holds at its two ends: indices of frames, and their milliseconds.
+    """Order the points of a walk as a loop that pauses at both ends: frame indices and their milliseconds.
 
     >>> there_and_back(3)
     ([0, 1, 2, 1], [1250, 250, 1250, 250])
@@ -48,12 +50,12 @@ def there_and_back(points: int) -> tuple[list[int], list[int]]:
 
 
 def tile(images: np.ndarray) -> np.ndarray:
-    """Place the images of B walks, K kinds of each, on a page that is not much wider than high.
+    """Arrange the images of B walks, K kinds of each, on a page that is not much wider than high.
 
     Args:
         images: uint8 (K, B, S, S, 3).
 
-    Returns uint8 (R, C, S, S, 3): K rows for each C walks, white where there is no walk.
+    Returns uint8 (R, C, S, S, 3): K rows per C walks, white where there is no walk.
     """
     kinds, walks = images.shape[:2]
     columns = walks if walks <= ONE_ROW else int(np.ceil(np.sqrt(walks * kinds)))
@@ -71,7 +73,7 @@ def save_animation(path: Path, frames: Iterable[np.ndarray], milliseconds: Seque
         frames: as many as `milliseconds`, taken one after the other as they are written.
         milliseconds: how long each frame is shown; in an MP4 to the nearest 40.
 
-    Raises UsageError as `require_format`, and as every file that cannot be written.
+    Raises the errors of `require_format` and of `write_atomically`.
     """
     kind = path.suffix.lower().removeprefix(".")
     require_format(kind)
@@ -80,7 +82,7 @@ def save_animation(path: Path, frames: Iterable[np.ndarray], milliseconds: Seque
             temporary.write_bytes(_mp4(frames, milliseconds))
             return
         pages = _with_palette(frames) if kind == "gif" else map(Image.fromarray, frames)
-        # Lossy WebP colours its neighbours' edges; lossless it is still smaller than the GIF.
+        # Lossy WebP bleeds colours across edges; lossless WebP is still smaller than the GIF.
         options = {"optimize": False} if kind == "gif" else {"lossless": True}
         next(pages).save(
             temporary,
@@ -104,7 +106,7 @@ def _mp4(frames: Iterable[np.ndarray], milliseconds: Sequence[int]) -> bytes:
     codec = next((name for name in MP4_CODECS if name in av.codecs_available), None)
     if codec is None:
         raise UsageError(f"the FFmpeg of this PyAV has none of {', '.join(MP4_CODECS)}: write a .gif or a .webp")
-    # In memory, so that a full disk is met where the whole file is written.
+    # Encoded in memory, so that a full disk raises only where the whole file is written.
     film = io.BytesIO()
     with av.open(film, "w", format="mp4") as container:
         stream = None
@@ -122,7 +124,7 @@ def _mp4(frames: Iterable[np.ndarray], milliseconds: Sequence[int]) -> bytes:
 
 
 def _even(frame: np.ndarray) -> np.ndarray:
-    """Add a white line where a side is odd: players want colours at half the resolution."""
+    """Add a white line where a side is odd, since MP4 stores colours at half the resolution."""
     height, width = frame.shape[:2]
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), constant_values=255)
 

@@ -1,4 +1,4 @@
-"""What figures are drawn on: an empty page, without a display or any global state, and the letters of pictures."""
+"""Empty matplotlib figures, without a display or any global state, and the font for text in images."""
 
 from __future__ import annotations
 

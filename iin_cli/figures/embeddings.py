@@ -1,4 +1,4 @@
-"""Maps of embedded images: dots in the colours of a label, walks drawn in (Fig 10), factor against factor (Fig 9)."""
+"""Maps of embedded images: dots coloured by a label, walks drawn in (Fig 10), factor against factor (Fig 9)."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ __all__ = [
     "plot_walks_on_map",
 ]
 
-# So many colours can be told apart; a label beyond them is grey.
+# More colours cannot be told apart; further labels are grey.
 NAMED_LABELS = 20
 GREY = (0.8, 0.8, 0.8)
 SCALE = "viridis"
 PANEL_INCHES = 4.2
 MOST_COLUMNS = 10
 LONGEST_NAME = 14
-# A dot farther out than so many times the range of the middle half is far, if most are not.
+# A dot is an outlier beyond `FAR` times the interquartile range, if more than `MOST` of the dots are not.
 FAR, MOST = 8.0, 0.9
 
 
@@ -43,10 +43,10 @@ class Coloring:
     """Colours of M dots.
 
     Attributes:
-        title: what they show.
+        title: what the colours show.
         colors: (M, 3) in [0, 1].
         key: (name, colour) of every label that has a colour of its own.
-        span: of numbers, the lowest and the highest: the ends of the colour scale.
+        span: lowest and highest number, the ends of the colour scale; None for labels.
     """
 
     title: str
@@ -57,7 +57,7 @@ class Coloring:
 
 @dataclass(frozen=True)
 class Plane:
-    """M dots in the plane: `points` (M, 2), what to write along its two `axes`, and above it."""
+    """M dots in the plane: `points` (M, 2), the names of its two `axes`, and a title."""
 
     points: np.ndarray
     axes: tuple[str, str]
@@ -65,7 +65,7 @@ class Plane:
 
 
 def plain(count: int) -> Coloring:
-    """Colour `count` dots alike, where there is no label."""
+    """Give `count` dots one colour, for images without a label."""
     from matplotlib.colors import to_rgb
 
     return Coloring("no label", np.tile(to_rgb("C0"), (count, 1)))
@@ -86,16 +86,16 @@ def by_number(title: str, values: np.ndarray) -> Coloring:
 
 
 def by_label(title: str, values: np.ndarray, names: Sequence[str] | None = None) -> Coloring:
-    """Colour dots by labels int64 (M,); of more than 20 the most frequent have a colour, the others are grey.
+    """Colour dots by labels int64 (M,); the 20 most frequent have a colour, the others are grey.
 
     Args:
-        names: names[v] is what label v is called; the number itself when None.
+        names: names[v] is the name of label v; None shows the number itself.
     """
     from matplotlib import colormaps
 
     found, counts = np.unique(values, return_counts=True)
     shown = np.sort(found[np.argsort(-counts, kind="stable")[:NAMED_LABELS]])
-    # By number, so that a class keeps its colour from one figure to the next.
+    # Chosen by the label's number, so that a class keeps its colour from one figure to the next.
     palette = colormaps["tab10" if shown.max(initial=0) < 10 else "tab20"]
     colors = {int(label): palette(int(label) % palette.N)[:3] for label in shown}
     if len(set(colors.values())) < len(colors):
@@ -123,7 +123,7 @@ def plot_walks_on_map(plane: Plane, coloring: Coloring, walks: Sequence[tuple[st
     columns = min(3, len(walks))
     figure, axes = _page(-(-len(walks) // columns), columns, title)
     panels = list(axes.flat)
-    # A walk may leave the images behind, and the panels are compared: one frame for all.
+    # One frame for all panels, since they are compared, and walks may go beyond the images.
     everything = replace(plane, points=np.concatenate((plane.points, *(path for _, path in walks))))
     for panel, (name, path) in zip(panels, walks, strict=False):
         _dots(panel, plane, coloring, everything)
@@ -137,13 +137,13 @@ def plot_walks_on_map(plane: Plane, coloring: Coloring, walks: Sequence[tuple[st
 
 
 def frame_plane(panel: Axes, plane: Plane, margin: float = 0.05) -> None:
-    """Name the axes of a panel, and frame the dots; a few far away are counted instead of squeezing all others."""
+    """Name the axes of a panel and frame the dots; a few outliers are counted instead of squeezing all others."""
     lower, middle, upper = np.quantile(plane.points, (0.25, 0.5, 0.75), axis=0)
     near = np.abs(plane.points - middle) <= FAR * np.maximum(upper - lower, 1e-12)
     near = near.all(1) if near.all(1).mean() > MOST else np.ones(len(near), bool)
     low, high = plane.points[near].min(0), plane.points[near].max(0)
     room = margin * np.maximum(high - low, 1e-6)
-    # Of a map only the neighbourhoods mean something: no ticks.
+    # Coordinates on a map have no meaning, only neighbourhoods do: no ticks.
     panel.set(xlabel=plane.axes[0], ylabel=plane.axes[1], xticks=[], yticks=[])
     panel.set(xlim=(low[0] - room[0], high[0] + room[0]), ylim=(low[1] - room[1], high[1] + room[1]))
     if not near.all():

@@ -1,4 +1,4 @@
-"""An explanation as a page: for each edit its source, the nearest real images, and what it does to the classes."""
+"""An explanation as a page: for each edit its source, the nearest real images, and its effect on the classes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Look:
     Attributes:
         factor: what was changed; rows of one factor stand together and share their bars.
         source: the image it was taken from, uint8 (S, S, 3), or None.
-        drawn: what a decoder makes of the edit, uint8 (1, S, S, 3), or None.
+        drawn: the decoded edit, uint8 (1, S, S, 3), or None.
         nearest: the real images nearest to the edit, the nearest first.
         delta: class -> {value, low, high}, the change of its probability over all edits of the factor.
         predicted: the class of this edit.
@@ -53,7 +53,7 @@ class Look:
 
 
 def plot_explanation(looks: Sequence[Look], title: str, probabilities: Mapping[str, float] | None = None) -> Figure:
-    """Draw the rows `looks`, the image as it is first; beside that one the class `probabilities`, if there are any."""
+    """Draw the rows `looks`, the unchanged image first, and beside that row the class `probabilities`, if any."""
     has_drawn = any(look.drawn is not None for look in looks)
     columns = 1 + has_drawn + max(len(look.nearest) for look in looks)
     bars = probabilities is not None
@@ -94,7 +94,7 @@ def _image(panel: Axes, pixels: np.ndarray, caption: str) -> None:
 
 
 def _draw_bars(figure: Figure, grid: GridSpec, looks: Sequence[Look], probabilities: Mapping[str, float]) -> None:
-    """Draw the probabilities beside the first row, and beside every factor what its edits change in them."""
+    """Draw the probabilities beside the first row, and their changes by a factor's edits beside its rows."""
     names = list(probabilities)
     first = figure.add_subplot(grid[0, -1])
     first.barh(range(len(names)), list(probabilities.values()), color="0.5")
@@ -108,7 +108,7 @@ def _draw_bars(figure: Figure, grid: GridSpec, looks: Sequence[Look], probabilit
         found = own[0].delta or {}
         values = np.array([[found[name][part] for part in ("value", "low", "high")] for name in names])
         colors = ["C0" if value >= 0 else "C3" for value in values[:, 0]]
-        # The mean may lie at an end of its interval, by rounding a hair beyond it.
+        # Rounding may put the mean slightly beyond an end of its interval.
         reach = np.stack((values[:, 0] - values[:, 1], values[:, 2] - values[:, 0])).clip(min=0)
         panel.barh(range(len(names)), values[:, 0], color=colors, xerr=reach, ecolor="0.2", capsize=2)
         panel.set_xlim(-widest, widest)
@@ -117,7 +117,7 @@ def _draw_bars(figure: Figure, grid: GridSpec, looks: Sequence[Look], probabilit
 
 
 def _widest(looks: Sequence[Look]) -> float:
-    """Return one scale for all factors: what moves little must look so."""
+    """Return one scale for all factors, so that small changes look small."""
     ends = [abs(part[end]) for look in looks for part in (look.delta or {}).values() for end in ("low", "high")]
     return max(0.05, 1.05 * max(ends, default=0.0))
 

@@ -29,7 +29,7 @@ def image_grid(
     """Lay images out as a grid on white.
 
     Args:
-        cells: uint8 (R, C, S, S, 3); images below `smallest` pixels are enlarged to it or more by a whole factor.
+        cells: uint8 (R, C, S, S, 3); images below `smallest` pixels are enlarged by a whole factor to at least that.
         row_labels: texts left of the rows, R of them or none.
         column_labels: texts above the columns, C of them or none.
         row_gaps, column_gaps: rows and columns followed by a wide gap.
@@ -64,7 +64,7 @@ def header_grid(targets: np.ndarray, sources: np.ndarray, edited: np.ndarray, to
         targets: uint8 (T, S, S, 3).
         sources: uint8 (U, S, S, 3).
         edited: uint8 (T, U, S, S, 3).
-        top: what to call the sources.
+        top: label of the sources.
 
     Returns uint8 (H, W, 3).
     """

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 __all__ = ["Matrix", "plot_matrices"]
 
 CELL_INCHES = 1.05
-# Of the range: above it the cell is dark, and its number white.
+# Above this value the cell is dark, so its number is white.
 DARK = 0.6
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A matrix (R, C) to draw, NaN where there is no figure; `notes` (R, C) stand small below the numbers."""
+    """A matrix (R, C) to draw, NaN where there is no value; `notes` (R, C) are printed small below the numbers."""
 
     title: str
     rows: Sequence[str]
@@ -36,7 +36,7 @@ class Matrix:
 
 
 def plot_matrices(matrices: Sequence[Matrix]) -> Figure:
-    """Draw matrices of figures in [0, 1] side by side, white for 0 and dark blue for 1; others take the nearest."""
+    """Draw matrices of values in [0, 1] side by side, white for 0 and dark blue for 1; other values are clipped."""
     widths = [len(matrix.columns) for matrix in matrices]
     tallest = max(len(matrix.rows) for matrix in matrices)
     figure = new_figure(CELL_INCHES * sum(widths) + 1.9 * len(matrices), 0.75 * tallest + 1.9)

@@ -1,4 +1,4 @@
-"""Which layer knows what: the score of every concept along the layers of a network, with intervals and nulls."""
+"""The score of every concept along the layers of a network, with intervals and null ranges."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INCHES_PER_LAYER, NARROWEST, WIDEST = 0.24, 6.0, 24.0
 class Curve:
     """A concept along the layers, every array (layers,): score, its interval, the null's range; NaN where unknown.
 
-    `found` says where the score can be told from that of no concept.
+    `found` says where the score can be told from the null.
     """
 
     score: np.ndarray
@@ -37,7 +37,7 @@ def plot_layers(layers: Sequence[str], curves: Mapping[str, Curve], title: str |
     """Draw one line per concept over `layers` in their order.
 
     Its band is the interval of the score and the dashed lines are the range of the null; a hollow mark is a layer where
-    the concept cannot be told from none.
+    the score cannot be told from the null.
     """
     width = min(WIDEST, max(NARROWEST, INCHES_PER_LAYER * len(layers) + 2.4))
     figure = new_figure(width, 4.8)
@@ -51,7 +51,7 @@ def plot_layers(layers: Sequence[str], curves: Mapping[str, Curve], title: str |
         panel.plot(places, curve.score, color=color, linewidth=1.2, label=name)
         filled = [color if there else "white" for there in curve.found]
         panel.scatter(places, curve.score, c=filled, edgecolors=color, s=22, zorder=3)
-    # As many names as can be read at this width.
+    # Show only as many names as can be read at this width.
     step = -(-len(layers) // int(width / 0.2))
     panel.set_xticks(places[::step], list(layers)[::step], rotation=90, fontsize="small")
     panel.set_xlim(-0.6, len(layers) - 0.4)

@@ -22,13 +22,13 @@ PALE = 0.75
 
 @dataclass(frozen=True)
 class Scene:
-    """What stays the same from frame to frame, and what moves.
+    """The background of all frames, and the pictures or dots that move over it.
 
     Attributes:
         background: the plane with all dots, uint8 (H, W, 3).
-        to_pixels: scale (2,) and shift (2,): a point of the plane times the one plus the other is a pixel.
+        to_pixels: scale (2,) and shift (2,): pixel = point of the plane · scale + shift.
         pictures: uint8 (frames, B, S, S, 3), or None.
-        colors: of the dots, (frames, B, 3) in [0, 1], or None.
+        colors: the moving dots' colours, (frames, B, 3) in [0, 1], or None.
     """
 
     background: np.ndarray
@@ -38,19 +38,22 @@ class Scene:
 
     @classmethod
     def of_pictures(cls, plane: Plane, pictures: np.ndarray) -> Self:
-        """Let pictures uint8 (frames, B, S, S, 3) move over grey dots."""
+        """Make a scene of pictures uint8 (frames, B, S, S, 3) that move over grey dots."""
         return cls(*_background(plane, np.full((len(plane.points), 3), 0.6)), pictures=pictures)
 
     @classmethod
     def of_labels(cls, plane: Plane, behind: np.ndarray, moving: np.ndarray) -> Self:
-        """Let dots with labels (frames, B) move over the plane's own (M,); one label, one colour in all frames."""
+        """Make a scene of dots labelled `moving` (frames, B) over the plane's own, labelled `behind` (M,).
+
+        A label has the same colour in all frames.
+        """
         colors = by_label("", np.concatenate((behind, moving.flatten()))).colors
         own, others = colors[: len(behind)], colors[len(behind) :]
         return cls(*_background(plane, own), colors=others.reshape(*moving.shape, 3))
 
 
 def draw_frame(scene: Scene, number: int, points: np.ndarray, caption: str) -> np.ndarray:
-    """Draw frame `number` with what moves at `points` (B, 2); returns uint8 (H, W, 3)."""
+    """Draw frame `number` with its moving pictures or dots at `points` (B, 2); returns uint8 (H, W, 3)."""
     page = Image.fromarray(scene.background)
     pen = ImageDraw.Draw(page)
     pen.text((page.width // 2, 8), caption, fill="black", font=letters(CAPTION_SIZE), anchor="ma")
@@ -67,7 +70,7 @@ def draw_frame(scene: Scene, number: int, points: np.ndarray, caption: str) -> n
 
 
 def _background(plane: Plane, colors: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """Draw the dots paled; returns the page and `to_pixels`."""
+    """Draw the plane's dots in pale colours; returns the page and `to_pixels`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = new_figure(INCHES, INCHES, layout=None, dpi=DPI)

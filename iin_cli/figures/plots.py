@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_walks", "save_figure"]
 
-# Beyond these many classes lines can no longer be told apart; the rest is drawn grey.
+# More lines cannot be told apart; the other classes are drawn grey.
 NAMED_CLASSES = 10
 DPI = 110
 
@@ -25,13 +25,13 @@ DPI = 110
 def plot_walks(
     walks: Sequence[tuple[str, np.ndarray]], classes: Sequence[str], columns: int = 2, title: str | None = None
 ) -> Figure:
-    """Draw the class log-probabilities along walks, one panel per walk; the strip below says what is predicted.
+    """Draw the class log-probabilities along walks, one panel per walk; the strip below shows the predicted class.
 
     Args:
         walks: (title, log-probabilities (steps, classes)) of each panel.
         classes: class names.
         columns: panels side by side.
-        title: of the whole figure.
+        title: heading of the whole figure.
     """
     columns = min(columns, len(walks))
     rows = -(-len(walks) // columns)
@@ -66,14 +66,14 @@ def _panel(panel: Axes, name: str, values: np.ndarray, named: list[int], classes
     if rest.size:
         from matplotlib.collections import LineCollection
 
-        # As one artist: of a thousand classes each a line of its own would take most of the command's time.
+        # One artist for all of them: a thousand separate lines would take most of the command's time.
         paths = np.stack(np.broadcast_arrays(steps, rest.T), axis=2)
         panel.add_collection(LineCollection(list(paths), colors="0.85", linewidths=0.8), autolim=True)
     for place, index in enumerate(named):
         panel.plot(steps, values[:, index], color=f"C{place}", label=str(classes[index]))
     predicted = values.argmax(1)
     colors = [f"C{named.index(index)}" if index in named else "0.85" for index in predicted]
-    # In the axes' own coordinates the strip keeps to the bottom edge whatever the range of the values.
+    # Axes coordinates keep the strip at the bottom edge, whatever the range of the values.
     heights = np.full(len(steps), 0.02)
     panel.scatter(steps, heights, c=colors, marker="s", s=22, transform=panel.get_xaxis_transform(), clip_on=False)
     panel.set_title(name, fontsize="medium")

@@ -25,7 +25,7 @@ WIDTH = 0.38
 
 @dataclass(frozen=True)
 class Violins:
-    """One panel: values (P, K) along a factor's walks, of its `control` (Q, K), and perhaps at the starts (M, K)."""
+    """One panel: values along a factor's walks (P, K), its control's (Q, K), optionally at the starts (M, K)."""
 
     title: str
     factor: np.ndarray
@@ -42,7 +42,7 @@ def plot_violins(
         rows: the panels of each factor, as many as there are headings.
         columns: names of the K columns.
         headings: what the values of each column of panels are.
-        title: of the whole figure.
+        title: heading of the whole figure.
     """
     # Wide enough for the title, which begins on the left and may run across the panels.
     wide = max(8 / len(headings), 0.62 * len(columns) + 1.2)

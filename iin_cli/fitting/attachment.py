@@ -6,6 +6,7 @@ Nothing here changes f: its outputs are those of the network alone.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,8 +49,9 @@ class Attachment:
         images = as_images(pixels)
         self.z = self._run(backbone.encode, images)
         rebuilt = self._run(backbone.decode, self.z)
-        has_forward = type(backbone).forward is not nn.Module.forward
-        self.outputs = self._run(backbone, images) if has_forward else rebuilt
+        network_itself: Any = backbone
+        has_forward = type(network_itself).forward is not nn.Module.forward
+        self.outputs = self._run(network_itself, images) if has_forward else rebuilt
         if not self.outputs.isfinite().all():
             raise CheckpointError(
                 f"{network.name} gives values that are not finite on images of {dataset.name}: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from ..errors import DataError
 from ..latents.cache import as_images
 from ..latents.pairs import step_generator
 from ..latents.splitting import held_out_mask
-from ..plugin_api import BatchPart, DataFacts, Dataset, Recipe
+from ..plugin_api import Backbone, BatchPart, DataFacts, Dataset, Recipe
 from ..registry import Found
 
 __all__ = ["BackboneChoice", "BackboneTraining"]
@@ -50,9 +50,10 @@ class BackboneChoice:
 
         Raises DataError for fewer than two different training images, UsageError for what cannot be built.
         """
-        facts = _facts(dataset, self.image_size)
+        facts, factory = _facts(dataset, self.image_size), cast(type[Backbone], found.factory)
         with leaders_first(), seeded(seed):
-            module: Any = found.factory.for_training(found.argument, facts, self.latent_dim, self.weights).to(device)
+            module: Any = factory.for_training(found.argument, facts, self.latent_dim, self.weights)
+            module.to(device)
             return module, module.recipe(self.steps, seed)
 
 

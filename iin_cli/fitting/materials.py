@@ -53,9 +53,9 @@ class Material(ABC):
     def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
         """Score every concept on its pairs (Eq 11)."""
 
-    @abstractmethod
     def dominance(self, report: Reporter) -> Dominance | None:
         """Find the few latents that make much of the variance of those scored, and warn of them."""
+        return check_dominance(self.table, np.arange(len(self.table)), report)
 
     @abstractmethod
     def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
@@ -122,10 +122,6 @@ class PairMaterial(Material):
     def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
         """Score every concept on its pairs in the file."""
         return self.file.scores(estimator)
-
-    def dominance(self, report: Reporter) -> Dominance | None:
-        """Look among all latents of the file."""
-        return check_dominance(self.table, np.arange(len(self.table)), report)
 
     def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
         """Draw pairs of the file, equally many of each kind."""

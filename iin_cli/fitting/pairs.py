@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -53,7 +52,8 @@ class Pairs:
     """
 
     def __init__(self, z: Any, *, log_variance: Any = None, sources: Any = None) -> None:
-        self._z, self._concepts = _latents(z, log_variance, "z"), ()
+        self._z = _latents(z, log_variance, "z")
+        self._concepts: tuple[_Concept, ...] = ()
         self._sources = None if sources is None else _numbered(sources, len(self), "sources")
 
     def __len__(self) -> int:
@@ -97,9 +97,10 @@ class Pairs:
         if renderings is None or groups is not None:
             numbers = self._groups(concept, renderings, groups, "renderings")
             return self._with(_Concept(concept, "differ", numbers))
-        several = isinstance(renderings, (list, tuple)) and len(renderings) > 0 and np.ndim(renderings[0]) == 2
-        given: Sequence[Any] = renderings if several else [renderings]
-        variances: Sequence[Any] = log_variance if several and log_variance is not None else [log_variance] * len(given)
+        # A list of rows is one rendering, a list of arrays (M, N) several.
+        several = isinstance(renderings, (list, tuple)) and {np.ndim(rows) for rows in renderings} == {2}
+        given = [*renderings] if several else [renderings]
+        variances = [*log_variance] if several and log_variance is not None else [log_variance] * len(given)
         if len(variances) != len(given):
             raise DataError(
                 f"concept {concept}: {len(given)} renderings and {len(variances)} log_variances; give one each"
@@ -131,7 +132,7 @@ class Pairs:
                 ConceptPairs.of(concept.name, concept.relation, rows[kept], concept.groups[kept], held_out, sources)
             )
             start += own
-        fingerprint = hashlib.sha256(np.ascontiguousarray(self._z.mean)).hexdigest()
+        fingerprint = hashlib.sha256(np.ascontiguousarray(self._z.mean).data).hexdigest()
         provenance = {"backbone": None, "data": {"name": None, "root": None, "fingerprint": fingerprint}}
         return GroupedMaterial.of(table, pairs, held_out, provenance, "z", report or Silent())
 

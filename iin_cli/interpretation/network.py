@@ -20,7 +20,10 @@ from .modules import CutModule, FunctionBackbone, Preprocess, owner_of, prepared
 from .pictures import Batch, batches_of, count_of
 from .pieces import in_pieces, to_pixels
 
-__all__ = ["Network"]
+__all__ = ["FROM_PYTHON", "Network"]
+
+# How the source of a network begins that no command can open.
+FROM_PYTHON = "python:"
 
 
 class Network:
@@ -65,7 +68,7 @@ class Network:
     ) -> None:
         owner = owner_of(encode)
         backbone = FunctionBackbone(encode, decode, name=name, classes=classes, preprocess=preprocess, owner=owner)
-        self._set(backbone, name, "" if owner is None else module_digest(owner))
+        self._set(backbone, f"{FROM_PYTHON}{name}", "" if owner is None else module_digest(owner))
 
     @classmethod
     def cut(
@@ -99,7 +102,7 @@ class Network:
         called = name or type(module).__name__
         backbone = CutModule(module, layer, name=called, classes=classes, preprocess=preprocess, example=example)
         network = cls.__new__(cls)
-        network._set(backbone, called, module_digest(module), layer=layer)
+        network._set(backbone, f"{FROM_PYTHON}{called}", module_digest(module), layer=layer)
         return network
 
     @classmethod

@@ -46,6 +46,12 @@ class OpenTranslator:
         """What to call it in a message and in a result: its path."""
         return "the translator in memory" if self.path is None else str(self.path)
 
+    def require_path(self) -> Path:
+        """Return the checkpoint; UsageError where the translator is only in memory."""
+        if self.path is None:
+            raise UsageError("the translator is only in memory: save it first, t.save(path)")
+        return self.path
+
     def require_network(self) -> Network:
         """Return the network; UsageError when the translator was fitted to latents alone."""
         if self.network is None:

@@ -17,7 +17,7 @@ from ..registry import find, is_known
 from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
-from .network import Network
+from .network import FROM_PYTHON, Network
 from .open_translator import OpenTranslator
 
 __all__ = ["FEATURE_NOISE", "open_network", "open_translator", "versions"]
@@ -105,7 +105,8 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
     found = find("backbones", wanted)
     if weights not in ("default", "none"):
         weights = str(Path(weights).expanduser().resolve())
-    backbone = found.factory.pretrained(found.argument, weights)
+    factory: Any = found.factory
+    backbone = factory.pretrained(found.argument, weights)
     network = Network.of(backbone, found.full_name, "", None, weights, None, device)
     # Of the weights on the device, since a conversion there would be another network.
     network.sha256 = module_digest(backbone)
@@ -115,7 +116,7 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
 def _from_checkpoint(path: Path, device: torch.device | str) -> Network:
     file = checkpoint.load(path, "backbone")
     name = file.metadata.get("name", "")
-    factory = find("backbones", name).factory
+    factory: Any = find("backbones", name).factory
     try:
         backbone = factory.from_config(file.metadata["config"])
         backbone.load_state_dict(file.tensors)
@@ -132,6 +133,10 @@ def _recorded_network(
         # Nothing to compare with: the user vouches for the network.
         return open_network(str(moved), device) if moved is not None else None
     source, weights = recorded["source"], recorded.get("weights", "default")
+    if source.startswith(FROM_PYTHON) and moved is None:
+        raise CheckpointError(
+            f"the network of {translator} was given from Python: open it there, iin_cli.load(path, network=…)"
+        )
     if weights not in ("default", "none"):
         # What may have moved is the file of weights; the network's name stays.
         weights = str(moved or weights)

@@ -150,9 +150,9 @@ class ChosenData:
 
         Warns where there are too few for an interval to be trusted.
         """
-        split, there = self.choice.split, self.split_items()
-        is_all = count is None or count >= len(there)
-        items = there if is_all else choose_items(self.dataset, split, count, self.choice.seed)
+        split, items = self.choice.split, self.split_items()
+        if count is not None and count < len(items):
+            items = choose_items(self.dataset, split, count, self.choice.seed)
         if len(items) < FEW_ITEMS:
             self.report.warn(f"{len(items)} images of {self.dataset.name} in {split}: intervals from so few are rough")
         return items

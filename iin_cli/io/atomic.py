@@ -1,4 +1,4 @@
-"""A file appears whole or not at all: temporary file beside it → fsync → mode by umask → rename → fsync of folder."""
+"""Write files whole or not at all: temporary file beside it → fsync → mode by umask → rename → fsync of folder."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def as_write_error(path: Path, error: OSError) -> IinError:
-    """Turn an operating system's refusal to write `path` into the error that names the mend."""
+    """Turn the system's error on writing `path` into one of this program's, whose message says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return ResourceError(f"no space left on the disk while writing {path}")
+        return ResourceError(f"no space left on the disk while writing {path}: free some, or choose another disk")
     return UsageError(f"cannot write {path}: {error.strerror or error}")
 
 
 def _create(path: Path) -> int:
-    """Create an empty file that was not there, and return the mode that its folder and the umask give it."""
-    # tempfile makes 0600, and asking for the umask changes it for all threads: the system applies it by itself.
+    """Create a new empty file, and return the mode that its folder and the umask give it."""
+    # tempfile makes 0600, and reading the umask changes it for all threads; here the system applies it.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         return stat.S_IMODE(os.fstat(handle).st_mode)
@@ -62,7 +62,7 @@ def _create(path: Path) -> int:
 def _settle(temporary: Path, path: Path, mode: int) -> None:
     with open(temporary, "rb") as file:
         os.fsync(file.fileno())
-    # A writer may have put a file of its own there.
+    # The writer may have replaced the file by one with another mode.
     temporary.chmod(mode)
     temporary.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)

@@ -29,7 +29,7 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was read: `metadata` is the JSON under `iin`, `tensors` the named tensors on the CPU."""
+    """A checkpoint as read: `metadata` is the JSON under `iin`, `tensors` the named tensors on the CPU."""
 
     path: Path
     metadata: dict[str, Any]
@@ -44,17 +44,17 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any])
     full = {"format_version": FORMAT_VERSION, **metadata}
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with write_atomically(path) as temporary:
-        # safetensors shuffles several metadata keys; a single JSON entry keeps files reproducible.
+        # safetensors writes metadata keys in random order; a single JSON entry keeps files reproducible.
         try:
             save_file(flat, temporary, metadata={"iin": json.dumps(full, sort_keys=True)})
         except SafetensorError as error:
-            # safetensors hides the system's refusal in its text; the code is what tells a full disk.
+            # safetensors gives the system's error in its text only; the code there tells a full disk.
             code = re.search(r"(?:os error|code:) (\d+)", str(error))
             raise OSError(int(code[1]) if code else errno.EIO, str(error)) from error
 
 
 def locate(path: Path, kind: str) -> Path:
-    """Return the file that `path`, a file or a run folder, stands for: folders hold `<kind>.safetensors`."""
+    """Return the checkpoint file at `path`: the file itself, or `<kind>.safetensors` in a run folder."""
     file = path / f"{kind}.safetensors" if path.is_dir() else path
     if not file.is_file():
         raise CheckpointError(f"{path} has no {kind}.safetensors" if path.is_dir() else f"no such checkpoint: {path}")

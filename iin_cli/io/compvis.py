@@ -1,6 +1,6 @@
-"""The checkpoints of the authors' release, read and renamed to the layout of this program.
+"""Read the checkpoints of the authors' release, and rename their tensors to the layout of this program.
 
-A file is a dict whose key `model` holds the weights; the names of these tell which published network it is:
+A file is a dict whose key `model` holds the weights; their names tell which published network it is:
 
     translator    realnvp.flow.{i}.flow.0.{loc,scale,initialized}                    actnorm of block i
                   realnvp.flow.{i}.flow.1.{s,t}.{0,1}.main.{0,2,…}.{weight,bias}     first, second half step
@@ -27,7 +27,7 @@ from ..errors import CheckpointError
 __all__ = ["Published", "read_compvis"]
 
 Kind = Literal["translator", "autoencoder", "classifier"]
-# The encoder halves the image four times; what is left is the kernel of its last layer.
+# The encoder halves the image four times; the side that is left is the kernel size of its last layer.
 LEVELS = 4
 
 
@@ -54,8 +54,8 @@ class Published:
 def read_compvis(path: Path) -> Published:
     """Read a published checkpoint, as weights only, and rename its tensors.
 
-    Raises CheckpointError for a file that cannot be read so, keys missing or unexpected, shapes that do not fit,
-    actnorms that never saw data, permutations that are none, and weights that are not finite.
+    Raises CheckpointError for a file that cannot be read as weights only, missing or unexpected keys, shapes that do
+    not fit, actnorms that were never initialised, broken permutations, and weights that are not finite.
     """
     weights = _Weights(path, _model_of(path))
     if any(name.startswith("realnvp.flow.") for name in weights.state):
@@ -81,7 +81,7 @@ def _model_of(path: Path) -> dict[str, Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    # Damaged pickles raise whatever their bytes happen to say, from EOFError to AttributeError.
+    # Damaged pickles may raise any exception, from EOFError to AttributeError.
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} cannot be read as the weights of a torch checkpoint: {reason}") from error
@@ -98,7 +98,7 @@ def _model_of(path: Path) -> dict[str, Tensor]:
 
 @dataclass
 class _Weights:
-    """The tensors of one file; taking one checks it, and what nobody took is unexpected."""
+    """The tensors of one file; each is checked when it is taken, and those never taken are unexpected."""
 
     path: Path
     state: dict[str, Tensor]
@@ -111,14 +111,14 @@ class _Weights:
         return self.state[name]
 
     def shape(self, name: str, rank: int) -> tuple[int, ...]:
-        """Shape of `name`, which must have `rank` axes, none of them empty."""
+        """Return the shape of `name`, which must have `rank` axes, none of them empty."""
         shape = tuple(self.get(name).shape)
         if len(shape) != rank or 0 in shape:
             raise CheckpointError(f"{self.path}: {name} has shape {shape}, expected {rank} axes")
         return shape
 
     def take(self, name: str, *shape: int) -> Tensor:
-        """`name` as float32 of exactly `shape`, finite."""
+        """Return `name` as float32, which must have exactly `shape` and finite values."""
         tensor = self.get(name)
         if tuple(tensor.shape) != shape:
             raise CheckpointError(f"{self.path}: {name} has shape {tuple(tensor.shape)}, expected {shape}")
@@ -138,7 +138,7 @@ class _Weights:
         return loc, scale
 
     def count(self, pattern: str) -> int:
-        """How many different numbers the group of `pattern` matches in the names."""
+        """Count the different numbers that the group of `pattern` matches in the names."""
         return len({match[1] for name in self.state if (match := re.match(pattern, name))})
 
     def check_all_used(self, kind: str) -> None:
@@ -171,7 +171,7 @@ def _translator(weights: _Weights) -> Read:
 
 
 def _scale_shift(weights: _Weights, prefix: str, half: int, sizes: list[int]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the s- and t-net of half step `half`, stacked; ours multiplies from the right, so weights are turned."""
+    """Yield the s- and t-net of half step `half`, stacked; weights are transposed, as ours multiply from the right."""
     for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
         # The numbers between are the leaky ReLUs, which have no weights.
         names = [f"{prefix}.{net}.{half}.main.{2 * layer}" for net in "st"]
@@ -243,7 +243,7 @@ def _layer(weights: _Weights, theirs: str, ours: str, shape: tuple[int, ...], ou
 
 
 def _normalised(weights: _Weights, theirs: str, ours: str, shape: tuple[int, ...], channels: int) -> dict[str, Tensor]:
-    """A convolution without bias and the actnorm after it."""
+    """Take a convolution without bias and the actnorm after it."""
     loc, scale = weights.actnorm(f"{theirs}.1", channels)
     return {
         f"{ours}.conv.weight": weights.take(f"{theirs}.0.weight", *shape),

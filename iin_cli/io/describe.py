@@ -1,4 +1,4 @@
-"""Say what a checkpoint is, from its metadata and the shapes of its tensors; no weights are loaded."""
+"""Describe a checkpoint by its metadata and the shapes of its tensors; no weights are loaded."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class CheckpointInfo(Result):
     Attributes:
         file: its path.
         kind: `backbone`, `translator`, `latents`, `statistics`, …
-        name: of the backbone; None where the kind has none.
-        format_version: of the metadata.
-        size_bytes: of the file.
-        sha256: of the file.
+        name: the backbone's name; None where the kind has none.
+        format_version: version of the metadata's format.
+        size_bytes: size of the file.
+        sha256: digest of the file.
         parameters: numbers in all its floating-point tensors.
         tensors: how many tensors.
         config, factors, backbone, data, training, versions: as saved; None or empty where the kind has none.
@@ -93,7 +93,7 @@ class InfoResult(Result):
 
     Attributes:
         path: a file or a folder.
-        checkpoints: one for a file, every readable one of a folder.
+        checkpoints: the file's, or all that a folder holds and that can be read.
         refused: file -> why it could not be described.
     """
 
@@ -102,7 +102,7 @@ class InfoResult(Result):
     refused: dict[str, str]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return JSON values: a file's own; of a folder `checkpoints`, and the keys of a single one beside them."""
+        """Return JSON values: a file's own; a folder's `checkpoints`, plus the keys of a checkpoint that is alone."""
         alone = self.checkpoints[0].as_dict() if len(self.checkpoints) == 1 else {}
         if not self.path.is_dir():
             return alone

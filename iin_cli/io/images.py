@@ -1,4 +1,4 @@
-"""Write many images: encoding and writing happen in the background, and a bounded queue keeps memory flat."""
+"""Write many images: threads encode and write in the background, and a bounded queue keeps memory flat."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from .atomic import as_write_error
 
 __all__ = ["WRITERS", "PngFolder", "WritingPool", "encode_npz", "encode_png", "encode_safetensors", "write_image"]
 
-# The processes of a machine divide its cores. Pillow and hashlib both release Python's lock while they work.
+# The processes of a machine divide its cores. Pillow's compression and hashing release Python's lock.
 WRITERS = max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
 
 
 class WritingPool:
-    """Threads that write; `submit` waits while too much is unfinished.
+    """Threads that write; `submit` waits while too much work is unfinished.
 
-    Work begins in the order of submission, so that work may wait for earlier work. A failure is raised by a later
+    Work starts in the order it was submitted, so that work may wait for earlier work. A failure is raised by a later
     `submit` or at the end.
 
     Args:
-        threads: how many.
-        waiting: how many pieces of work may be unfinished.
+        threads: number of threads.
+        waiting: pieces of work that may be unfinished.
     """
 
     def __init__(self, threads: int, waiting: int) -> None:
@@ -39,7 +39,7 @@ class WritingPool:
         self._pending: deque[Future[Any]] = deque()
 
     def submit(self, work: Callable[..., Any], *arguments: object) -> Future[Any]:
-        """Start `work(*arguments)` in a thread, and wait first while too much is unfinished."""
+        """Queue `work`; waits while too much is unfinished."""
         while self._pending and (len(self._pending) >= self.waiting or self._pending[0].done()):
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(work, *arguments))
@@ -49,7 +49,7 @@ class WritingPool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        # After a failure, files that were begun are finished and no other is begun.
+        # Files already begun are finished; after a failure the others are skipped.
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
         if kind is None:
             for future in self._pending:
@@ -100,8 +100,8 @@ def encode_safetensors(images: np.ndarray, seeds: np.ndarray) -> bytes:
 
 
 def write_image(path: Path, encoded: bytes) -> None:
-    """Write one of many files, whole or not at all. ResourceError when the disk is full, UsageError if forbidden."""
-    # Renamed when whole, but not synced as a checkpoint is: thousands of syncs would take longer than the drawing.
+    """Write one of many files, whole or not at all; raises ResourceError (disk full) or UsageError (forbidden)."""
+    # Renamed when whole, but not synced as checkpoints are: thousands of syncs would take longer than the drawing.
     temporary = path.with_suffix(".part")
     try:
         temporary.write_bytes(encoded)

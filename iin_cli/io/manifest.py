@@ -1,6 +1,6 @@
-"""What a folder of many files holds, shard by shard, so that the same command run again goes on where it stopped.
+"""The record of a folder of many files, shard by shard, so that the same command run again resumes where it stopped.
 
-`manifest.json` says what was asked: the settings that decide every file, and the seeds. `manifest/00007.json` appears
+`manifest.json` holds the request: the settings that decide every file, and the seeds. `manifest/00007.json` appears
 after the files of shard 7 and holds the sha256 of each. Shards are cut from the list of seeds alone, so that they, and
 every byte in the folder, are the same for any number of processes.
 """
@@ -24,10 +24,10 @@ from .checkpoint import digest
 __all__ = ["SHARD_SEEDS", "Manifest", "Shard", "cut", "hold", "is_begun", "runs_of"]
 
 FORMAT_VERSION = 1
-# A multiple of every height in which latents are decoded, few enough for each of many processes to get some.
+# A multiple of every number of latents that is decoded at once, and small enough that many processes all get a shard.
 SHARD_SEEDS = 256
 FILE, FOLDER, UNFINISHED = "manifest.json", "manifest", ".part"
-# These name a file's content; the beginning is enough to tell two apart.
+# Digests are shown in messages, where their beginning is enough to tell two apart.
 SHOWN_DIGITS = 12
 
 
@@ -65,7 +65,7 @@ def runs_of(seeds: Iterable[int]) -> list[list[int]]:
 
 
 def is_begun(folder: Path | None) -> bool:
-    """Say whether `folder` has a manifest; what a process killed before it had one left there is removed."""
+    """Say whether `folder` has a manifest; a partial one, left by a killed process, is removed."""
     if folder is None or not folder.is_dir():
         return False
     if (folder / FILE).is_file():
@@ -77,17 +77,17 @@ def is_begun(folder: Path | None) -> bool:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Keep other runs out of `folder` meanwhile; however this process ends, the folder is free again.
+    """Lock `folder` against other runs; the lock goes with this process, however it ends.
 
     Raises UsageError when another run holds it.
     """
-    # The folder itself is locked: the lock of a library is a file, which would stay among the results.
+    # The folder itself is locked: a library's lock is a file, which would stay among the results.
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            # Some network file systems have no locks; there the user must see to it.
+            # Some network file systems have no locks; there the user has to keep runs apart.
             if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
                 raise UsageError(f"another run is writing into {folder}: wait for it, or name another folder") from None
         yield
@@ -102,13 +102,13 @@ class Manifest:
         self.folder = folder
 
     def begin(self, settings: Mapping[str, Any], seeds: Sequence[int]) -> bool:
-        """Write what is asked, or find it asked before; say whether it was.
+        """Write the request, or compare it with that of an earlier run; return whether there was an earlier run.
 
         Args:
             settings: JSON values that decide every file; those of an earlier run must be the same.
             seeds: those of an earlier run, and any more after them.
 
-        Raises UsageError that names what differs.
+        Raises UsageError naming what differs.
         """
         asked = {"format_version": FORMAT_VERSION, "settings": dict(settings), "seeds": runs_of(seeds)}
         there = self.folder / FILE
@@ -133,7 +133,7 @@ class Manifest:
             return False
 
     def record(self, shard: Shard, digests: Mapping[str, str]) -> None:
-        """Write down that the files of a shard are whole: name -> sha256."""
+        """Record that the files of a shard are whole: name -> sha256."""
         record = {"seeds": runs_of(shard.seeds), "files": dict(digests)}
         write_text(self._record(shard), json.dumps(record, sort_keys=True) + "\n")
 
@@ -165,12 +165,12 @@ class Manifest:
             begin = ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in found[:3])
             more = ",…" if len(found) > 3 else ""
             raise UsageError(
-                f"{self.folder} holds the seeds {begin}{more}: ask for these, or for these and more after them, "
+                f"{self.folder} holds the seeds {begin}{more}: give the same seeds, or the same and more after them, "
                 "or name a new folder"
             )
 
     def _remove_unfinished(self) -> None:
-        """Remove what a killed run had begun to write."""
+        """Remove the partial files of a killed run."""
         try:
             for folder, _, files in os.walk(self.folder):
                 for name in files:

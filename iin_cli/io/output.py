@@ -1,4 +1,4 @@
-"""Where a result goes: one file when `--out` ends like one, else a run folder; decided once."""
+"""The place of a result: one file when `--out` ends like one, else a run folder; decided once."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Output:
 
         Args:
             out: the user's `--out`; None makes a numbered folder named after `label`.
-            endings: of the files that can hold this result (`.png`).
+            endings: file endings that can hold this result (`.png`).
             holds: what the result is, for the message (`images`).
 
-        Raises UsageError for a file of another ending and for one that is taken.
+        Raises UsageError for a file of another ending and for one that exists.
         """
         if out is not None and ends_like_a_file(out):
             if out.suffix.lower() not in endings:
@@ -71,7 +71,7 @@ class Output:
         return self.path.suffix.lower() if self.is_file else ""
 
     def at(self, name: str) -> Path | None:
-        """Return where the part `name` (`walk.png`) goes: into the folder, or to the file if it ends alike; else None.
+        """Return the path of the part `name` (`walk.png`): in the folder, or the file if it ends alike; else None.
 
         >>> Output(Path("walk.gif"), True).at("walk.png"), Output(Path("runs"), False).at("walk.png")
         (None, PosixPath('runs/walk.png'))
@@ -81,7 +81,7 @@ class Output:
         return self.path if Path(name).suffix == self.ending else None
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write `value` where the part `name` goes, if it goes anywhere."""
+        """Write `value` to the path of the part `name`, if it has one."""
         if (file := self.at(name)) is not None:
             write_json(file, value)
 

@@ -1,4 +1,4 @@
-"""Where caches and datasets lie: what was asked for, else an environment variable, else the user's cache folder."""
+"""Folders of caches and datasets: the option, else an environment variable, else the user's cache folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["cache_dir", "data_root"]
 
 
 def cache_dir() -> Path:
-    r"""Return the folder for what can be made again: `$IIN_CACHE`, else `iin` in the system's folder for caches.
+    r"""Return the folder for files that can be made again: `$IIN_CACHE`, else `iin` in the system's cache folder.
 
     That is `$XDG_CACHE_HOME`, where it is an absolute path, else `~/.cache` on Linux, `~/Library/Caches` on macOS; on
     Windows it is `%LOCALAPPDATA%\iin\Cache`. The folder is not created; a writer makes the parents of what it writes.
@@ -22,7 +22,7 @@ def cache_dir() -> Path:
 
 
 def data_root(argument: Path | None = None) -> Path:
-    """Return the folder datasets lie in: `argument` (--data-root), else `$IIN_DATA_ROOT`, else `data` in the cache.
+    """Return the folder of datasets: `argument` (--data-root), else `$IIN_DATA_ROOT`, else `data` in the cache.
 
     >>> str(data_root(Path("images")))
     'images'

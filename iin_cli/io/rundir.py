@@ -23,7 +23,7 @@ def open_run(out: Path | None, label: str, resume: bool = False) -> AbstractCont
 def open_run(out: Path | None, label: str, resume: bool, dry: bool) -> AbstractContextManager[Path | None]: ...
 @contextmanager
 def open_run(out: Path | None, label: str, resume: bool = False, dry: bool = False) -> Iterator[Path | None]:
-    """Yield the folder of this run, or None for a `dry` one; a folder made here is removed if the run leaves it empty.
+    """Yield the folder of this run, None for a `dry` one; a folder made here goes if the run fails and leaves it empty.
 
     Args:
         out: the user's `--out`; None makes `runs/00007-<label>`.
@@ -46,7 +46,7 @@ def open_run(out: Path | None, label: str, resume: bool = False, dry: bool = Fal
 
 
 def new_file(out: Path | None, label: str, default_name: str) -> Path:
-    """Return the path of a new result file: `out` itself, or `default_name` in a run folder; UsageError if taken."""
+    """Return the path of a new result file: `out`, or `default_name` in a run folder; UsageError if `out` exists."""
     if out is None:
         return _next_numbered(Path("runs"), label) / default_name
     if out.exists():
@@ -56,13 +56,13 @@ def new_file(out: Path | None, label: str, default_name: str) -> Path:
 
 
 def recorded_seed(folder: Path, given: int | None) -> int:
-    """Return the seed of the interrupted run in `folder`. UsageError when there is none, or `given` is another."""
+    """Return the seed of the interrupted run in `folder`; raises UsageError without one or if `given` differs."""
     try:
         recorded = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["seed"]
     except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"--resume: there is no interrupted run in {folder}") from error
+        raise UsageError(f"--resume: there is no interrupted run in {folder}; leave --resume out") from error
     if given is not None and given != recorded:
-        raise UsageError(f"--resume: the run in {folder} has seed {recorded}, not {given}")
+        raise UsageError(f"--resume: the run in {folder} has seed {recorded}, not {given}; leave --seed out")
     return recorded
 
 

@@ -1,4 +1,4 @@
-"""Write shards of images, each as PNG files or as one file of arrays, and record every whole shard in the manifest."""
+"""Write shards of images: as PNG files, or as one file of arrays per shard; the manifest records those written."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .manifest import Manifest, Shard
 __all__ = ["Format", "ShardFiles"]
 
 Format = Literal["png", "npz", "safetensors"]
-# Images per piece of work: handing over single small images would cost as much as compressing them.
+# Submitting small images one by one would cost as much as compressing them.
 TOGETHER = 16
 SUBFOLDER_SEEDS = 1000
 
@@ -26,7 +26,7 @@ class ShardFiles:
     """Write shards in the background, and record each in `manifest` after its last file.
 
     Args:
-        manifest: of the folder to write into.
+        manifest: the manifest of the folder to write into.
         format: `png` writes `000123.png` for seed 123; `npz` and `safetensors` write `images-00007.npz` for shard 7,
             with `images` uint8 (M, S, S, 3) and `seeds` int64 (M,).
         subdirs: PNG files go into folders of a thousand seeds, `000000/000123.png`.

@@ -1,4 +1,4 @@
-"""Write the rows of a result as JSON or CSV."""
+"""Write rows of a result as JSON or CSV."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Read what `write_state` wrote; tuples come back as lists. CheckpointError for an unfit file."""
+    """Read what `write_state` wrote; tuples come back as lists. Raises CheckpointError for any other file."""
     file = checkpoint.load(path, "training")
     try:
         return _restore(file.metadata["tree"], file.tensors)
@@ -33,11 +33,11 @@ def read_state(path: Path) -> dict[str, Any]:
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, torch.Tensor):
         key = str(len(tensors))
-        # Clones, since safetensors refuses two names for one memory.
+        # Cloned, since safetensors refuses two names for the same memory.
         tensors[key] = value.detach().clone()
         return {"t": key}
     if isinstance(value, dict):
-        # Optimisers number their parameters: keys keep their type.
+        # Lists of pairs, not JSON objects: an optimiser's keys are integers and stay so.
         return {"d": [[key, _flatten(entry, tensors)] for key, entry in value.items()]}
     if isinstance(value, (list, tuple)):
         return {"l": [_flatten(entry, tensors) for entry in value]}

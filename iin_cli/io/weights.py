@@ -1,4 +1,4 @@
-"""Weights files of any origin, safetensors or what `torch.save` wrote, as name -> tensor and without running code."""
+"""Read weights files of any origin, safetensors or written by `torch.save`, without running code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from ..errors import CheckpointError
 
 __all__ = ["module_digest", "read_weights", "reason_of"]
 
-# What training scripts wrap the weights in; averaged ones come first, as they are the better judged.
+# Keys under which training scripts store the weights; averaged ones come first, since they usually score better.
 WRAPPERS = ("state_dict_ema", "state_dict", "model_state_dict", "model")
-# What data parallelism and torch.compile put before the names.
+# Prefixes that data parallelism and torch.compile add to the names.
 PREFIXES = ("module.", "_orig_mod.")
 
 
@@ -35,14 +35,14 @@ def read_weights(file: Path) -> dict[str, Tensor]:
             content: Any = load_file(file)
         else:
             with warnings.catch_warnings():
-                # Of old or foreign pickles torch warns before it refuses them; the refusal is enough.
+                # Torch warns about old or foreign pickles before it refuses them; the error is enough.
                 warnings.simplefilter("ignore")
                 content = torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
-    # What a damaged pickle raises is anyone's guess.
+    # A damaged pickle may raise any exception.
     except Exception as error:
-        # Torch would advise to run the code that it refused.
+        # Torch's own message advises running the code that it refused.
         reason = "" if isinstance(error, UnpicklingError) else f" ({reason_of(error)})"
         raise CheckpointError(
             f"the weights file {file} cannot be read{reason}: it is damaged, or holds more than tensors"
@@ -65,7 +65,7 @@ def module_digest(module: nn.Module) -> str:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return the first sentence of what a library says is wrong, in one line without its full stop."""
+    """Return the first sentence of a library's error, in one line without its full stop."""
     first = str(getattr(error, "reason", error)).strip().split("\n")[0].split(". ")[0]
     return first.rstrip(".:") or type(error).__name__
 

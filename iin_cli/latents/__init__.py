@@ -1,1 +1,1 @@
-"""Latents as they lie on disk and in memory: every item encoded once, tables of rows, pairs inside groups, files."""
+"""Latents on disk and in memory: every item encoded once, tables of rows, pairs inside groups, files."""

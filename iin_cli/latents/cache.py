@@ -1,8 +1,8 @@
-"""Latents: every item encoded once, memory-mapped, and found again by content.
+"""The cache of latents: every item is encoded once, memory-mapped, and found again by content.
 
 A cache entry is a folder of `.npy` files named by the sha256 of everything that decides its values: images, order,
-rendering, encoder, size. It appears whole or not at all. `MappedRows` reads rows of any such file without keeping more
-of it in memory than was asked for.
+rendering, encoder, size. It appears whole or not at all. `MappedRows` reads rows of any such file and keeps no other
+part of it in memory.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ __all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest", "is_c
 FORMAT = 1
 # 32 MiB of float32 at a time, whatever the size of a row.
 BLOCK_NUMBERS = 2**23
-# A page that is touched brings up to 64 KiB of neighbours along: let go of them every few rows.
+# Reading one page maps up to 64 KiB around it; release them every few rows.
 READ_ROWS = 256
 Encode = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
 class MappedRows:
-    """An array (M, N) in a file, memory-mapped; rows asked for are copied as float32, and the rest is let go of.
+    """A memory-mapped array (M, N) in a file; requested rows are copied as float32, and mapped pages are released.
 
-    A plain memory map counts every page ever touched as this process's memory, which random rows soon make the whole
-    file. Here the pages go back after each read; the system still caches the file where it has room.
+    A plain memory map counts every page ever read as this process's memory, and random rows soon add up to the whole
+    file. Here the pages are released after each read; the system still caches the file where it has room.
 
     Args:
         file: the file.
-        offset: where in it the array begins, in bytes.
+        offset: first byte of the array in the file.
         shape: M, N.
-        dtype: of the stored numbers, in row-major order; any that torch knows.
+        dtype: type of the stored numbers, in row-major order; any that torch has.
     """
 
     def __init__(self, file: Path, offset: int, shape: tuple[int, int], dtype: torch.dtype = torch.float32) -> None:
@@ -59,7 +59,7 @@ class MappedRows:
 
     @classmethod
     def of_npy(cls, file: Path) -> MappedRows:
-        """Map a float32 `.npy` file of two dimensions. OSError or ValueError where it is none, or not whole."""
+        """Map a float32 `.npy` file of two dimensions; raises OSError or ValueError for another or truncated file."""
         array = np.load(file, mmap_mode="r")
         if array.ndim != 2 or array.dtype != np.float32 or not array.flags.c_contiguous:
             raise ValueError(f"it holds {array.dtype} {array.shape}")
@@ -81,7 +81,7 @@ class MappedRows:
         return taken.float().numpy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Return all rows; for those who want the whole array in memory."""
+        """Return all rows, the whole array in memory."""
         return np.asarray(self[:], dtype)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -93,7 +93,7 @@ class MappedRows:
 
 @dataclass(frozen=True)
 class Latents:
-    """Encoded items: `mean` (M, N) float32 and, of a stochastic encoder, `log_variance` (M, N); both memory-mapped."""
+    """Encoded items: `mean` (M, N) float32 and, for a stochastic encoder, `log_variance` (M, N); both memory-mapped."""
 
     mean: np.ndarray | MappedRows
     log_variance: np.ndarray | MappedRows | None
@@ -112,12 +112,12 @@ def as_images(pixels: np.ndarray) -> Tensor:
 
 
 def index_digest(indices: np.ndarray) -> str:
-    """Return the sha256 of an index array: two lists of items with one digest are the same list."""
+    """Return the sha256 of an index array: two lists of items with the same digest are the same list."""
     return hashlib.sha256(np.ascontiguousarray(indices, dtype=np.int64).tobytes()).hexdigest()
 
 
 def is_cached(identity: Mapping[str, Any]) -> bool:
-    """Say whether `cached` would find the items of this identity encoded already."""
+    """Say whether the items of this identity are already encoded."""
     return _folder(identity).is_dir()
 
 
@@ -133,14 +133,14 @@ def cached(
     description: str = "encoding",
     called: Callable[[int], str] = "item {}".format,
 ) -> Latents:
-    """Encode items 0 … `count` − 1 once, or find what an earlier run encoded.
+    """Encode items 0 … `count` − 1, or open what an earlier run encoded.
 
     Args:
         identity: JSON values that decide the result; the cache key.
         count: M.
         read: positions (B,) -> images uint8 (B, S, S, 3).
         encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic.
-        called: position -> what to call that item in a message.
+        called: position -> name of that item in a message.
 
     Raises DataError when a latent is not finite or the cache is damaged, ResourceError when the disk is full.
     """
@@ -189,7 +189,7 @@ def _appearing(folder: Path) -> Iterator[Path]:
         try:
             os.replace(unfinished, folder)
         except OSError:
-            # Another process encoded the same meanwhile; its result is as good.
+            # Another process encoded the same items meanwhile; its result is as good.
             if not folder.is_dir():
                 raise
     finally:
@@ -197,9 +197,9 @@ def _appearing(folder: Path) -> Iterator[Path]:
 
 
 class _Files:
-    """Arrays of `count` rows in a folder, each begun when its first rows arrive, and written row after row.
+    """Arrays of `count` rows in a folder, each created when its first rows arrive, and written row after row.
 
-    Through a memory map, what was written would count as this process's memory until the system had saved it.
+    Rows written through a memory map would count as this process's memory until the system had saved them.
     """
 
     def __init__(self, folder: Path, count: int, called: Callable[[int], str]) -> None:
@@ -214,7 +214,7 @@ class _Files:
         self.open.close()
 
     def write(self, name: str, positions: np.ndarray, rows: Tensor) -> None:
-        """Append the rows (B, N) of items `positions` (B,) to array `name`. DataError for one that is not finite."""
+        """Append the rows (B, N) of items `positions` (B,) to array `name`; raises DataError if one is not finite."""
         finite = torch.isfinite(rows).all(1)
         if not finite.all():
             first = int(positions[int((~finite).nonzero()[0])])
@@ -229,7 +229,7 @@ class _Files:
             ) from error
 
     def _new(self, name: str, shape: tuple[int, int]) -> BinaryIO:
-        # Better known now than after an hour of encoding.
+        # Checked now rather than after an hour of encoding.
         needed, free = 4 * shape[0] * shape[1], shutil.disk_usage(self.folder).free
         if needed > free:
             raise ResourceError(

@@ -1,7 +1,7 @@
-"""Find the few items that make the latents' variance, and with it every score of Eq 11.
+"""Find the few items that make up much of the latents' variance, and with it of every score of Eq 11.
 
-A network that was trained briefly, or is cut where nothing is normalised, may give one image in hundreds a feature
-vector tens of times as long as the others. Variances then describe this one image.
+A network that was trained briefly, or is cut where nothing is normalised, may map one image in hundreds to a feature
+vector that is tens of times as long as the others. Variances then measure this image.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from .table import LatentTable
 __all__ = ["Dominance", "check_dominance", "find_dominance", "names_of_rows", "variant_of"]
 
 # Measured: in some sixty sets of latents of small networks (N = 64, 100 to 60,000 items) the largest item had at most
-# 34 times the median, and then a five-hundredth of the variance. In a ResNet trained for minutes one had 1,073 times.
+# 34 times the median, and then 1/500 of the variance; in a ResNet trained for minutes one item had 1,073 times.
 FAR, MOST_SHARE, FEW = 50.0, 0.1, 10
 CENTER_ROWS = 4096
-# Read at once, some MiB in float64: the latents may lie in a file larger than memory.
+# Numbers read at once, some MiB in float64: latents may lie in a file that is larger than memory.
 BLOCK_NUMBERS = 2**18
 SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Dominance:
-    """The few items that make much of the variance.
+    """The few items that make up much of the variance.
 
     Attributes:
-        share: their part of the sum of all squared deviations from the mean latent.
-        items: name of each -> its squared deviation in units of the median, the largest first.
-        among: how many latents were examined.
+        share: the items' fraction of the sum of all squared deviations from the mean latent.
+        items: name -> squared deviation as a multiple of the median, the largest first.
+        among: number of latents examined.
     """
 
     share: float
@@ -81,20 +81,20 @@ def find_dominance(
 
 
 def names_of_rows(dataset: Dataset, items: Sequence[np.ndarray], variants: Sequence[str]) -> Callable[[int], str]:
-    """Return what names a row after its image: rows show `items`, block after block, as the block's variant."""
+    """Return row -> its image's name: rows are those of `items`, block after block, and `variants` names the blocks."""
     ends, everything = np.cumsum([len(own) for own in items]), np.concatenate(items)
-    return lambda row: dataset.path(int(everything[row])) + variants[np.searchsorted(ends, row, side="right")]
+    return lambda row: dataset.path(int(everything[row])) + variants[int(np.searchsorted(ends, row, side="right"))]
 
 
 def variant_of(provider: ConceptProvider | None, variant: int) -> str:
-    """Return what to add to the name of an image that `provider` drew; nothing for the image itself."""
+    """Return what to add to an image's name for a variant drawn by `provider`; empty for the image itself."""
     if provider is None or not variant:
         return ""
     return f" ({' '.join(dict.fromkeys((provider.concept, provider.variant_name(variant))))})"
 
 
 def check_dominance(table: LatentTable, rows: np.ndarray, report: Reporter) -> Dominance | None:
-    """Find the few of `rows` (M,) that make much of the variance, and with it of every score; warn of them."""
+    """Find the few of `rows` (M,) that make up much of the variance, and with it of every score; warn about them."""
     found = find_dominance(table.mean, rows, table.called)
     if found is not None:
         report.warn(f"the scores are dominated by few items: {found}; look at them, or leave them out")
@@ -102,12 +102,12 @@ def check_dominance(table: LatentTable, rows: np.ndarray, report: Reporter) -> D
 
 
 def _squared_deviations(read: Callable[[np.ndarray], Tensor], rows: np.ndarray) -> np.ndarray:
-    """Return how far each of `rows` lies from the mean latent, squared: float64 (M,)."""
+    """Return the squared distance of each of `rows` from the mean latent: float64 (M,)."""
     dim = read(rows[:1]).shape[1]
     step = max(1, BLOCK_NUMBERS // dim)
-    # The mean of thousands is close to that of all, and saves a pass over them.
+    # The mean of some thousands is close enough to that of all rows, and saves a pass over them.
     some = rows[:: -(-len(rows) // CENTER_ROWS)]
-    # Filled in place: small results allocated between large ones would keep the large ones' memory from being freed.
+    # Filled in place: small results kept between large ones would keep the memory of those from being freed.
     center, squares = torch.zeros(dim, dtype=torch.float64), np.empty(len(rows))
     for start in range(0, len(some), step):
         center += read(some[start : start + step]).double().sum(0) / len(some)

@@ -25,7 +25,7 @@ __all__ = [
     "stored_tensors",
 ]
 
-# What safetensors calls the real numbers that torch knows.
+# Real number types of torch by their names in safetensors.
 REAL = {
     "BOOL": torch.bool,
     "U8": torch.uint8,
@@ -42,7 +42,7 @@ REAL = {
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """Where a tensor lies in a safetensors file: its number type in the file's words, its shape, its first byte."""
+    """A tensor's place in a safetensors file: its number type as named there, its shape, its first byte."""
 
     file: Path
     name: str
@@ -51,7 +51,7 @@ class StoredTensor:
     offset: int
 
     def rows(self) -> MappedRows:
-        """Map a tensor (M, N) without reading it. DataError for another shape, an empty one, or no real numbers."""
+        """Map a tensor (M, N) without reading it; raises DataError if it is empty, of another shape, or not real."""
         if len(self.shape) != 2 or self.shape[1] < 2 or not self.shape[0]:
             raise DataError(f"{self.file}: {self.name} has shape {self.shape}, needs (rows, N) with N of at least 2")
         if self.kind not in REAL:
@@ -61,10 +61,10 @@ class StoredTensor:
 
 
 def stored_tensors(path: Path) -> dict[str, StoredTensor]:
-    """Find where each tensor of a safetensors file lies; errors as `open_tensors`.
+    """Return the place of each tensor of a safetensors file; errors as `open_tensors`.
 
-    safetensors maps the whole file, and what was read through it counts as this process's memory. So the header is read
-    here: 8 bytes give its length, little-endian, JSON follows, then the tensors, whose offsets count from there.
+    The library maps the whole file, and what was read counts as this process's memory. The format is read here instead:
+    8 bytes with the length of the header, little-endian; the header in JSON; the tensors, at offsets from there.
     """
     with open_tensors(path) as content:
         names = list(content.keys())
@@ -104,13 +104,13 @@ def read_rows(path: Path, tensor: str) -> Tensor:
 
 
 def read_rest(path: Path, without: Collection[str]) -> dict[str, Tensor]:
-    """Return every tensor of the file but those named in `without`; errors as `read_rows`."""
+    """Return every tensor of the file except those named in `without`; errors as `open_tensors`."""
     with open_tensors(path) as content:
         return {name: content.get_tensor(name) for name in content.keys() if name not in without}  # noqa: SIM118
 
 
 def read_iin_metadata(path: Path) -> dict[str, Any]:
-    """Return the metadata of a file of this program; empty for a foreign one."""
+    """Return the metadata of a file of this program; empty for a foreign file."""
     with open_tensors(path) as content:
         raw = (content.metadata() or {}).get("iin", "{}")
     try:
@@ -132,7 +132,7 @@ def open_tensors(path: Path) -> Any:
 
 
 def check_finite(values: Tensor, name: str, start: int = 0) -> Tensor:
-    """Return `values` (M, N), the rows from `start` on of `name`; DataError names the first that is not finite."""
+    """Return `values` (M, N), the rows of `name` from `start` on; raises DataError naming the first not finite one."""
     bad = ~torch.isfinite(values).all(1)
     if bad.any():
         raise DataError(f"{name} is not finite in row {start + int(bad.nonzero()[0])}")

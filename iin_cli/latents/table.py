@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,10 +19,9 @@ __all__ = ["ConceptPairs", "LatentTable"]
 
 
 class LatentTable:
-    """Latents of all rows, block after block; they stay where they are, in memory or in files.
+    """Latents of all rows, left in their blocks: rows are numbered through the blocks.
 
-    Args:
-        called: row -> what a message calls its item.
+    `called` names the item in a row, for messages.
     """
 
     def __init__(self, blocks: Sequence[Latents], called: Callable[[int], str] = "row {}".format) -> None:
@@ -35,17 +34,17 @@ class LatentTable:
         return int(self.offsets[-1])
 
     def mean(self, rows: np.ndarray) -> Tensor:
-        """Posterior means (B, N) of `rows` (B,)."""
+        """Return the posterior means (B, N) of `rows` (B,)."""
         return torch.from_numpy(self._gather(rows, lambda block: block.mean))
 
     def sample(self, rows: np.ndarray, noise: np.ndarray) -> Tensor:
-        """Draw z ~ q(z|x) (B, N) with standard normal `noise` (B, N); of a deterministic encoder, its z."""
+        """Draw z ~ q(z|x) (B, N) with standard normal `noise` (B, N); a deterministic encoder's z ignores the noise."""
         mean = self._gather(rows, lambda block: block.mean)
         if self.stochastic:
             mean += np.exp(0.5 * self._gather(rows, lambda block: block.log_variance)) * noise
         return torch.from_numpy(mean)
 
-    def _gather(self, rows: np.ndarray, column: Callable[[Latents], np.ndarray]) -> np.ndarray:
+    def _gather(self, rows: np.ndarray, column: Callable[[Latents], Any]) -> np.ndarray:
         gathered = np.empty((len(rows), self.dim), np.float32)
         which = np.searchsorted(self.offsets, rows, side="right") - 1
         for number, block in enumerate(self.blocks):

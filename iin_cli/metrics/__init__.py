@@ -1,1 +1,1 @@
-"""Measures: the Fréchet distance between sets of images, and how faithfully a swap answers."""
+"""Metrics: distances between sets of images, judges of edits, responses along walks, information of blocks."""

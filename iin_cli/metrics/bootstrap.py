@@ -1,4 +1,4 @@
-"""Intervals of measured figures: percentiles of the bootstrap (Efron 1979), which draws whole items."""
+"""Bootstrap intervals of measured figures: percentiles over resamples of whole items (Efron 1979)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ __all__ = ["FEW_ITEMS", "Interval", "Resampling", "bootstrap", "mean_interval"]
 
 RESAMPLES = 1000
 LEVEL = 0.95
-# Below this many items an interval is wide, and percentile intervals are somewhat too narrow: say so.
+# Below this many items an interval is wide, and percentile intervals are still somewhat too narrow: a message says so.
 FEW_ITEMS = 50
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How often everything random about a figure is drawn.
+    """How many random draws the interval and the null of a figure take.
 
     Attributes:
-        resamples: draws of the items, for an interval; costly figures take fewer, and a forest has no more trees.
-        shuffles: draws of what has no structure, for a null; costly figures take fewer.
-        seed: of all draws.
+        resamples: resamples of the items, for an interval; costly figures take fewer, and a forest has at most as many
+            trees.
+        shuffles: draws without structure, for a null; costly figures take fewer.
+        seed: seed of all draws.
     """
 
     resamples: int = RESAMPLES
@@ -34,7 +35,7 @@ class Resampling:
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure with its 95 % interval; `items` is how many independent items it rests on."""
+    """A figure with its 95 % interval; `items` is the number of independent items it rests on."""
 
     value: float
     low: float
@@ -62,8 +63,8 @@ def bootstrap(statistic: Callable[[np.ndarray], float], items: int, resampling: 
     """Return `statistic` of all items and the interval of its values on resampled items.
 
     Args:
-        statistic: item numbers int64 (items,), with repetitions -> the figure. What belongs together (the walk of one
-            image, its swaps) is one item, so that an interval does not take it for many.
+        statistic: item numbers int64 (items,), with repetitions -> the figure. Dependent values (the points of one
+            image's walk, its swaps) belong to one item; as separate items they would make the interval too narrow.
 
     Resamples whose figure is not finite are left out. Raises DataError for no item or no finite figure.
 
@@ -79,7 +80,7 @@ def bootstrap(statistic: Callable[[np.ndarray], float], items: int, resampling: 
     again = np.array([statistic(generator.integers(0, items, items)) for _ in range(resampling.resamples)], np.float64)
     finite = again[np.isfinite(again)]
     if not len(finite) or not np.isfinite(value):
-        raise DataError("a figure to be measured is not finite")
+        raise DataError("a measured figure is not finite")
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(finite, (tail, 1 - tail))
     return Interval(value, float(low), float(high), items)

@@ -12,19 +12,19 @@ from .bootstrap import Interval, Resampling, bootstrap
 
 __all__ = ["PairCorrelation"]
 
-# A resample of the greatest deviation takes as long as one of every block.
+# A resample of the greatest deviation takes as long as resampling every block.
 GAP_RESAMPLES = 200
 
 
 class PairCorrelation:
     """Mean over a block's dimensions of the correlation corr(a_i, b_i) over pairs; of z̃ it should be σ·m (Eqs 8–9).
 
-    One dimension after the other, since a pair likelihood of diagonal covariance promises no more; a rotation of a
-    block whose dimensions are uncorrelated and equally correlated in pairs changes nothing.
+    Each dimension is correlated on its own, since a pair likelihood with diagonal covariance promises no more. Rotating
+    a block whose dimensions are uncorrelated and have equal pair correlations changes nothing.
 
     Args:
         a, b: the members of P independent pairs, (P, N).
-        resampling: of whole pairs for intervals, and of shuffled pairs for the null.
+        resampling: resamples of whole pairs for intervals, shuffles of pairs for the null.
 
     Raises DataError for fewer than three pairs.
     """
@@ -63,7 +63,7 @@ class PairCorrelation:
         return bootstrap(greatest, len(self.a), fewer)
 
     def _moments(self, where: slice, order: np.ndarray | None = None) -> np.ndarray:
-        """Return a, b, a², b² and ab of every pair, of which correlations are made, (5, P, n)."""
+        """Return a, b, a², b² and ab of every pair, from which correlations are computed, (5, P, n)."""
         a, b = self.a[:, where], self.b[:, where]
         if order is not None:
             b = b[order]

@@ -1,4 +1,4 @@
-"""Rows of many dimensions on a map of one or two: UMAP, or principal components."""
+"""Project rows of many dimensions to a map of one or two: UMAP, or principal components."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import DataError, UsageError, nearest
 __all__ = ["FEWEST_ROWS", "Method", "Projection", "project", "require_method"]
 
 Method = Literal["umap", "pca"]
-# Fewer points make no neighbourhoods.
+# Fewer points have no neighbourhoods.
 FEWEST_ROWS = 4
 NEIGHBOURS = 15
 
@@ -22,20 +22,20 @@ class Projection(Protocol):
     """A map fitted to rows (M, D).
 
     Attributes:
-        points: where those rows lie on it, float32 (M, dims); (M, D) where D is not more than the dims asked for.
-        axes: what to write along each dimension.
+        points: positions of those rows, float32 (M, dims); (M, D) where D is not more than the requested dimensions.
+        axes: label of each dimension.
     """
 
     points: np.ndarray
     axes: tuple[str, ...]
 
     def place(self, rows: np.ndarray) -> np.ndarray:
-        """Return where other rows (B, D) lie on the same map, (B, dims)."""
+        """Return the positions of other rows (B, D) on the same map, (B, dims)."""
         ...
 
 
 def require_method(method: str) -> None:
-    """Raise UsageError unless `method` is known, and installed; cheap, so that it is asked before the long work."""
+    """Raise UsageError unless `method` is known and installed; cheap, so that it can be checked before long work."""
     if method not in get_args(Method):
         raise UsageError(f"--method {method!r}: {nearest(method, get_args(Method))}")
     if method == "umap" and importlib.util.find_spec("umap") is None:
@@ -49,24 +49,24 @@ def project(rows: np.ndarray, dims: int, method: Method, seed: int) -> Projectio
 
     Rows that have no more dimensions than the map are their own map. UMAP (McInnes, Healy, Melville 2018) takes the 15
     nearest neighbours, or all where there are fewer. Raises DataError for fewer than 4 rows, for values that are not
-    finite, and where the library gives up.
+    finite, and when the library fails.
     """
     if len(rows) < FEWEST_ROWS:
-        raise DataError(f"{len(rows)} images make no map: at least {FEWEST_ROWS} are needed")
+        raise DataError(f"{len(rows)} images are too few for a map: at least {FEWEST_ROWS} are needed")
     if not np.isfinite(rows).all():
-        raise DataError("latents that are not finite have no place on a map")
+        raise DataError("a map needs finite latents, and some are not finite")
     rows = np.ascontiguousarray(rows, np.float32)
     if rows.shape[1] <= dims:
         return _Plain(rows)
     require_method(method)
     kind = _Umap if method == "umap" else _Components
     try:
-        # What the libraries warn of (a graph in pieces, their own deprecations) a reader of the map cannot mend.
+        # The libraries warn about what the user cannot change: a disconnected graph, their own deprecations.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return kind(rows, dims, seed % 2**32)
     except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
-        raise DataError(f"{method} finds no map of {len(rows)} × {rows.shape[1]} latents: {error}") from error
+        raise DataError(f"{method} cannot map {len(rows)} × {rows.shape[1]} latents: {error}") from error
 
 
 class _Plain:
@@ -99,7 +99,7 @@ class _Umap:
     """UMAP; other rows are placed among the fitted ones by the library's `transform`."""
 
     def __init__(self, rows: np.ndarray, dims: int, seed: int) -> None:
-        # A seed costs it its threads; said beforehand, or it warns that it takes one.
+        # With a seed UMAP uses a single thread, and warns about that unless n_jobs is 1.
         neighbours = min(NEIGHBOURS, len(rows) - 1)
         self.model: Any = _library().UMAP(
             n_components=dims, n_neighbors=neighbours, random_state=seed, transform_seed=seed, n_jobs=1
@@ -114,7 +114,7 @@ class _Umap:
 
 
 def _library() -> Any:
-    # An extra, which need not be there.
+    # An optional dependency, which may not be installed.
     import umap  # pyright: ignore[reportMissingImports]
 
     return umap

@@ -23,16 +23,16 @@ __all__ = ["Moments", "Statistics", "check_comparable", "frechet_distance", "rea
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Mean and covariance of a set of features, and what is known of their origin.
+    """Mean and covariance of a set of features, and what is known about their origin.
 
     Attributes:
         mean: μ (D,) float64.
         covariance: Σ (D, D) float64, with the divisor n − 1.
         n: how many images; None when a foreign file does not say.
         weights_sha256: digest of the feature network's weights file; None when unknown.
-        resize: how images were brought to the network's size; None when unknown.
+        resize: how images were resized to the network's size; None when unknown.
         image_size: side in pixels of the images, if all were squares of one size; None otherwise, and when unknown.
-        source: what to call the set in a message.
+        source: name of the set in messages.
     """
 
     mean: Tensor
@@ -62,7 +62,7 @@ class Moments:
         self.scatter = torch.zeros(0, 0, dtype=torch.float64)
 
     def add(self, features: Tensor) -> None:
-        """Take in `features` (B, D), on the device they are on. DataError when one is not finite."""
+        """Add `features` (B, D), on their own device; raises DataError when one is not finite."""
         # Apple's GPUs have no float64.
         home = "cpu" if features.device.type == "mps" else features.device
         rows = features.detach().to(home).to(torch.float64)
@@ -72,25 +72,25 @@ class Moments:
         if not bool(torch.isfinite(mean).all()):
             raise DataError("the features of an image are not finite: the network's weights do not fit its input")
         shift = self._take(mean, len(rows))
-        # The shift between the means rides along as one more row: a single product updates the scatter in place.
+        # The shift between the means is one more row, so that a single product updates the scatter in place.
         centred = torch.cat([rows - mean, shift[None]])
         self.scatter.addmm_(centred.T, centred)
 
     def merge(self, other: Moments) -> None:
-        """Take in all that `other` has seen (another rank, another shard); `other` stays as it is."""
+        """Add all features that `other` has seen (another rank, another shard); `other` stays unchanged."""
         if not other.n:
             return
         shift = self._take(other.mean.to(self.mean.device if self.n else other.mean.device), other.n)
         self.scatter.add_(other.scatter.to(shift.device)).addr_(shift, shift)
 
     def cpu(self) -> Moments:
-        """Return the same moments on the CPU, from where another process can have them; `self` is not to be used on."""
+        """Return the same moments on the CPU, to be sent to another process; do not use `self` afterwards."""
         moved = Moments()
         moved.n, moved.mean, moved.scatter = self.n, self.mean.cpu(), self.scatter.cpu()
         return moved
 
     def covariance(self) -> Tensor:
-        """Return Σ (D, D) with the divisor n − 1, exactly symmetric. DataError for fewer than two rows."""
+        """Return Σ (D, D) with the divisor n − 1, exactly symmetric; raises DataError for fewer than two rows."""
         if self.n < 2:
             raise DataError(f"a covariance needs at least 2 images, there are {self.n}")
         return (self.scatter + self.scatter.T) / (2 * (self.n - 1))
@@ -110,9 +110,9 @@ class Moments:
 
 
 def frechet_distance(a: Statistics, b: Statistics) -> float:
-    """Return d²(a, b) ≥ 0. CheckpointError when the two cannot be compared or hold a value that is not finite.
+    """Return d²(a, b) ≥ 0, exactly for covariances of any rank, so also for fewer images than features.
 
-    Exact for covariances of any rank, so for fewer images than features.
+    Raises CheckpointError when the two cannot be compared or hold a value that is not finite.
 
     >>> unit = Statistics(torch.zeros(2), torch.eye(2))
     >>> frechet_distance(unit, Statistics(torch.tensor([3.0, 4.0]), torch.eye(2)))
@@ -121,7 +121,7 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
     check_comparable(a, b)
     (mean_a, cov_a), (mean_b, cov_b) = _checked(a), _checked(b)
     product = _factor(cov_a).T @ _factor(cov_b)
-    # Of K Kᵀ and Kᵀ K the smaller has no eigenvalues that are zero by shape, whose rounding would leave roots of 1e-8.
+    # The smaller of K Kᵀ and Kᵀ K has no eigenvalues that are zero by shape; rounded, these would add roots of 1e-8.
     gram = product @ product.T if product.shape[0] <= product.shape[1] else product.T @ product
     overlap = torch.linalg.eigvalsh(gram).clamp_min(0).sqrt().sum()
     distance = (mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * overlap
@@ -129,7 +129,7 @@ def frechet_distance(a: Statistics, b: Statistics) -> float:
 
 
 def check_comparable(a: Statistics, b: Statistics) -> None:
-    """Raise CheckpointError unless `a` and `b` have one size and nothing known of their making differs."""
+    """Raise CheckpointError unless `a` and `b` have the same size and no known weights or resizing differ."""
     if a.mean.shape != b.mean.shape:
         raise CheckpointError(
             f"{a.source} has features of size {len(a.mean)} and {b.source} of size {len(b.mean)}: "
@@ -140,12 +140,12 @@ def check_comparable(a: Statistics, b: Statistics) -> None:
         if of_a is not None and of_b is not None and of_a != of_b:
             raise CheckpointError(
                 f"{a.source} was made with {what} {of_a[:12]} and {b.source} with {of_b[:12]}: "
-                "give --weights (or --features) the file the other was made with, or compute both anew"
+                "give --weights (or --features) the file the other was made with, or compute both again"
             )
 
 
 def write_statistics(path: Path, statistics: Statistics, features: Tensor | None = None) -> None:
-    """Write a statistics file (`mu`, `sigma` and their origin; some of the `features`), whole or not at all."""
+    """Write a statistics file (`mu`, `sigma`, their origin, and `features` if given), whole or not at all."""
     metadata = {
         "kind": "statistics",
         "n": statistics.n,
@@ -159,7 +159,7 @@ def write_statistics(path: Path, statistics: Statistics, features: Tensor | None
 
 
 def read_statistics(path: Path) -> Statistics:
-    """Read a statistics file of ours, or pytorch-fid's `.npz`, which says nothing of its origin.
+    """Read a statistics file of this program, or pytorch-fid's `.npz`, which does not say its origin.
 
     Raises CheckpointError for a missing, damaged or foreign file.
     """
@@ -179,12 +179,12 @@ def read_statistics(path: Path) -> Statistics:
 
 def _read_npz(path: Path) -> dict[str, Tensor]:
     try:
-        # numpy leaves the file open when the archive in it is damaged; here it is ours to close.
+        # numpy leaves the file open when the archive in it is damaged, so it is opened and closed here.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {
                 key: torch.from_numpy(np.array(arrays[key], np.float64)) for key in ("mu", "sigma") if key in arrays
             }
-    # A damaged zip surfaces as any of half a dozen classes.
+    # A damaged zip may raise any of half a dozen exceptions.
     except Exception as error:
         raise CheckpointError(f"{path} is not a readable .npz file: {error}") from error
 

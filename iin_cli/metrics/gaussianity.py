@@ -1,8 +1,8 @@
 """How near a block of z̃ is to N(0, I): its mean, its second moments, its energy distance (Székely & Rizzo 2005).
 
-All three are unmoved by a rotation of the block, and 0 for N(0, I). No item is ever compared with itself, which makes
-them unbiased however few items a block of many dimensions has; so they may also come out slightly negative. Beside each
-stands a null: what as many true normal samples give.
+All three are invariant under rotations of the block, and 0 for N(0, I). No item is ever compared with itself, which
+makes them unbiased even for few items of many dimensions; they may therefore be slightly negative. Each has a null: its
+value for as many true normal samples.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .bootstrap import Interval, Resampling, bootstrap
 
 __all__ = ["MOST_ITEMS", "NormalFigure", "covariance_error", "distance_to_normal", "energy_coefficient", "mean_error"]
 
-# Distances between all of them are kept.
+# The distances between all items are kept in memory.
 MOST_ITEMS = 1000
-# Both cost as much as the figure itself each time.
+# Every draw and every resample costs as much as the figure itself.
 NULL_DRAWS, RESAMPLES = 20, 200
-# Up to here a Poisson's mass is summed term by term, beyond it is smooth enough for a grid.
+# Below this rate a Poisson's mass is summed term by term; above, it is smooth enough for a grid.
 FEW_COUNTS = 200
 Statistic = Callable[[np.ndarray], float]
 
 
 class NormalFigure:
-    """A figure of a block (M, d): a function of the weights (M,) of its items, made once for all resamples.
+    """A figure of a block (M, d) as a function of its items' weights (M,), prepared once for all resamples.
 
     Args:
         prepare: block (M, d) float64 -> weights that sum to one -> figure.
@@ -37,7 +37,7 @@ class NormalFigure:
         self.prepare = prepare
 
     def __call__(self, block: np.ndarray, resampling: Resampling) -> Interval:
-        """Return the figure with its interval. DataError for fewer than three items."""
+        """Return the figure with its interval; raises DataError for fewer than three items."""
         if len(block) < 3:
             raise DataError(f"{len(block)} items are too few to compare with a normal distribution: needs at least 3")
         count, statistic = len(block), self.prepare(np.asarray(block, np.float64))
@@ -62,14 +62,14 @@ def _covariance_error(rows: np.ndarray) -> Statistic:
     products = rows @ rows.T
     squares = products**2 / dim
     lengths = np.diagonal(products) / dim
-    # tr S² − 2 tr S + d, of which only the first term takes two items.
+    # tr S² − 2 tr S + d; only the first term involves two items.
     return lambda weights: _between_items(squares, weights) - 2 * float(weights @ lengths) + 1
 
 
 def _between_items(matrix: np.ndarray, weights: np.ndarray) -> float:
     """Return the weighted mean of a symmetric matrix (M, M) over couples of different items."""
     squared = weights * weights
-    # An item drawn twice is no couple: with it resamples would be off, and a few items far from any truth.
+    # An item and its own copy are no couple: counting them would bias resamples, and heavily so for few items.
     couples = 1 - squared.sum()
     if couples < 1e-9:
         return float("nan")
@@ -93,8 +93,8 @@ def _energy_coefficient(rows: np.ndarray) -> Statistic:
 def distance_to_normal(norms: np.ndarray, dim: int) -> np.ndarray:
     """Return E‖x − Y‖, Y ~ N(0, I) in `dim` dimensions, of points x with these norms (M,).
 
-    ‖x − Y‖ is a chi variable of dim + 2J degrees of freedom, J ~ Poisson(‖x‖²/2); the confluent hypergeometric function
-    that sums this up overflows where ‖x‖² is some hundreds.
+    ‖x − Y‖ is a chi variable of dim + 2J degrees of freedom, J ~ Poisson(‖x‖²/2). Its closed form, a confluent
+    hypergeometric function, overflows where ‖x‖² is some hundreds, so the Poisson sum is taken instead.
 
     >>> [round(float(value), 4) for value in distance_to_normal(np.array([0.0, 3.0]), 1)]
     [0.7979, 3.0008]

@@ -33,12 +33,12 @@ class InceptionFeatures:
     """A callable from images to their 2048 features; the network is read, or fetched, when first used.
 
     Attributes:
-        name: what a result calls the network.
+        name: the network's name in results.
         weights_sha256: digest of the weights file.
-        resize: name of the way images are brought to 299 × 299.
+        resize: name of the method that resizes images to 299 × 299.
 
-    Raises DataError when the official weights are neither here nor to be had, and CheckpointError when a weights file
-    is missing or does not fit the network.
+    Raises DataError when the official weights are missing and cannot be fetched, and CheckpointError when a weights
+    file is missing or does not fit the network.
     """
 
     name = "inception"
@@ -63,7 +63,7 @@ class InceptionFeatures:
             return network(2 * self._prepare(images) - 1).flatten(1)
 
     def _prepare(self, images: Sequence[np.ndarray]) -> Tensor:
-        # Each image is brought to 299 by itself, so sizes may differ, and the network batches what they have become.
+        # Each image is resized to 299 on its own, so sizes may differ, and the network runs on the batch of them.
         together = len({image.shape for image in images}) == 1
         stacks = [np.stack(images)] if together else [np.stack([image]) for image in images]
         return torch.cat([self._resized(stack) for stack in stacks])
@@ -74,7 +74,7 @@ class InceptionFeatures:
 
 
 def official_weights_path() -> Path:
-    """Return where pytorch-fid, and so this program, keeps the official weights."""
+    """Return the path at which pytorch-fid, and so this program, keeps the official weights."""
     return Path(torch.hub.get_dir()).expanduser() / "checkpoints" / OFFICIAL_URL.rsplit("/", 1)[-1]
 
 
@@ -95,19 +95,19 @@ def _fetch(url: str, path: Path, reporter: Reporter) -> None:
     reporter.note(f"fetching the Inception weights (91 MiB) from {url}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # torch.hub writes beside the target, checks the digest, then renames.
+        # torch.hub writes to a temporary file, checks the digest, then renames.
         torch.hub.download_url_to_file(url, str(path), hash_prefix=OFFICIAL_SHA256, progress=False)
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise DataError(
-            f"the Inception weights are not here and cannot be fetched ({reason}): "
+            f"the Inception weights are missing and cannot be fetched ({reason}): "
             f"put {path.name} into {path.parent}, or pass --weights FILE (source: {url})"
         ) from error
 
 
 def _skeleton() -> nn.Module:
-    """Build pytorch-fid's variant of Inception without giving its parameters memory."""
-    # Both import torchvision, which takes seconds that cached statistics need not pay.
+    """Build pytorch-fid's variant of Inception without allocating its parameters."""
+    # Both import torchvision, which takes seconds, and cached statistics need neither.
     from pytorch_fid.inception import FIDInceptionA, FIDInceptionC, FIDInceptionE_1, FIDInceptionE_2
     from torchvision.models import inception_v3
 
@@ -142,7 +142,7 @@ def _fill(net: nn.Module, state: dict[str, Tensor], source: Path) -> nn.Module:
     try:
         net.load_state_dict(state, assign=True)
     except (RuntimeError, AttributeError, TypeError) as error:
-        # torch lists every key; the first lines say what kind of misfit it is.
+        # torch lists every key; the first lines say enough.
         reason = " ".join(str(error).split())[:160]
         raise CheckpointError(f"{source} does not hold the weights of pytorch-fid's Inception: {reason}") from error
     return net.float()

@@ -1,9 +1,8 @@
-"""Information of a block of dimensions on a concept: held-out probes, and blocks' DCI and mutual-information gap.
+"""Information of a block of dimensions about a concept: held-out probes, and blocks' DCI and mutual-information gap.
 
-Blocks stand where Eastwood & Williams (2018) and Chen et al. (2018) have single coordinates: rotating a block changes
-what no concept can see, and should change no figure. For labels the probe's cross-entropy bounds the information from
-below, I(y; block) ≥ H(y) − CE (Barber & Agakov 2003); for measurements the share of the variance explained takes its
-place.
+Blocks replace the single coordinates of Eastwood & Williams (2018) and Chen et al. (2018): rotating a block changes no
+concept, and should change no figure. For labels the probe's cross-entropy bounds the information from below,
+I(y; block) ≥ H(y) − CE (Barber & Agakov 2003); for measurements the explained share of the variance takes its place.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ __all__ = ["ProbeScores", "Target", "completeness", "disentanglement", "gap", "p
 
 FOLDS = 3
 TREES = 60
-# Of the training items, for probabilities rather than votes.
+# Smallest leaf as a fraction of the training items, so that trees give probabilities rather than votes.
 LEAF = 0.01
-# Inverse strength of the penalty on standardised features; a block without information must not look like one.
+# Inverse strength of the penalty on standardised features; a block without information must not seem to have any.
 STRENGTH = 0.05
-# The prior's part in predicted probabilities: no single surprise may cost infinitely much.
+# The prior's weight in predicted probabilities: no single item may cost an infinite loss.
 CAUTION = 0.02
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is known of each item: labels int64 (M,), or measurements float64 (M, k)."""
+    """The value to predict for each item: labels int64 (M,), or measurements float64 (M, k)."""
 
     values: np.ndarray
 
@@ -41,25 +40,25 @@ class Target:
         return self.values.dtype.kind == "f"
 
     def check(self) -> None:
-        """Raise DataError where nothing can be learned: too few items, one value only."""
+        """Raise DataError where nothing can be learned: too few items, or one value only."""
         if len(self.values) < 4 * FOLDS:
             raise DataError(f"{len(self.values)} items are too few for a probe: needs at least {4 * FOLDS}")
         if len(np.unique(self.values, axis=0)) < 2:
             raise DataError("every item has the same label")
 
     def shuffled(self, seed: int) -> Target:
-        """Return the same values on other items."""
+        """Return the values shuffled over the items."""
         return Target(np.random.default_rng(seed).permutation(self.values))
 
 
 @dataclass(frozen=True)
 class ProbeScores:
-    """Errors of a probe on each item (M,) while it was held out, beside those of a guess that sees no block.
+    """Errors of a probe on each item (M,) while it was held out, and those of a guess without the block.
 
     Attributes:
         loss, base_loss: nats for labels, squared error for measurements, of the probe and of the guess (the training
             items' frequencies or mean).
-        miss, base_miss: 1 for a wrong label; of measurements the loss.
+        miss, base_miss: 1 for a wrong label; for measurements the loss.
     """
 
     loss: np.ndarray
@@ -68,11 +67,11 @@ class ProbeScores:
     base_miss: np.ndarray
 
     def information(self, chosen: np.ndarray | slice = slice(None)) -> float:
-        """Return (H − CE)/H, of measurements R²: 1 tells all, 0 (or noise below it) nothing."""
+        """Return (H − CE)/H, or R² for measurements: 1 is full information, 0 (or slightly below, by noise) none."""
         return _saved(self.loss[chosen], self.base_loss[chosen])
 
     def score(self, chosen: np.ndarray | slice = slice(None)) -> float:
-        """Return (accuracy − chance)/(1 − chance), chance being the most frequent label's; of measurements R²."""
+        """Return (accuracy − chance)/(1 − chance), chance being the most frequent label's; R² for measurements."""
         return _saved(self.miss[chosen], self.base_miss[chosen])
 
 
@@ -80,14 +79,14 @@ def probe(block: np.ndarray, target: Target, resampling: Resampling) -> ProbeSco
     """Learn `target` from `block` (M, d) on two thirds of the items and predict it on the rest, in turn.
 
     The probe is the mean of a linear model (logistic, or ridge regression) and a random forest, so that it finds linear
-    relations and others. Raises DataError as `Target.check`.
+    and other relations. Raises DataError as `Target.check`.
     """
     target.check()
     count = len(block)
     folds = np.random.default_rng(resampling.seed).permutation(count) % FOLDS
     scores = ProbeScores(*(np.empty(count) for _ in range(4)))
     learn = _regression if target.continuous else _classification
-    # Solvers that stop early are as good a probe, and a fold with one label alone does not concern the user.
+    # A solver that stops early is as good a probe, and the user cannot help a fold with a single label.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for fold in range(FOLDS):
@@ -99,10 +98,10 @@ def probe(block: np.ndarray, target: Target, resampling: Resampling) -> ProbeSco
 
 
 def disentanglement(importance: np.ndarray) -> float:
-    """Return DCI's disentanglement of R (blocks, concepts): 1 where every block tells of one concept only.
+    """Return DCI's disentanglement of R (blocks, concepts): 1 where every block informs about one concept only.
 
-    Of each block 1 − H(R_i. / Σ R_i.) in units of log(concepts), weighted by the block's part in ΣR. NaN without any
-    information, or for one concept.
+    The mean over blocks of 1 − H(R_i. / Σ R_i.) in units of log(concepts), weighted by the block's fraction of ΣR. NaN
+    without any information, or for one concept.
 
     >>> disentanglement(np.eye(3)), round(disentanglement(np.ones((2, 2))), 6)
     (1.0, 0.0)
@@ -115,9 +114,10 @@ def disentanglement(importance: np.ndarray) -> float:
 
 
 def completeness(importance: np.ndarray) -> float:
-    """Return DCI's completeness of R (blocks, concepts): 1 where every concept is told by one block only.
+    """Return DCI's completeness of R (blocks, concepts): 1 where a single block informs about each concept.
 
-    The mean over concepts of 1 − H(R_.j / Σ R_.j) in units of log(blocks); concepts no block tells of are left out.
+    The mean over concepts of 1 − H(R_.j / Σ R_.j) in units of log(blocks); concepts without information in any block
+    are left out.
     """
     columns = [column for column in np.maximum(importance, 0).T if column.sum() > 0]
     if importance.shape[0] < 2 or not columns:
@@ -126,7 +126,7 @@ def completeness(importance: np.ndarray) -> float:
 
 
 def gap(information: np.ndarray) -> float:
-    """Return the mutual-information gap of one concept: what its best block (blocks,) tells beyond the second best.
+    """Return the mutual-information gap of one concept: its best block's information (blocks,) minus the second best's.
 
     >>> gap(np.array([0.1, 0.9, 0.2]))
     0.7
@@ -163,7 +163,7 @@ def _classification(
     from sklearn.linear_model import LogisticRegression
 
     known, codes = np.unique(labels, return_inverse=True)
-    # Every label keeps a little mass, also one that the training items lack.
+    # Every label keeps a little mass, even one that the training items lack.
     prior = (np.bincount(codes[fit], minlength=len(known)) + 1 / len(known)) / (fit.sum() + 1)
     predicted = np.tile(prior, (int(held.sum()), 1))
     if len(np.unique(codes[fit])) > 1:
@@ -187,7 +187,7 @@ def _regression(
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.linear_model import RidgeCV
 
-    # In units of their spread, so that measurements of several kinds count alike.
+    # In units of their spread, so that measurements of several kinds count equally.
     mean, std = values[fit].mean(0), values[fit].std(0)
     scaled = (values - mean) / np.where(std > 1e-12, std, 1)
     models = (
@@ -196,7 +196,7 @@ def _regression(
     )
     predicted = np.zeros_like(scaled[held])
     for model in models:
-        # A single column is a vector to the forest.
+        # The forest expects a single column as a vector.
         found = model.fit(features[fit], scaled[fit].squeeze()).predict(features[held])
         predicted += found.reshape(predicted.shape) / len(models)
     loss, base = np.square(predicted - scaled[held]).mean(1), np.square(scaled[held]).mean(1)

@@ -1,6 +1,6 @@
-"""Who says whether an edit worked: judges that never saw the backbone or the translator.
+"""Judges of whether an edit worked, which never saw the backbone or the translator.
 
-A judge answers for each edited image whether it shows the concept of one item rather than of another.
+A judge decides for each edited image whether it shows the concept of one item rather than that of another.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHAPE_SIDE = 16
 
 
 class Judge(Protocol):
-    """Says whose concept images show."""
+    """Decides which item's concept an image shows."""
 
     def __call__(self, images: np.ndarray, chosen: np.ndarray, other: np.ndarray) -> np.ndarray:
         """Say whether each image uint8 (B, S, S, 3) shows the concept of `chosen`, not of `other`; bool (B,)."""
@@ -32,7 +32,7 @@ class LabelJudge:
         self.predict, self.labels = predict, labels
 
     def __call__(self, images: np.ndarray, chosen: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """Say whether the classifier predicts the label of `chosen`; `other` has no part in it."""
+        """Say whether the classifier predicts the label of `chosen`; `other` is ignored."""
         return self.predict(images) == self.labels[chosen]
 
 
@@ -50,9 +50,9 @@ class ColorJudge:
 
 
 def color_of(images: np.ndarray) -> np.ndarray:
-    """Measure how strokes differ from the ground in images uint8 (B, S, S, 3), (B, 3) in units of full brightness.
+    """Measure the colour of strokes minus ground in images uint8 (B, S, S, 3): (B, 3) in units of full brightness.
 
-    The strokes are the brightest 5 % of the pixels, the ground the darkest 20 %. Of an image x · c, x in [-1, 1], that
+    The strokes are the brightest 5 % of the pixels, the ground the darkest 20 %. For an image x · c, x in [-1, 1], this
     is the colour c: strokes at (1 + c)/2, ground at (1 − c)/2.
     """
     pixels = images.reshape(len(images), -1, 3).astype(np.float32) / 255

@@ -1,4 +1,4 @@
-"""The nearest of many rows."""
+"""Nearest neighbours among rows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def nearest_rows(queries: Tensor, rows: Tensor, k: int, skip: Tensor | None = No
     Args:
         queries: (Q, N).
         rows: (M, N).
-        skip: bool (M,), rows that do not count.
+        skip: bool (M,), rows to leave out.
 
-    Returns their numbers int64 (Q, k) and distances (Q, k); fewer than k columns where fewer rows count. Raises
-    DataError where none does.
+    Returns their numbers int64 (Q, k) and distances (Q, k); fewer than k columns where fewer rows are left. Raises
+    DataError where none is left.
 
     >>> rows = torch.tensor([[0.0], [1.0], [5.0]])
     >>> nearest_rows(torch.tensor([[0.9]]), rows, 2)[0]
@@ -32,8 +32,8 @@ def nearest_rows(queries: Tensor, rows: Tensor, k: int, skip: Tensor | None = No
         raise DataError("there is no image to compare with")
     search = NearestNeighbors(n_neighbors=min(k, len(counted)), algorithm="brute").fit(rows[counted].numpy())
     found = search.kneighbors(queries.to(rows.dtype).numpy(), return_distance=False)
-    # By differences: expanded into products, as they were found, the distance of near rows drowns in rounding. Of rows
-    # equally far the first comes first.
+    # Recomputed from differences: the search expands distances into products, and rounding swamps those of near rows.
+    # Ties keep the order of the rows.
     numbers = counted[torch.from_numpy(found)].sort(dim=1).values
     distances, order = (queries[:, None] - rows[numbers]).norm(dim=2).sort(dim=1, stable=True)
     return numbers.gather(1, order), distances

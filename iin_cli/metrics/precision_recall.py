@@ -2,7 +2,7 @@
 
 A set's manifold is the union of balls, one around every feature, each reaching to its k-th nearest other feature.
 Precision is the fraction of the generated features inside the manifold of the real ones (are the images plausible?),
-recall the fraction of the real ones inside the manifold of the generated (is every kind of image drawn?).
+recall the fraction of the real ones inside the manifold of the generated (is every kind of image generated?).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["NEIGHBOURS", "Manifold", "precision_recall"]
 
 # k, as the authors chose it.
 NEIGHBOURS = 3
-# Distances are taken between so many rows and as many others: 8 MiB in float64 however large the sets are.
+# Distances are computed between this many rows and as many others: 8 MiB in float64, however large the sets are.
 BLOCK_ROWS = 1024
-# Of the features' size; below it two features are equal up to the rounding of the float32 they came in.
+# Relative to the features' size: features this close are equal up to the rounding of float32.
 ROUNDING = 1e-6
 Advance = Callable[[float], None]
 
@@ -29,9 +29,9 @@ class Manifold:
     """The balls around `features` (M, D), each as far as its k-th nearest other feature: `radii` (M,) float64.
 
     Args:
-        features: one row per image; on the device that is to compute.
+        features: one row per image, on the device that computes.
         k: which neighbour a ball reaches to.
-        advance: told how many rows are done, M in all.
+        advance: called with the number of rows just done, M in all.
 
     Raises DataError unless there are more than k features.
 
@@ -42,7 +42,7 @@ class Manifold:
     def __init__(self, features: Tensor, k: int = NEIGHBOURS, advance: Advance | None = None) -> None:
         if len(features) <= k:
             raise DataError(f"precision and recall need more than {k} images, there are {len(features)}")
-        # Apple's GPUs have no float64, without which close features drown in rounding.
+        # Apple's GPUs have no float64, without which rounding swamps the distances of close features.
         self.features = features.cpu() if features.device.type == "mps" else features
         self.middle = self.features.mean(0, dtype=torch.float64)
         radii = []
@@ -53,7 +53,7 @@ class Manifold:
         self.radii = torch.cat(radii)
 
     def _reach(self, block: Tensor, k: int) -> Tensor:
-        """Return how far it is from each row of `block` (B, D) to its k-th nearest other feature."""
+        """Return the distance from each row of `block` (B, D) to its k-th nearest other feature."""
         nearest = torch.empty(len(block), 0, dtype=torch.float64, device=block.device)
         for others in self.features.split(BLOCK_ROWS):
             joined = torch.cat((nearest, _distances(block, others, self.middle)), 1)
@@ -65,7 +65,7 @@ class Manifold:
 def precision_recall(real: Manifold, generated: Manifold, advance: Advance | None = None) -> tuple[float, float]:
     """Return the fraction of the generated features inside `real`, and of the real ones inside `generated`.
 
-    `advance` is told how many of the generated features are done.
+    `advance` is called with the number of generated features just done.
 
     >>> near, both = torch.arange(8.0)[:, None], torch.tensor([*range(8), *range(90, 98)])[:, None].float()
     >>> precision_recall(Manifold(both), Manifold(near))
@@ -81,7 +81,7 @@ def precision_recall(real: Manifold, generated: Manifold, advance: Advance | Non
         for others, radii, seen in zip(*parts, strict=True):
             distances = _distances(block, others, real.middle) - slack
             inside |= (distances <= radii).any(1)
-            # A view: what is noted here is noted in `drawn`.
+            # A view, so this updates `drawn`.
             seen |= (distances <= reach[:, None]).any(0)
         plausible += int(inside.sum())
         if advance is not None:
@@ -91,5 +91,5 @@ def precision_recall(real: Manifold, generated: Manifold, advance: Advance | Non
 
 def _distances(rows: Tensor, others: Tensor, middle: Tensor) -> Tensor:
     """Return the distances (B, C) float64 between rows (B, D) and others (C, D)."""
-    # By products, for speed; they lose least about the middle.
+    # By products, for speed; centring keeps their rounding errors small.
     return torch.cdist(rows.double() - middle, others.double() - middle, compute_mode="use_mm_for_euclid_dist")

@@ -1,7 +1,8 @@
-"""How far an answer moves along walks, compared with walks of a random subspace of the same size (section 4.2).
+"""How far a network's answer moves along walks, compared with walks of a random subspace of the same size (§4.2).
 
-A walk of a large factor moves more than one of a small factor whatever they mean: only beside the control does a figure
-say something of the concept. Everything is first averaged over the points of an image, and an image is one item.
+A walk of a large factor moves the answer more than a walk of a small one, whatever the concepts: only the comparison
+with the control tells something about the concept. Figures are first averaged over the points of an image, and an image
+is one item.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ MORE = "more than chance"
 LESS = "less than chance"
 UNDECIDED = "not distinguishable"
 TOO_FEW = "too few images"
-# Of five items all on one side a sign test says p = 0.06: no figure of so few can be told from chance.
+# With five items all on one side a sign test gives p = 0.06: no figure of so few can be told from chance.
 FEWEST_ITEMS = 6
-# A difference no larger than rounding is none.
+# Differences no larger than this are rounding.
 ROUNDING = 1e-9
 CHANNELS = ("whole", "red", "green", "blue")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -47,7 +48,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure of a factor's walks beside that of its control's.
+    """A figure along a factor's walks, compared with the same along its control's.
 
     Attributes:
         difference: factor − control, paired by image; its interval covers which images and which subspaces were drawn.
@@ -85,7 +86,7 @@ class Comparison:
 def compare(factor: np.ndarray, control: np.ndarray, seed: int = 0) -> list[Comparison]:
     """Compare K figures of M images: `factor` (M, K), none negative, with those of S subspaces, `control` (S, M, K).
 
-    Images are drawn anew together with their controls, and the subspaces too. Raises DataError for no image or a figure
+    Images are resampled together with their controls, and the subspaces, too. Raises DataError for no image or a figure
     that is not finite.
 
     >>> found, = compare(np.full((8, 1), 0.9), np.full((3, 8, 1), 0.3))
@@ -97,7 +98,7 @@ def compare(factor: np.ndarray, control: np.ndarray, seed: int = 0) -> list[Comp
     items = len(factor)
     weights = _weights(items, seed)
     moved = weights @ factor
-    # Another seed, lest the subspaces be drawn in step with the images.
+    # Another seed, so that subspaces are drawn independently of images.
     chance = np.einsum("rs,srk->rk", _weights(len(control), seed + 1), weights @ control)
     value, by_chance = factor.mean(0), control.mean((0, 1))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -113,7 +114,7 @@ def compare(factor: np.ndarray, control: np.ndarray, seed: int = 0) -> list[Comp
 
 
 def mean_intervals(values: np.ndarray, seed: int = 0) -> list[Interval]:
-    """Return the mean of each column of `values` (M, K) with its interval: `mean_interval` of many at once."""
+    """Return the mean of each column of `values` (M, K) with its interval: `mean_interval` for many at once."""
     _require_figures(values)
     return _intervals(values.mean(0), _weights(len(values), seed) @ values, len(values))
 
@@ -151,7 +152,7 @@ def image_response(start: Tensor, points: Tensor) -> tuple[dict[str, np.ndarray]
 
 
 def negative_rate(z: Tensor, never_negative: Tensor, tolerance: Tensor) -> np.ndarray:
-    """Return the fraction of features below zero, of those that never are: z (B, P, N) -> (B, 1).
+    """Return the fraction below zero of the features that never are: z (B, P, N) -> (B, 1).
 
     Args:
         never_negative: bool (N,), the features judged.
@@ -182,7 +183,7 @@ def _weights(items: int, seed: int) -> np.ndarray:
 
 
 def _intervals(values: np.ndarray, resampled: np.ndarray, items: int) -> list[Interval]:
-    """Return `values` (K,) with percentile intervals of `resampled` (R, K); what is not finite there is left out."""
+    """Return `values` (K,) with percentile intervals of `resampled` (R, K), skipping resamples that are not finite."""
     tail = (1 - LEVEL) / 2
     found = []
     for value, column in zip(values.tolist(), resampled.T, strict=True):
@@ -196,9 +197,9 @@ def _require_figures(values: np.ndarray) -> None:
     if not values.shape[-2]:
         raise DataError("an interval needs at least one item")
     if not np.isfinite(values).all():
-        raise DataError("a figure to be measured is not finite")
+        raise DataError("a measured figure is not finite")
 
 
 def _with_whole(channels: Tensor) -> np.ndarray:
-    """(B, P, 3) of the channels -> (B, P, 4), their mean first."""
+    """Put the mean of the channels (B, P, 3) before them: (B, P, 4)."""
     return torch.cat((channels.mean(2, keepdim=True), channels), dim=2).numpy()

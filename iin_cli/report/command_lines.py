@@ -51,7 +51,7 @@ class CommandLines:
             given = str(Path(given).expanduser().resolve())
         choice = replace(data.choice, data=given, root=root.resolve() if root is not None else None)
         moved = backbone.resolve() if backbone is not None else None
-        return cls(data.opened, data.dataset, Path(data.opened.path).resolve(), choice, moved, device)
+        return cls(data.opened, data.dataset, data.opened.require_path().resolve(), choice, moved, device)
 
     def command(self, name: str, *words: object, out: str) -> str:
         """Return the command line that does what a section did; `out` is free to be changed."""

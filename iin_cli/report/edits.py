@@ -1,4 +1,4 @@
-"""What edits of a factor do: swaps where the network draws images, else explanations; and walks."""
+"""Edits of a factor: swaps where the network draws images, else explanations; and walks."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _explanations(subject: ReportSubject) -> list[Block]:
     data = subject.data.varied(n=count)
     library, changes = LibraryChoice(most=search).open(data), EditChoice(count=subject.effort.edits).open(data)
     result = explain_images(library, data.draw(count), changes, report=subject.report)
-    blocks: list[Block] = [Text(of_explanations(result))]
+    blocks: list[Block] = [Text(of_explanations(result, bool(subject.network.answer.names)))]
     for number, (image, (title, rows)) in enumerate(zip(result.images, result.tables(), strict=True)):
         file = subject.folder / f"explain-{number}.png"
         save_figure(file, result.plot(number))

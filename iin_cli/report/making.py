@@ -1,4 +1,4 @@
-"""Everything known of a translator on one page: one section after the other, the page made anew after each."""
+"""Make the page: one section after the other, and the whole page after each, so that none is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ..errors import attempt
 from ..interpretation.reading import ChosenData
@@ -48,11 +47,7 @@ class ReportResult(Result):
     seconds: float
     made: tuple[str, ...]
     failed: dict[str, str]
-    page: str = field(repr=False)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values, without the page."""
-        return {key: value for key, value in vars(self).items() if key != "page"}
+    page: str = field(repr=False, compare=False)
 
     def tables(self) -> list[ResultTable]:
         """Return the sections as a table."""
@@ -87,7 +82,7 @@ def make_report(
     whole = making.page()
     return ReportResult(
         out="",
-        translator=str(data.opened.path or ""),
+        translator=data.opened.called,
         data=data.dataset.name,
         n=subject.n,
         seed=subject.seed,

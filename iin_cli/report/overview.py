@@ -1,4 +1,4 @@
-"""What a report begins and ends with: what was interpreted, the summary, and where everything came from."""
+"""Begin and end of a report: what was interpreted, the summary, and where everything came from."""
 
 from __future__ import annotations
 

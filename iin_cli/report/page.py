@@ -1,6 +1,6 @@
-"""A page to read: one HTML file that needs nothing else, on a phone, in the dark and on paper.
+"""One HTML page that needs no other file, to read on a phone, in the dark and on paper.
 
-No scripts, no addresses: pictures are data URIs, and the page's own policy forbids to load anything. `page.html.j2`
+No scripts, no addresses: pictures are data URIs, and the page's own policy forbids loading anything. `page.html.j2`
 says how every block looks, and Jinja escapes every text there, so that a class called `<script>` is only a name.
 """
 
@@ -96,7 +96,7 @@ class Failure(Block):
 
 @dataclass(frozen=True)
 class Facts(Block):
-    """Names and what they are, one a line."""
+    """Names and what they are, one per line."""
 
     facts: Mapping[str, Any]
 
@@ -142,7 +142,7 @@ class Table(Block):
 
 @dataclass(frozen=True)
 class Picture(Block):
-    """A picture with a text for who cannot see it; `data` is a whole PNG or JPEG file, `size` width and height.
+    """A picture, with a text for those who cannot see it; `data` is a whole PNG or JPEG file, `size` width and height.
 
     A `plot` holds letters to be read, and is never drawn too small for that.
     """
@@ -207,7 +207,7 @@ def page(title: str, opening: Sequence[Block], sections: Sequence[Section]) -> s
 
 
 def picture_of(file: Path, alt: str, caption: str, plot: bool = False) -> Picture:
-    """Read an image file as a picture no larger than a page has use for."""
+    """Read an image file as a picture no larger than a page needs."""
     with Image.open(file) as opened:
         image = opened.convert("RGB")
     if image.width > WIDEST:

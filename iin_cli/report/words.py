@@ -27,46 +27,46 @@ __all__ = [
 
 SIZES = (
     "The score is the share of the features’ variance that pairs of the concept have in common, or, where pairs differ "
-    "in the concept alone, that they do not. Beside it: what a concept scores that is not there, and the dimensions "
-    "that Equation 11 gives for the score and for the ends of its 95 % interval. Calibrated sizes leave out what any "
-    "concept would get. p is how often a concept that is not there would score as much, with every direction of the "
-    "features counted alike."
+    "in the concept alone, that they do not. Beside it stand the score of an absent concept, and the dimensions "
+    "that Equation 11 gives for the score and for both ends of its 95 % interval. Calibrated sizes leave out what any "
+    "concept would get. p is how often an absent concept would score as much, when every direction of the features "
+    "counts alike."
 )
 SWAPPED = (
-    "Every image in the left column is given one factor of every image in the top row, and is drawn again; all other "
-    "factors stay its own."
+    "Every image in the left column gets one factor of every image in the top row, and is drawn again; all its other "
+    "factors stay."
 )
 # Title of a table of the audit -> what its numbers are.
 AUDIT_PARTS = {
     "correlation of pairs (expected)": (
-        "How alike each factor is in the two images of a pair of the concept: correlated where such pairs share the "
-        "factor, by 0 where they do not; in round brackets what the translator was fitted to."
+        "The correlation of each factor between the two images of a pair of the concept: high where such pairs share "
+        "the factor, 0 where they do not. In round brackets what the translator was fitted to."
     ),
     "after a swap of the factor: transfer, preservation": (
-        "The factor of the column is taken from another image. Where it is the concept’s own, the figure is how often "
-        "the concept is then the other image’s; elsewhere how often it stays as it was. Both are divided by what is "
-        "recognised without a swap, and should be 1."
+        "The factor of the column is taken from another image. In the concept’s own column the figure is how often the "
+        "concept becomes the other image’s; elsewhere it is how often the concept stays as it was. Both are divided by "
+        "what is recognised without a swap, and should be 1."
     ),
     "information of the factor on the concept": (
-        "What a probe learns of the concept from the factor alone: 1 is all there is to know, 0 no more than guessing "
-        "(a little below 0 is noise). It should be high in the concept’s own factor and 0 in the others."
+        "What a probe learns of the concept from the factor alone: 1 is everything, 0 no more than a guess (a little "
+        "below 0 is noise). It should be high in the concept’s own factor and 0 in the others."
     ),
     "distance from N(0, I) (of true samples)": (
-        "Each factor should be normal with mean 0 and variance 1, in no direction different from any other: all three "
-        "figures are then 0. In round brackets what as many true samples give."
+        "Each factor should be normal with mean 0 and variance 1, alike in all directions: all three figures are then "
+        "0. In round brackets what true samples of the same number give."
     ),
-    "figures": "All other figures, by the names that iin audit --fail-if takes.",
+    "figures": "All other figures, under the names that iin audit --fail-if takes.",
     "not measured": "",
 }
-# What a checkpoint remembers of its fit that came out of it; all else went in.
+# What came out of the fit, as its checkpoint remembers it; everything else there went in.
 OUTCOME = {
     "steps": "Steps",
     "best_step": "Best step, which was kept",
     "seconds": "Seconds",
-    "rows_per_second": "Latents a second",
-    "train_nll": "Negative log-likelihood in training, nats a latent",
-    "heldout_nll": "The same of pairs held out",
-    "bits_per_dim": "The same in bits a dimension",
+    "rows_per_second": "Latents per second",
+    "train_nll": "Negative log-likelihood in training, nats per latent",
+    "heldout_nll": "The same for held-out pairs",
+    "bits_per_dim": "The same in bits per dimension",
     "round_trip_error": "Greatest |T⁻¹(T(z)) − z|",
     "log_det_error": "Greatest error of log |det T′|",
 }
@@ -78,10 +78,10 @@ def of_glance(drawn: bool, columns: Sequence[str]) -> str:
     said = {
         "in the network": "whether the network’s features show the concept at all",
         "absolute change" if drawn else "flip rate": f"{moved} while this factor alone wanders at random",
-        "by chance": "the same of random directions, as many",
+        "by chance": "the same for as many random directions",
         "moves the answer": "whether the two differ",
         "known from it": "what the factor tells of its concept, from 0 (nothing) to 1 (all)",
-        "known from the residual": "what was left behind there, at best 0",
+        "known from the residual": "what the residual still tells of it, at best 0",
     }
     parts = [f"{column}: {words}" for column, words in said.items() if column in columns]
     if not parts:
@@ -90,13 +90,18 @@ def of_glance(drawn: bool, columns: Sequence[str]) -> str:
     return f"{said[0].upper()}{said[1:]}. In square brackets 95 % intervals. The sections below say more."
 
 
-def of_explanations(result: ExplainResult) -> str:
-    """Say what is to be seen in the explanations of a classifier's images."""
+def of_explanations(result: ExplainResult, predicts: bool) -> str:
+    """Say what explanations show of a network that draws nothing; `predicts`: whether it predicts classes."""
+    said = (
+        f"The network draws nothing: beside each edit stand the {result.k} most similar of {result.searched:,} real "
+        f"training images, with their labels. One factor at a time was taken from {result.sources} other images (left, "
+        "those of the rows shown), and all others stayed."
+    )
+    if not predicts:
+        return said
     return (
-        f"A classifier draws nothing: beside each edit stand the {result.k} most similar of {result.searched:,} real "
-        f"training images, with their labels. Each factor was taken from {result.sources} other images (left, those of "
-        "the rows shown; → is what the network says of the edit), one at a time, and left all others as they are. The "
-        "bars are the change of the class probabilities, the mean and 95 % interval over all these edits."
+        f"{said} → is what the network predicts for the edit. The bars are the change of the class probabilities, mean "
+        "and 95 % interval over all these edits."
     )
 
 
@@ -120,7 +125,7 @@ def of_responses(result: RespondResult, answers: str) -> str:
     """Say how the response of `answers` to each factor was measured."""
     return (
         f"How far the {answers} move while one factor of {result.images} images wanders ({result.steps - 1} random "
-        f"steps of Equation 17 from each, γ = {result.gamma:g}) and all others stand still. A larger factor moves more "
+        f"steps of Equation 17 from each, γ = {result.gamma:g}) and all others stay. A larger factor moves them more, "
         f"whatever it means: the control is {result.controls} random subspaces of its size. In square brackets 95 % "
         "intervals over images, after a colon the control."
     )

@@ -57,7 +57,7 @@ class DimsResult(Result):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per factor for a table."""
-        none = dict.fromkeys(("interval", "null", "z", "p", "verdict"))
+        none: dict[str, Any] = dict.fromkeys(("interval", "null", "z", "p", "verdict"))
         return [
             {
                 "factor": name,

@@ -31,7 +31,8 @@ FOUND = "found"
 ABSENT = "not distinguishable from none"
 # One absent concept in a hundred counts as found.
 ALPHA = 0.01
-RESAMPLES, SHUFFLES = 500, 199
+RESAMPLES = 500
+SHUFFLES = 199
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**23
 # Rounding alone can move z by a thousandth of its spread: a differ concept must move it further.
 NOTHING = 1e-6
@@ -169,7 +170,7 @@ def weigh(
         p_value = float((1 + (again <= NOTHING).sum()) / (1 + len(again))) if score.value > NOTHING else 1.0
         return Evidence(score, Interval(0.0, 0.0, 0.0, score.items), _deviations(score.value, 0.0, again), p_value)
     units = sources if _nested(sources, groups) else np.arange(len(groups))
-    dealt = AllPairs(z, *_tensors(groups, units), relation, estimator)
+    dealt = AllPairs(z, _tensor(groups), _tensor(units), relation, estimator)
     # Few labels are all there are; many are a sample, so that others could have been drawn.
     drawn, clusters = dealt, np.arange(dealt.units)
     if dealt.groups >= FEW_ITEMS:
@@ -179,7 +180,7 @@ def weigh(
     low, high = np.quantile(null, (0.025, 0.975))
     if dealt.groups < 2:
         return Evidence(score, Interval(float(null.mean()), float(low), float(high), dealt.units), None, 1.0)
-    level = AllPairs(whitened(z), *_tensors(groups, units), relation)
+    level = AllPairs(whitened(z), _tensor(groups), _tensor(units), relation)
     value, none = level(), _shuffled(level, resampling)
     p_value = float((1 + (none >= value).sum()) / (1 + resampling.shuffles))
     shown = Interval(float(null.mean()), float(low), float(high), dealt.units)
@@ -192,7 +193,8 @@ def _of_groups(
     """Make pairs whose units are groups, and say which units are drawn together: those that show one image."""
     _, first = np.unique(groups, return_index=True)
     clusters = sources[first] if _nested(groups, sources) else groups[first]
-    return AllPairs(z, *_tensors(groups, groups), relation, estimator), np.unique(clusters, return_inverse=True)[1]
+    pairs = AllPairs(z, _tensor(groups), _tensor(groups), relation, estimator)
+    return pairs, np.unique(clusters, return_inverse=True)[1]
 
 
 def _interval(pairs: AllPairs, clusters: np.ndarray, resampling: Resampling) -> tuple[Interval, np.ndarray]:
@@ -227,5 +229,5 @@ def _nested(inner: np.ndarray, outer: np.ndarray) -> bool:
     return len(np.unique(inner)) == len(np.unique(np.stack((inner, outer)), axis=1).T)
 
 
-def _tensors(*arrays: np.ndarray) -> tuple[Tensor, ...]:
-    return tuple(torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64)) for array in arrays)
+def _tensor(numbers: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(numbers, dtype=np.int64))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,11 +42,11 @@ class Trainable(Protocol):
         """Measure on held-out data; the lowest `score` decides which weights are kept."""
         ...
 
-    def weights(self) -> dict[str, torch.Tensor]:
+    def weights(self) -> Mapping[str, torch.Tensor]:
         """Return the weights to keep when a validation is the best so far."""
         ...
 
-    def load_weights(self, weights: dict[str, torch.Tensor]) -> None:
+    def load_weights(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Restore what `weights` returned."""
         ...
 
@@ -236,8 +236,8 @@ def _judge(
     result: LoopResult,
     held_out: dict[str, float],
     shown: dict[str, float],
-    best_weights: dict[str, torch.Tensor],
-) -> dict[str, torch.Tensor]:
+    best_weights: Mapping[str, torch.Tensor],
+) -> Mapping[str, torch.Tensor]:
     result.history.append({"step": result.steps, "seconds": round(result.seconds, 2), **shown, **held_out})
     if held_out["score"] >= result.best_score:
         return best_weights
@@ -247,7 +247,7 @@ def _judge(
     return {name: value.detach().clone() for name, value in work.weights().items()}
 
 
-def _save(work: Trainable, result: LoopResult, best_weights: dict[str, torch.Tensor], path: Path) -> float:
+def _save(work: Trainable, result: LoopResult, best_weights: Mapping[str, torch.Tensor], path: Path) -> float:
     """Save the run on the main rank; return the time."""
     if is_main_rank():
         loop = {name: getattr(result, name) for name in result.__dataclass_fields__}
@@ -255,7 +255,7 @@ def _save(work: Trainable, result: LoopResult, best_weights: dict[str, torch.Ten
     return time.monotonic()
 
 
-def _restore(work: Trainable, path: Path) -> tuple[LoopResult, dict[str, torch.Tensor]]:
+def _restore(work: Trainable, path: Path) -> tuple[LoopResult, Mapping[str, torch.Tensor]]:
     state = from_main(read_state(path) if is_main_rank() else None)
     try:
         work.load_state_dict(state["work"])

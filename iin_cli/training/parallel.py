@@ -7,11 +7,8 @@ batch, so that the run differs from one process's only in the order in which flo
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import cache
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +16,11 @@ from torch import distributed as processes
 from torch.distributed import ProcessGroup
 from torch.nn.parallel import DistributedDataParallel
 
-from ..distributed import from_main, is_main_rank, local_rank, rank, small_group, world_size
+from ..distributed import joined, local_rank, rank, small_group, world_size
 from ..errors import UsageError
-from ..io.rundir import open_run
 from ..plugin_api import BatchPart
 
-__all__ = ["batch_part", "open_run_together", "replicate"]
+__all__ = ["batch_part", "replicate"]
 
 
 # Gradients arrive close together: ranks wait elsewhere for one that encodes or saves for long.
@@ -72,13 +68,6 @@ def replicate(module: nn.Module, device: torch.device) -> nn.Module:
     return replica
 
 
-@contextmanager
-def open_run_together(out: Path | None, label: str, resume: bool, dry: bool) -> Iterator[Path | None]:
-    """Yield on every rank the folder that the main rank opens by `open_run`; only the main rank writes there."""
-    with open_run(out, label, resume, dry) if is_main_rank() else nullcontext() as folder:
-        yield from_main(folder)
-
-
 def _checked(device: torch.device) -> str:
     if device.type == "cuda":
         here, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
@@ -97,4 +86,4 @@ def _checked(device: torch.device) -> str:
 @cache
 def _gradient_group(kind: str) -> ProcessGroup:
     """Return the group that exchanges gradients: NCCL on GPUs, gloo on CPUs; all ranks make the first call."""
-    return small_group() if kind == "cpu" else processes.new_group(backend="nccl", timeout=GRADIENT_WAIT)
+    return small_group() if kind == "cpu" else joined(processes.new_group(backend="nccl", timeout=GRADIENT_WAIT))

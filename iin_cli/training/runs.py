@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..distributed import from_main, is_main_rank
+from ..io.rundir import open_run
 from ..progress import Reporter
-from .parallel import open_run_together
 from .resuming import seed_of_run
 
 __all__ = ["RunChoice"]
@@ -42,8 +43,9 @@ class RunChoice:
 
     @contextmanager
     def open(self, label: str, report: Reporter) -> Iterator[Path | None]:
-        """Yield the folder in every process and name it in `report`; None for a dry run. Errors as `open_run`."""
-        with open_run_together(self.out, label, self.resume, self.dry_run) as folder:
+        """Yield in every process the folder that the main one opens, None for a dry run; errors as `open_run`."""
+        with open_run(self.out, label, self.resume, self.dry_run) if is_main_rank() else nullcontext() as opened:
+            folder = from_main(opened)
             if folder is not None:
                 report.note(f"run folder {folder}")
             yield folder

@@ -1,5 +1,5 @@
 """The translator: pure mathematics on (B, N) tensors.
 
-`flow` is T itself, `factors` its named output, `likelihood` what it is fitted by, `dims` how large each factor is, and
-`edit` what can be done to a z̃.
+`flow` is T itself, `factors` its named output, `likelihood` the objective of the fit, `dims` the sizes of the factors,
+`all_pairs` their exact scores, `feature_noise` the noise on z, and `edit` the edits of z̃.
 """

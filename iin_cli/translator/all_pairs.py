@@ -1,4 +1,4 @@
-"""A concept's score over all of its pairs (Eq 11): exact, and again for units drawn anew or dealt to other groups."""
+"""A concept's score over all of its pairs (Eq 11), computed exactly, also for resampled and for shuffled units."""
 
 from __future__ import annotations
 
@@ -12,26 +12,27 @@ from .dims import Estimator
 
 __all__ = ["AllPairs", "whitened"]
 
-# Of the rows: as many directions as this part of them can be whitened without making all rows equally far apart.
+# Directions to whiten, as a fraction of the rows; whitening more would make all rows equally far apart.
 MOST_DIRECTIONS = 0.1
 
 
 class AllPairs:
-    """Score of all pairs of different rows of a group, each row as likely as any other; no pair has to be drawn.
+    """Score over all pairs of different rows of a group, each row equally likely; no pair has to be drawn.
 
-    Rows come in units, which are drawn or dealt whole: the renderings of one image, or a whole group. With weight w a
-    unit stands w times in its group, yet never makes a pair with its own copy, which has all in common with it. With
-    unit sums s_u, their rows' squares q_u = Σ z² and numbers n_u the products of a group's pairs sum to
+    Rows come in units, which are resampled or shuffled whole: the renderings of one image, or a whole group. A unit of
+    weight w counts w times in its group, but never makes a pair with its own copy, which shares everything with it.
+    Let s_u be the sum of a unit's rows, q_u = Σ z² the sum of their squares and n_u their number. The products of a
+    group's pairs then sum to
 
         (Σ_u w_u s_u)² − Σ_u w_u² s_u² + Σ_u w_u (s_u² − q_u),
 
-    and their number is the same of n_u and n_u in place of s_u and q_u.
+    and the number of pairs is the same expression with n_u in place of both s_u and q_u.
 
     Args:
         z: (M, N) latents.
         groups: (M,) int64, the group of each row.
         units: (M,) int64, the unit of each row; a unit lies in one group.
-        relation, estimator: as in `dims.score`, to which the score tends as pairs are drawn.
+        relation, estimator: as in `dims.score`, which tends to this score as more pairs are drawn.
 
     Raises DataError when no group has two rows.
     """
@@ -60,10 +61,10 @@ class AllPairs:
         self.sizes = torch.bincount(unit_of, minlength=self.units).double()
 
     def __call__(self, weights: Tensor | None = None, group_of: Tensor | None = None) -> float:
-        """Return the score; NaN where what was drawn makes no pair or does not vary.
+        """Return the score; NaN where the weighted units make no pair or do not vary.
 
         Args:
-            weights: (units,) how often each unit stands in its group; None: once.
+            weights: (units,) how often each unit counts in its group; None: once.
             group_of: (units,) the group of each unit, 0 … groups − 1; None: its own.
         """
         w = torch.ones(self.units, dtype=torch.float64) if weights is None else weights.double()
@@ -81,7 +82,7 @@ class AllPairs:
         return self._score(mean_product - center, squares[paired].sum(0) / total - center)
 
     def dealt(self, generator: torch.Generator) -> float:
-        """Return the score after all units were dealt out to the groups anew, as many to each: of unrelated rows."""
+        """Return the score of unrelated rows: units are shuffled over the groups, each of which keeps its number."""
         return self(group_of=self.group_of[torch.randperm(self.units, generator=generator)])
 
     def _by_group(self, values: Tensor, group_of: Tensor) -> Tensor:
@@ -103,14 +104,14 @@ class AllPairs:
 
 
 def whitened(z: Tensor) -> Tensor:
-    """Turn and scale latents z (M, N), so that each of their leading directions has variance 1: (M, ≤ M / 10, ≤ N).
+    """Rotate and scale latents z (M, N), so that each of their leading directions has variance 1: (M, ≤ M / 10, ≤ N).
 
-    A score of these counts every direction alike: a concept shows even where it lies in one of little variance, as
-    what a classifier has no use for does.
+    A score of whitened latents counts every direction equally: a concept shows even in a direction of little variance,
+    where a classifier leaves what it does not use.
     """
     centred = (z - z.mean(0)).double()
     wide = z.shape[1] > len(z)
-    # Both have the same eigenvalues; the smaller is the quicker.
+    # Both have the same eigenvalues, and the smaller is faster.
     covariance = (centred @ centred.T if wide else centred.T @ centred) / len(z)
     values, vectors = _eigh(covariance)
     alive = values > 1e-6 * values.max()
@@ -123,7 +124,7 @@ def whitened(z: Tensor) -> Tensor:
 
 
 def _numbered(names: Tensor) -> Tensor:
-    """Rename int64 names (M,) to 0 … distinct − 1, in their order."""
+    """Renumber int64 ids (M,) as 0 … distinct − 1, in their order."""
     return torch.unique(names, return_inverse=True)[1]  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 

@@ -1,4 +1,4 @@
-"""How many dimensions each factor gets (Eq 11): by how much of the latent's variance its pairs have in common."""
+"""The number of dimensions of each factor (Eq 11), from how much of the latent's variance its pairs have in common."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ Estimator = Literal["variance", "correlation"]
 def score(z_a: Tensor, z_b: Tensor, relation: Literal["share", "differ"], estimator: Estimator = "variance") -> float:
     """Score s_F of a concept from its pairs z_a, z_b (P, N), in [0, 1] up to sampling noise.
 
-    `variance` is Σ_i cov(z_a,i, z_b,i) / Σ_i var(z_i); `correlation` the mean over components of their correlation,
-    components of no variance left out. Of a differ pair what is *not* common counts: one minus that.
+    `variance` is Σ_i cov(z_a,i, z_b,i) / Σ_i var(z_i); `correlation` is the mean over components of their correlation,
+    leaving out components without variance. For differ pairs, where what is *not* common counts, the score is one minus
+    that.
 
     The printed Eq 11 sums the correlations and gives the residual s = N, so that its softmax saturates and every
     concept gets 0 dimensions; means with s = 1 for the residual keep its meaning.
@@ -31,7 +32,7 @@ def score(z_a: Tensor, z_b: Tensor, relation: Literal["share", "differ"], estima
     """
     if len(z_a) < 2:
         raise DataError(f"{len(z_a)} pairs are too few to estimate dimensions: needs at least 2")
-    # A few components at a time: float64 copies of wide latents would be several times as large as these.
+    # A few components at a time: float64 copies of wide latents would take several times their memory.
     columns = zip(torch.split(z_a, COLUMNS, 1), torch.split(z_b, COLUMNS, 1), strict=True)
     parts = [_moments(a, b) for a, b in columns]
     covariance, variance = (torch.cat(moment) for moment in zip(*parts, strict=True))
@@ -54,10 +55,10 @@ def _moments(z_a: Tensor, z_b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def allocate(scores: Mapping[str, float], dim: int) -> dict[str, int]:
-    """Share out `dim` = N dimensions by softmax of the scores, the residual's being 1 (Eq 11).
+    """Divide `dim` = N dimensions by softmax of the scores, the residual's being 1 (Eq 11).
 
-    Each concept gets floor(softmax·N), at least 1; what is left over goes to the residual. Where that leaves it
-    nothing, the largest concepts give.
+    Each concept gets floor(softmax·N), at least 1; the rest goes to the residual. If nothing is left for it, the
+    largest concepts get fewer.
 
     >>> allocate({"digit": 0.0, "color": 0.5}, 64)
     {'digit': 11, 'color': 19, 'residual': 34}
@@ -66,11 +67,11 @@ def allocate(scores: Mapping[str, float], dim: int) -> dict[str, int]:
 
 
 def allocate_calibrated(excess: Mapping[str, float], dim: int) -> dict[str, int]:
-    """Share out `dim` = N dimensions so that a concept that is not there gets none but the one it must have.
+    """Divide `dim` = N dimensions so that a concept without signal gets only the one dimension that it must have.
 
-    Eq 11 weighs a factor by e^s: at s = 0, pure noise, still by 1 where the residual has e. Here that 1 is taken off:
-    N_F = floor(N · (e^x_F − 1) / (e − 1 + Σ_k (e^x_k − 1))), at least 1, where the excess x is the score beyond that of
-    shuffled pairs, negative ones counting as 0. As in Eq 11 a concept with all of the variance gets as much as the
+    Eq 11 weights a factor by e^s: pure noise, s = 0, still has weight 1 beside the residual's e. Here that 1 is
+    subtracted: N_F = floor(N · (e^x_F − 1) / (e − 1 + Σ_k (e^x_k − 1))), at least 1. The excess x is the score minus
+    that of shuffled pairs, or 0 if that is negative. As in Eq 11 a concept with all of the variance gets as much as the
     residual.
 
     >>> allocate_calibrated({"noise": 0.0, "color": 0.5}, 64)
@@ -106,7 +107,7 @@ def complete(dims: Mapping[str, int], dim: int) -> dict[str, int]:
 
 
 def as_estimator(name: str) -> Estimator:
-    """Return the estimator called `name`. UsageError with the names there are."""
+    """Return the estimator called `name`; raises UsageError naming the nearest estimators."""
     for known in get_args(Estimator):
         if name == known:
             return known

@@ -1,4 +1,4 @@
-"""What can be done to a z̃: swap a factor, walk along it (Eqs 14, 17) or between four (Fig 7), or draw it anew."""
+"""Edits of z̃: swap a factor, walk along it (Eqs 14, 17), interpolate between four z̃ (Fig 7), or draw it again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def swap(target: Tensor, source: Tensor, factors: Factors, names: Sequence[str])
 
 
 def redraw(z_tilde: Tensor, noise: Tensor, factors: Factors, names: Sequence[str]) -> Tensor:
-    """Partial sampling: `z_tilde` (B, N) with the factors `names` drawn anew from `noise` ~ N(0, 1) (B, N)."""
+    """Return `z_tilde` (B, N) with the factors `names` from `noise` ~ N(0, 1) (B, N): partial sampling."""
     return swap(z_tilde, noise, factors, names)
 
 
@@ -43,8 +43,8 @@ def attribute_axis(z_tilde: Tensor, has: Tensor) -> Tensor:
 def attribute_walk(start: Tensor, axis: Tensor, strengths: Sequence[float]) -> Tensor:
     """Add an attribute to `start` z̃ (B, N): z̃ − s · axis for every strength s of `strengths`, (steps, B, N).
 
-    Eq 14's axis (N,) points away from the attribute, without minus with; the minus here lets s = 1 add it by the whole
-    difference of the two means, s = −1 remove it as far, and s = 0 leave z̃ as it is.
+    Eq 14's axis (N,) points away from the attribute (mean without it minus mean with it). The minus here makes s = 1
+    add the whole difference of the two means, s = −1 remove as much, and s = 0 leave z̃ unchanged.
     """
     if len(strengths) < 2:
         raise UsageError(f"a walk needs at least 2 steps, got {len(strengths)}")
@@ -54,7 +54,7 @@ def attribute_walk(start: Tensor, axis: Tensor, strengths: Sequence[float]) -> T
 def bilinear_grid(corners: Tensor, steps: int) -> Tensor:
     """Interpolate linearly in both directions between four `corners` z̃ (4, N): (steps, steps, N) (Fig 7).
 
-    The corners are top left, top right, bottom left, bottom right, each met exactly; the result is rows by columns.
+    The corners are top left, top right, bottom left, bottom right, and are exact in the result, rows by columns.
     """
     if len(corners) != 4:
         raise UsageError(f"a grid has four corners, and {len(corners)} were given")
@@ -76,11 +76,11 @@ class OUWalk:
     z_{t+1} = c + (1−γ)(z_t − c) + σ W_t, with c = 0, or the start where `center` is `input`. The printed −γ z_t jumps.
 
     Args:
-        factors: names of those that wander, or one name.
+        factors: names of the factors that walk, or one name.
         steps: points, the start included, at least 2.
         gamma: rate of return γ in (0, 1].
         sigma: step size; √(γ(2−γ)) when None, for which N(0, 1) is stationary.
-        center: what the walk is pulled back to.
+        center: the point that the walk is pulled back to.
 
     Raises UsageError for a value outside its range.
 
@@ -111,7 +111,7 @@ class OUWalk:
             raise UsageError(f"--center {self.center!r}: choose from {', '.join(get_args(Center))}")
 
     def path(self, start: Tensor, layout: Factors, noise: Tensor) -> Tensor:
-        """Walk from `start` z̃ (B, N), whose factors are `layout`, by noise W ~ N(0, 1) (steps − 1, B, N).
+        """Walk from `start` z̃ (B, N), whose factors are `layout`, with noise W ~ N(0, 1) (steps − 1, B, N).
 
         Returns (steps, B, N), the start first.
         """

@@ -1,4 +1,4 @@
-"""Named factors of z̃: who owns which dimensions.
+"""Named factors of z̃ and the dimensions of each.
 
 Factors are named, never positional; the residual is called `residual` and comes last.
 """
@@ -18,7 +18,7 @@ RESIDUAL = "residual"
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor: `dim` dimensions N_k, correlation `sigma` in [0, 1) of pairs that share it, how its pairs relate."""
+    """One factor: `dim` dimensions N_k, correlation `sigma` in [0, 1) of pairs that share it, relation of its pairs."""
 
     name: str
     dim: int
@@ -94,7 +94,7 @@ class Factors:
         return len(self.items)
 
     def slice(self, name: str) -> slice:
-        """Return the dimensions of factor `name` in z̃. UsageError with the nearest names if there is none."""
+        """Return the dimensions of factor `name` in z̃; raises UsageError with the nearest names if there is none."""
         start = 0
         for factor in self.items:
             if factor.name == name:
@@ -107,9 +107,16 @@ class Factors:
 
         A share pair shares its concept only; a differ pair shares everything else, the residual included.
         """
-        self.slice(concept)
-        relation = {factor.name: factor.relation for factor in self.items}[concept]
+        relation = self.relation(concept)
         return tuple(int((name == concept) == (relation == "share")) for name in self.names)
+
+    def relation(self, concept: str) -> Literal["share", "differ"]:
+        """Return how the pairs of factor `concept` relate. UsageError for the residual and for an unknown name."""
+        self.slice(concept)
+        for factor in self.items:
+            if factor.name == concept and factor.relation != "rest":
+                return factor.relation
+        raise UsageError(f"{concept} is what no concept explains: it has no pairs")
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return the factors as a checkpoint stores them."""

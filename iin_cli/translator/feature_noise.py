@@ -1,4 +1,4 @@
-"""The declared noise of features: what keeps a density of ordinary size where features are dead or depend on others."""
+"""Declared noise on features, which keeps the density of z bounded where features are dead or depend on others."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ..errors import DataError
 
 __all__ = ["FeatureNoise"]
 
-# A dead feature is given the noise of one that varies this fraction of the typical std: enough for the flow to see a
-# density of ordinary size there, too little to be seen in what the network makes of it.
+# A dead feature gets the noise of one that has this fraction of the typical std: enough to keep the density there
+# moderate for the flow, too little to show in the network's output.
 FLOOR = 0.1
 
 
@@ -30,7 +30,7 @@ class FeatureNoise:
 
     @classmethod
     def of(cls, z: Tensor, fraction: float) -> Self:
-        """Declare noise of `fraction` of each component's std over latents z (M, N), a dead component's std floored.
+        """Make noise of `fraction` of each component's std over latents z (M, N), with a floor for dead components.
 
         Raises DataError where the latents do not vary.
         """

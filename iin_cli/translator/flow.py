@@ -55,7 +55,7 @@ class ActNorm(Layer):
         """Make each dimension of `z` (B, N) zero-mean and unit-variance; dead dimensions have their std floored."""
         std = z.std(0, correction=0)
         self.loc.copy_(-z.mean(0))
-        # 1/(std + 1e-6) would blow a dead unit up by a million; relative to the layer's scale it stays bounded.
+        # 1/(std + 1e-6) would scale a dead unit by a million; a floor relative to the layer's scale keeps it bounded.
         self.scale.copy_(1 / std.clamp_min(STD_FLOOR * std.max().clamp_min(STD_FLOOR)))
 
 
@@ -155,7 +155,7 @@ class Translator(nn.Module):
         blocks: flow blocks (12 for N ≤ 256, 6 for N = 2048).
         hidden: width H of the s- and t-nets.
         depth: hidden-to-hidden layers D of each net.
-        seed: of the permutations and of the initial weights.
+        seed: decides the permutations and the initial weights.
     """
 
     def __init__(self, dim: int, blocks: int = 12, hidden: int = 512, depth: int = 2, seed: int = 0) -> None:
@@ -199,11 +199,11 @@ class Translator(nn.Module):
 
     @torch.no_grad()
     def initialize(self, z: Tensor) -> None:
-        """Set every actnorm from `z` (B, N), layer by layer; B should be at least 10·N, or all there is."""
+        """Set every actnorm from `z` (B, N), layer by layer; B should be at least 10·N, or all rows there are."""
         z = z.clone()
         for layer in self.layers:
             if isinstance(layer, ActNorm):
                 layer.initialize(z)
-            # A few rows at a time: what a coupling makes on its way is several times as large as wide latents are.
+            # A few rows at a time: a coupling's intermediate values take several times the memory of wide latents.
             for rows in torch.split(z, INITIAL_ROWS):
                 rows.copy_(layer(rows)[0])

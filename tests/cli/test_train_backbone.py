@@ -43,7 +43,7 @@ def test_without_out_the_folder_is_numbered(command_line, pictures, tmp_path):
         (("-b", "autoencoder", "-d", "digits", "--out", "taken"), 2, "--out taken is not empty"),
         (("-b", "autoencoder", "-d", "digits", "--out", "taken/file"), 2, "is a file"),
         (("-b", "autoencoder", "-d", "digits", "--out", "taken/file/below"), 2, "cannot write taken/file/below"),
-        (("-b", "autoencoder", "-d", "digits", "--image-size", "33"), 2, "so use 32"),
+        (("-b", "autoencoder", "-d", "digits", "--image-size", "33"), 2, "use 32"),
         (("-b", "autoencoder", "-d", "digits", "--device", "gpu"), 2, "--device 'gpu'"),
         (("-b", "autoencoder", "-d", "digits", "--steps", "0"), 2, "--steps"),
         (("-b", "autoencoder", "-d", "digits", "--resume"), 2, "name its folder"),

@@ -114,7 +114,7 @@ def test_names_are_found_in_any_case(name):
 def test_the_very_name_wins_over_one_of_another_case():
     dataset = Measured(Age=Labels(np.array([0, 0, 1, 1])), age=Labels(np.array([0, 1, 0, 1])))
     assert attribute_concept("age").groups(dataset, np.arange(4), 0).group_ids.tolist() == [0, 1, 0, 1]
-    with pytest.raises(DataError, match="one of Age, age"):
+    with pytest.raises(DataError, match="may be any of Age, age: write the exact name"):
         attribute_concept("AGE").groups(dataset, np.arange(4), 0)
 
 
@@ -124,7 +124,7 @@ def test_the_very_name_wins_over_one_of_another_case():
         ([0.5] * 30, "there is only age 0.5"),
         ([0.1, np.nan, 0.3, 0.4], r"attribute age of measured\[1\] is nan"),
         ([0.1, 0.2, 0.3, np.inf], r"attribute age of measured\[3\] is inf"),
-        ([0.1, 0.2, 0.3], "3 of measured were given: at least 4"),
+        ([0.1, 0.2, 0.3], "needs at least 4 images to pair near values of age, and 3 of measured were given"),
         ([0.1], "at least two age labels"),
         ([], "there is no item"),
     ],

@@ -155,7 +155,7 @@ def test_fingerprints_tell_apart_what_is_drawn_otherwise():
 @pytest.mark.parametrize(
     ("factory", "argument", "message"),
     [
-        (blur_concept, "strong", r"blur:strong: 'strong' is no number between 0 and 25; write blur:4 \(per cent"),
+        (blur_concept, "strong", r"blur:strong: 'strong' is not a number between 0 and 25; write blur:4 \(per cent"),
         (blur_concept, "", "write blur:4"),
         (blur_concept, "25", "between 0 and 25"),
         (brightness_concept, "nan", "write brightness:0.5"),

@@ -100,7 +100,7 @@ def test_what_does_not_agree_is_named(set_of, tmp_path):
     with pytest.raises(DataError, match=r"list_eval_partition\.txt: .* is 'lookup', not train, query or gallery"):
         open_deepfashion(tmp_path)
     path.write_text(whole.replace("   train", "", 1))
-    with pytest.raises(DataError, match=r"list_eval_partition\.txt, line \d+: 2 words where 3 belong"):
+    with pytest.raises(DataError, match=r"list_eval_partition\.txt, line \d+: 2 words instead of 3"):
         open_deepfashion(tmp_path)
     path.write_text(whole)
     (set_of / "Img" / "img" / "MEN" / "Denim" / "id_00000001" / "02_1_front.jpg").unlink()
@@ -110,7 +110,7 @@ def test_what_does_not_agree_is_named(set_of, tmp_path):
 
 def test_another_layout_is_refused(set_of, tmp_path):
     Image.new("RGB", (4, 4)).save(set_of / "Img" / "img" / "stray.jpg")
-    with pytest.raises(DataError, match=r"stray\.jpg does not lie as img/WOMEN/Dresses"):
+    with pytest.raises(DataError, match=r"stray\.jpg does not follow the layout img/WOMEN/Dresses"):
         open_deepfashion(tmp_path)
 
 

@@ -32,4 +32,4 @@ def test_a_source_is_shared_through_any_chain_of_equal_keys():
 
 def test_an_error_is_one_line(tmp_path):
     text = str(unreadable(tmp_path / "a.png", ValueError("broken\n  twice")))
-    assert text.endswith("a.png cannot be read (broken twice): mend or remove it")
+    assert text.endswith("a.png cannot be read (broken twice): replace or remove it")

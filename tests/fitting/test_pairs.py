@@ -131,6 +131,7 @@ def test_warnings(heard):
         (lambda: Pairs(Z).share("", DIGIT), UsageError, "a concept's name is a word"),
         (lambda: Pairs(Z).share("a", DIGIT).differ("a", Z), UsageError, "the concept a is given twice"),
         (lambda: Pairs(Z).differ("hue"), UsageError, "give either renderings or groups="),
+        (lambda: Pairs(Z).differ("hue", []), DataError, r"the rendering of hue has shape \(0,\)"),
         (lambda: Pairs(Z).differ("hue", Z[:9]), DataError, "the rendering of hue has 9 rows, z has 400"),
         (lambda: Pairs(Z).differ("hue", Z[:, :2]), DataError, "the rendering of hue has 2 numbers per row, needs 4"),
         (lambda: Pairs(Z).differ("hue", np.full_like(Z, np.inf)), DataError, "rendering of hue is not finite in row 0"),

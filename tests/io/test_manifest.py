@@ -77,7 +77,7 @@ def test_the_same_or_more_seeds_go_on(manifest, tmp_path):
     assert manifest.begin(SETTINGS, [*range(10), 99])
     assert json.loads((tmp_path / "manifest.json").read_text())["seeds"] == [[0, 9], [99, 99]]
     for other in ([0, 1], range(5, 15), [*range(10), 98], [*range(10)][::-1]):
-        with pytest.raises(UsageError, match=r"holds the seeds 0-9,99: ask for these"):
+        with pytest.raises(UsageError, match=r"holds the seeds 0-9,99: give the same seeds"):
             manifest.begin(SETTINGS, other)
 
 

@@ -101,7 +101,7 @@ def test_rows_are_called_after_image_and_variant():
         def path(self, index):
             return f"{index}.png"
 
-    provider = greyscale_concept(None)
+    provider = greyscale_concept()
     called = names_of_rows(Data(), [np.array([5, 6]), np.array([6])], [variant_of(None, 0), variant_of(provider, 1)])
     assert [called(row) for row in range(3)] == [
         "5.png",

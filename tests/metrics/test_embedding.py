@@ -51,7 +51,7 @@ def test_rows_of_no_more_dimensions_are_their_own_map(no_umap):
 
 
 def test_bad_input():
-    with pytest.raises(DataError, match="3 images make no map: at least 4"):
+    with pytest.raises(DataError, match="3 images are too few for a map: at least 4"):
         project(rows(3, 5), 2, "pca", 0)
     broken = rows(9, 5)
     broken[2, 3] = np.nan
@@ -124,7 +124,7 @@ def test_what_umap_learn_is_asked(fake_umap):
 
 
 def test_what_umap_learn_cannot_do_is_one_line(fake_umap):
-    with pytest.raises(DataError, match="umap finds no map of 7 × 5 latents: too few neighbours"):
+    with pytest.raises(DataError, match="umap cannot map 7 × 5 latents: too few neighbours"):
         project(rows(7, 5), 2, "umap", 0)
 
 

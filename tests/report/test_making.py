@@ -25,7 +25,7 @@ def test_without_a_file_there_are_no_command_lines_and_the_page_is_the_result(fi
     result = making.make_report(data, Effort(Resampling(20, 99), grid=2, walks=1, fewest=4), save=pages.append)
     assert encoded == [60]
     assert not (tmp_path / "cache").exists()
-    assert (result.out, result.translator, result.n, result.seed, result.failed) == ("", "", 60, 1, {})
+    assert (result.out, result.translator, result.n, result.seed, result.failed) == ("", opened.called, 60, 1, {})
     assert result.made == tuple(title for title, _ in making.SECTIONS)
     assert "iin report" not in result.page
     assert "lies in memory" in result.page

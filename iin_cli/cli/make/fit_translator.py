@@ -115,14 +115,15 @@ def fit_translator(
     from ...commands.make.fit_translator import fit_translator as run
     from ...interpretation.data_choice import DataChoice
     from ...interpretation.network_choice import NetworkChoice
-    from ...plan import Wishes
+    from ...plan import Wishes, as_preset
     from ...training.runs import RunChoice
     from ...translator.dims import as_estimator
 
-    if (backbone is None) == (latents is None):
+    source = latents if backbone is None else NetworkChoice(backbone, weights, layer)
+    if source is None or (backbone is not None and latents is not None):
         raise UsageError("give either --backbone or --latents")
     wishes = Wishes(
-        preset=preset,
+        preset=as_preset(preset),
         steps=steps,
         max_seconds=max_seconds,
         batch_pairs=batch_pairs,
@@ -136,7 +137,7 @@ def fit_translator(
         estimator=as_estimator(estimator),
     )
     result = run(
-        NetworkChoice(backbone, weights, layer) if backbone is not None else latents,
+        source,
         concept or (),
         DataChoice(data, data_root),
         wishes,

@@ -35,7 +35,7 @@ KnownConceptOpt = Annotated[
     typer.Option(
         "--concept",
         "-c",
-        help="How to write a factor's concept, where its name does not say: NAME:ARG; repeatable.",
+        help="A factor's concept where its name does not say it: NAME:ARG; repeatable.",
         metavar="NAME[:ARG]",
     ),
 ]
@@ -46,7 +46,7 @@ FailIfOpt = Annotated[
     ),
 ]
 ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="Items at most, and pairs of each concept.", min=3)]
-ListOpt = Annotated[bool, typer.Option("--list-metrics", help="List the figures and what they mean; measure nothing.")]
+ListOpt = Annotated[bool, typer.Option("--list-metrics", help="List the figures and what they mean, and stop.")]
 
 
 def audit(

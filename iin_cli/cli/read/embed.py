@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -91,7 +91,8 @@ def embed(
     from ...translator.edit import OUWalk
 
     choice = DataChoice(data, data_root, split, n, draw_seed(seed))
-    maps = MapChoice(tuple(kind or ()), method, tuple(color_by or ()))
+    # A choice refuses words that it does not know.
+    maps = MapChoice(cast("Any", tuple(kind or ())), cast("Any", method), tuple(color_by or ()))
     walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma)
     where = {"backbone": backbone, "device": device, "report": reporter(quiet)}
     result = run(translator, choice, maps, walk, out, coordinates=coordinates, **where)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -103,7 +103,8 @@ def explain(
 
     choice = DataChoice(data, data_root, split, n, draw_seed(seed))
     walk = OUWalk((), steps, gamma, walk_sigma)
-    edits = EditChoice(mode, tuple(factor or ()), sources, tuple(source or ()), walk)
-    neighbours, where = LibraryChoice(k, space, search), {"backbone": backbone, "device": device}
+    # Choices refuse words that they do not know.
+    edits = EditChoice(cast("Any", mode), tuple(factor or ()), sources, tuple(source or ()), walk)
+    neighbours, where = LibraryChoice(k, cast("Any", space), search), {"backbone": backbone, "device": device}
     result = run(translator, choice, edits, neighbours, image or (), out, top=top, **where, report=reporter(quiet))
     print_result(result, json)

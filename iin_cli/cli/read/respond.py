@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -81,7 +81,8 @@ def respond(
     from ...translator.edit import OUWalk
 
     choice = DataChoice(data, data_root, split, n, draw_seed(seed))
-    walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma, center)
+    # A walk refuses another center than it knows.
+    walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma, cast("Any", center))
     design = WalkDesign(walk, walks, controls, choice.seed)
     result = run(translator, choice, design, out, raw=raw, backbone=backbone, device=device, report=reporter(quiet))
     print_result(result, json)

@@ -78,10 +78,11 @@ def translate(
     tensors = {**read_rest(latents, OWN_NAMES), **_translated(opened, rows, inverse, batch, report)}
     check_finite(tensors[target], f"{target} of {latents}")
     known = {key: metadata[key] for key in ("backbone", "data", "split", "label_names") if key in metadata}
+    path = opened.require_path()
     described = {
         **known,
         "kind": "latents",
-        "translator": {"source": str(opened.path.resolve()), "sha256": checkpoint.digest(opened.path)},
+        "translator": {"source": str(path.resolve()), "sha256": checkpoint.digest(path)},
         "factors": opened.factors.as_json(),
         "versions": versions(),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...errors import UsageError, attempt
 from ...interpretation.reading import Reading
@@ -54,11 +54,6 @@ class AuditResult(Result):
     skipped: dict[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
     complete: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        figures = {name: figure.as_dict() for name, figure in self.figures.items()}
-        return {**vars(self), "figures": figures, "failed": list(self.failed)}
 
     def tables(self) -> list[Table]:
         """Return the figures as titled tables."""
@@ -139,7 +134,7 @@ def _parts(oracles: Sequence[Oracle]) -> tuple[_Part, ...]:
 def _result(material: AuditMaterial, findings: Findings, complete: bool) -> AuditResult:
     return AuditResult(
         out="",
-        translator=str(material.opened.path or ""),
+        translator=material.opened.called,
         data=material.pool.dataset.name,
         n=len(material.items),
         seed=findings.seed,

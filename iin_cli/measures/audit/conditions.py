@@ -18,7 +18,7 @@ SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.l
 
 @dataclass(frozen=True)
 class Condition:
-    """What must not be: the figure `name` beyond `bound`."""
+    """What fails an audit: the figure `name` beyond `bound`."""
 
     text: str
     name: str
@@ -26,12 +26,12 @@ class Condition:
     bound: float
 
     def holds(self, value: float) -> bool:
-        """Whether the figure is beyond the bound."""
+        """Say whether the figure is beyond the bound."""
         return bool(SIGNS[self.sign](value, self.bound))
 
 
 def describe_names(factors: Factors) -> dict[str, str]:
-    """Name every figure an audit may give of a translator with these factors, and say what it is."""
+    """Name every figure an audit of a translator with these factors may give, and say what it is."""
     concepts = [name for name in factors.names if name != RESIDUAL]
     names = {}
     for concept in concepts:
@@ -43,11 +43,11 @@ def describe_names(factors: Factors) -> dict[str, str]:
     return {
         **names,
         "dci.disentanglement": "1 where every block tells of one concept only",
-        "dci.completeness": "1 where every concept is told by one block only",
+        "dci.completeness": "1 where one block only tells of every concept",
         "dci.informativeness": "mean over concepts of what all of z̃ tells, (score − chance)/(1 − chance)",
         "heldout_nll": "nats per latent, mean over concepts",
         "round_trip_error": "greatest |T⁻¹(T(z)) − z|",
-        "no_op_agreement": "of a classifier, images whose top class G(T⁻¹(T(z))) leaves as it is",
+        "no_op_agreement": "share of images whose top class stays in G(T⁻¹(T(z))); classifiers only",
     }
 
 
@@ -69,7 +69,7 @@ def _of_concept(concept: str, factors: Factors) -> dict[str, str]:
             names[f"leakage.{concept}.{factor}"] = f"share of the information on {concept} that block {factor} has"
     names[f"informativeness.{concept}"] = f"(score − chance)/(1 − chance) on {concept} from all of z̃"
     names[f"mig.{concept}"] = f"information on {concept} of the best block beyond the second best"
-    names[f"heldout_nll.{concept}"] = f"nats per latent of test pairs of {concept}"
+    names[f"heldout_nll.{concept}"] = f"nats per latent on test pairs of {concept}"
     return names
 
 
@@ -91,8 +91,8 @@ def parse_conditions(texts: Sequence[str], names: Sequence[str]) -> tuple[Condit
         if match[1] not in names:
             known = nearest(match[1], tuple(names))
             # Dozens of names are no help in one line.
-            mend = known if known.startswith("did you mean") else "see them with --list-metrics"
-            raise UsageError(f"--fail-if {text!r}: there is no figure {match[1]!r}: {mend}")
+            advice = known if known.startswith("did you mean") else "see them with --list-metrics"
+            raise UsageError(f"--fail-if {text!r}: there is no figure {match[1]!r}: {advice}")
         conditions.append(Condition(text, match[1], match[2], bound))
     return tuple(conditions)
 

@@ -77,7 +77,7 @@ class _Gathering:
     ) -> None:
         self.pool, self.items, self.name, self.count, self.seed, self.report = pool, items, name, count, seed, report
         self.dataset, self.factors = pool.dataset, pool.opened.factors
-        self.relation = {factor.name: factor.relation for factor in self.factors}[name]
+        self.relation = self.factors.relation(name)
         self.given = provider
         self.encoded = {0: _Encoded(pool.items, pool.z, pool.std)}
 

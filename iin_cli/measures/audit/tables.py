@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...figures.heatmaps import Matrix, plot_matrices
+from ...results import Table
 from ...translator.factors import RESIDUAL
 from .findings import Figure
 
@@ -29,13 +30,13 @@ KINDS = {
 
 def audit_tables(
     factors: Sequence[str], figures: Figures, skipped: Mapping[str, str], failed: Sequence[str]
-) -> list[tuple[str, Rows]]:
+) -> list[Table]:
     """Return (title, rows): the matrices of concepts and factors, figures of each factor, all others, what is missing.
 
     A cell reads `value [low, high]`, its 95 % interval.
     """
     concepts = [name for name in factors if name != RESIDUAL]
-    tables: list[tuple[str, Rows]] = []
+    tables: list[Table] = []
     for title, kind in (
         ("correlation of pairs (expected)", "correlation"),
         ("after a swap of the factor: transfer, preservation", "swap"),

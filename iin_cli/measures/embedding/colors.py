@@ -1,4 +1,4 @@
-"""In which colours embedded images are drawn: by a label of their data, else by what the network predicts."""
+"""Colours of embedded images: by a label of their data, else by what the network predicts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Colors:
             return None
         labels = dataset.labels[column]
         values = labels.values[items]
-        # Of an identity that is a colour, the colour itself says more than its number.
+        # Where an identity is a colour, the colour itself says more than its number.
         if column == "color" and dataset.colors is not None:
             return by_color(column, dataset.colors[items])
         if labels.continuous:

@@ -76,7 +76,8 @@ class Atlas:
     def __init__(
         self, reading: Reading, method: Method, walk: OUWalk, color_by: Sequence[str], seed: int, report: Reporter
     ) -> None:
-        self.reading, self.method, self.walk, self.seed, self.report = reading, method, walk, seed, report
+        self.reading, self.walk, self.seed, self.report = reading, walk, seed, report
+        self.method: Method = method
         self.factors = reading.opened.choose_factors(walk.factors)
         self.colors = Colors(reading, color_by, report)
         self.places: dict[str, np.ndarray] = {}
@@ -154,7 +155,7 @@ class Atlas:
         labels = torch.from_numpy(self.reading.dataset.labels["class"].values[self.reading.items])
         near, _ = nearest_rows(z[1:].flatten(0, 1), self.reading.z, 1)
         own = labels[near[:, 0]].view(len(z) - 1, -1) == labels[: z.shape[1]]
-        return mean_interval(own.double().T.numpy(), Resampling())
+        return mean_interval(own.double().T.numpy(), Resampling(seed=self.seed))
 
     def _plane(self, projection: Projection, title: str) -> Plane:
         axes = (*projection.axes, "(at random, to be seen)")

@@ -88,7 +88,7 @@ class _Shown:
 
 @dataclass(frozen=True)
 class _Explainer:
-    """What is the same for all images of a call; of an encoder alone, the nearest images are all there is to see."""
+    """What is the same for all images of a call; an encoder alone shows the nearest images and no answer."""
 
     library: Library
     edits: Edits
@@ -152,7 +152,7 @@ class _ClassExplainer(_Explainer):
 
     def tell(self, z: Tensor, latents: Mapping[str, Tensor]) -> _Told:
         """Return the classes, and how the edits of each factor change them."""
-        names = self.library.network.classes
+        names, resampling = self.library.network.classes, Resampling(seed=self.library.seed)
         joint = torch.cat((z, *latents.values()))
         probabilities = self.library.network.answers(joint, self.report).exp().double().numpy()
         before, after = probabilities[0], dict(zip(latents, np.split(probabilities[1:], len(latents)), strict=True))
@@ -161,9 +161,9 @@ class _ClassExplainer(_Explainer):
         return _Told(
             names[int(before.argmax())],
             {names[index]: float(before[index]) for index in shown},
-            {factor: mean_interval(part != before.argmax(), Resampling()) for factor, part in predicted.items()},
+            {factor: mean_interval(part != before.argmax(), resampling) for factor, part in predicted.items()},
             {
-                factor: {names[index]: mean_interval(part[:, index] - before[index], Resampling()) for index in shown}
+                factor: {names[index]: mean_interval(part[:, index] - before[index], resampling) for index in shown}
                 for factor, part in after.items()
             },
             {factor: [names[index] for index in part.tolist()] for factor, part in predicted.items()},

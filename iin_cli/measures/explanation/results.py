@@ -75,7 +75,7 @@ class Explanation:
 
     @property
     def title(self) -> str:
-        """The file's name and, of a classifier, the class with its probability."""
+        """The file's name and the class that a classifier gives it, with its probability."""
         name = Path(self.image).name
         if self.predicted is None or self.probabilities is None:
             return name

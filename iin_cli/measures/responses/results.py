@@ -55,8 +55,8 @@ class FactorResponse:
     """What the walks of one factor do.
 
     Attributes:
-        overall: figure (`flip_rate`, `kl`, `violation_rate`; of images `absolute_change`, `squared_change`) ->
-            comparison over all images.
+        overall: figure (`flip_rate` and `kl` of classes, `absolute_change` and `squared_change` of images, and
+            `violation_rate`) -> comparison over all images.
         by_class: class -> what becomes of its log-probability, whatever the start.
         by_start_class: class predicted at the start -> `flip_rate` and `kl` of those images.
         by_channel: `red`, `green`, `blue` -> `absolute_change` and `squared_change`.

@@ -50,7 +50,9 @@ def train_stylizer(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Train a stylizer for concepts made of two sketches, longer than `--concept roundness` does by itself.
+    """Train a stylizer for concepts made of two sketches.
+
+    `--concept roundness` trains one by itself, for three minutes at most; this trains longer.
 
     Examples:
 

@@ -3,10 +3,12 @@
 import pytest
 import torch
 from iin_cli.backbones.pretrained_weights import cached_file
+from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.distributed import seeded
-from iin_cli.fitting.fit_translator import fit_translator
+from iin_cli.interpretation.network_choice import NetworkChoice
 from iin_cli.interpretation.opening import open_translator
 from iin_cli.plan import Wishes
+from iin_cli.training.runs import RunChoice
 from torchvision.models import ResNet18_Weights, resnet18
 
 
@@ -28,8 +30,8 @@ def at_home(small, pictures, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_headline_needs_nothing_but_a_weights_file(at_home, tmp_path, say):
     wishes = Wishes(steps=2, blocks=2, hidden=8, depth=1)
-    options = {"out": tmp_path / "run", "wishes": wishes, "seed": 0, "device": "cpu", "report": say}
-    result = fit_translator("resnet18", ["roundness"], **options)
+    run = RunChoice(tmp_path / "run", seed=0, device="cpu")
+    result = fit_translator(NetworkChoice("resnet18"), ["roundness"], wishes=wishes, run=run, report=say)
     assert list(result.factors) == ["roundness", "residual"]
     assert sum(result.factors.values()) == 512
     # f stays f, cut in two and with a translator between.
@@ -41,5 +43,5 @@ def test_the_headline_needs_nothing_but_a_weights_file(at_home, tmp_path, say):
     opened = open_translator(tmp_path / "run")
     assert opened.metadata["backbone"]["name"] == "resnet18"
     assert opened.metadata["backbone"]["weights"] == "default"
-    assert torch.equal(opened.backbone.network.fc.weight, torch.load(at_home, weights_only=True)["fc.weight"])
+    assert torch.equal(opened.network.backbone.network.fc.weight, torch.load(at_home, weights_only=True)["fc.weight"])
     assert {factor["name"]: factor["relation"] for factor in opened.metadata["factors"]}["roundness"] == "differ"

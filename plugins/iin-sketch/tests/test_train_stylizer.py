@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 import torch
+from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.errors import DivergedError, UsageError
-from iin_cli.fitting.fit_translator import fit_translator
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.network_choice import NetworkChoice
 from iin_cli.io import checkpoint
 from iin_cli.plan import Wishes
 from iin_cli.registry import find
+from iin_cli.training.runs import RunChoice
 
 from iin_sketch import train_stylizer as module
 from iin_sketch.stylizer_files import open_stylizer
@@ -84,7 +87,7 @@ def test_a_translator_is_fitted_with_roundness_and_no_second_command(small, pict
     metadata = {"kind": "backbone", "name": "autoencoder", "config": backbone.config, "data": None}
     checkpoint.save(tmp_path / "ae.safetensors", backbone.state_dict(), metadata)
     wishes = Wishes(steps=2, blocks=1, hidden=8, depth=1)
-    options = {"data": str(pictures), "out": tmp_path / "t", "wishes": wishes, "seed": 0, "device": "cpu"}
-    result = fit_translator(str(tmp_path / "ae.safetensors"), ["roundness"], **options)
+    network, run = NetworkChoice(str(tmp_path / "ae.safetensors")), RunChoice(tmp_path / "t", seed=0, device="cpu")
+    result = fit_translator(network, ["roundness"], DataChoice(str(pictures)), wishes, run)
     assert list(result.factors) == ["roundness", "residual"]
     assert list((tmp_path / "cache" / "stylizers").glob("*/stylizer.safetensors"))

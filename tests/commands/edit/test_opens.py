@@ -9,32 +9,11 @@ from iin_cli.editing.attributes import Attribute
 from iin_cli.editing.axes import LabelAxis
 from iin_cli.editing.sample import Sampling
 from iin_cli.editing.walk_paths import AttributeWalk, GridWalk, LinearWalk, Wandering
-from iin_cli.interpretation import data_choice, opening
 from iin_cli.interpretation.data_choice import DataChoice
-from iin_cli.io import checkpoint
 from iin_cli.translator.edit import OUWalk
 
 ATTRIBUTE = AttributeWalk(steps=3, axis=LabelAxis((Attribute("class=3"),), 40))
 WALKS = [LinearWalk(steps=2), Wandering(steps=2, ou=OUWalk("digit")), GridWalk(steps=2), ATTRIBUTE]
-
-
-@pytest.fixture
-def opens(tmp_path, monkeypatch):
-    """Names of all checkpoints and datasets that are opened."""
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    seen, load, open_dataset = [], checkpoint.load, data_choice.open_dataset
-
-    def loading(path, *rest):
-        seen.append(path.name)
-        return load(path, *rest)
-
-    def opening_data(name, *rest):
-        seen.append(name)
-        return open_dataset(name, *rest)
-
-    monkeypatch.setattr(opening.checkpoint, "load", loading)
-    monkeypatch.setattr(data_choice, "open_dataset", opening_data)
-    return seen
 
 
 @pytest.mark.parametrize("name", ["out", "out.png"])

@@ -8,6 +8,7 @@ import torch
 
 from iin_cli.errors import UsageError
 from iin_cli.interpretation.memory import MemoryDataset
+from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_translator
 from iin_cli.interpretation.reading import read_items
 from iin_cli.measures.audit.auditing import audit
@@ -19,14 +20,16 @@ COUNT = 60
 
 
 def in_memory(**labels):
-    return MemoryDataset(np.random.default_rng(0).integers(0, 256, (COUNT, 32, 32, 3), np.uint8), labels)
+    return MemoryDataset(torch.randn(COUNT, 3, 8, 8, generator=torch.Generator().manual_seed(0)), labels)
 
 
 @pytest.fixture
 def reading(files, monkeypatch, tmp_path):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
     dims, relations = {"digit": 3, "greyscale": 2, "residual": 3}, {"greyscale": "differ"}
-    opened = replace(open_translator(files.of_classes), path=None, factors=Factors.of(dims, relations=relations))
+    network = Network(lambda x: x.flatten(1)[:, :8], lambda z: z[:, :3], classes=("a", "b", "c"))
+    factors = Factors.of(dims, relations=relations)
+    opened = replace(open_translator(files.of_latents), path=None, factors=factors, network=network)
     return read_items(opened, in_memory(digit=np.arange(COUNT) % 3), np.arange(COUNT), Silent())
 
 
@@ -37,7 +40,8 @@ def test_labels_are_audited_and_a_rendering_that_is_not_there_has_a_reason(readi
     )
     assert "no second rendering" in found.skipped["correlation.greyscale"]
     assert "no second rendering" in found.skipped["information.greyscale"]
-    assert (found.out, found.translator, found.n, found.seed, found.complete) == ("", "", COUNT, 1, True)
+    assert (found.out, found.translator) == ("", reading.opened.called)
+    assert (found.n, found.seed, found.complete) == (COUNT, 1, True)
     assert not (tmp_path / "cache").exists()
     assert len(found.plot().axes) == 2
     assert "information of the factor" in found._repr_html_()

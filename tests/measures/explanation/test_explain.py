@@ -49,3 +49,18 @@ def test_images_are_explained_without_any_file(files, kind, mode, heard):
     assert bool(heard.notes) == (kind == "of_classes")
     assert len(result.plot().axes) == len(result.plot(1).axes) > 3
     assert "nearest images" in result._repr_html_()
+
+
+def test_another_seed_is_another_interval(files):
+    opened = open_translator(files.of_classes)
+    z = torch.randn(12, 8, generator=torch.Generator().manual_seed(0))
+    data = ArrayDataset("mine", np.zeros((12, 32, 32, 3), np.uint8), {}, {"test": np.arange(12)})
+    library = Library.of(Reading(opened, opened.network, data, np.arange(12), z, opened.transform(z)))
+    edits = Edits.of_sources(opened, ["color"], inputs(8, 2))
+    first, second = (
+        explain_images(replace(library, seed=seed), inputs(1), edits).images[0].factors["color"].delta.values()
+        for seed in (0, 1)
+    )
+    for one, other in zip(first, second, strict=True):
+        assert one.value == other.value
+        assert (one.low, one.high) != (other.low, other.high)

@@ -22,7 +22,8 @@ __all__ = ["MOST_VALUES", "Attribute", "has_attribute", "parse_attributes"]
 MOST_VALUES = 16
 WRITTEN = re.compile(r"(?P<name>.+?)(:(?P<weight>[+-]?(\d+\.?\d*|\.\d+)))?")
 WHOLE_NUMBER = re.compile(r"-?\d+")
-POSITIVE = {("no", "yes"): "yes", ("false", "true"): "true", ("0", "1"): "1", ("-1", "1"): "1"}
+# How no and yes are written, in this order.
+NO_YES = (("no", "yes"), ("false", "true"), ("0", "1"), ("-1", "1"))
 
 
 @dataclass(frozen=True)
@@ -123,12 +124,10 @@ def _number(dataset: Dataset, column: str, labels: Labels, value: str | None) ->
         if value is None or not WHOLE_NUMBER.fullmatch(value):
             raise DataError(f"attribute {column} of {dataset.name} has numbers for names: write {column}=17, say")
         return int(value)
-    names = list(labels.names)
+    names, folded = list(labels.names), [name.casefold() for name in labels.names]
     if value is None:
-        positive = POSITIVE.get(tuple(name.casefold() for name in names))
         # A column in which every image says no is still one of no and yes.
-        if positive is None and len(names) == 1:
-            positive = next((pair[1] for pair in POSITIVE if names[0].casefold() in pair), None)
+        positive = next((pair[1] for pair in NO_YES if folded in ([*pair], [pair[0]], [pair[1]])), None)
         if positive is None:
             raise DataError(
                 f"attribute {column} of {dataset.name} has the values {', '.join(names[:8])}"
@@ -137,7 +136,6 @@ def _number(dataset: Dataset, column: str, labels: Labels, value: str | None) ->
         value = positive
     if value in names:
         return names.index(value)
-    folded = [name.casefold() for name in names]
     if value.casefold() in folded:
         return folded.index(value.casefold())
     # All images say no: −1 stands for the yes that none has.

@@ -52,15 +52,10 @@ class LabelAxis:
     Attributes:
         attributes: at least one.
         most: images averaged for each attribute; if there are more, at most half as many of either side are drawn.
-
-    Raises UsageError for `most` below 2.
     """
 
     attributes: tuple[Attribute, ...]
     most: int = AXIS_IMAGES
-
-    def __post_init__(self) -> None:
-        _require_two(self.most)
 
     def of(self, data: ChosenData, names: Sequence[str]) -> Axis:
         """Average the training images; only the factors `names` move.
@@ -86,8 +81,6 @@ class FolderAxis:
 
     Attributes:
         most: images averaged, at most half of them from either folder.
-
-    Raises UsageError for `most` below 2.
     """
 
     # Named by folders, not by labels.
@@ -96,9 +89,6 @@ class FolderAxis:
     with_folder: Path
     without_folder: Path
     most: int = AXIS_IMAGES
-
-    def __post_init__(self) -> None:
-        _require_two(self.most)
 
     def of(self, data: ChosenData, names: Sequence[str]) -> Axis:
         """Average the images of both folders; only the factors `names` move.
@@ -139,13 +129,10 @@ def _sum(averaged: Sequence[_Averaged], factors: Factors, names: Sequence[str]) 
     return Axis(vector.float(), tuple(parts))
 
 
-def _require_two(most: int) -> None:
-    if most < 2:
-        raise UsageError(f"--axis-images {most}: an axis needs an image with the attribute and one without")
-
-
 def _choose(has: np.ndarray, most: int) -> np.ndarray:
     """Return the positions, in order, of all images or of at most `most`, half of them with the attribute."""
+    if most < 2:
+        raise UsageError(f"--axis-images {most}: an axis needs an image with the attribute and one without")
     if len(has) <= most:
         return np.arange(len(has))
     return np.sort(np.concatenate([_drawn(np.flatnonzero(side), most // 2) for side in (has, ~has)]))

@@ -79,6 +79,8 @@ class Sampling:
 
     def settings(self, opened: OpenTranslator, prior: Prior) -> dict[str, Any]:
         """Return what the folder's manifest records: everything that decides an image besides its seed."""
+        if opened.path is None:
+            raise UsageError(f"{opened.called} has no checkpoint for a manifest to name: save it first")
         network = opened.require_network()
         partial = prior if isinstance(prior, PartialPrior) else None
         return {
@@ -88,12 +90,9 @@ class Sampling:
             # Devices differ in the last bits.
             "device": opened.device.type,
             "shard_seeds": SHARD_SEEDS,
+            **{name: getattr(self, name) for name in ("prior", "truncation", "format", "subdirs")},
             "fix": partial.digests if partial else {},
             "vary": list(partial.parts.varied) if partial else [],
-            "prior": self.prior,
-            "truncation": self.truncation,
-            "format": self.format,
-            "subdirs": self.subdirs,
         }
 
 
@@ -102,14 +101,13 @@ class SampleFolder:
     """A folder of samples, new or begun by an earlier run; all processes of a run hold the same.
 
     Attributes:
-        shards: all of it.
-        missing: the shards whose files are not all there and whole.
+        missing: shards whose files are not all there and whole; `images_missing`: how many images that are.
     """
 
     path: Path
     files: ShardFiles
-    shards: list[Shard]
     missing: list[Shard]
+    images_missing: int
 
     @classmethod
     @contextmanager
@@ -134,17 +132,11 @@ class SampleFolder:
                 begun = str(folder.absolute()), Manifest(folder).begin(settings, seeds)
             where, goes_on = gather(begun)[0]
             files = ShardFiles(Manifest(Path(where)), sampling.format, sampling.subdirs)
-            shards = cut(seeds)
-            found = cls(Path(where), files, shards, _missing(files, shards, report) if goes_on else shards)
+            missing = _missing(files, cut(seeds), report) if goes_on else cut(seeds)
+            rest = sum(len(shard.seeds) for shard in missing)
             if goes_on:
-                whole = len(seeds) - found.images_missing
-                report.note(f"{whole:,} of {len(seeds):,} images are there and whole: {found.images_missing:,} to draw")
-            yield found
-
-    @property
-    def images_missing(self) -> int:
-        """How many images are to be drawn."""
-        return sum(len(shard.seeds) for shard in self.missing)
+                report.note(f"{len(seeds) - rest:,} of {len(seeds):,} images are there and whole: {rest:,} to draw")
+            yield cls(Path(where), files, missing, rest)
 
     def fill(self, network: Network, prior: Prior, batch: int, report: Reporter) -> float | None:
         """Draw and write what is missing; every process does its share, and all wait for the last.
@@ -152,22 +144,15 @@ class SampleFolder:
         Returns the fraction of the time spent drawing and decoding, the mean of the processes that drew; None where
         nothing was missing.
         """
-        share = self._fill(self.missing[rank() :: world_size()], network, prior, batch, report)
-        shares = [share for share in gather(share) if share is not None]
-        return sum(shares) / len(shares) if shares else None
-
-    def _fill(
-        self, mine: Sequence[Shard], network: Network, prior: Prior, batch: int, report: Reporter
-    ) -> float | None:
-        if not mine:
-            return None
-        spent: list[float] = []
-        started = time.monotonic()
-        with self.files, report.task("sampling", sum(len(shard.seeds) for shard in mine), "images") as task:
-            for shard in mine:
-                batches = generate(network.backbone, prior, shard.seeds, network.device, batch)
-                self.files.write(shard, _watched(batches, task, spent))
-        return sum(spent) / (time.monotonic() - started)
+        mine, spent, started = self.missing[rank() :: world_size()], [], time.monotonic()
+        if mine:
+            with self.files, report.task("sampling", sum(len(shard.seeds) for shard in mine), "images") as task:
+                for shard in mine:
+                    batches = generate(network.backbone, prior, shard.seeds, network.device, batch)
+                    self.files.write(shard, _watched(batches, task, spent))
+        shares = gather(sum(spent) / (time.monotonic() - started) if mine else None)
+        drew = [share for share in shares if share is not None]
+        return sum(drew) / len(drew) if drew else None
 
 
 def _missing(files: ShardFiles, shards: Sequence[Shard], report: Reporter) -> list[Shard]:

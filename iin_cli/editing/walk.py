@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from ..figures.grids import save_png
+from ..figures.pictures import picture
+from ..figures.plots import save_figure
+from ..interpretation.answers import Classes
+from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.reading import ChosenData
 from ..io.output import Output
 from ..io.rundir import write_json
+from ..io.tables import write_table
 from ..progress import Reporter, Silent
 from ..results import Result, Table
 from .axes import AxisPart
-from .walk_drawing import ShownWalk, shown_as
+from .walk_drawing import class_rows, flip_rate, save_film, walk_figure, walk_plot
 from .walk_paths import INTERPRETABLE, LATENT, Mode, WalkMode, Walks
 
 if TYPE_CHECKING:
@@ -30,12 +38,11 @@ class WalkResult(Result):
         factors: the factors that moved.
         steps: points of each walk, both ends included; of a grid, images a side.
         count: walks, or 1 grid.
-        seed: of everything random.
         flip_rate: for a classifier, the fraction of points after the first where the predicted class is not the
             first's, over all interpretable walks; `latent_flip_rate` the same over the latent ones. Else None. Along an
             attribute the point of least strength counts as the first.
         attributes: what the axis of an attribute walk is made of; `strength` its ends.
-        shown: the latents, and what the network answers there.
+        values: for a classifier, kind of walk -> log-probabilities (steps, B, classes).
     """
 
     out: str
@@ -51,12 +58,9 @@ class WalkResult(Result):
     latent_flip_rate: float | None
     attributes: tuple[AxisPart, ...]
     strength: tuple[float, float] | None
-    shown: ShownWalk
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "shown"}
-        return {**plain, "attributes": [asdict(part) for part in self.attributes]}
+    network: Network = field(compare=False, repr=False)
+    walks: Walks = field(compare=False, repr=False)
+    values: dict[str, Tensor] = field(compare=False, repr=False)
 
     def tables(self) -> list[Table]:
         """Return what the axis is made of as one titled table."""
@@ -64,12 +68,16 @@ class WalkResult(Result):
         return [("axis", rows)] if rows else []
 
     def plot(self) -> Figure:
-        """Draw the images or the class log-probabilities along all walks."""
-        return self.shown.plot()
+        """Draw the images, or plot the class log-probabilities, along all walks."""
+        if not self.values:
+            return picture(walk_figure(self.network, self.walks, Silent()))
+        moved = ", ".join([part.attribute for part in self.attributes] or self.factors)
+        title = f"{self.mode} walk of {moved} (squares: class predicted)"
+        return walk_plot(self.values, self.walks, self.network.classes, title)
 
 
 def walk(data: ChosenData, mode: WalkMode, film: bool = False) -> WalkResult:
-    """Walk as `mode` says from the images of `data`; with `film` also through the points of an animation.
+    """Walk as `mode` says from images of `data`; with `film` also through the points of an animation.
 
     Raises UsageError, DataError and CheckpointError as the mode and the data do.
     """
@@ -78,33 +86,48 @@ def walk(data: ChosenData, mode: WalkMode, film: bool = False) -> WalkResult:
 
 def show(opened: OpenTranslator, mode: WalkMode, walks: Walks, seed: int, report: Reporter | None = None) -> WalkResult:
     """Let the network answer along walks that `mode` went."""
-    network, factors = opened.require_network(), mode.moving(opened)
-    moved = ", ".join([part.attribute for part in walks.attributes] or factors)
-    title = f"{mode.name} walk of {moved} (squares: class predicted)"
-    shown = shown_as(network)(network, walks, title, report or Silent())
-    rates = shown.flip_rates()
+    network = opened.require_network()
+    values: dict[str, Tensor] = {}
+    # Images are drawn when they are looked at: a figure and a film have different points.
+    if isinstance(network.answer, Classes):
+        for kind, z in walks.z.items():
+            values[kind] = network.answers(z.flatten(0, 1), report).view(*z.shape[:2], -1)
+    rates = {kind: flip_rate(of_kind, walks.strengths) for kind, of_kind in values.items()}
     return WalkResult(
         out="",
         mode=mode.name,
-        factors=factors,
+        factors=mode.moving(opened),
         steps=mode.points(opened),
         count=1 if walks.is_grid else len(walks.starts),
         seed=seed,
-        translator=str(opened.path),
+        translator=opened.called,
         starts=walks.starts.names,
         ends=walks.ends.names if walks.ends is not None else None,
         flip_rate=rates.get(INTERPRETABLE),
         latent_flip_rate=rates.get(LATENT),
         attributes=walks.attributes,
         strength=(walks.strengths[0], walks.strengths[-1]) if walks.strengths else None,
-        shown=shown,
+        network=network,
+        walks=walks,
+        values=values,
     )
 
 
-def write(result: WalkResult, output: Output, film: str | None = None) -> WalkResult:
-    """Write the walk, with a film of the format `film`, and into a folder `walk.json`; returns the result in place."""
-    result = replace(result, out=str(output.path))
-    result.shown.write(output, film)
+def write(result: WalkResult, output: Output, film: str | None = None, report: Reporter | None = None) -> WalkResult:
+    """Write figure and film (of the format `film`), or plot and table; returns the result with its place."""
+    result, report, figure = replace(result, out=str(output.path)), report or Silent(), output.at("walk.png")
+    network, walks = result.network, result.walks
+    if result.values:
+        if figure is not None:
+            save_figure(figure, result.plot())
+        if output.ending != ".png":
+            rows = class_rows(result.values, walks, network.answer)
+            write_table(output.path if output.is_file else output.path / "walk.csv", rows)
+    else:
+        if figure is not None:
+            save_png(figure, walk_figure(network, walks, report))
+        if film is not None and (file := output.at(f"walk.{film}")) is not None:
+            save_film(file, network, walks, report)
     if not output.is_file:
         write_json(output.path / "walk.json", result.as_dict())
     return result

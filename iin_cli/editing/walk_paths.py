@@ -122,12 +122,12 @@ class LinearWalk(WalkMode):
     source: tuple[Path, ...] = ()
 
     def go(self, data: ChosenData, film: bool = False) -> Walks:
-        """Walk between targets and sources. UsageError unless they are equally many."""
+        """Walk between targets and sources."""
         count = data.choice.n or USUAL_WALKS
         return self.between(data.opened, *data.targets_and_sources(self.target, self.source, count), film)
 
     def between(self, opened: OpenTranslator, targets: Inputs, sources: Inputs, film: bool = False) -> Walks:
-        """Walk from each target to its source."""
+        """Walk from each target to its source. UsageError unless they are equally many."""
         if len(targets) != len(sources):
             raise UsageError(f"{len(targets)} targets and {len(sources)} sources make no pairs: give as many of each")
         start = _z_tilde(opened, targets)
@@ -163,7 +163,7 @@ class Wandering(WalkMode):
         return self.factors
 
     def go(self, data: ChosenData, film: bool = False) -> Walks:
-        """Wander from the targets; the walk of an image does not depend on those beside it."""
+        """Wander from the targets."""
         starts = data.starts(self.target, data.choice.n or USUAL_WALKS)
         return self.wander(data.opened, starts, data.choice.seed, film)
 

@@ -75,7 +75,8 @@ def _walk(subject: ReportSubject, mode: LinearWalk | Wandering, starts: Inputs, 
         walked = mode.between(opened, starts, subject.data.draw(count, skip=count))
     else:
         walked = mode.wander(opened, starts, subject.seed)
-    walking.write(walking.show(opened, mode, walked, subject.seed, subject.report), Output(file, True))
+    shown = walking.show(opened, mode, walked, subject.seed, subject.report)
+    walking.write(shown, Output(file, True), report=subject.report)
 
 
 def _swaps(subject: ReportSubject) -> list[Block]:

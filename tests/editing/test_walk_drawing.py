@@ -4,47 +4,42 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from iin_cli.editing.walk_drawing import PicturedWalk, PredictedWalk, shown_as
+from iin_cli.editing.walk_drawing import class_rows, film_format, flip_rate, walk_plot
 from iin_cli.editing.walk_paths import GridWalk, LinearWalk, Walks
 from iin_cli.errors import UsageError
 from iin_cli.interpretation.answers import Classes, Images
 from iin_cli.interpretation.reading import Inputs
-from iin_cli.progress import Silent
 
 STRENGTHS = (-1.0, 0.0, 1.0)
 IMAGES = SimpleNamespace(name="autoencoder", answer=Images())
-CLASSES = SimpleNamespace(name="classifier", answer=Classes(tuple("abc")), classes=tuple("abc"))
+CLASSES = SimpleNamespace(name="classifier", answer=Classes(tuple("abc")))
 
 
-def predicted(*classes, strengths=()):
-    """One walk of three points whose network predicts `classes` there."""
-    walks = Walks(
+def values(*predicted):
+    return torch.nn.functional.one_hot(torch.tensor(predicted), 3).double()[:, None].log_softmax(2)
+
+
+def walks(strengths=()):
+    return Walks(
         {"interpretable": torch.zeros(3, 1, 2)}, Inputs(torch.zeros(1).numpy(), ("one.png",)), None, {}, strengths
     )
-    answers = torch.nn.functional.one_hot(torch.tensor(classes), 3).double().log_softmax(1)
-    network = SimpleNamespace(**vars(CLASSES), answers=lambda z, report: answers)
-    return PredictedWalk(network, walks, "title", Silent())
-
-
-def flip_rate(*classes, strengths=()):
-    return predicted(*classes, strengths=strengths).flip_rates()["interpretable"]
 
 
 def test_flips_are_counted_from_the_first_point_or_from_the_least_strength():
-    assert flip_rate(0, 1, 1) == 1
-    assert flip_rate(0, 1, 1, strengths=STRENGTHS) == 0.5
-    assert flip_rate(0, 0, 1, strengths=(1.0, 2.0, 3.0)) == 0.5
+    assert flip_rate(values(0, 1, 1)) == 1
+    assert flip_rate(values(0, 1, 1), STRENGTHS) == 0.5
+    assert flip_rate(values(0, 0, 1), (1.0, 2.0, 3.0)) == 0.5
 
 
 def test_rows_of_an_attribute_walk_name_the_strength():
-    rows = predicted(0, 1, 2, strengths=STRENGTHS).rows()
+    rows = class_rows({"interpretable": values(0, 1, 2)}, walks(STRENGTHS), CLASSES.answer)
     assert [(row["strength"], row["predicted"]) for row in rows] == [(-1, "a"), (0, "b"), (1, "c")]
-    assert "strength" not in predicted(0, 1, 2).rows()[0]
+    assert "strength" not in class_rows({"interpretable": values(0, 1, 2)}, walks(), CLASSES.answer)[0]
 
 
 @pytest.mark.parametrize(("strengths", "name"), [(STRENGTHS, "strength"), ((), "step")])
 def test_a_plot_is_over_what_changes(strengths, name):
-    figure = predicted(0, 1, 2, strengths=strengths).plot()
+    figure = walk_plot({"interpretable": values(0, 1, 2)}, walks(strengths), "abc", "title")
     axes = figure.axes[0]
     assert axes.get_xlabel() == name
     if strengths:
@@ -63,11 +58,11 @@ def test_a_plot_is_over_what_changes(strengths, name):
     ],
 )
 def test_the_film_of_images(out, animate, expected):
-    assert PicturedWalk.film_format(IMAGES, LinearWalk(), out and Path(out), animate) == expected
+    assert film_format(IMAGES, LinearWalk(), out and Path(out), animate) == expected
 
 
 def test_films_that_are_not_made():
-    assert shown_as(CLASSES).film_format(CLASSES, LinearWalk(), None, None) is None
+    assert film_format(CLASSES, LinearWalk(), None, None) is None
     for network, mode, out, animate, words in (
         (CLASSES, GridWalk(), None, None, "draws no images for a grid"),
         (CLASSES, LinearWalk(), "w.gif", None, "no animation"),
@@ -77,4 +72,4 @@ def test_films_that_are_not_made():
         (IMAGES, LinearWalk(), None, "avi", "gif, webp, mp4"),
     ):
         with pytest.raises(UsageError, match=words):
-            shown_as(network).film_format(network, mode, out and Path(out), animate)
+            film_format(network, mode, out and Path(out), animate)

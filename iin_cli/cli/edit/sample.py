@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from ...errors import UsageError
 from ..options import BatchOpt, DebugOpt, DeviceOpt, JsonOpt, MovedBackboneOpt, QuietOpt, TranslatorOpt, parse_seeds
 from ..output import print_result, reporter
+
+if TYPE_CHECKING:
+    from ...editing.sample import Format, PriorName
 
 __all__ = ["parse_fixed", "sample"]
 
@@ -19,7 +22,7 @@ SampleOutOpt = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="New or empty folder, or that of the same command: it goes on there; default: a numbered folder in runs/.",
+        help="New or empty folder, or that of an earlier run to complete; default: a numbered folder in runs/.",
         metavar="DIR",
     ),
 ]
@@ -49,7 +52,9 @@ FixOpt = Annotated[
 VaryOpt = Annotated[
     list[str] | None,
     typer.Option(
-        "--vary", help="Draw this factor alone, the rest is the (first) --fix image's; repeatable.", metavar="FACTOR"
+        "--vary",
+        help="Draw this factor alone, and take the rest from the (first) --fix image; repeatable.",
+        metavar="FACTOR",
     ),
 ]
 
@@ -92,7 +97,9 @@ def sample(
     from ...commands.edit.sample import sample as run
     from ...editing.sample import Sampling
 
-    sampling = Sampling(prior, truncation, tuple(parse_fixed(fix or ())), tuple(vary or ()), format, subdirs)
+    # It refuses other words.
+    words = cast("PriorName", prior), cast("Format", format)
+    sampling = Sampling(words[0], truncation, tuple(parse_fixed(fix or ())), tuple(vary or ()), words[1], subdirs)
     result = run(
         translator,
         parse_seeds(seeds),

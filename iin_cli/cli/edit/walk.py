@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -32,6 +32,7 @@ from ..output import print_result, reporter
 
 if TYPE_CHECKING:
     from ...editing.axes import FolderAxis, LabelAxis
+    from ...translator.edit import Center
 
 __all__ = ["parse_strength", "walk"]
 
@@ -41,12 +42,14 @@ ModeOpt = Annotated[
 ]
 MovingOpt = Annotated[
     list[str] | None,
-    typer.Option("--factor", "-f", help="A factor that moves; repeatable; default all, but ou.", metavar="NAME"),
+    typer.Option(
+        "--factor", "-f", help="A factor that moves; repeatable; default: all (ou needs one).", metavar="NAME"
+    ),
 ]
 PointsOpt = Annotated[
     int | None,
     typer.Option(
-        "--steps", help="Points of a walk; default: 8 (attribute: 7) of images, 50 (51) of a classifier.", min=2
+        "--steps", help="Points of a walk; default: 8 (attribute: 7) for images, 50 (51) for a classifier.", min=2
     ),
 ]
 WalksOpt = Annotated[int, typer.Option("--n", "-n", help="Walks, where images come from the data.", min=1)]
@@ -151,7 +154,8 @@ def walk(
 
     moving, begin, ends = tuple(factor or ()), tuple(target or ()), tuple(source or ())
     axis, strengths = _axis(attribute or (), with_folder, without_folder, axis_images), parse_strength(strength)
-    ou = OUWalk(moving, gamma=gamma, sigma=walk_sigma, center=center)
+    # It refuses another centre.
+    ou = OUWalk(moving, gamma=gamma, sigma=walk_sigma, center=cast("Center", center))
     modes = {
         "linear": lambda: LinearWalk(moving, begin, steps, ends),
         "ou": lambda: Wandering(target=begin, steps=steps, ou=ou),

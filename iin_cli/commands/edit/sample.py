@@ -61,12 +61,9 @@ def sample(
 ) -> SampleResult:
     """Draw the image of each seed and write it; under torchrun every process draws its share.
 
-    The same call into the same folder goes on where an earlier one was stopped: what is there and whole is left as it
-    is. Seeds may be added after those of the earlier call, nothing else may differ.
-
     Args:
-        translator: checkpoint or run folder.
-        out: new or empty folder, or that of an earlier call; None makes a numbered one.
+        out: new or empty folder, or that of an earlier call, which is completed: seeds may be added after those of the
+            earlier call, nothing else may differ. None makes a numbered one.
         batch: images handed to the writers together; changes no image.
         backbone: where the translator's backbone lies now, if it was moved.
 
@@ -89,7 +86,7 @@ def sample(
             images_per_second=round(rest / seconds, 2),
             decode_share=round(share, 3) if share is not None else None,
             format=sampling.format,
-            translator=str(opened.path),
+            translator=opened.called,
             prior=sampling.prior,
             truncation=sampling.truncation,
             fixed={name: str(path) for name, path in parts.images.items()} if parts else {},

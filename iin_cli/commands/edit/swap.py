@@ -32,14 +32,9 @@ def swap(
 ) -> SwapResult:
     """Give every target the `factors` of a source, and write what the network then draws or predicts.
 
-    As many sources as targets make pairs; else every target meets every source. Several make a grid as in Fig 2, all
-    combinations of up to 16 by 16.
-
     Args:
-        factors: names of the translator's factors; `residual` is one.
-        target, source: image files or folders; what is not given is drawn as `choice` says, 8 of each where it names
-            no number.
-        out: a new folder, or a new `.png` (one image or the grid), for a classifier `.json` or `.csv`.
+        target, source: image files or folders; what is not given is drawn as `choice` says, 8 of each by default.
+        out: a new folder, or a new `.png` (the only edit or the grid), for a classifier `.json` or `.csv`.
         backbone: where the translator's backbone lies now, if it was moved.
 
     Raises UsageError (no or unknown factor, taken `out`), DataError (images), CheckpointError (unfit files).
@@ -47,8 +42,8 @@ def swap(
     report, choice = report or Silent(), choice or DataChoice()
     opened = open_translator(translator, choose_device(device), backbone)
     opened.require_factors(list(factors))
-    shown = swaps.shown_as(opened.require_network().answer)
-    with Output.open(out, f"swap-{'-'.join(factors)}", shown.endings, shown.holds) as output:
+    files = swaps.FILES[opened.require_network().answer.kind]
+    with Output.open(out, f"swap-{'-'.join(factors)}", *files) as output:
         data = ChosenData(opened, choice, report)
         targets, sources = data.targets_and_sources(target, source, choice.n or 8)
         result = replace(swaps.swap(opened, targets, sources, factors, report), seed=choice.seed)

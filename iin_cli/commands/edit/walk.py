@@ -7,7 +7,7 @@ from pathlib import Path
 from ...distributed import choose_device
 from ...editing import walk as walks
 from ...editing.walk import WalkResult
-from ...editing.walk_drawing import shown_as
+from ...editing.walk_drawing import FILES, film_format
 from ...editing.walk_paths import WalkMode
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
@@ -29,7 +29,7 @@ def walk(
     device: str = "auto",
     report: Reporter | None = None,
 ) -> WalkResult:
-    """Walk from images, and draw what the network shows or predicts along the way.
+    """Walk from images, and write what the network shows or predicts along the way.
 
     Args:
         mode: how to walk, in which factors, from which images; images not given are drawn as `choice` says.
@@ -45,8 +45,7 @@ def walk(
     network = opened.require_network()
     # What cannot be walked or shown is refused before any image is read.
     mode.moving(opened)
-    shown = shown_as(network)
-    film = shown.film_format(network, mode, out, animate)
-    with Output.open(out, mode.label, shown.endings, shown.holds) as output:
+    film = film_format(network, mode, out, animate)
+    with Output.open(out, mode.label, *FILES[network.answer.kind]) as output:
         result = walks.walk(ChosenData(opened, choice, report), mode, film is not None)
-        return walks.write(result, output, film)
+        return walks.write(result, output, film, report)

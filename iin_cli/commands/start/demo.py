@@ -14,7 +14,9 @@ from ...editing.priors import TranslatorPrior, generate
 from ...editing.swap_scores import SwapScores, score_swaps
 from ...editing.walk_paths import LinearWalk, Wandering
 from ...figures.grids import image_grid, save_png
+from ...fitting.backbone_training import BackboneChoice
 from ...interpretation.data_choice import DataChoice
+from ...interpretation.network_choice import NetworkChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
 from ...io.output import Output
@@ -23,6 +25,7 @@ from ...metrics.judges import ColorJudge, LabelJudge, shape_classifier
 from ...plan import Wishes
 from ...progress import Reporter, Silent
 from ...results import Result, Table
+from ...training.runs import RunChoice
 from ...translator.edit import OUWalk
 from ..make.fit_translator import fit_translator
 from ..make.train_backbone import train_backbone
@@ -82,22 +85,17 @@ def demo(
         report.note(f"run folder {folder}")
         report.note("1/4  an autoencoder learns to draw coloured digits through 64 numbers")
         train_backbone(
-            "autoencoder",
-            DATA,
-            out=folder / "backbone",
-            max_seconds=backbone_seconds,
-            seed=seed,
-            device=device,
-            report=report,
+            BackboneChoice("autoencoder", max_seconds=backbone_seconds),
+            DataChoice(DATA),
+            RunChoice(folder / "backbone", seed, device),
+            report,
         )
         report.note("2/4  a translator learns which part of them is the digit, which the colour, and which neither")
         fit = fit_translator(
-            str(folder / "backbone"),
+            NetworkChoice(str(folder / "backbone")),
             CONCEPTS,
-            out=folder / "translator",
             wishes=Wishes(max_seconds=translator_seconds),
-            seed=seed,
-            device=device,
+            run=RunChoice(folder / "translator", seed, device),
             report=report,
         )
         report.note("3/4  edits of images neither has seen")

@@ -22,18 +22,18 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from .batch_part import BatchPart
 from .errors import DataError, UsageError
 from .progress import Reporter
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
-    from torch.nn import Module
 
 __all__ = [
     "Backbone",
@@ -220,43 +220,6 @@ class DataFacts:
     size_is_wished: bool = False
 
 
-@dataclass(frozen=True)
-class BatchPart:
-    """One process's part of a training shared by several: some rows of every batch, always at the same places.
-
-    Attributes:
-        part: the rows of the whole batch that this process is given; at least one.
-        total: rows of the whole batch.
-        ranks: how many processes.
-        replicate: module -> one to call instead, whose backward pass leaves in every process the mean over processes of
-            its parameters' gradients (torch's DistributedDataParallel). Its forward must come before every backward.
-        sum: tensor -> its sum over processes, on the same device; no gradient passes.
-    """
-
-    part: slice
-    total: int
-    ranks: int
-    replicate: Callable[[Module], Module]
-    sum: Callable[[Tensor], Tensor]
-
-    @property
-    def fraction(self) -> float:
-        """The fraction of a batch's rows that this process has."""
-        return (self.part.stop - self.part.start) / self.total
-
-    @property
-    def weight(self) -> float:
-        """Factor for a mean over this process's rows that makes the mean over processes that over the batch.
-
-        Multiply a loss by it before the backward pass through a replicated module.
-        """
-        return self.fraction * self.ranks
-
-    def mean(self, value: Tensor) -> Tensor:
-        """Turn a mean over this process's rows into the mean over the whole batch, the same in every process."""
-        return self.sum(value * self.fraction)
-
-
 class Recipe(ABC):
     """Training of a backbone: the loop owns data, clock and checkpoints; the recipe owns losses and optimisers.
 
@@ -284,9 +247,9 @@ class Recipe(ABC):
     def distribute(self, part: BatchPart) -> None:
         """Train together with other processes from now on; called once, before the first step and before any resume.
 
-        From then on `step` is given rows `part.part` of every batch and returns means over these rows. It must leave
+        From then on `step` is given rows `part.rows` of every batch and returns means over these rows. It must leave
         the same weights in all processes, those that one process with the whole batch would have: draw noise for
-        `part.total` rows and use the rows `part.part` of it. `validate` is called in one process only, and `state_dict`
+        `part.total` rows and use the rows `part.rows` of it. `validate` is called in one process only, and `state_dict`
         must be the same in all. The default raises UsageError, for a recipe that trains in one process only.
         """
         raise UsageError(f"{type(self).__name__} trains in one process only: start it without torchrun")

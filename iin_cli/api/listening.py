@@ -70,7 +70,7 @@ def listen(progress: Progress) -> Listener:
     >>> with listen(lambda what, done, total, figures: seen.append((what, done, total))).task("fitting", 2) as task:
     ...     task.advance()
     >>> seen
-    [('fitting', 1, 2)]
+    [('fitting', 1.0, 2)]
     """
     if progress is None:
         return Listener(Silent())

@@ -165,7 +165,7 @@ class AutoencoderRecipe(Recipe):
         if self.batch_part is None:
             return torch.randn((rows, self.backbone.latent_dim), generator=self.generator)
         return torch.randn((self.batch_part.total, self.backbone.latent_dim), generator=self.generator)[
-            self.batch_part.part
+            self.batch_part.rows
         ]
 
     def _weighted(self, value: Tensor) -> Tensor:

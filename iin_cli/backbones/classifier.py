@@ -169,13 +169,13 @@ class ClassifierRecipe(Recipe):
     def _views(self, images: Tensor, augment: Callable[[Tensor], Tensor]) -> Tensor:
         if self.batch_part is not None:
             # Views are drawn row by row: repeat the draws of the rows before this process's, on tensors without data.
-            for _ in range(self.batch_part.part.start):
+            for _ in range(self.batch_part.rows.start):
                 augment(torch.empty_like(images[0], device="meta"))
         return torch.stack([augment(image) for image in images])
 
     def _own_draws(self, seed: int, device: torch.device) -> AbstractContextManager[None]:
         # Without a seed of its own every process would draw the same dropout for its first row.
-        return nullcontext() if self.batch_part is None else seeded(seed + self.batch_part.part.start, device)
+        return nullcontext() if self.batch_part is None else seeded(seed + self.batch_part.rows.start, device)
 
     @torch.no_grad()
     def validate(self, images: Tensor, labels: Tensor | None) -> dict[str, float]:

@@ -82,7 +82,7 @@ class BackboneTraining:
         batch = self._batch(step)
         if self.batch_part is None:
             return self.recipe.step(*self._load(batch), fraction)
-        shown = self.recipe.step(*self._load(batch[self.batch_part.part]), fraction)
+        shown = self.recipe.step(*self._load(batch[self.batch_part.rows]), fraction)
         return {name: value * self.batch_part.fraction for name, value in shown.items()}
 
     def validate(self) -> dict[str, float]:

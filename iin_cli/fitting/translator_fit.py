@@ -64,7 +64,7 @@ class TranslatorFit:
             group["lr"] = self.plan.learning_rate_at(step, fraction)
         batch = self._noised(self.stream.batch(step), step)
         if self.batch_part is not None:
-            batch = batch.rows(self.batch_part.part)
+            batch = batch.rows(self.batch_part.rows)
         loss = (self._nll(self.fitted, batch) * batch.weight.to(self.device)).sum()
         self.optimizer.zero_grad(set_to_none=True)
         # The weights of all parts sum to 1, so gradients should be added, but replicas average them.

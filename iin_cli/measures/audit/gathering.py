@@ -14,7 +14,7 @@ from ...interpretation.encoding import encode_items
 from ...interpretation.grouping import circumstances, find_providers
 from ...interpretation.reading import Reading
 from ...metrics.informativeness import Target
-from ...plugin_api import ConceptProvider, Groups
+from ...plugin_api import ConceptProvider, Groups, Relation
 from ...progress import Reporter
 from ...translator.factors import RESIDUAL
 from .material import (
@@ -77,7 +77,7 @@ class _Gathering:
     ) -> None:
         self.pool, self.items, self.name, self.count, self.seed, self.report = pool, items, name, count, seed, report
         self.dataset, self.factors = pool.dataset, pool.opened.factors
-        self.relation = self.factors.relation(name)
+        self.relation: Relation = self.factors.relation(name)
         self.given = provider
         self.encoded = {0: _Encoded(pool.items, pool.z, pool.std)}
 

@@ -13,14 +13,16 @@ import torch
 from ..errors import CheckpointError, IinError, UsageError
 from ..io import checkpoint
 from ..io.weights import module_digest
+from ..plugin_api import Backbone
 from ..registry import find, is_known
 from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
+from .answers import answer_of
 from .network import FROM_PYTHON, Network
 from .open_translator import OpenTranslator
 
-__all__ = ["FEATURE_NOISE", "open_network", "open_translator", "versions"]
+__all__ = ["FEATURE_NOISE", "describe_backbone", "open_network", "open_translator", "versions"]
 
 # The tensor of a translator's checkpoint that holds the std of the feature noise it was fitted with.
 FEATURE_NOISE = "feature_noise.std"
@@ -78,6 +80,18 @@ def open_translator(
         device=torch.device(device),
         noise=None if std is None else FeatureNoise(std),
     )
+
+
+def describe_backbone(backbone: Backbone) -> dict[str, Any]:
+    """Return what a checkpoint of a backbone says of it; `classes` is None where it draws images."""
+    return {
+        "kind": "backbone",
+        "name": backbone.name,
+        "config": backbone.config,
+        "latent_dim": backbone.latent_dim,
+        "image_size": backbone.image_size,
+        "classes": list(answer_of(backbone.classes).names) or None,
+    }
 
 
 def versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...distributed import noise
 from ...errors import CheckpointError, IinError, UsageError
-from ...interpretation.opening import open_network, versions
+from ...interpretation.opening import describe_backbone, open_network, versions
 from ...io import checkpoint
 from ...io.compvis import Published, read_compvis
 from ...io.rundir import new_file
@@ -157,12 +157,7 @@ def _as_backbone(
         raise CheckpointError(f"the {published.kind} in {file} cannot be rebuilt: {error}") from error
     model.load_state_dict(published.tensors)
     metadata = {
-        "kind": "backbone",
-        "name": published.kind,
-        "config": model.config,
-        "latent_dim": model.latent_dim,
-        "image_size": model.image_size,
-        "classes": list(model.classes) if model.classes else None,
+        **describe_backbone(model),
         "factors": [],
         "backbone": None,
         "training": {"preset": "compvis"},

@@ -10,7 +10,7 @@ from typing import Any
 from ...distributed import choose_device, from_main, is_main_rank, leaders_first, world_size
 from ...fitting.backbone_training import BackboneChoice, BackboneTraining
 from ...interpretation.data_choice import DataChoice, describe_data
-from ...interpretation.opening import versions
+from ...interpretation.opening import describe_backbone, versions
 from ...io import checkpoint
 from ...io.rundir import write_json
 from ...plugin_api import Backbone
@@ -155,12 +155,7 @@ def _metadata(work: BackboneTraining, root: Path | None, weights: str, loop: Loo
     # A network that is only ever trained here starts from no weights.
     elsewhere = type(module).pretrained.__func__ is not Backbone.pretrained.__func__
     return {
-        "kind": "backbone",
-        "name": module.name,
-        "config": module.config,
-        "latent_dim": module.latent_dim,
-        "image_size": module.image_size,
-        "classes": list(module.classes) if module.classes else None,
+        **describe_backbone(module),
         "data": describe_data(work.dataset, root),
         "training": {
             "seed": work.seed,

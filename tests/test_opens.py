@@ -1,0 +1,59 @@
+"""Commands open their translator, their network and their data at most once; see also tests/commands/*/test_opens.py."""
+
+from collections import Counter
+
+import pytest
+
+from iin_cli import data
+from iin_cli.io import checkpoint
+
+SMALL_FIT = ["--steps", 3, "--blocks", 1, "--hidden", 8]
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """Count what is opened: checkpoints by kind, and datasets."""
+    counts = Counter()
+    load, find = checkpoint.load, data.find
+
+    def loading(path, kind=None):
+        file = load(path, kind)
+        counts[file.metadata["kind"]] += 1
+        return file
+
+    def finding(group, name):
+        counts["data"] += group == "datasets"
+        return find(group, name)
+
+    monkeypatch.setattr(checkpoint, "load", loading)
+    monkeypatch.setattr(data, "find", finding)
+    return counts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["of_images", "of_classes"])
+@pytest.mark.parametrize("words", ["audit --n 40", "report --n 20"])
+def test_audits_and_reports(files, command_line, opened, kind, words):
+    name, *rest = words.split()
+    translator = getattr(files, kind)
+    given = [translator] if name == "report" else ["-t", translator]
+    assert command_line(name, *given, *rest, "--seed", 0, "-q")[0] == 0
+    assert opened == {"translator": 1, "backbone": 1, "data": 1}
+
+
+def test_samples(files, command_line, opened):
+    assert command_line("sample", "-t", files.of_images, "--seeds", "0-3", "-q")[0] == 0
+    assert opened == {"translator": 1, "backbone": 1}
+
+
+def test_distances(files, command_line, opened):
+    words = ["fid", "-t", files.of_images, "--features", files.classifier, "-n", 20, "--trials", 2, "-q"]
+    assert command_line(*words)[0] == 0
+    # The translator's network, and the one that compares.
+    assert opened == {"translator": 1, "backbone": 2, "data": 1}
+
+
+@pytest.mark.parametrize("words", [["estimate-dims"], ["fit-translator", *SMALL_FIT], ["encode"]])
+def test_making_and_encoding(files, command_line, opened, words):
+    assert command_line(*words, "-b", files.classifier, "-c", "digit", "--seed", 0, "-q")[0] == 0
+    assert opened == {"backbone": 1, "data": 1}

@@ -49,6 +49,7 @@ class SwapResult(Result):
         seed: of the images drawn from the data; None where none were.
         edits: target, source and, for a classifier, the classes predicted before and after; file, where there is one.
         changed: for a classifier, the fraction of edits that changed the predicted class; else None.
+        z: the edited latents z* (E, N).
         images: numbers of target and source -> edited image uint8 (S, S, 3); empty for a classifier.
         page: the only edit, or the grid of all combinations of up to 16 targets by 16 sources, uint8 (H, W, 3).
     """
@@ -60,6 +61,7 @@ class SwapResult(Result):
     translator: str
     edits: list[dict[str, Any]]
     changed: float | None = None
+    z: Tensor = field(default_factory=lambda: torch.empty(0), compare=False, repr=False)
     images: dict[Pair, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
     page: np.ndarray | None = field(default=None, compare=False, repr=False)
 
@@ -96,14 +98,16 @@ def swap(
     edits = [{"target": targets.names[i], "source": sources.names[j]} for i, j in pairs]
     result = SwapResult("", len(pairs), tuple(factors), None, opened.called, edits)
     if isinstance(network.answer, Classes):
-        before, source, after = (network.answers(z, report) for z in (z_targets, z_sources, edited(pairs)))
+        result = replace(result, z=edited(pairs))
+        before, source, after = (network.answers(z, report) for z in (z_targets, z_sources, result.z))
         first, second = torch.tensor(pairs).T
         return _predicted(result, network.answer, before[first], source[second], after)
     # Most edits are cells of the grid as well: each combination is decoded once.
     cells = [(i, j) for i, j in every if max(i, j) < LARGEST_GRID]
     wanted = list(dict.fromkeys([*pairs, *cells]))
-    images = dict(zip(wanted, network.draw(edited(wanted), report), strict=True))
-    return replace(result, images=images, page=_page(images, targets, sources, factors))
+    z = edited(wanted)
+    images = dict(zip(wanted, network.draw(z, report), strict=True))
+    return replace(result, z=z[: len(pairs)], images=images, page=_page(images, targets, sources, factors))
 
 
 def write(result: SwapResult, output: Output) -> SwapResult:

@@ -1,4 +1,4 @@
-"""Commands open their translator, their network and their data at most once; see also tests/commands/*/test_opens.py."""
+"""Commands open their translator, network and data at most once each; see also tests/commands/*/test_opens.py."""
 
 from collections import Counter
 

@@ -6,22 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import (
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    FactorOpt,
-    JsonOpt,
-    MovedBackboneOpt,
-    OutOpt,
-    QuietOpt,
-    SeedOpt,
-    SourceOpt,
-    SplitOpt,
-    TargetOpt,
-    TranslatorOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["swap"]
@@ -30,21 +15,21 @@ CountOpt = Annotated[int, typer.Option("--n", "-n", help="Images of each kind, w
 
 
 def swap(
-    translator: TranslatorOpt,
-    factor: FactorOpt,
-    target: TargetOpt = None,
-    source: SourceOpt = None,
-    out: OutOpt = None,
-    backbone: MovedBackboneOpt = None,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
-    split: SplitOpt = "test",
+    translator: options.TranslatorOpt,
+    factor: options.FactorOpt,
+    target: options.TargetOpt = None,
+    source: options.SourceOpt = None,
+    out: options.OutOpt = None,
+    backbone: options.MovedBackboneOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    split: options.SplitOpt = "test",
     n: CountOpt = 8,
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Give images a factor of other images.
 

@@ -10,24 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ...errors import UsageError
-from ..options import (
-    CenterOpt,
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    GammaOpt,
-    JsonOpt,
-    MovedBackboneOpt,
-    OutOpt,
-    QuietOpt,
-    SeedOpt,
-    SourceOpt,
-    SplitOpt,
-    TargetOpt,
-    TranslatorOpt,
-    WalkSigmaOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 if TYPE_CHECKING:
@@ -98,32 +81,32 @@ def parse_strength(text: str | None) -> tuple[float, float] | None:
 
 
 def walk(
-    translator: TranslatorOpt,
+    translator: options.TranslatorOpt,
     mode: ModeOpt = "linear",
     factor: MovingOpt = None,
-    target: TargetOpt = None,
-    source: SourceOpt = None,
-    out: OutOpt = None,
+    target: options.TargetOpt = None,
+    source: options.SourceOpt = None,
+    out: options.OutOpt = None,
     steps: PointsOpt = None,
     n: WalksOpt = 4,
-    gamma: GammaOpt = 0.1,
-    walk_sigma: WalkSigmaOpt = None,
-    center: CenterOpt = "origin",
+    gamma: options.GammaOpt = 0.1,
+    walk_sigma: options.WalkSigmaOpt = None,
+    center: options.CenterOpt = "origin",
     attribute: AttributeOpt = None,
     with_folder: WithOpt = None,
     without_folder: WithoutOpt = None,
     strength: StrengthOpt = None,
     axis_images: AxisImagesOpt = 10_000,
     animate: AnimateOpt = None,
-    backbone: MovedBackboneOpt = None,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
-    split: SplitOpt = "test",
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    backbone: options.MovedBackboneOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    split: options.SplitOpt = "test",
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Walk between images, along an attribute or at random.
 

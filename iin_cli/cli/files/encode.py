@@ -6,20 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import (
-    BackboneOpt,
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    JsonOpt,
-    LayerOpt,
-    NewFileOpt,
-    QuietOpt,
-    SeedOpt,
-    SplitOpt,
-    WeightsOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["encode"]
@@ -36,19 +23,19 @@ GroupOpt = Annotated[
 
 
 def encode(
-    backbone: BackboneOpt,
-    data: DataOpt = None,
-    out: NewFileOpt = None,
-    split: SplitOpt = "all",
+    backbone: options.BackboneOpt,
+    data: options.DataOpt = None,
+    out: options.NewFileOpt = None,
+    split: options.SplitOpt = "all",
     concept: GroupOpt = None,
-    data_root: DataRootOpt = None,
-    weights: WeightsOpt = "default",
-    layer: LayerOpt = None,
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    data_root: options.DataRootOpt = None,
+    weights: options.WeightsOpt = "default",
+    layer: options.LayerOpt = None,
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Encode images to a file of latents.
 

@@ -8,20 +8,7 @@ import typer
 
 from ...distributed import draw_seed
 from ...errors import UsageError
-from ..options import (
-    BackboneOpt,
-    ConceptOpt,
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    JsonOpt,
-    LayerOpt,
-    OutOpt,
-    QuietOpt,
-    SeedOpt,
-    WeightsOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["estimate_dims"]
@@ -33,23 +20,23 @@ ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="--all-layers: training
 
 
 def estimate_dims(
-    backbone: BackboneOpt,
-    concept: ConceptOpt,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
+    backbone: options.BackboneOpt,
+    concept: options.ConceptOpt,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
     estimator: Annotated[
         str, typer.Option(help="variance: share of the latent's variance; correlation: mean over components.")
     ] = "variance",
-    weights: WeightsOpt = "default",
-    layer: LayerOpt = None,
+    weights: options.WeightsOpt = "default",
+    layer: options.LayerOpt = None,
     all_layers: AllLayersOpt = False,
     n: ItemsOpt = 2000,
-    out: OutOpt = None,
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    as_json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    out: options.OutOpt = None,
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    as_json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Estimate how many dimensions each concept takes.
 

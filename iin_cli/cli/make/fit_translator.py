@@ -8,24 +8,7 @@ from typing import Annotated
 import typer
 
 from ...errors import UsageError
-from ..options import (
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    DryRunOpt,
-    JsonOpt,
-    LayerOpt,
-    MaxSecondsOpt,
-    OutOpt,
-    QuietOpt,
-    ResumeOpt,
-    SeedOpt,
-    StepsOpt,
-    WeightsOpt,
-    parse_assignments,
-    parse_sigma,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["fit_translator"]
@@ -54,9 +37,9 @@ def fit_translator(
         Path | None,
         typer.Option(help="Latents of any network instead of a backbone: z, or z_a, z_b, mask.", metavar="FILE"),
     ] = None,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
-    out: OutOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    out: options.OutOpt = None,
     dims: Annotated[
         str | None, typer.Option(help="Sizes of the factors; default: estimated.", metavar="digit=13,color=17")
     ] = None,
@@ -82,17 +65,17 @@ def fit_translator(
     learning_rate: Annotated[
         float | None, typer.Option(help="Adam's peak learning rate; default: inferred.", min=1e-8)
     ] = None,
-    weights: WeightsOpt = "default",
-    layer: LayerOpt = None,
-    steps: StepsOpt = None,
-    max_seconds: MaxSecondsOpt = None,
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    dry_run: DryRunOpt = False,
-    resume: ResumeOpt = False,
-    as_json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    weights: options.WeightsOpt = "default",
+    layer: options.LayerOpt = None,
+    steps: options.StepsOpt = None,
+    max_seconds: options.MaxSecondsOpt = None,
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    dry_run: options.DryRunOpt = False,
+    resume: options.ResumeOpt = False,
+    as_json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Fit a translator to a network's latents and concepts.
 
@@ -130,10 +113,10 @@ def fit_translator(
         blocks=blocks,
         hidden=hidden,
         depth=depth,
-        sigma=parse_sigma(sigma),
+        sigma=options.parse_sigma(sigma),
         feature_noise=feature_noise,
         learning_rate=learning_rate,
-        dims=parse_assignments(dims, "--dims") or None,
+        dims=options.parse_assignments(dims, "--dims") or None,
         estimator=as_estimator(estimator),
     )
     result = run(

@@ -6,20 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import (
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    DryRunOpt,
-    JsonOpt,
-    MaxSecondsOpt,
-    OutOpt,
-    QuietOpt,
-    ResumeOpt,
-    SeedOpt,
-    StepsOpt,
-    WeightsOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["train_backbone"]
@@ -35,8 +22,8 @@ def train_backbone(
     data: Annotated[
         str, typer.Option("--data", "-d", help="A dataset's name or a folder of images.", metavar="NAME|DIR")
     ],
-    data_root: DataRootOpt = None,
-    out: OutOpt = None,
+    data_root: options.DataRootOpt = None,
+    out: options.OutOpt = None,
     image_size: Annotated[
         int | None,
         typer.Option(
@@ -46,16 +33,16 @@ def train_backbone(
     latent_dim: Annotated[
         int | None, typer.Option(help="Latent size N; default: the paper's, or the network's own.", min=2)
     ] = None,
-    weights: WeightsOpt = "default",
-    steps: StepsOpt = None,
-    max_seconds: MaxSecondsOpt = None,
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    dry_run: DryRunOpt = False,
-    resume: ResumeOpt = False,
-    as_json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    weights: options.WeightsOpt = "default",
+    steps: options.StepsOpt = None,
+    max_seconds: options.MaxSecondsOpt = None,
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    dry_run: options.DryRunOpt = False,
+    resume: options.ResumeOpt = False,
+    as_json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Train or fine-tune a network on images.
 

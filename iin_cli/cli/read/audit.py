@@ -7,19 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import (
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    JsonOpt,
-    MovedBackboneOpt,
-    OutOpt,
-    QuietOpt,
-    SeedOpt,
-    SplitOpt,
-    TranslatorOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["audit"]
@@ -50,22 +38,22 @@ ListOpt = Annotated[bool, typer.Option("--list-metrics", help="List the figures 
 
 
 def audit(
-    translator: TranslatorOpt,
+    translator: options.TranslatorOpt,
     oracle: OracleOpt = None,
     fail_if: FailIfOpt = None,
     concept: KnownConceptOpt = None,
     list_metrics: ListOpt = False,
     n: ItemsOpt = 2000,
-    out: OutOpt = None,
-    backbone: MovedBackboneOpt = None,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
-    split: SplitOpt = "test",
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    out: options.OutOpt = None,
+    backbone: options.MovedBackboneOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    split: options.SplitOpt = "test",
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Measure whether every factor holds its concept alone.
 

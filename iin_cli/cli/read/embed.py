@@ -6,21 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from ..options import (
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    GammaOpt,
-    JsonOpt,
-    MovedBackboneOpt,
-    OutOpt,
-    QuietOpt,
-    SeedOpt,
-    SplitOpt,
-    TranslatorOpt,
-    WalkSigmaOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["embed"]
@@ -48,26 +34,26 @@ CoordinatesOpt = Annotated[
 
 
 def embed(
-    translator: TranslatorOpt,
+    translator: options.TranslatorOpt,
     kind: KindOpt = None,
-    out: OutOpt = None,
+    out: options.OutOpt = None,
     method: MethodOpt = "umap",
     factor: DrawnOpt = None,
     color_by: ColorByOpt = None,
     n: ImagesOpt = 1000,
     steps: PointsOpt = 50,
-    gamma: GammaOpt = 0.1,
-    walk_sigma: WalkSigmaOpt = None,
+    gamma: options.GammaOpt = 0.1,
+    walk_sigma: options.WalkSigmaOpt = None,
     coordinates: CoordinatesOpt = False,
-    backbone: MovedBackboneOpt = None,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
-    split: SplitOpt = "test",
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    backbone: options.MovedBackboneOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    split: options.SplitOpt = "test",
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Draw maps on which images alike to the network are near.
 

@@ -7,22 +7,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from ..options import (
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    GammaOpt,
-    JsonOpt,
-    MovedBackboneOpt,
-    OutOpt,
-    QuietOpt,
-    SeedOpt,
-    SourceOpt,
-    SplitOpt,
-    TranslatorOpt,
-    WalkSigmaOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["explain"]
@@ -55,30 +40,30 @@ CountOpt = Annotated[int, typer.Option("--n", "-n", help="Images to explain, whe
 
 
 def explain(
-    translator: TranslatorOpt,
+    translator: options.TranslatorOpt,
     image: ImagesArg = None,
-    out: OutOpt = None,
+    out: options.OutOpt = None,
     mode: ModeOpt = "swap",
     factor: ChangedOpt = None,
     sources: SourcesOpt = 16,
-    source: SourceOpt = None,
+    source: options.SourceOpt = None,
     k: NearestOpt = 5,
     space: SpaceOpt = "z-tilde",
     top: TopOpt = 5,
     search: SearchOpt = None,
     steps: PointsOpt = 20,
-    gamma: GammaOpt = 0.1,
-    walk_sigma: WalkSigmaOpt = None,
+    gamma: options.GammaOpt = 0.1,
+    walk_sigma: options.WalkSigmaOpt = None,
     n: CountOpt = 1,
-    backbone: MovedBackboneOpt = None,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
-    split: SplitOpt = "test",
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    backbone: options.MovedBackboneOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    split: options.SplitOpt = "test",
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Show what each factor does to a prediction.
 

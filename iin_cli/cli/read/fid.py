@@ -8,17 +8,7 @@ from typing import Annotated
 import typer
 
 from ...errors import UsageError
-from ..options import (
-    BatchOpt,
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    JsonOpt,
-    MovedBackboneOpt,
-    QuietOpt,
-    SplitOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["fid"]
@@ -92,7 +82,7 @@ def fid(
     a: FirstArg = None,
     b: SecondArg = None,
     translator: ProtocolOpt = None,
-    data: DataOpt = None,
+    data: options.DataOpt = None,
     reference: ReferenceOpt = None,
     n: CountOpt = None,
     trials: TrialsOpt = None,
@@ -100,16 +90,16 @@ def fid(
     truncation: TruncationOpt = None,
     features: FeaturesOpt = None,
     weights: FeatureWeightsOpt = None,
-    split: SplitOpt = "test",
+    split: options.SplitOpt = "test",
     save_stats: SaveStatsOpt = None,
-    data_root: DataRootOpt = None,
-    backbone: MovedBackboneOpt = None,
+    data_root: options.DataRootOpt = None,
+    backbone: options.MovedBackboneOpt = None,
     seed: ChoiceSeedOpt = 0,
-    device: DeviceOpt = "auto",
-    batch: BatchOpt = 50,
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    device: options.DeviceOpt = "auto",
+    batch: options.BatchOpt = 50,
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Measure the Fréchet distance of two sets of images.
 

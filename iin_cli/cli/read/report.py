@@ -8,17 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import (
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    JsonOpt,
-    MovedBackboneOpt,
-    QuietOpt,
-    SeedOpt,
-    SplitOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["report"]
@@ -39,15 +29,15 @@ def report(
     translator: TranslatorArg,
     out: PageOpt = None,
     n: ImagesOpt = None,
-    backbone: MovedBackboneOpt = None,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
-    split: SplitOpt = "test",
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    backbone: options.MovedBackboneOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    split: options.SplitOpt = "test",
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Write all that is known of a translator as one page.
 

@@ -6,22 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from ..options import (
-    CenterOpt,
-    DataOpt,
-    DataRootOpt,
-    DebugOpt,
-    DeviceOpt,
-    GammaOpt,
-    JsonOpt,
-    MovedBackboneOpt,
-    OutOpt,
-    QuietOpt,
-    SeedOpt,
-    SplitOpt,
-    TranslatorOpt,
-    WalkSigmaOpt,
-)
+from .. import options
 from ..output import print_result, reporter
 
 __all__ = ["respond"]
@@ -38,26 +23,26 @@ RawOpt = Annotated[bool, typer.Option("--raw", help="Write every point's log-pro
 
 
 def respond(
-    translator: TranslatorOpt,
+    translator: options.TranslatorOpt,
     factor: WalkedOpt = None,
-    out: OutOpt = None,
+    out: options.OutOpt = None,
     n: ImagesOpt = 200,
     steps: PointsOpt = 20,
     walks: WalksOpt = 1,
-    gamma: GammaOpt = 0.1,
-    walk_sigma: WalkSigmaOpt = None,
-    center: CenterOpt = "origin",
+    gamma: options.GammaOpt = 0.1,
+    walk_sigma: options.WalkSigmaOpt = None,
+    center: options.CenterOpt = "origin",
     controls: ControlsOpt = 3,
     raw: RawOpt = False,
-    backbone: MovedBackboneOpt = None,
-    data: DataOpt = None,
-    data_root: DataRootOpt = None,
-    split: SplitOpt = "test",
-    seed: SeedOpt = None,
-    device: DeviceOpt = "auto",
-    json: JsonOpt = False,
-    quiet: QuietOpt = False,
-    debug: DebugOpt = False,
+    backbone: options.MovedBackboneOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    split: options.SplitOpt = "test",
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
 ) -> None:
     """Measure how far the answer moves with each factor (Fig 9).
 

@@ -13,21 +13,24 @@ from .encoder_decoder import ActNorm
 
 __all__ = ["cosine_rate", "inferred_steps", "pool_first_statistics", "training_precision"]
 
+# The part of a training in which the learning rate rises.
+WARM_UP = 0.02
+
 
 def training_precision(device: torch.device) -> torch.autocast:
     """Return the autocast context to train under on `device`: bfloat16 where the hardware multiplies it faster."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16_is_fast(device))
 
 
-def cosine_rate(fraction: float, peak: float, warm_up: float = 0.02) -> float:
-    """Learning rate at `fraction` of the run: a linear rise over `warm_up`, then a cosine to 2 % of `peak`.
+def cosine_rate(fraction: float, peak: float) -> float:
+    """Learning rate at `fraction` of the run: a linear rise over `WARM_UP`, then a cosine to 2 % of `peak`.
 
     >>> round(cosine_rate(0.02, 1.0), 3), round(cosine_rate(1.0, 1.0), 3)
     (1.0, 0.02)
     """
-    if fraction < warm_up:
-        return peak * (0.1 + 0.9 * fraction / warm_up)
-    progress = (fraction - warm_up) / (1 - warm_up)
+    if fraction < WARM_UP:
+        return peak * (0.1 + 0.9 * fraction / WARM_UP)
+    progress = (fraction - WARM_UP) / (1 - WARM_UP)
     return peak * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 

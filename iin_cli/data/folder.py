@@ -27,6 +27,9 @@ __all__ = ["FileDataset", "FolderDataset", "open_folder", "read_image", "split_b
 TEST_FRACTION = 0.1
 VALIDATION = ("val", "valid", "validation")
 
+# Files whose sizes say how large the images of a folder are.
+MEASURED_FILES = 64
+
 
 class FileDataset(Dataset):
     """Images in files, read on request; items are in the order of `files`, whose paths are relative to `folder`."""
@@ -91,8 +94,8 @@ class FileDataset(Dataset):
         """Return the file of item `index`."""
         return str(self._folder / self._files[index])
 
-    def _median_side(self, sample: int = 64) -> int:
-        chosen = np.unique(np.linspace(0, len(self._files) - 1, sample).astype(int))
+    def _median_side(self) -> int:
+        chosen = np.unique(np.linspace(0, len(self._files) - 1, MEASURED_FILES).astype(int))
         return int(np.median([_short_side(self._folder / self._files[int(index)]) for index in chosen]))
 
 

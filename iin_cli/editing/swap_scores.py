@@ -40,7 +40,6 @@ def score_swaps(
     *,
     count: int,
     seed: int,
-    split: str = "test",
     report: Reporter | None = None,
 ) -> SwapScores:
     """Swap every judged factor, alone, between `count` random pairs of test images, and ask all judges.
@@ -49,7 +48,7 @@ def score_swaps(
         judges: factor name -> judge of its concept.
     """
     network = opened.require_network().require_images()
-    target, source = _pairs(dataset, dataset.splits[split], count, seed)
+    target, source = _pairs(dataset, dataset.splits["test"], count, seed)
     with (report or Silent()).task("scoring swaps", len(judges) + 2, "passes") as task:
         z_target, z_source = (Inputs.of_items(network, dataset, items).latents(network) for items in (target, source))
         task.advance()

@@ -36,7 +36,6 @@ class FunctionBackbone(nn.Module, Backbone):
         decode: z (B, N) -> logits (B, C) or images (B, 3, S, S) in [-1, 1]; None for an encoder alone.
         classes: names of the logits; None numbers them.
         preprocess: from a picture to what `encode` takes.
-        image_size: side at which pictures are read and drawn.
         owner: the module whose mode and device count; None for functions of no module.
     """
 
@@ -48,11 +47,10 @@ class FunctionBackbone(nn.Module, Backbone):
         name: str,
         classes: Sequence[str] | None = None,
         preprocess: Preprocess | None = None,
-        image_size: int = PROBE_SIDE,
         owner: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.name, self.image_size, self.preprocess = name, image_size, preprocess
+        self.name, self.image_size, self.preprocess = name, PROBE_SIDE, preprocess
         self.config: dict[str, Any] = {}
         self.classes = None if classes is None else tuple(map(str, classes))
         # Held in lists, so that no method of this module reaches the user's.

@@ -11,24 +11,25 @@ __all__ = ["LabelConcept", "class_concept", "color_concept", "digit_concept", "g
 
 
 class LabelConcept(ConceptProvider):
-    """A concept shared by all images with the same label in the column that is called like it."""
+    """A concept shared by all images with the same label in `column`, by default the column `concept`."""
 
     relation: Relation = "share"
 
-    def __init__(self, concept: str) -> None:
+    def __init__(self, concept: str, column: str | None = None) -> None:
         self.concept = concept
+        self.column = column or concept
 
     def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
         """Group the items `indices` (M,) by their label; `seed` is ignored.
 
         Raises DataError when the column is missing or continuous, all items have one label, or no two have the same.
         """
-        if check_columns(dataset, self.concept, f"concept {self.concept}").continuous:
+        if check_columns(dataset, self.column, f"concept {self.concept}").continuous:
             raise DataError(
-                f"concept {self.concept}: {self.concept} of {dataset.name} is a measurement, and hardly any two images "
-                f"have the same value: write attribute:{self.concept}, which pairs the nearest values"
+                f"concept {self.concept}: {self.column} of {dataset.name} is a measurement, and hardly any two images "
+                f"have the same value: write attribute:{self.column}, which pairs the nearest values"
             )
-        return group_by_value(dataset, self.concept, indices, self.concept)
+        return group_by_value(dataset, self.column, indices, self.concept)
 
 
 def group_by_value(dataset: Dataset, column: str, indices: np.ndarray, concept: str) -> Groups:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -132,6 +132,10 @@ class Pairs:
                 ConceptPairs.of(concept.name, concept.relation, rows[kept], concept.groups[kept], held_out, sources)
             )
             start += own
+        if pairs and all(concept.held_out is None for concept in pairs):
+            told = report or Silent()
+            told.warn("too few items to hold pairs out: the fit is judged by the pairs that it is fitted to")
+            pairs = [replace(concept, held_out=concept.fit) for concept in pairs]
         fingerprint = hashlib.sha256(np.ascontiguousarray(self._z.mean).data).hexdigest()
         provenance = {"backbone": None, "data": {"name": None, "root": None, "fingerprint": fingerprint}}
         return GroupedMaterial.of(table, pairs, held_out, provenance, "z", report or Silent())

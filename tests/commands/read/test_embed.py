@@ -137,7 +137,7 @@ def test_what_cannot_be_drawn_is_named_and_the_rest_is_made(files, tmp_path, mon
 
 
 def test_too_few_images_and_no_labels(files, tmp_path, pictures):
-    with pytest.raises(DataError, match="3 images make no map"):
+    with pytest.raises(DataError, match="3 images are too few for a map"):
         made(files.of_images, out=tmp_path / "out", n=3)
     flat = tmp_path / "flat"
     flat.mkdir()

@@ -58,7 +58,7 @@ def test_an_encoder_alone_has_maps_and_no_film(files):
 
 
 def test_where_nothing_can_be_embedded_the_first_error_is_raised(opened, heard):
-    with pytest.raises(DataError, match="3 images make no map"):
+    with pytest.raises(DataError, match="3 images are too few for a map"):
         embed_items(reading(opened, 3), MapChoice(method="pca"), OUWalk(steps=3), report=heard)
     assert len(heard.warnings) == 3
     with pytest.raises(UsageError, match="no factor 'shape'"):

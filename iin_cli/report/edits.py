@@ -17,7 +17,7 @@ from ..measures.explanation.edits import EditChoice
 from ..measures.explanation.explain import explain_images
 from ..measures.explanation.library import LibraryChoice
 from ..translator.edit import OUWalk
-from .page import Block, Failure, Heading, Picture, Table, Text, picture_of
+from .page import Block, Fault, Heading, Picture, Table, Text, picture_of
 from .subject import ReportSubject
 from .words import SWAPPED, of_explanations, of_walk
 
@@ -131,13 +131,13 @@ def _picture(
         made.append(picture_of(file, alt, caption, plot))
 
     why = attempt(work)
-    return [Failure(f"{what} could not be drawn", why)] if why is not None else made
+    return [Fault(f"{what} could not be drawn", why)] if why is not None else made
 
 
 def _unless_all_failed(blocks: list[Block]) -> list[Block]:
     if any(isinstance(block, Picture) for block in blocks):
         return blocks
-    raise DataError(next((block.why for block in blocks if isinstance(block, Failure)), "there is nothing to show"))
+    raise DataError(next((block.why for block in blocks if isinstance(block, Fault)), "there is nothing to show"))
 
 
 def _safe(*words: str) -> str:

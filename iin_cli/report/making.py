@@ -16,7 +16,7 @@ from ..results import Result
 from ..results import Table as ResultTable
 from .command_lines import CommandLines
 from .overview import glance
-from .page import Block, Failure, Section, Text, page
+from .page import Block, Fault, Section, Text, page
 from .sections import SECTIONS
 from .subject import Effort, ReportSubject
 
@@ -123,7 +123,7 @@ class _Making:
 
     def __init__(self, subject: ReportSubject, listening: _Listening, report: Reporter) -> None:
         self.subject, self.listening, self.report = subject, listening, report
-        self.sections = [Section(title, [Failure("Outstanding", OUTSTANDING)]) for title, _ in SECTIONS]
+        self.sections = [Section(title, [Fault("Outstanding", OUTSTANDING)]) for title, _ in SECTIONS]
         self.made: list[str] = []
         self.failed: dict[str, str] = {}
 
@@ -136,10 +136,10 @@ class _Making:
         why = attempt(lambda: blocks.extend(function(self.subject)))
         if why is None:
             self.made.append(title)
-            self.failed |= {f"{title}: {block.what}": block.why for block in blocks if isinstance(block, Failure)}
+            self.failed |= {f"{title}: {block.what}": block.why for block in blocks if isinstance(block, Fault)}
         else:
             self.report.warn(f"{title}: not made: {why}")
-            blocks, self.failed[title] = [Failure("This section could not be made", why)], why
+            blocks, self.failed[title] = [Fault("This section could not be made", why)], why
         blocks += [Text(f"Warning: {text}", "soft") for text in self.listening.warnings]
         self.sections[number] = Section(title, blocks)
 
@@ -154,5 +154,5 @@ class _Making:
         )
         opening: list[Block] = [Text(lead, "lead"), *glance(subject)]
         if self.failed:
-            opening.append(Failure("Not everything could be made", "; ".join(self.failed)))
+            opening.append(Fault("Not everything could be made", "; ".join(self.failed)))
         return page(title, opening, self.sections)

@@ -12,7 +12,7 @@ from ..measures.responses.measure import measure_responses
 from ..measures.responses.walks import WalkDesign
 from ..metrics.bootstrap import Resampling
 from ..results import Table as ResultTable
-from .page import Block, Failure, Pictures, Table, Text, picture_of
+from .page import Block, Fault, Pictures, Table, Text, picture_of
 from .subject import ReportSubject
 from .words import AUDIT_PARTS, of_audit_figures, of_responses
 
@@ -42,7 +42,7 @@ def responses(subject: ReportSubject) -> list[Block]:
         "Distributions along the walks: the factor beside random subspaces of its size.",
         plot=True,
     )
-    failed = [Failure(name, why) for name, why in result.failed.items()]
+    failed = [Fault(name, why) for name, why in result.failed.items()]
     again = subject.again(lambda lines: [lines.command("respond", "--n", count, out="respond")])
     return [Text(of_responses(result, subject.network.answer.noun)), figure, *_tables(result.tables()), *failed, *again]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..io.describe import describe
 from ..translator.factors import RESIDUAL
-from .page import Bar, Block, Commands, Facts, Heading, Table, Text
+from .page import Block, Commands, Facts, Heading, SizeBar, Table, Text
 from .subject import ReportSubject
 from .words import OUTCOME, of_glance, plain
 
@@ -39,7 +39,7 @@ def interpreted(subject: ReportSubject) -> list[Block]:
         for each in opened.factors
     ]
     said = Text("sigma: how alike the fit took the factor to be in the two images of a pair that share it.", "soft")
-    return [Facts(facts), Bar(opened.factors.dims, RESIDUAL), Table("Factors", rows), said]
+    return [Facts(facts), SizeBar(opened.factors.dims, RESIDUAL), Table("Factors", rows), said]
 
 
 def glance(subject: ReportSubject) -> list[Block]:

@@ -20,16 +20,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 __all__ = [
-    "Bar",
     "Block",
     "Column",
     "Commands",
     "Facts",
-    "Failure",
+    "Fault",
     "Heading",
     "Picture",
     "Pictures",
     "Section",
+    "SizeBar",
     "Table",
     "Text",
     "page",
@@ -87,7 +87,7 @@ class Heading(Block):
 
 
 @dataclass(frozen=True)
-class Failure(Block):
+class Fault(Block):
     """What could not be made, and why."""
 
     what: str
@@ -190,7 +190,7 @@ class Commands(Block):
 
 
 @dataclass(frozen=True)
-class Bar(Block):
+class SizeBar(Block):
     """Sizes beside each other, in proportion; the one called `rest` is grey."""
 
     sizes: Mapping[str, int]

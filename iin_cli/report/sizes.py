@@ -17,7 +17,7 @@ from ..sizing.evidence import Evidence
 from ..translator.dims import allocate, allocate_calibrated
 from ..translator.factors import RESIDUAL
 from .command_lines import written_concept
-from .page import Block, Failure, Table, Text
+from .page import Block, Fault, Table, Text
 from .subject import ReportSubject
 from .words import SIZES
 
@@ -38,7 +38,7 @@ def sizes(subject: ReportSubject) -> list[Block]:
     for name, evidence in found.items():
         subject.note(name, in_the_network=evidence.verdict)
     title = f"Sizes, from {len(part.splits['train']):,} training images"
-    failures = [Failure(name, why) for name, why in failed.items()]
+    failures = [Fault(name, why) for name, why in failed.items()]
     again = subject.again(lambda lines: [lines.dims()], "Measure on all training images")
     return [Text(SIZES), Table(title, _rows(subject.opened.factors.dims, found)), *failures, *again]
 

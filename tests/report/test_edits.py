@@ -4,12 +4,12 @@ import pytest
 
 from iin_cli.errors import DataError
 from iin_cli.report import edits
-from iin_cli.report.page import Failure, Heading, Picture
+from iin_cli.report.page import Fault, Heading, Picture
 
 
 def test_a_section_with_no_picture_at_all_fails_with_the_first_reason():
     picture = Picture(b"", "png", (1, 1), "alt", "caption")
-    blocks = [Heading("a"), Failure("a", "first"), Failure("b", "second")]
+    blocks = [Heading("a"), Fault("a", "first"), Fault("b", "second")]
     assert edits._unless_all_failed([*blocks, picture]) == [*blocks, picture]
     with pytest.raises(DataError, match="first"):
         edits._unless_all_failed(blocks)

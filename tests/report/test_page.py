@@ -11,14 +11,14 @@ from PIL import Image
 
 from iin_cli.report import page as module
 from iin_cli.report.page import (
-    Bar,
     Commands,
     Facts,
-    Failure,
+    Fault,
     Heading,
     Picture,
     Pictures,
     Section,
+    SizeBar,
     Table,
     Text,
     page,
@@ -55,10 +55,10 @@ def whole():
         Heading(HOSTILE),
         Facts({HOSTILE: HOSTILE}),
         Table(HOSTILE, [{HOSTILE: HOSTILE, "n": 1, "other": None}]),
-        Failure(HOSTILE, HOSTILE),
+        Fault(HOSTILE, HOSTILE),
         Commands([HOSTILE], HOSTILE),
         Commands([HOSTILE]),
-        Bar({HOSTILE: 1, "residual": 3}, "residual"),
+        SizeBar({HOSTILE: 1, "residual": 3}, "residual"),
         Picture(png(4, 4), "png", (4, 4), HOSTILE, HOSTILE),
         Pictures([Picture(png(4, 4), "png", (4, 4), HOSTILE, HOSTILE)] * 2),
     ]

@@ -214,6 +214,18 @@ def test_what_draws_nothing_imports_no_drawing():
     assert (done.stdout.split(), done.stderr) == ([], "")
 
 
+def test_every_command_has_a_heading_and_a_line_that_fits():
+    add_plugin_commands()
+    group = typer.main.get_command(app)
+    done = subprocess.run([sys.executable, "-m", "iin_cli", "--help"], capture_output=True, text=True)
+    headings = [heading for heading, _ in GROUPS.values()]
+    assert [line[:-1] for line in done.stdout.splitlines() if line[:-1] in headings] == headings
+    for name, command in group.commands.items():
+        line = command.get_short_help_str(limit=1000)
+        assert len(line) <= 60, name
+        assert not line.endswith(("…", "...")), name
+
+
 def test_the_module_runs_and_agrees_with_the_changelog():
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     done = subprocess.run([sys.executable, "-m", "iin_cli", "--version"], capture_output=True, text=True)

@@ -85,7 +85,7 @@ class FeatureChoice:
     def open(self, device: torch.device, report: Reporter) -> Features:
         """Open the network.
 
-        Raises CheckpointError for an unfit file, UsageError for an unknown name or weights beside a checkpoint.
+        Raises CheckpointError for a damaged file, UsageError for an unknown name or weights beside a checkpoint.
         """
         if self.backbone is None:
             return InceptionFeatures(self.weights, device, report)

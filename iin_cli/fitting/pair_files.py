@@ -108,7 +108,7 @@ class PairFile:
 def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
     """Read `path` for the factors `concepts` and the residual; without concepts `z`, or pairs as single latents.
 
-    Raises CheckpointError for an unfit file, UsageError for names that cannot be, and DataError for tensors that are
+    Raises CheckpointError for a damaged file, UsageError for names that cannot be, and DataError for tensors that are
     missing, of the wrong shape, or not finite.
     """
     if len(set(concepts)) != len(concepts) or "residual" in concepts:

@@ -17,7 +17,7 @@ from .network import Network
 
 __all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded"]
 
-# Of images encoded at once: 500 of 64².
+# Images encoded at once are 500 of 64².
 PIXELS_AT_ONCE = 2**21
 
 

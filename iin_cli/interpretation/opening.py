@@ -37,7 +37,7 @@ def open_network(
         weights: of a registered name: default, none, or a file.
         layer: cut the network there instead of where the backbone does.
 
-    Raises CheckpointError for an unfit file, UsageError for an unknown name, one without pretrained weights, weights
+    Raises CheckpointError for a damaged file, UsageError for an unknown name, one without pretrained weights, weights
     for a checkpoint, or an unknown layer.
     """
     found = _open(wanted, device, weights)
@@ -56,7 +56,7 @@ def open_translator(
         path: checkpoint or run folder.
         backbone: where the network lies now, if it was moved.
 
-    Raises CheckpointError when the file is unfit, or its network is gone or no longer the same.
+    Raises CheckpointError when the file is damaged, or its network is gone or no longer the same.
     """
     file = checkpoint.load(path, "translator")
     try:
@@ -122,7 +122,7 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
     factory: Any = found.factory
     backbone = factory.pretrained(found.argument, weights)
     network = Network.of(backbone, found.full_name, "", None, weights, None, device)
-    # Of the weights on the device, since a conversion there would be another network.
+    # The digest is of the weights on the device: a conversion there makes another network.
     network.sha256 = module_digest(backbone)
     return network
 
@@ -144,7 +144,7 @@ def _recorded_network(
     translator: Path, recorded: Mapping[str, Any] | None, moved: Path | None, device: torch.device | str
 ) -> Network | None:
     if recorded is None:
-        # Nothing to compare with: the user vouches for the network.
+        # Its checkpoint records no digest to compare with: the network is what the user says.
         return open_network(str(moved), device) if moved is not None else None
     source, weights = recorded["source"], recorded.get("weights", "default")
     if source.startswith(FROM_PYTHON) and moved is None:

@@ -67,8 +67,8 @@ def sample(
         batch: images handed to the writers together; changes no image.
         backbone: where the translator's backbone lies now, if it was moved.
 
-    Raises UsageError for a classifier, unknown factors, or a folder with anything else in it; DataError for an unfit
-    image, CheckpointError for unfit files, ResourceError for a full disk.
+    Raises UsageError for a classifier, unknown factors, or a folder with anything else in it; DataError for a damaged
+    image, CheckpointError for damaged files, ResourceError for a full disk.
     """
     report, sampling = report or Silent(), sampling or Sampling()
     opened = open_translator(translator, choose_device(device), backbone)

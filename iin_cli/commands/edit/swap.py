@@ -37,7 +37,7 @@ def swap(
         out: a new folder, or a new `.png` (the only edit or the grid), for a classifier `.json` or `.csv`.
         backbone: where the translator's backbone lies now, if it was moved.
 
-    Raises UsageError (no or unknown factor, taken `out`), DataError (images), CheckpointError (unfit files).
+    Raises UsageError (no or unknown factor, taken `out`), DataError (images), CheckpointError (damaged files).
     """
     report, choice = report or Silent(), choice or DataChoice()
     opened = open_translator(translator, choose_device(device), backbone)

@@ -66,7 +66,7 @@ def decode(
         latents: the file.
         out: new folder or new file; None makes a numbered folder.
 
-    Raises DataError for a missing tensor, another N, or numbers that are not finite; CheckpointError for unfit files.
+    Raises DataError for a missing tensor, another N, or numbers that are not finite; CheckpointError for damaged files.
     """
     report, started = report or Silent(), time.monotonic()
     network = open_network(backbone, choose_device(device), weights, layer)

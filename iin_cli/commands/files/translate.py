@@ -64,7 +64,7 @@ def translate(
         batch: rows at a time; changes no result.
 
     Raises DataError for a missing tensor, another N, or numbers that are not finite, and names the first such row;
-    CheckpointError for unfit files.
+    CheckpointError for damaged files.
     """
     report, started = report or Silent(), time.monotonic()
     opened = open_translator(translator, choose_device(device), with_network=False)

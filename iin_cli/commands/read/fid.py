@@ -81,7 +81,7 @@ def fid(
         backbone: where the translators' backbone lies now, if it was moved.
         save_stats: a new file for the statistics of `a`.
 
-    Raises DataError (missing, corrupt or too few images), CheckpointError (unfit or incomparable files), UsageError.
+    Raises DataError (missing, corrupt or too few images), CheckpointError (damaged or incomparable files), UsageError.
     """
     started, report, on = time.monotonic(), report or Silent(), choose_device(device)
     if save_stats is not None:
@@ -120,7 +120,7 @@ def fid_of_translator(
         features: the network whose features are compared.
         backbone: where the translator's backbone lies now, if it was moved.
 
-    Raises what `fid_protocol` does, CheckpointError for unfit files, UsageError for a classifier or an unknown name.
+    Raises what `fid_protocol` does, CheckpointError for damaged files, UsageError for a classifier or an unknown name.
     """
     report, on = report or Silent(), choose_device(device)
     opened = open_translator(translator, on, backbone)

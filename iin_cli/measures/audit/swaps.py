@@ -56,7 +56,7 @@ class Oracle:
 def open_oracles(paths: Sequence[Path], opened: OpenTranslator, dataset: Dataset, report: Reporter) -> list[Oracle]:
     """Open classifiers that judge the translator's concepts.
 
-    Raises CheckpointError for an unfit file, UsageError for one that classifies nothing or no column of the data.
+    Raises CheckpointError for a damaged file, UsageError for one that classifies nothing or no column of the data.
     """
     oracles = []
     for path in paths:

@@ -25,7 +25,7 @@ from ..translator.flow import Translator
 from .materials import Material
 from .translator_fit import TranslatorFit, fitting_speed, log_det_error, round_trip_error
 
-__all__ = ["Figures", "Fitted", "Inferred", "fit_material", "infer", "size_factors"]
+__all__ = ["FitFigures", "Fitted", "Inferred", "fit_material", "infer", "size_factors"]
 
 PROOF_ROWS = 1000
 ROUND_TRIP_LIMIT = 1e-4
@@ -57,7 +57,7 @@ class Inferred:
 
 
 @dataclass(frozen=True)
-class Figures:
+class FitFigures:
     """What was measured of a fitted translator.
 
     Attributes:
@@ -91,7 +91,7 @@ class Fitted:
     translator: Translator
     inferred: Inferred
     loop: LoopResult
-    figures: Figures
+    figures: FitFigures
     noise: FeatureNoise
     provenance: dict[str, Any]
 
@@ -226,9 +226,9 @@ def fit_material(
     return Fitted(translator, inferred, loop, figures, fit.noise, material.provenance)
 
 
-def _measured(fit: TranslatorFit, loop: LoopResult) -> Figures:
+def _measured(fit: TranslatorFit, loop: LoopResult) -> FitFigures:
     z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(fit.device)
-    return Figures(
+    return FitFigures(
         train_nll=loop.history[-1]["train_nll"],
         heldout_nll=loop.best["heldout_nll"],
         bits_per_dim=loop.best["bits_per_dim"],

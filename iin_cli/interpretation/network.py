@@ -17,7 +17,7 @@ from ..plugin_api import Backbone
 from ..progress import Reporter, Silent
 from .answers import Answer, Classes, Images, Nothing, answer_of
 from .modules import CutModule, FunctionBackbone, Preprocess, owner_of, prepared
-from .pictures import Batch, batches_of, count_of
+from .pictures import ImageBatch, batches_of, count_of
 from .pieces import in_pieces, to_pixels
 
 __all__ = ["FROM_PYTHON", "Network"]
@@ -225,7 +225,7 @@ class Network:
                 task.advance(len(found))
         return torch.cat(rows)
 
-    def _encode_batch(self, batch: Batch) -> Tensor:
+    def _encode_batch(self, batch: ImageBatch) -> Tensor:
         own = self.backbone if isinstance(self.backbone, FunctionBackbone) else None
         if batch.inputs is not None:
             self._require_near(batch.inputs)

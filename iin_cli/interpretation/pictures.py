@@ -13,11 +13,11 @@ from torch import Tensor
 
 from ..errors import DataError
 
-__all__ = ["Batch", "batches_of", "count_of", "pictures_at"]
+__all__ = ["ImageBatch", "batches_of", "count_of", "pictures_at"]
 
 
 @dataclass(frozen=True)
-class Batch:
+class ImageBatch:
     """Some images in order: `pictures` uint8 (H, W, 3) each, or `inputs` (B, …), what the network itself takes."""
 
     pictures: list[np.ndarray]
@@ -57,7 +57,7 @@ def pictures_at(
     return list(scaled.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).contiguous().numpy()), levels
 
 
-def _at(images: Any, indices: np.ndarray) -> Batch:
+def _at(images: Any, indices: np.ndarray) -> ImageBatch:
     if isinstance(images, Tensor):
         return _of_array(images[torch.from_numpy(indices)], 0)
     if isinstance(images, np.ndarray):
@@ -72,7 +72,7 @@ def count_of(images: Any) -> int:
     return len(images)
 
 
-def batches_of(images: Any, size: int) -> Iterator[Batch]:
+def batches_of(images: Any, size: int) -> Iterator[ImageBatch]:
     """Read images in batches of at most `size`.
 
     Args:
@@ -91,25 +91,25 @@ def batches_of(images: Any, size: int) -> Iterator[Batch]:
             yield _of_items([_first(images[place]) for place in range(start, min(start + size, count))], start)
 
 
-def _of_array(part: np.ndarray | Tensor, start: int) -> Batch:
+def _of_array(part: np.ndarray | Tensor, start: int) -> ImageBatch:
     values = torch.as_tensor(part)
     if values.dtype == torch.uint8:
-        return Batch([_picture(row, start + place) for place, row in enumerate(values)], None)
+        return ImageBatch([_picture(row, start + place) for place, row in enumerate(values)], None)
     if not values.is_floating_point():
         kind = str(values.dtype).removeprefix("torch.")
         raise DataError(f"images are {kind}: give uint8 pictures, or floats as the network takes them")
     finite = values.reshape(len(values), -1).isfinite().all(1)
     if not finite.all():
         raise DataError(f"image {start + int((~finite).nonzero()[0])} has values that are not finite")
-    return Batch([], values)
+    return ImageBatch([], values)
 
 
-def _of_items(items: Sequence[Any], start: int) -> Batch:
+def _of_items(items: Sequence[Any], start: int) -> ImageBatch:
     if all(isinstance(item, Tensor) and item.is_floating_point() for item in items):
         if len({tuple(item.shape) for item in items}) > 1:
             raise DataError(f"the tensors from image {start} on differ in shape: resize them to one size")
         return _of_array(torch.stack(list(items)), start)
-    return Batch([_picture(item, start + place) for place, item in enumerate(items)], None)
+    return ImageBatch([_picture(item, start + place) for place, item in enumerate(items)], None)
 
 
 def _picture(item: Any, number: int) -> np.ndarray:

@@ -50,4 +50,4 @@ def letters(size: int) -> ImageFont.FreeTypeFont:
     import matplotlib
 
     # Pillow's own font, `load_default`, has 113 characters: no é, no σ and no arrow.
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)

@@ -94,11 +94,20 @@ def load(
     opened = open_translator(Path(path).expanduser(), choose_device(device), given, with_network=network is None)
     if network is not None:
         _require_same(opened.metadata, network, opened.factors.dim, Path(path))
-    return Interpretation(**{**vars(opened), "network": network or opened.network})
+    return Interpretation(
+        path=opened.path,
+        translator=opened.translator,
+        factors=opened.factors,
+        metadata=opened.metadata,
+        network=network or opened.network,
+        device=opened.device,
+        noise=opened.noise,
+    )
 
 
 def _require_same(metadata: Mapping[str, Any], network: Network, dim: int, path: Path) -> None:
-    recorded = (metadata.get("backbone") or {}).get("sha256")
+    described: dict[str, str | None] = metadata.get("backbone") or {}
+    recorded = described.get("sha256")
     if recorded and network.sha256 and recorded != network.sha256:
         raise CheckpointError(
             f"{network.name} is not the network {path} was fitted to: sha256 {network.sha256[:12]}…, "

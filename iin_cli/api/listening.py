@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -45,7 +45,7 @@ class Listener:
         self.notes: list[str] = []
 
     @contextmanager
-    def task(self, description: str, total: float | None, unit: str = "it") -> Iterator[Task]:
+    def task(self, description: str, total: float | None, unit: str = "it") -> Generator[Task]:
         """Open a piece of work."""
         with self._inner.task(description, total, unit) as task:
             yield task
@@ -92,7 +92,7 @@ class _Calls(Silent):
         self._callback = callback
 
     @contextmanager
-    def task(self, description: str, total: float | None, unit: str = "it") -> Iterator[Task]:
+    def task(self, description: str, total: float | None, unit: str = "it") -> Generator[Task]:
         yield _CallTask(self._callback, description, total)
 
 
@@ -112,7 +112,7 @@ class _Bars(Silent):
         self._bar = bar
 
     @contextmanager
-    def task(self, description: str, total: float | None, unit: str = "it") -> Iterator[Task]:
+    def task(self, description: str, total: float | None, unit: str = "it") -> Generator[Task]:
         bar = self._bar(total=total, desc=description, unit=unit)
         try:
             yield _BarTask(bar)

@@ -288,11 +288,10 @@ def test_no_file_holds_the_address_of_a_package_registry():
     hosts = [
         ".".join(words) for words in (("pypi", "org"), ("files", "pythonhosted", "org"), ("conda", "anaconda", "org"))
     ]
-    kept = [
-        path for folder in ("iin_cli", "tests", "benchmarks", "plugins", ".ci") for path in (ROOT / folder).rglob("*")
-    ]
+    folders = ("iin_cli", "tests", "benchmarks", "docs", "plugins", ".ci")
+    kept = [path for folder in folders for path in (ROOT / folder).rglob("*")]
     kept += [path for path in ROOT.iterdir() if path.name != "uv.lock"]
     for path in kept:
-        if path.suffix in (".py", ".toml", ".md", ".txt", ".cfg", ".yml", "") and path.is_file():
+        if path.suffix in (".py", ".toml", ".md", ".txt", ".cfg", ".yml", ".ipynb", ".j2", "") and path.is_file():
             text = path.read_text(encoding="utf-8", errors="replace")
             assert not [host for host in hosts if host in text], path

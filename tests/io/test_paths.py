@@ -29,3 +29,8 @@ def test_the_nearer_word_wins(monkeypatch):
     monkeypatch.setenv("IIN_DATA_ROOT", "/srv/data")
     assert data_root() == Path("/srv/data")
     assert data_root(Path("~/mine")) == Path("/home/ada/mine")
+
+
+def test_a_relative_folder_is_ignored(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "rel")
+    assert cache_dir() == Path("/home/ada/.cache/iin")

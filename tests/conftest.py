@@ -98,6 +98,14 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder of caches of this test alone; nothing is in it."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("IIN_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture
 def heard():
     """A reporter that remembers: `notes` and `warnings`."""
 
@@ -137,12 +145,11 @@ def write_idx():
 
 
 @pytest.fixture
-def command_line(monkeypatch, capsys, tmp_path):
+def command_line(cache, monkeypatch, capsys, tmp_path):
     """Run `iin` in this process, in an empty folder with empty caches; returns exit code, stdout and stderr."""
     from iin_cli.cli import main
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["iin", *map(str, arguments)])

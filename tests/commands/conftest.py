@@ -7,9 +7,8 @@ from iin_cli.io import checkpoint
 
 
 @pytest.fixture
-def opens(tmp_path, monkeypatch):
+def opens(cache, monkeypatch):
     """Names of all checkpoints and datasets that are opened."""
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
     seen, load, open_dataset = [], checkpoint.load, data_choice.open_dataset
 
     def loading(path, *rest):

@@ -10,10 +10,7 @@ from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.reading import ChosenData
 from iin_cli.progress import Silent
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def z_tilde_of(opened, dataset, items):

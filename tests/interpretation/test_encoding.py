@@ -9,10 +9,7 @@ from iin_cli.interpretation.grouping import find_providers
 from iin_cli.interpretation.opening import open_network
 from iin_cli.progress import Silent
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture(scope="module")

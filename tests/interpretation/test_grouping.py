@@ -13,10 +13,7 @@ from iin_cli.latents.pairs import step_generator
 from iin_cli.plugin_api import Labels
 from iin_cli.progress import Silent
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,9 @@ import torch
 from iin_cli.errors import DataError, ResourceError
 from iin_cli.latents import cache as latents
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
 
 
 class Encoder:

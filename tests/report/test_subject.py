@@ -10,19 +10,16 @@ from iin_cli.measures.audit.auditing import POOL
 from iin_cli.progress import Silent
 from iin_cli.report.subject import Effort, ReportSubject
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.mark.parametrize("n", [3, 20, 200])
-def test_a_section_reads_what_its_command_reads_and_nothing_is_encoded_twice(opened, tmp_path, monkeypatch, n):
+def test_a_section_reads_what_its_command_reads_and_nothing_is_encoded_twice(opened, cache, tmp_path, monkeypatch, n):
     data = ChosenData(opened, DataChoice(n=n, seed=5), Silent())
     subject = ReportSubject(data, Effort(), None, tmp_path)
     counts = (subject.walked, POOL * subject.n)
     found = [subject.read(count) for count in counts]
-    assert len(list((tmp_path / "cache").rglob("mean.npy"))) == 1
+    assert len(list(cache.rglob("mean.npy"))) == 1
     for count, reading in zip(counts, found, strict=True):
         alone = data.read(count)
         assert np.array_equal(reading.items, alone.items)

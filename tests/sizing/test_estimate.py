@@ -16,10 +16,7 @@ from iin_cli.progress import Silent
 from iin_cli.sizing.estimate import estimate as estimate_of
 from iin_cli.translator.dims import allocate, allocate_calibrated
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

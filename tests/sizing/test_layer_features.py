@@ -9,10 +9,7 @@ from iin_cli.latents.cache import as_images
 from iin_cli.progress import Silent
 from iin_cli.sizing.layer_features import read_layers
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def test_every_layer_gives_in_one_pass_what_it_gives_alone(network, pictures):

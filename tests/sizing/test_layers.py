@@ -14,12 +14,9 @@ from iin_cli.sizing.estimate import estimate
 from iin_cli.sizing.layer_features import LayerFeatures
 from iin_cli.sizing.layers import sweep_layers
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 QUICK = Resampling(5, 99)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -67,11 +67,6 @@ def read_frames(path):
         return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-
-
 def test_a_grid_is_a_page_of_images_and_a_film_round_its_edge(files, tmp_path):
     result = walk(files.of_images, GridWalk(steps=3), tmp_path / "out", choice=DataChoice(seed=3))
     assert (result.count, result.steps, len(result.starts), result.ends) == (1, 3, 4, None)

@@ -12,12 +12,9 @@ from iin_cli.interpretation.network_choice import NetworkChoice
 from iin_cli.metrics.bootstrap import Resampling
 from iin_cli.registry import find
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 QUICK = Resampling(5, 99)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ TINY = Wishes(steps=6, blocks=2, hidden=16, depth=0, batch_pairs=16)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory):
+def shared_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IIN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iin_cli.commands.make import preview_concept as workflow
+from iin_cli.commands.make import preview_concept as recipe
 from iin_cli.commands.make.preview_concept import MOST_COLUMNS, preview_concept
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
@@ -30,7 +30,7 @@ def drawn(monkeypatch):
         seen.update(cells=cells, rows=list(row_labels), columns=list(column_labels))
         return grids.image_grid(cells, row_labels, column_labels)
 
-    monkeypatch.setattr(workflow, "image_grid", grid)
+    monkeypatch.setattr(recipe, "image_grid", grid)
     return seen
 
 
@@ -113,7 +113,7 @@ def test_the_same_seed_draws_the_same_page(pictures, tmp_path):
 
 def test_a_concept_is_prepared_and_ragged_groups_leave_white(drawn, pictures, tmp_path, monkeypatch):
     provider, listener = Learned(), Silent()
-    monkeypatch.setattr(workflow, "find_providers", lambda _: [provider])
+    monkeypatch.setattr(recipe, "find_providers", lambda _: [provider])
     options = {"n": 500, "image_size": 24, "seed": 7, "device": "cpu", "report": listener}
     result = preview("learned", str(pictures), tmp_path / "run", **options)
     train = open_dataset(str(pictures)).splits["train"].tolist()
@@ -140,7 +140,7 @@ def test_groups_of_different_sizes_share_a_page(drawn, pictures, tmp_path, monke
     provider.groups = lambda dataset, indices, seed: Groups(
         indices[:6], np.zeros(6, np.int64), np.array([8, 5, 5, 8, 8, 2])
     )
-    monkeypatch.setattr(workflow, "find_providers", lambda _: [provider])
+    monkeypatch.setattr(recipe, "find_providers", lambda _: [provider])
     result = preview("learned", str(pictures), tmp_path / "x.png", seed=0)
     assert (result.groups, result.items, result.shown) == (2, 5, 2)
     assert drawn["cells"].shape[:2] == (2, 3)
@@ -166,7 +166,7 @@ def test_what_makes_no_groups_leaves_nothing_behind(pictures, tmp_path, concept,
 def test_groups_of_one_item_each_make_no_pair(pictures, tmp_path, monkeypatch):
     provider = Learned()
     provider.groups = lambda dataset, indices, seed: Groups(indices, np.zeros_like(indices), indices)
-    monkeypatch.setattr(workflow, "find_providers", lambda _: [provider])
+    monkeypatch.setattr(recipe, "find_providers", lambda _: [provider])
     with pytest.raises(DataError, match="learned makes no pair"):
         preview("learned", str(pictures), tmp_path / "x.png", seed=0)
     assert not (tmp_path / "x.png").exists()

@@ -13,17 +13,14 @@ from iin_cli.measures.audit import auditing
 from iin_cli.metrics.bootstrap import Resampling
 from iin_cli.registry import find
 
+pytestmark = pytest.mark.usefixtures("cache")
+
 # Nobody looks at these intervals.
 QUICK = Resampling(20, 5)
 
 
 def audit(translator, data=None, split="test", n=None, seed=0, **given):
     return recipe.audit(translator, DataChoice(data, None, split, n, seed), resampling=QUICK, **given)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")

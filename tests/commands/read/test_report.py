@@ -71,7 +71,7 @@ def report(translator, out, *, data=None, split="test", n=None, seed=0, **given)
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
+def shared_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path_factory.getbasetemp() / "report-cache"))
 
 

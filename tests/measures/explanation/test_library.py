@@ -15,10 +15,7 @@ from iin_cli.measures.explanation import library as module
 from iin_cli.measures.explanation.library import Library, LibraryChoice
 from iin_cli.progress import Silent
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 class Listener(Silent):

@@ -12,7 +12,7 @@ from ..fitting.fit import fit_material, infer
 from ..fitting.pairs import Pairs
 from ..interpretation.network import Network
 from ..interpretation.opening import open_translator
-from ..plan import Wishes
+from ..plan import Method, Wishes
 from .interpretation import Interpretation
 from .listening import Progress, listen
 
@@ -26,6 +26,7 @@ def fit(
     seed: int | None = None,
     dims: Mapping[str, int] | None = None,
     sigma: float | Mapping[str, float] | None = None,
+    method: Method = "flow",
     steps: int | None = None,
     max_seconds: float | None = None,
     blocks: int | None = None,
@@ -38,7 +39,8 @@ def fit(
     Args:
         network: whose latents they are; verbs that need an answer need it.
         seed: of everything random; None draws one, which `plan["seed"]` keeps.
-        dims: concept -> dimensions; None infers them (Eq 11).
+        dims: concept -> dimensions; None infers them (the pair spectrum).
+        method: `flow` starts from the closed form and improves on it, `linear` is the closed form alone, in seconds.
         sigma: correlation of pairs that share a factor, one number or concept -> number, in [0, 1).
         steps, max_seconds: bounds of the fit; None infers them.
         blocks, hidden: size of the translator; None infers it.
@@ -58,7 +60,9 @@ def fit(
     listener, where, seed = listen(progress), choose_device(device), draw_seed(seed)
     if network is not None and network.latent_dim != pairs.dim:
         raise UsageError(f"the pairs have latents of {pairs.dim} dimensions, {network.name} of {network.latent_dim}")
-    wishes = Wishes(dims=dims, sigma=sigma, steps=steps, max_seconds=max_seconds, blocks=blocks, hidden=hidden)
+    wishes = Wishes(
+        method=method, dims=dims, sigma=sigma, steps=steps, max_seconds=max_seconds, blocks=blocks, hidden=hidden
+    )
     material = pairs.material(listener)
     fitted = fit_material(material, infer(material, wishes, seed, where, listener), where, listener)
     provenance: dict[str, Any] = {} if network is None else {"backbone": network.provenance, "data": network.data}

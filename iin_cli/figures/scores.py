@@ -1,9 +1,10 @@
-"""Scores of concepts with their intervals, beside the range that a concept scores which is not there."""
+"""What concepts explain of z: the spectrum of each, and its score, both beside what chance would show."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,25 +13,56 @@ from .layers import Curve
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_scores"]
+__all__ = ["Spectrum", "plot_dims"]
+
+# Directions drawn beyond a concept's own: where it ends is the point.
+BEYOND = 8
 
 
-def plot_scores(names: Sequence[str], scores: Curve) -> Figure:
-    """Draw one row per concept: its score with its interval, and its null's range in grey.
+@dataclass(frozen=True)
+class Spectrum:
+    """Fractions of variance that a concept explains, largest first, and from which on they are more than chance."""
 
-    A hollow mark is a concept that cannot be told from an absent one.
+    name: str
+    values: tuple[float, ...]
+    edge: float
+    size: int
+    found: bool
+
+
+def plot_dims(spectra: Sequence[Spectrum], scores: Curve) -> Figure:
+    """Draw one row per concept: its spectrum, its own directions filled, and its score with its interval.
+
+    The grey range is what a concept would show that is not there; a hollow mark cannot be told from that.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.0, 1.2 + 0.4 * len(names)), layout="constrained")
+    figure = Figure(figsize=(7.0, 0.8 + 1.7 * len(spectra)), layout="constrained")
     FigureCanvasAgg(figure)
-    panel, places = figure.subplots(), np.arange(len(names))
-    panel.barh(places, scores.null_high - scores.null_low, left=scores.null_low, color="0.85", height=0.5)
-    ends = np.stack((scores.score - scores.low, scores.high - scores.score)).clip(0)
-    panel.errorbar(scores.score, places, xerr=ends, fmt="none", color="C0", capsize=3)
-    panel.scatter(scores.score, places, c=["C0" if found else "white" for found in scores.found], edgecolors="C0")
-    panel.set_yticks(places, list(names))
-    panel.invert_yaxis()
-    panel.set_xlabel("score (share of the latent's variance)")
+    panels = figure.subplots(len(spectra), 2, squeeze=False, sharex="col", width_ratios=(3, 2))
+    for row, (spectrum, (left, right)) in enumerate(zip(spectra, panels, strict=True)):
+        _draw_spectrum(left, spectrum)
+        _draw_score(right, scores, row)
+    panels[-1][0].set_xlabel("direction")
+    panels[-1][1].set_xlabel("score (share of the latent's variance)")
     return figure
+
+
+def _draw_spectrum(panel: Any, spectrum: Spectrum) -> None:
+    values = np.array(spectrum.values[: spectrum.size + BEYOND])
+    own = np.arange(len(values)) < (spectrum.size if spectrum.found else 0)
+    panel.axhspan(0, spectrum.edge, color="0.85", linewidth=0)
+    panel.bar(np.arange(1, len(values) + 1), values, color=np.where(own, "C0", "white"), edgecolor="C0")
+    panel.set_ylim(min(0.0, float(values.min())), max(1.0, 1.05 * float(values.max())))
+    panel.set_title(f"{spectrum.name}: {spectrum.size if spectrum.found else 'absent'}", loc="left", fontsize="medium")
+    panel.set_ylabel("explained")
+
+
+def _draw_score(panel: Any, scores: Curve, row: int) -> None:
+    value, low, high = scores.score[row], scores.low[row], scores.high[row]
+    panel.barh(0, scores.null_high[row] - scores.null_low[row], left=scores.null_low[row], color="0.85", height=0.5)
+    panel.errorbar(value, 0, xerr=[[max(value - low, 0)], [max(high - value, 0)]], fmt="none", color="C0", capsize=3)
+    panel.scatter(value, 0, c="C0" if scores.found[row] else "white", edgecolors="C0")
+    panel.set_yticks([])
+    panel.set_ylim(-1, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,22 @@ from ..plan import WIDE, Cost, TranslatorPlan, Wishes, plan_translator
 from ..progress import Reporter, Silent
 from ..training.loop import LoopResult, Schedule, optimise
 from ..training.parallel import batch_part
+from ..translator.alignment import Alignment, alignments
 from ..translator.dims import allocate, complete
 from ..translator.factors import RESIDUAL, Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
+from ..translator.spectrum import PairSpectrum
 from .materials import Material
+from .separation import Separation, separate, worse
+from .streams import PairStream
 from .translator_fit import TranslatorFit, fitting_speed, log_det_error, round_trip_error
 
 __all__ = ["FitFigures", "Fitted", "Inferred", "fit_material", "infer", "size_factors"]
 
 PROOF_ROWS = 1000
+# Concepts of which more lies in common directions are reported.
+OVERLAP = 0.5
 ROUND_TRIP_LIMIT = 1e-4
 
 
@@ -42,6 +48,7 @@ class Inferred:
         cost: what the fit takes, estimated.
         seed: of the fit.
         dominance: the few latents that make much of the variance, where sizes were inferred from it.
+        spectrum: of the concepts' pairs, with the closed form that a fit starts from; None for the published presets.
     """
 
     factors: Factors
@@ -50,6 +57,7 @@ class Inferred:
     cost: Cost
     seed: int
     dominance: Dominance | None = None
+    spectrum: PairSpectrum | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a continuation must agree with, as `plan.json` keeps it."""
@@ -65,6 +73,8 @@ class FitFigures:
         bits_per_dim: `heldout_nll` in bits per dimension.
         round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32.
         log_det_error: float32 log-determinant against autograd.
+        separation: concept -> what its own factor and all others tell of held-out pairs.
+        separation_linear: the same of the closed form that the fit started from.
     """
 
     train_nll: float
@@ -72,6 +82,8 @@ class FitFigures:
     bits_per_dim: float
     round_trip_error: float
     log_det_error: float
+    separation: dict[str, Separation] = field(default_factory=dict)
+    separation_linear: dict[str, Separation] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -149,12 +161,45 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     rows, stochastic = len(material.table), material.table.stochastic
     plan = plan_translator(material.dim, rows, device.type, wishes, not stochastic, bfloat16_is_fast(device))
     factors = size_factors(material, scores, wishes.dims, plan)
+    spectrum = None
+    if plan.linear_start:
+        sizes = {name: size for name, size in factors.dims.items() if name != RESIDUAL} if wishes.dims else None
+        spectrum = material.paired_latents(seed).spectrum(sizes, seed)
+        _tell(spectrum, material, report)
+        plan = _informed(plan, spectrum, wishes, stochastic)
+        factors = size_factors(material, scores, spectrum.sizes, plan)
     report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
     # Processes share every step.
     speed = fitting_speed(device, plan, material.dim) * world_size()
     cost = plan.cost(material.dim, speed)
     report.note(cost.sentence(plan.steps))
-    return Inferred(factors, scores, plan, cost, seed, dominance)
+    return Inferred(factors, scores, plan, cost, seed, dominance, spectrum)
+
+
+def _tell(spectrum: PairSpectrum, material: Material, report: Reporter) -> None:
+    """Warn of concepts that are not there, and of those that overlap."""
+    for name in spectrum.absent:
+        report.warn(
+            f"concept {name} is not in the latents: its pairs explain no direction beyond chance, so its factor, of "
+            f"{spectrum.sizes[name]} dimension{'s' * (spectrum.sizes[name] > 1)}, means nothing"
+        )
+    for overlap in spectrum.overlaps:
+        if overlap.part > OVERLAP and not {overlap.first, overlap.second} & set(spectrum.absent):
+            report.warn(
+                f"concepts {overlap.first} and {overlap.second} overlap: {overlap.part:.0%} of the smaller lies in the "
+                "directions of the other; what both explain went to the one that explains more"
+            )
+
+
+def _informed(plan: TranslatorPlan, spectrum: PairSpectrum, wishes: Wishes, stochastic: bool) -> TranslatorPlan:
+    """Take noise and correlations from the spectrum where the user gave none."""
+    if wishes.feature_noise is None and not stochastic:
+        plan = replace(plan, feature_noise=max(plan.feature_noise, spectrum.noise))
+    if wishes.sigma is None and plan.method == "linear":
+        return replace(plan, sigmas={name: sigma for name, sigma in spectrum.sigmas.items() if name != RESIDUAL})
+    # An absent concept must not be asked for a correlation that its pairs have not.
+    absent = {name: spectrum.sigmas[name] for name in spectrum.absent if name not in plan.sigmas}
+    return replace(plan, sigmas={**plan.sigmas, **absent})
 
 
 def size_factors(
@@ -209,29 +254,65 @@ def fit_material(
     ({'side': 1, 'residual': 3}, 5, True)
     """
     report, plan = report or Silent(), inferred.plan
-    translator = Translator(material.dim, plan.blocks, plan.hidden, plan.depth, inferred.seed).to(device)
+    within = list(inferred.factors.dims.values()) if plan.within else None
+    translator = Translator(
+        material.dim, plan.blocks, plan.hidden, plan.depth, inferred.seed, plan.linear_start, within
+    ).to(device)
     stream = material.stream(inferred.factors, plan, inferred.seed)
-    fit = TranslatorFit(translator, stream, plan, inferred.seed, device)
+    fit = TranslatorFit(translator, stream, plan, inferred.seed, device, _wanted(inferred, stream))
     if not resume:
-        fit.initialize()
-    if world_size() > 1:
+        fit.initialize(inferred.spectrum)
+    if world_size() > 1 and plan.steps:
         fit.distribute(batch_part(len(stream.batch(0).z_a), device))
-    schedule = Schedule(plan.steps, plan.max_seconds, plan.validate_every, plan.patience, stream.rows_per_step)
+    schedule = Schedule(
+        plan.steps,
+        plan.max_seconds,
+        plan.validate_every,
+        plan.patience,
+        stream.rows_per_step,
+        from_start=plan.linear_start,
+    )
     loop = optimise(fit, schedule, state_path=state, resume=resume, description="fitting the translator", report=report)
     report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")
     translator.eval().requires_grad_(False)
-    figures = from_main(_measured(fit, loop) if is_main_rank() else None)
+    separations = from_main(_compared(fit, inferred, material, report) if is_main_rank() else None)
+    figures = replace(from_main(_measured(fit, loop) if is_main_rank() else None), **separations)
     if figures.round_trip_error > ROUND_TRIP_LIMIT:
         report.warn(f"the round trip T⁻¹(T(z)) is off by {figures.round_trip_error:.1e}")
     return Fitted(translator, inferred, loop, figures, fit.noise, material.provenance)
 
 
+def _wanted(inferred: Inferred, stream: PairStream) -> dict[str, tuple[Alignment, ...]]:
+    absent = inferred.spectrum.absent if inferred.spectrum is not None else ()
+    return {name: alignments(inferred.factors, mask, absent) for name, mask in stream.masks.items()}
+
+
+def _compared(fit: TranslatorFit, inferred: Inferred, material: Material, report: Reporter) -> dict[str, Any]:
+    """Measure the separation, and return to the closed form where the flow separates a concept worse."""
+    if inferred.spectrum is None or not inferred.spectrum.concepts:
+        return {}
+    latents, whitening = material.paired_latents(inferred.seed), inferred.spectrum.whitening().to(fit.device)
+    start = separate(lambda z: whitening(z)[0], inferred.factors, latents, fit.device)
+    if inferred.plan.method == "linear":
+        return {"separation": start, "separation_linear": start}
+    found = separate(lambda z: fit.translator(z)[0], inferred.factors, latents, fit.device)
+    if lost := worse(found, start):
+        report.note(
+            f"the flow separates {', '.join(lost)} worse than the closed form that it started from: "
+            "the closed form is kept"
+        )
+        fit.begin_at_identity()
+        found = start
+    return {"separation": found, "separation_linear": start}
+
+
 def _measured(fit: TranslatorFit, loop: LoopResult) -> FitFigures:
     z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(fit.device)
+    held_out = fit.validate()
     return FitFigures(
-        train_nll=loop.history[-1]["train_nll"],
-        heldout_nll=loop.best["heldout_nll"],
-        bits_per_dim=loop.best["bits_per_dim"],
+        train_nll=loop.history[-1].get("train_nll", fit.train_nll()),
+        heldout_nll=held_out["heldout_nll"],
+        bits_per_dim=held_out["bits_per_dim"],
         round_trip_error=round_trip_error(fit.translator, z),
         log_det_error=log_det_error(fit.translator, z[: 8 if fit.translator.dim <= WIDE else 1]),
     )

@@ -18,10 +18,11 @@ from ..latents.table import ConceptPairs, LatentTable
 from ..plan import WIDE, TranslatorPlan, few_rows
 from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter
+from ..sizing.paired_latents import PairedLatents
 from ..sizing.scores import score_concepts
 from ..translator.dims import Estimator
 from ..translator.factors import Factors
-from .pair_files import PairFile, held_out_rows, split_pairs
+from .pair_files import PairFile, held_out_rows, paired_latents, split_pairs
 from .streams import FixedPairs, FreshPairs, MaskedPairs, PairStream, SingleRows
 
 __all__ = ["GroupedMaterial", "Material", "PairMaterial", "from_file", "from_images"]
@@ -56,6 +57,10 @@ class Material(ABC):
     def dominance(self, report: Reporter) -> Dominance | None:
         """Find the few latents that make much of the variance of those scored, and warn of them."""
         return check_dominance(self.table, np.arange(len(self.table)), report)
+
+    @abstractmethod
+    def paired_latents(self, seed: int) -> PairedLatents:
+        """Return latents in groups: what the pair spectrum is computed from."""
 
     @abstractmethod
     def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
@@ -105,6 +110,10 @@ class GroupedMaterial(Material):
         """Look among the items that are fitted to."""
         return check_dominance(self.table, np.flatnonzero(~self.held_out), report)
 
+    def paired_latents(self, seed: int) -> PairedLatents:
+        """Sample the latents of every concept's items once."""
+        return PairedLatents.of_groups(self.table, self.pairs, self.held_out, seed)
+
     def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
         """Draw fresh pairs, or single latents without concepts."""
         if self.pairs:
@@ -122,6 +131,10 @@ class PairMaterial(Material):
     def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
         """Score every concept on its pairs in the file."""
         return self.file.scores(estimator)
+
+    def paired_latents(self, seed: int) -> PairedLatents:
+        """Take the pairs of the file."""
+        return paired_latents(self.file, self.chosen.fit, self.chosen.held_out, seed)
 
     def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
         """Draw pairs of the file, equally many of each kind."""

@@ -24,14 +24,17 @@ from ..latents.splitting import held_out_mask
 from ..latents.table import LatentTable
 from ..plugin_api import Relation
 from ..progress import Reporter
+from ..sizing.paired_latents import PairedLatents, most_rows
 from ..translator.dims import Estimator, score
+from ..translator.pair_moments import PairedRows
 
-__all__ = ["PairFile", "held_out_rows", "read_pairs", "split_pairs"]
+__all__ = ["PairFile", "held_out_rows", "paired_latents", "read_pairs", "split_pairs"]
 
 PAIR_NAMES = ("z_a", "z_b", "mask")
 DIGEST_SIZE = 16
 # Scores are computed in float64, in several copies: half a GiB at most.
 SCORE_NUMBERS, SCORE_SEED = 2**23, 20200614
+SPECTRUM_STREAM = 400
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,13 @@ class PairFile:
     @property
     def relations(self) -> dict[str, Relation]:
         """How each concept's pairs relate; DataError for a concept with fewer than two."""
-        return {name: self._pairs_of(name)[0] for name in self.names[:-1]}
+        return {name: self.pairs_of(name)[0] for name in self.names[:-1]}
 
     def scores(self, estimator: Estimator) -> dict[str, float]:
         """Score every concept on its own pairs (Eq 11), or on as many of them as fit into memory."""
         scores = {}
         for name in self.names[:-1]:
-            relation, rows = self._pairs_of(name)
+            relation, rows = self.pairs_of(name)
             numbers = np.flatnonzero(rows.numpy())
             if len(numbers) > (most := max(1000, SCORE_NUMBERS // self.dim)):
                 numbers = np.sort(step_generator(SCORE_SEED, 0, 0).permutation(numbers)[:most])
@@ -90,7 +93,7 @@ class PairFile:
             scores[name] = score(z_a, z_b, relation, estimator)
         return scores
 
-    def _pairs_of(self, name: str) -> tuple[Relation, Tensor]:
+    def pairs_of(self, name: str) -> tuple[Relation, Tensor]:
         """Return the pairs, bool (P,), that isolate `name` best: sharing it alone, or with others, or all but it."""
         mask, column = torch.as_tensor(self.mask).bool(), self.names.index(name)
         own = torch.zeros(len(self.names), dtype=torch.bool)
@@ -155,6 +158,33 @@ def split_pairs(file: PairFile, report: Reporter) -> tuple[np.ndarray, np.ndarra
     if not (out_a & out_b).any() or not (~out_a & ~out_b).any():
         raise DataError(f"{file.path}: the pairs have too many latents in common to hold some out: give more pairs")
     return ~out_a & ~out_b, out_a & out_b
+
+
+def paired_latents(file: PairFile, fit: np.ndarray, held_out: np.ndarray, seed: int) -> PairedLatents:
+    """Take the pairs of a file, of which `fit` are fitted to and `held_out` held out, both bool (P,)."""
+
+    def members(chosen: np.ndarray, stream: int) -> torch.Tensor:
+        generator = step_generator(seed, SPECTRUM_STREAM + stream, 0)
+        rows = np.sort(generator.permutation(np.flatnonzero(chosen))[: most_rows(file.dim) // 2])
+        return torch.cat([torch.from_numpy(part[rows]) for part in file.parts])
+
+    def paired(name: str, among: np.ndarray, stream: int) -> PairedRows | None:
+        relation, own = file.pairs_of(name)
+        if (chosen := own.numpy() & among).sum() < 2:
+            return None
+        z = members(chosen, stream)
+        return PairedRows(name, relation, z, np.tile(np.arange(len(z) // 2), 2))
+
+    trained, held = [], []
+    for number, name in enumerate(file.names[:-1]):
+        # A concept whose few pairs are all held out is still sized by them.
+        rows = paired(name, fit, 2 * number + 1) or paired(name, fit | held_out, 2 * number + 1)
+        if rows is None:
+            raise DataError(f"{file.path}: too few pairs of {name} are left to fit to: give more")
+        trained.append(rows)
+        held.append(paired(name, held_out, 2 * number + 2))
+    z = members(fit, 0)
+    return PairedLatents(z, z[: len(z) // 2], trained, held)
 
 
 def _identities(file: PairFile) -> np.ndarray:

@@ -32,24 +32,38 @@ class Batch:
         z_a, z_b: the members of each pair (P, N); `z_b` is None for single latents.
         rho: correlations (P, N) of the factors' dimensions; None for single latents.
         weight: (P,), sums to 1 (Eq 10).
+        kind: (P,), which of the stream's `masks` each pair has; None for single latents.
     """
 
     z_a: Tensor
     z_b: Tensor | None
     rho: Tensor | None
     weight: Tensor
+    kind: Tensor | None = None
+
+    def kinds(self) -> Tensor:
+        """Return `kind` (P,); zeros where there is only one."""
+        return torch.zeros(len(self.z_a), dtype=torch.int64) if self.kind is None else self.kind
 
     def rows(self, part: slice) -> Batch:
         """Return `part` of the batch, its weights unchanged."""
         z_b = None if self.z_b is None else self.z_b[part]
         rho = None if self.rho is None else self.rho[part]
-        return Batch(self.z_a[part], z_b, rho, self.weight[part])
+        kind = None if self.kind is None else self.kind[part]
+        return Batch(self.z_a[part], z_b, rho, self.weight[part], kind)
 
 
 class PairStream(Protocol):
-    """Anything that gives the batch of any step, and held-out batches."""
+    """Anything that gives the batch of any step, and held-out batches.
+
+    Attributes:
+        masks: name of a kind of pairs -> its mask (K+1,); empty for single latents.
+        counts: name of a kind -> its pairs in a batch.
+    """
 
     rows_per_step: int
+    masks: dict[str, tuple[int, ...]]
+    counts: dict[str, int]
 
     def batch(self, step: int) -> Batch:
         """Return the batch of step `step`; pair i depends on (seed, step, i) only."""
@@ -79,7 +93,8 @@ class FreshPairs:
         self.table, self.pairs, self.seed, self.held = table, list(pairs), seed, held
         self.counts = share_out(batch_pairs, [concept.name for concept in pairs])
         self.rows_per_step = 2 * sum(self.counts.values())
-        self.rho = {concept.name: correlations(factors, factors.mask(concept.name)) for concept in pairs}
+        self.masks = {concept.name: factors.mask(concept.name) for concept in pairs}
+        self.rho = {name: correlations(factors, mask) for name, mask in self.masks.items()}
         if all(concept.held_out is None for concept in pairs):
             raise DataError(
                 f"no two held-out images make a pair of {', '.join(self.counts)}: "
@@ -117,7 +132,8 @@ class FreshPairs:
     def _pairs(self, name: str, a: np.ndarray, b: np.ndarray, noise: np.random.Generator) -> Batch:
         # Both members of a pair side by side, so that its noise does not depend on how many pairs follow.
         z = _sampled(self.table, np.stack((a, b), axis=1).ravel(), noise)
-        return Batch(z[0::2], z[1::2], self.rho[name].expand(len(a), -1), _equal_weights(len(a)))
+        kind = torch.full((len(a),), list(self.masks).index(name))
+        return Batch(z[0::2], z[1::2], self.rho[name].expand(len(a), -1), _equal_weights(len(a)), kind)
 
 
 class SingleRows:
@@ -125,6 +141,8 @@ class SingleRows:
 
     def __init__(self, table: LatentTable, held_out: np.ndarray, batch_rows: int, seed: int, held: int) -> None:
         self.table, self.seed, self.rows_per_step = table, seed, batch_rows
+        self.masks: dict[str, tuple[int, ...]] = {}
+        self.counts: dict[str, int] = {}
         self.rows = np.flatnonzero(~held_out)
         # A fixed random part, since neighbours of one file tend to be alike.
         self.rest = step_generator(seed, HELD_OUT_STREAM, 0).permutation(np.flatnonzero(held_out))[:held]
@@ -174,12 +192,14 @@ class FixedPairs:
     def __init__(self, pairs: MaskedPairs, factors: Factors, batch_pairs: int, seed: int, held: int) -> None:
         self.pairs, self.seed, self.held = pairs, seed, held
         patterns, stratum = np.unique(pairs.mask.numpy(), axis=0, return_inverse=True)
+        self.masks: dict[str, tuple[int, ...]] = {}
         self.rho: dict[str, Tensor] = {}
         self.rows: dict[str, np.ndarray] = {}
         self.rest: dict[str, np.ndarray] = {}
         for number, pattern in enumerate(patterns):
             mine = stratum.reshape(-1) == number
             name = "+".join(factor for factor, shared in zip(factors.names, pattern, strict=True) if shared) or "none"
+            self.masks[name] = tuple(int(shared) for shared in pattern)
             self.rho[name] = correlations(factors, pattern)
             if (mine & pairs.fit).any():
                 self.rows[name] = np.flatnonzero(mine & pairs.fit)
@@ -212,7 +232,8 @@ class FixedPairs:
 
     def _take(self, name: str, rows: np.ndarray) -> Batch:
         z_a, z_b = torch.from_numpy(self.pairs.z_a[rows]), torch.from_numpy(self.pairs.z_b[rows])
-        return Batch(z_a, z_b, self.rho[name].expand(len(rows), -1), _equal_weights(len(rows)))
+        kind = torch.full((len(rows),), list(self.masks).index(name))
+        return Batch(z_a, z_b, self.rho[name].expand(len(rows), -1), _equal_weights(len(rows)), kind)
 
 
 def _drawn(rows: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -226,6 +247,7 @@ def _joined(batches: Sequence[Batch]) -> Batch:
         z_b=torch.cat([batch.z_b for batch in batches if batch.z_b is not None]),
         rho=torch.cat([batch.rho for batch in batches if batch.rho is not None]),
         weight=torch.cat([batch.weight / len(batches) for batch in batches]),
+        kind=torch.cat([batch.kind for batch in batches if batch.kind is not None]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +15,11 @@ from torch.nn.utils import clip_grad_norm_
 from ..latents.pairs import step_generator
 from ..plan import TranslatorPlan
 from ..plugin_api import BatchPart
+from ..translator.alignment import Alignment, explained, reward
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import bits_per_dim, nll, pair_nll
+from ..translator.spectrum import PairSpectrum
 from .streams import Batch, PairStream
 
 __all__ = ["TranslatorFit", "fitting_speed", "log_det_error", "round_trip_error"]
@@ -33,15 +35,27 @@ class TranslatorFit:
     """Fits T to a stream of pairs (Eqs 4–10) or of single latents (Eq 12); driven by `loop.optimise`."""
 
     def __init__(
-        self, translator: Translator, stream: PairStream, plan: TranslatorPlan, seed: int, device: torch.device
+        self,
+        translator: Translator,
+        stream: PairStream,
+        plan: TranslatorPlan,
+        seed: int,
+        device: torch.device,
+        wanted: Mapping[str, Sequence[Alignment]] | None = None,
     ) -> None:
         self.translator, self.stream, self.plan, self.seed, self.device = translator, stream, plan, seed, device
+        # The closed form alone has nothing to optimise.
         self.optimizer = torch.optim.Adam(
-            translator.parameters(), lr=plan.learning_rate, betas=plan.betas, fused=device.type in ("cpu", "cuda")
+            list(translator.parameters()) or [torch.zeros(1, requires_grad=True, device=device)],
+            lr=plan.learning_rate,
+            betas=plan.betas,
+            fused=device.type in ("cpu", "cuda"),
         )
         # bfloat16 needs no loss scaling; weights, likelihood and optimiser stay float32.
         self.precision = torch.autocast(device.type, torch.bfloat16, enabled=plan.autocast)
         self.noise = FeatureNoise.none(translator.dim)
+        # Of the kinds of pairs that the stream has, in its order; none where only the likelihood counts.
+        self.wanted = dict(wanted or {}) if plan.pair_reward else {}
         self.held_out = stream.held_out()
         self.batch_part: BatchPart | None = None
         self.fitted: nn.Module = translator
@@ -50,10 +64,16 @@ class TranslatorFit:
         """Train on a part of every batch from now on, with the main process's translator."""
         self.batch_part, self.fitted = part, part.replicate(self.translator)
 
-    def initialize(self) -> None:
-        """Set actnorms and feature noise from at least min(10·N, all) latents; the same in every process."""
+    def initialize(self, spectrum: PairSpectrum | None = None) -> None:
+        """Set actnorms and feature noise from at least min(10·N, all) latents; the same in every process.
+
+        With a `spectrum` the translator begins as its closed form, and actnorms stay the identity.
+        """
         z = self.stream.initial(max(10 * self.translator.dim, 2000))
         self.noise = FeatureNoise.of(z, self.plan.feature_noise)
+        if spectrum is not None:
+            self.translator.whitening.load_state_dict(spectrum.start)
+            return
         # In place, since wide latents are the largest arrays of the fit.
         self.noise.add(z, step_generator(self.seed, FEATURE_NOISE_STREAM, 2**32))
         self.translator.initialize(z.to(self.device))
@@ -65,22 +85,47 @@ class TranslatorFit:
         batch = self._noised(self.stream.batch(step), step)
         if self.batch_part is not None:
             batch = batch.rows(self.batch_part.rows)
-        loss = (self._nll(self.fitted, batch) * batch.weight.to(self.device)).sum()
+        z_tilde, nats = self._nll(self.fitted, batch)
+        nll = (nats * batch.weight.to(self.device)).sum()
+        loss = nll - self.plan.pair_reward * self._reward(z_tilde, batch) if self.wanted else nll
         self.optimizer.zero_grad(set_to_none=True)
         # The weights of all parts sum to 1, so gradients should be added, but replicas average them.
         (loss if self.batch_part is None else loss * self.batch_part.ranks).backward()
         if self.plan.clip_norm:
             clip_grad_norm_(self.translator.parameters(), self.plan.clip_norm)
         self.optimizer.step()
-        return {"train_nll": loss.item()}
+        return {"train_nll": nll.item()}
+
+    def begin_at_identity(self) -> None:
+        """Put T back to the closed form it started from."""
+        self.translator.begin_at_identity()
+
+    @torch.no_grad()
+    def train_nll(self) -> float:
+        """Measure the NLL of the first batch, in nats per latent."""
+        batch = self._noised(self.stream.batch(0), 0)
+        return (self._nll(self.translator, batch)[1] * batch.weight.to(self.device)).sum().item()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Measure the held-out NLL in nats per latent: each concept's mean over pairs, and their mean (Eq 10)."""
-        values = {name: self._mean_nll(batch) for name, batch in self.held_out.items()}
+        """Measure the held-out NLL in nats per latent: each concept's mean over pairs, and their mean (Eq 10).
+
+        The score is what is optimised: the NLL less the reward of correlated pairs.
+        """
+        values, explain = {}, []
+        for name, batch in self.held_out.items():
+            z_tilde, values[name] = self._measured(batch)
+            if name in self.wanted:
+                explain.append(explained(*z_tilde.tensor_split(2), self.wanted[name]))
         mean = sum(values.values()) / len(values)
+        aligned = sum(explain) / len(explain) if explain else 0.0
         each = {f"nll_{name}": value for name, value in values.items()} if len(values) > 1 else {}
-        return {"score": mean, "heldout_nll": mean, "bits_per_dim": bits_per_dim(mean, self.translator.dim), **each}
+        shown = {"heldout_nll": mean, "bits_per_dim": bits_per_dim(mean, self.translator.dim), **each}
+        return {
+            "score": mean - self.plan.pair_reward * aligned,
+            **({"pair_correlation": aligned} if explain else {}),
+            **shown,
+        }
 
     def weights(self) -> Mapping[str, Tensor]:
         """Return T's weights."""
@@ -104,23 +149,38 @@ class TranslatorFit:
         self.optimizer.load_state_dict(state["optimizer"])
         self.noise = FeatureNoise(state["noise_std"])
 
-    def _nll(self, translator: nn.Module, batch: Batch) -> Tensor:
-        """Return nats per latent (P,): for a pair half of its joint −log p, comparable with that of single latents."""
+    def _reward(self, z_tilde: Tensor, batch: Batch) -> Tensor:
+        """Return what this process's pairs, z̃ (2P, N), give to the reward of Eq 10's mean over kinds."""
+        a, b = z_tilde.tensor_split(2)
+        total = None if self.batch_part is None else self.batch_part.sum
+        value, kinds = z_tilde.new_zeros(()), batch.kinds().to(self.device)
+        for number, name in enumerate(self.stream.masks):
+            if name in self.stream.counts and self.wanted.get(name):
+                mine = kinds == number
+                value = value + reward(a[mine], b[mine], self.wanted[name], self.stream.counts[name], total)
+        return value / len(self.stream.counts)
+
+    def _nll(self, translator: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return z̃ and nats per latent (P,): for a pair half of its joint −log p, as for two single latents."""
         z = batch.z_a if batch.z_b is None else torch.cat((batch.z_a, batch.z_b))
         with self.precision:
             z_tilde, log_det = translator(z.to(self.device, non_blocking=True))
         if batch.z_b is None or batch.rho is None:
-            return nll(z_tilde, log_det)
+            return z_tilde, nll(z_tilde, log_det)
         count = len(batch.z_a)
         rho = batch.rho.to(self.device)
-        return 0.5 * pair_nll(z_tilde[:count], log_det[:count], z_tilde[count:], log_det[count:], rho)
+        return z_tilde, 0.5 * pair_nll(z_tilde[:count], log_det[:count], z_tilde[count:], log_det[count:], rho)
 
-    def _mean_nll(self, batch: Batch) -> float:
-        pieces = []
+    def _measured(self, batch: Batch) -> tuple[Tensor, float]:
+        """Return z̃ of all first members, then of all second ones, and the mean NLL in nats per latent."""
+        pieces, members = [], []
         for start in range(0, len(batch.z_a), EVAL_PAIRS):
             part = self._noised(batch.rows(slice(start, start + EVAL_PAIRS)), -1 - start)
-            pieces.append(self._nll(self.translator, part))
-        return torch.cat(pieces).mean().item()
+            z_tilde, nats = self._nll(self.translator, part)
+            pieces.append(nats)
+            members.append(z_tilde.tensor_split(2))
+        z_tilde = torch.cat([part for half in zip(*members, strict=True) for part in half])
+        return z_tilde, torch.cat(pieces).mean().item()
 
     def _noised(self, batch: Batch, step: int) -> Batch:
         """Add the declared feature noise; without it a flow could put infinite density on a dead feature."""

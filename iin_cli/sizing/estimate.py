@@ -1,14 +1,14 @@
-"""Estimate the size of every factor (Eq 11): group → encode once → score → weigh → allocate."""
+"""Estimate the size of every factor: group → encode once → pair spectrum, and beside it the scores of Eq 11."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..figures.scores import plot_scores
+from ..figures.scores import Spectrum, plot_dims
 from ..interpretation.grouping import group
 from ..interpretation.network import Network
 from ..latents.dominance import Dominance, check_dominance
@@ -18,7 +18,9 @@ from ..progress import Reporter
 from ..results import Result, Table
 from ..translator.dims import Estimator, allocate, allocate_calibrated
 from ..translator.factors import RESIDUAL
+from ..translator.spectrum import PairSpectrum
 from .evidence import RESAMPLES, SHUFFLES, Evidence, collect_evidence, curve_of
+from .paired_latents import PairedLatents
 from .scores import score_concepts
 
 if TYPE_CHECKING:
@@ -26,18 +28,24 @@ if TYPE_CHECKING:
 
 __all__ = ["DimsResult", "estimate"]
 
+# Leading directions in a table; JSON has more.
+SHOWN = 16
+
 
 @dataclass(frozen=True)
 class DimsResult(Result):
-    """Sizes and the scores they come from; `factors` ends with the residual, whose score is 1.
+    """Sizes and what they come from; `factors` ends with the residual, whose score is 1.
 
     Attributes:
-        factors: sizes by Eq 11, those of `iin fit-translator`.
+        factors: sizes by the pair spectrum, those of `iin fit-translator`.
+        spectrum: of every concept: what its pairs explain of each direction of z.
+        eq11: sizes by Eq 11, those of `iin fit-translator --preset paper`.
         scores: of the pairs that a fit draws.
         absent: the size Eq 11 would give each concept if its score were 0 and the others' unchanged.
         calibrated: sizes in proportion to a concept's score beyond that (`dims.allocate_calibrated`).
         evidence: of each concept, with the score over all pairs.
         dominance: the few items that make much of the latents' variance, if there are any.
+        out: where the plot and this result were written; None where they were not.
     """
 
     latent_dim: int
@@ -46,14 +54,23 @@ class DimsResult(Result):
     relations: dict[str, str]
     estimator: str
     seed: int
+    spectrum: PairSpectrum
+    eq11: dict[str, int]
     absent: dict[str, int]
     calibrated: dict[str, int]
     evidence: dict[str, Evidence]
     dominance: Dominance | None = None
+    out: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
-        return {**asdict(self), "evidence": {name: found.as_dict() for name, found in self.evidence.items()}}
+        named = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {
+            **named,
+            "spectrum": self.spectrum.as_dict(),
+            "evidence": {name: found.as_dict() for name, found in self.evidence.items()},
+            "dominance": self.dominance and self.dominance.as_dict(),
+        }
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per factor for a table."""
@@ -62,6 +79,8 @@ class DimsResult(Result):
             {
                 "factor": name,
                 "dims": size,
+                "sigma": self.spectrum.sigmas[name],
+                "eq11": self.eq11[name],
                 "if_absent": self.absent.get(name),
                 "calibrated": self.calibrated[name],
                 "score": self.scores.get(name, 1.0),
@@ -73,11 +92,31 @@ class DimsResult(Result):
 
     def tables(self) -> list[Table]:
         """Return (title, rows) of every table."""
-        return [("factors", self.rows())]
+        spectra = [
+            {
+                "concept": concept.name,
+                "explained": " ".join(f"{value:.2f}" for value in concept.values[:SHOWN]),
+                "absent": concept.edge,
+                "dims": concept.size,
+                "verdict": "found" if concept.found else "absent",
+            }
+            for concept in self.spectrum.concepts
+        ]
+        overlaps = [
+            {"concepts": f"{each.first}, {each.second}", "overlap": each.part} for each in self.spectrum.overlaps
+        ]
+        return [
+            ("factors", self.rows()),
+            ("variance explained in each direction", spectra),
+            *([("overlap of concepts", overlaps)] if overlaps else []),
+        ]
 
     def plot(self) -> Figure:
-        """Draw every concept's score with its interval, beside what a concept would score that is not there."""
-        return plot_scores(list(self.evidence), curve_of(list(self.evidence.values())))
+        """Draw the spectrum of every concept and its score, each beside what chance would show."""
+        spectra = [
+            Spectrum(each.name, each.values, each.edge, each.size, each.found) for each in self.spectrum.concepts
+        ]
+        return plot_dims(spectra, curve_of(list(self.evidence.values())))
 
 
 def estimate(
@@ -89,7 +128,7 @@ def estimate(
     report: Reporter,
     resampling: Resampling | None = None,
 ) -> DimsResult:
-    """Score the concepts of `providers` in the latents of `network`; raises DataError as `grouping.group` does.
+    """Size the concepts of `providers` in the latents of `network`; raises DataError as `grouping.group` does.
 
     Args:
         seed: of groups and pairs.
@@ -100,9 +139,12 @@ def estimate(
     dominance = check_dominance(table, np.flatnonzero(~items.held_out), report)
     scores = score_concepts(table, pairs, seed, estimator)
     evidence = collect_evidence(table, pairs, estimator, resampling or Resampling(RESAMPLES, SHUFFLES, seed), report)
+    spectrum = PairedLatents.of_groups(table, pairs, items.held_out, seed).spectrum(None, seed)
     return DimsResult(
         latent_dim=table.dim,
-        factors=allocate(scores, table.dim),
+        factors=spectrum.sizes,
+        spectrum=spectrum,
+        eq11=allocate(scores, table.dim),
         scores={**scores, RESIDUAL: 1.0},
         relations={concept.name: concept.relation for concept in pairs},
         estimator=estimator,

@@ -70,6 +70,7 @@ class Schedule:
         patience: validations without a better score before stopping; 0 never stops.
         rows_per_step: for the speed in rows/s.
         unit: what a row is called.
+        from_start: validate before the first step too, so that weights are kept only where they improve on it.
         keep: the weights of the `best` validation, or of the `last` step where scores do not rank weights (GANs).
     """
 
@@ -80,6 +81,7 @@ class Schedule:
     rows_per_step: int = 1
     unit: str = "rows"
     keep: Literal["best", "last"] = "best"
+    from_start: bool = False
 
 
 @dataclass
@@ -142,6 +144,10 @@ def optimise(
     reason = _finished(result, schedule) if validated else None
     with HeldSignals() as signals, flushed_denormals(), report.task(description, schedule.steps, "steps") as task:
         task.advance(result.steps)
+        if schedule.from_start and not result.history and not result.steps:
+            held_out = from_main(work.validate() if is_main_rank() else None)
+            best_weights = _judge(work, result, held_out, {}, best_weights)
+            reason = _finished(result, schedule)
         while reason is None:
             shown = _timed_step(work, result, schedule, signals, started)
             task.advance(1, **shown, **_speed(result, schedule))

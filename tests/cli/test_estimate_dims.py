@@ -15,7 +15,9 @@ def test_json(run_cli, files, pictures):
     assert set(result["scores"]) == {"class", "color", "residual"}
     assert set(result["evidence"]) == set(result["absent"]) == {"class", "color"}
     assert set(result["evidence"]["color"]) == {"score", "null", "z", "p_value", "verdict"}
-    assert sum(result["calibrated"].values()) == 8
+    assert sum(result["calibrated"].values()) == sum(result["eq11"].values()) == 8
+    assert [concept["name"] for concept in result["spectrum"]["concepts"]] == ["class", "color"]
+    assert result["spectrum"]["sizes"] == result["factors"]
 
 
 def test_table(command_line, files, pictures):
@@ -25,6 +27,15 @@ def test_table(command_line, files, pictures):
     assert "score" in out
     assert "if absent" in out
     assert "found" in out
+
+
+def test_a_plot_and_the_result_are_written(command_line, files, pictures, tmp_path):
+    arguments = ("-b", files.autoencoder, "-d", pictures, "-c", "class", "-q", "--seed", 0)
+    assert command_line("estimate-dims", *arguments, "--out", tmp_path / "dims")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "dims").iterdir()) == ["dims.json", "dims.png"]
+    assert json.loads((tmp_path / "dims" / "dims.json").read_text())["factors"]["class"] >= 1
+    assert command_line("estimate-dims", *arguments, "--out", tmp_path / "one.png")[0] == 0
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +49,7 @@ def test_table(command_line, files, pictures):
         (("-c", "digit", "-d", "nowhere"), 2, "or give the path of a folder of images"),
         (("-c", "digit", "--all-layers"), 2, "autoencoder has one latent only"),
         (("-c", "digit", "--all-layers", "--layer", "x"), 2, "--layer x: --all-layers looks at every layer"),
-        (("-c", "digit", "--out", "x"), 2, "--out x: only --all-layers writes files"),
+        (("-c", "digit", "--out", "x.jpg"), 2, "--out x.jpg: the result is a plot; name a folder"),
         ((), 2, "--concept"),
     ],
 )

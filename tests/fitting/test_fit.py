@@ -120,3 +120,69 @@ def test_latents_that_do_not_vary():
     material = Pairs(np.ones((100, 4))).material()
     with pytest.raises(DataError, match="the latents do not vary"):
         fit_material(material, infer(material, SMALL, 0, CPU, Silent()), CPU)
+
+
+def test_the_linear_method_is_the_closed_form_and_takes_no_step():
+    material = pairs().material()
+    inferred = infer(material, Wishes(method="linear"), 0, CPU, Silent())
+    found = fit_material(material, inferred, CPU)
+    assert (found.loop.steps, found.translator.config["blocks"], found.plan.method) == (0, 0, "linear")
+    z = torch.randn(5, 4)
+    assert torch.equal(found.translator(z)[0], inferred.spectrum.whitening()(z)[0])
+    assert found.figures.round_trip_error < 1e-4
+    assert found.figures.log_det_error < 1e-3
+    assert np.isfinite([found.figures.train_nll, found.figures.heldout_nll]).all()
+    # One number of four tells the label.
+    assert found.factors.dims == {"label": 1, "residual": 3}
+    assert found.factors.items[0].sigma > 0.9
+    again = Translator(**found.metadata()["config"])
+    again.load_state_dict({name: tensor for name, tensor in found.tensors().items() if name != FEATURE_NOISE})
+    assert torch.equal(again(z)[0], found.translator(z)[0])
+
+
+def test_a_flow_starts_from_the_closed_form_and_separates_no_worse():
+    found = fitted()
+    assert found.history[0]["step"] == 0
+    own, linear = found.figures.separation["label"], found.figures.separation_linear["label"]
+    assert own.own >= linear.own - 2 * linear.error
+    assert own.elsewhere <= linear.elsewhere + 2 * linear.error
+    assert found.plan.linear_start
+    assert found.plan.pair_reward > 0
+
+
+def test_a_flow_that_separates_worse_gives_way_to_the_closed_form(heard, monkeypatch):
+    monkeypatch.setattr("iin_cli.fitting.fit.worse", lambda found, start: list(start))
+    material = pairs().material()
+    inferred = infer(material, SMALL, 0, CPU, Silent())
+    found = fit_material(material, inferred, CPU, heard)
+    z = torch.randn(5, 4)
+    assert torch.allclose(found.translator(z)[0], inferred.spectrum.whitening()(z)[0], atol=1e-6)
+    assert found.figures.separation == found.figures.separation_linear
+    assert any("the closed form is kept" in line for line in heard.notes)
+
+
+def test_a_concept_that_is_not_there_is_named_and_asked_for_nothing(heard):
+    noise = np.random.default_rng(1).integers(0, 4, 600)
+    material = pairs().share("noise", noise).material()
+    inferred = infer(material, SMALL, 0, CPU, heard)
+    assert inferred.spectrum.absent == ("noise",)
+    assert inferred.factors.dims["noise"] == 1
+    assert {factor.name: factor.sigma for factor in inferred.factors}["noise"] < 0.2
+    assert any(line.startswith("concept noise is not in the latents") for line in heard.warnings)
+    found = fit_material(material, inferred, CPU)
+    assert found.figures.separation["label"].own > 0.8
+
+
+@pytest.mark.parametrize("preset", ["paper", "compvis"])
+def test_published_presets_know_no_closed_form(preset):
+    inferred = infer(pairs().material(), Wishes(preset=preset), 0, CPU, Silent())
+    assert inferred.spectrum is None
+    assert not inferred.plan.linear_start
+    assert inferred.plan.pair_reward == 0
+    with pytest.raises(UsageError, match="--method linear: the preset"):
+        Wishes(preset=preset, method="linear")
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(UsageError, match="--method 'flw'"):
+        Wishes(method="flw")

@@ -39,7 +39,8 @@ def test_sizes_follow_the_scores(estimate, estimator):
     for name in ("class", "color"):
         # What the image shows is in its latent, even of an untrained network.
         assert 0.05 < result.scores[name] < 1
-        assert result.factors[name] == max(1, math.floor(math.exp(result.scores[name]) / total * 8))
+        assert result.eq11[name] == max(1, math.floor(math.exp(result.scores[name]) / total * 8))
+    assert result.factors == result.spectrum.sizes
 
 
 def test_a_differ_concept_scores_what_changes(estimate):
@@ -129,10 +130,12 @@ def test_one_seed_one_result(estimate):
     assert estimate("class", seed=1).scores != estimate("class").scores
 
 
-def test_the_scores_are_drawn(estimate):
+def test_spectra_and_scores_are_drawn(estimate):
     result = estimate("class", "greyscale")
-    panel = result.plot().axes[0]
-    assert [label.get_text() for label in panel.get_yticklabels()] == ["class", "greyscale"]
-    points = panel.collections[-1].get_offsets()
-    assert points[:, 0].tolist() == [result.evidence[name].score.value for name in ("class", "greyscale")]
+    panels = result.plot().axes
+    assert [panel.get_title(loc="left").split(":")[0] for panel in panels[::2]] == ["class", "greyscale"]
+    for concept, spectrum, score in zip(result.spectrum.concepts, panels[::2], panels[1::2], strict=True):
+        bars = [bar.get_height() for bar in spectrum.patches if bar.get_x() > 0.5]
+        assert bars == pytest.approx(concept.values[: len(bars)])
+        assert score.collections[-1].get_offsets()[0, 0] == result.evidence[concept.name].score.value
     assert "class" in result._repr_html_()

@@ -152,3 +152,56 @@ def test_paper_size_of_table_6():
 def test_one_dimension_is_refused():
     with pytest.raises(DataError, match="at least 2"):
         Translator(1)
+
+
+@pytest.mark.parametrize(("dim", "blocks"), [(2, 1), (5, 3), (8, 4)])
+def test_after_a_closed_form_every_block_begins_as_the_identity(dim: int, blocks: int) -> None:
+    translator = Translator(dim, blocks=blocks, hidden=8, linear_start=True)
+    z = torch.randn(7, dim)
+    z_tilde, log_det = translator(z)
+    assert torch.equal(z_tilde, z)
+    assert torch.equal(log_det, torch.zeros(7))
+
+
+def test_a_translator_can_be_put_back_to_its_closed_form() -> None:
+    translator = Translator(5, blocks=3, hidden=8, linear_start=True)
+    with torch.no_grad():
+        for parameter in translator.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    z = torch.randn(7, 5)
+    assert not torch.allclose(translator(z)[0], z, atol=1e-2)
+    translator.begin_at_identity()
+    assert torch.equal(translator(z)[0], z)
+
+
+def test_flows_within_factors_let_nothing_across() -> None:
+    translator = Translator(6, blocks=2, hidden=8, linear_start=True, within=[1, 2, 3])
+    with torch.no_grad():
+        for parameter in translator.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    z = torch.randn(4, 6)
+    moved = z.clone()
+    moved[:, 1:3] += 1
+    (before, _), (after, log_det) = translator(z), translator(moved)
+    assert torch.equal(before[:, [0, 3, 4, 5]], after[:, [0, 3, 4, 5]])
+    assert not torch.allclose(before[:, 1:3], after[:, 1:3])
+    assert torch.allclose(translator.inverse(after), moved, atol=1e-5)
+    jacobian = torch.autograd.functional.jacobian(lambda row: translator(row[None])[0][0], moved[0])
+    assert torch.linalg.slogdet(jacobian)[1].item() == pytest.approx(log_det[0].item(), abs=1e-4)
+
+
+def test_config_rebuilds_a_translator_that_starts_linear() -> None:
+    translator = Translator(6, blocks=2, hidden=8, linear_start=True, within=[2, 4])
+    again = Translator(**translator.config)
+    again.load_state_dict(translator.state_dict())
+    z = torch.randn(3, 6)
+    assert torch.equal(again(z)[0], translator(z)[0])
+    # Checkpoints of 0.1 say nothing of it.
+    assert set(Translator(6, blocks=1, hidden=8).config) == {"dim", "blocks", "hidden", "depth"}
+
+
+def test_the_closed_form_alone_has_nothing_to_train() -> None:
+    translator = Translator(4, blocks=0, linear_start=True)
+    assert not list(translator.parameters())
+    z = torch.randn(3, 4)
+    assert torch.equal(translator.inverse(translator(z)[0]), z)

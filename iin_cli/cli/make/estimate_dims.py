@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from ...distributed import draw_seed
-from ...errors import UsageError
 from .. import options
 from ..output import print_result, reporter
 
@@ -40,14 +39,17 @@ def estimate_dims(
 ) -> None:
     """Estimate how many dimensions each concept takes.
 
-    By Eq 11 a factor's size follows its score: the part of the latent's variance that its pairs share. Beside each
-    score stand its 95 % interval over images, the range of scores of an absent concept (null), z and p of the two
-    compared with all directions of the latent counted alike, and the verdict. Eq 11 gives dimensions even to an absent
-    concept (if absent); calibrated sizes leave these out, for `iin fit-translator --dims`.
+    A concept's dimensions are the directions of z that its pairs explain beyond chance (the pair spectrum); sigma is
+    the correlation of pairs in them, on held-out images. Beside them stand the sizes of Eq 11, which follow a score:
+    the part of the latent's variance that pairs share, with its 95 % interval over images, the range of scores of an
+    absent concept (null), z and p of the two, and the verdict. Eq 11 gives dimensions even to an absent concept (if
+    absent); calibrated sizes leave these out. With --out a plot and the result are written.
 
     Examples:
 
         iin estimate-dims --backbone ae --concept digit --concept color
+
+        iin estimate-dims --backbone ae --concept digit --concept color --out dims.png
 
         iin estimate-dims --backbone ae --concept greyscale --estimator correlation --json
 
@@ -58,11 +60,9 @@ def estimate_dims(
     from ...interpretation.data_choice import DataChoice
     from ...interpretation.network_choice import NetworkChoice
 
-    if out is not None and not all_layers:
-        raise UsageError(f"--out {out}: only --all-layers writes files; leave it out, or keep the result of --json")
     network, chosen = NetworkChoice(backbone, weights, layer), DataChoice(data, data_root, n=n, seed=draw_seed(seed))
     options = {"estimator": estimator, "device": device, "report": reporter(quiet)}
     if all_layers:
         print_result(estimate_layers(network, concept, chosen, out, **options), as_json)
     else:
-        print_result(run(network, concept, chosen, **options), as_json)
+        print_result(run(network, concept, chosen, out, **options), as_json)

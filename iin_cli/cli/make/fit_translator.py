@@ -43,6 +43,9 @@ def fit_translator(
     dims: Annotated[
         str | None, typer.Option(help="Sizes of the factors; default: estimated.", metavar="digit=13,color=17")
     ] = None,
+    method: Annotated[
+        str, typer.Option(help="flow, or linear: the closed form alone, in seconds.", metavar="flow|linear")
+    ] = "flow",
     preset: Annotated[str, typer.Option(help="auto, paper or compvis.")] = "auto",
     sigma: Annotated[
         str | None,
@@ -51,7 +54,9 @@ def fit_translator(
             metavar="0.9|digit=0.95",
         ),
     ] = None,
-    estimator: Annotated[str, typer.Option(help="How sizes are estimated: variance or correlation.")] = "variance",
+    estimator: Annotated[
+        str, typer.Option(help="Score by which the presets paper and compvis size factors: variance or correlation.")
+    ] = "variance",
     batch_pairs: Annotated[int | None, typer.Option(help="Pairs per step; default: inferred.", min=1)] = None,
     blocks: Annotated[int | None, typer.Option(help="Flow blocks; default: inferred.", min=1)] = None,
     hidden: Annotated[int | None, typer.Option(help="Width of the s- and t-nets; default: inferred.", min=1)] = None,
@@ -85,6 +90,8 @@ def fit_translator(
 
         iin fit-translator --backbone ae --concept digit --concept color
 
+        iin fit-translator --backbone ae --concept digit --concept color --method linear
+
         iin fit-translator --backbone ae --out unsupervised
 
         iin fit-translator --backbone ae --concept digit --concept color --sigma digit=0.95
@@ -98,7 +105,7 @@ def fit_translator(
     from ...commands.make.fit_translator import fit_translator as run
     from ...interpretation.data_choice import DataChoice
     from ...interpretation.network_choice import NetworkChoice
-    from ...plan import Wishes, as_preset
+    from ...plan import Wishes, as_method, as_preset
     from ...training.runs import RunChoice
     from ...translator.dims import as_estimator
 
@@ -107,6 +114,7 @@ def fit_translator(
         raise UsageError("give either --backbone or --latents")
     wishes = Wishes(
         preset=as_preset(preset),
+        method=as_method(method),
         steps=steps,
         max_seconds=max_seconds,
         batch_pairs=batch_pairs,

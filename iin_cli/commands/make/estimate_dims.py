@@ -28,15 +28,17 @@ def estimate_dims(
     network: NetworkChoice,
     concepts: Sequence[str],
     data: DataChoice,
+    out: Path | None = None,
     *,
     estimator: str = "variance",
     device: str = "auto",
     resampling: Resampling | None = None,
     report: Reporter | None = None,
 ) -> DimsResult:
-    """Score `concepts` on pairs of training items of `data` and share the latent's dimensions out among them.
+    """Find what `concepts` explain of z, on pairs of training items of `data`, and how many dimensions each takes.
 
     Args:
+        out: new folder, for `dims.png` and `dims.json`, or new file of one of these endings; None writes nothing.
         resampling: of the evidence; None takes what `sizing.estimate` does.
 
     Raises UsageError, DataError and CheckpointError as what it calls does.
@@ -45,7 +47,15 @@ def estimate_dims(
     providers = find_providers(concepts)
     opened = network.open(where)
     dataset = data.open(opened.data, report)
-    return estimate(opened, dataset, providers, kind, data.seed, report, resampling)
+    found = estimate(opened, dataset, providers, kind, data.seed, report, resampling)
+    if out is None:
+        return found
+    with Output.open(out, f"dims-{opened.name}", (".png", ".json"), "a plot") as output:
+        found = replace(found, out=str(output.path))
+        output.write_json("dims.json", found.as_dict())
+        if (picture := output.at("dims.png")) is not None:
+            save_figure(picture, found.plot())
+        return found
 
 
 def estimate_layers(

@@ -48,6 +48,9 @@ class FitResult(Result):
         plan: everything inferred.
         cost: what the fit was estimated to take, as `plan.Cost` says it.
         dominance: the few latents that make much of the variance, where dimensions were inferred from it.
+        spectrum: what pairs of each concept explain of z (`iin_cli.translator.spectrum`), and the sizes from it.
+        separation: concept -> what its own factor (`own`) and all others (`elsewhere`) tell of held-out pairs.
+        separation_linear: the same of the closed form that the fit started from.
     """
 
     checkpoint: str | None
@@ -57,6 +60,9 @@ class FitResult(Result):
     seed: int
     cost: dict[str, Any] = field(default_factory=dict)
     dominance: dict[str, Any] | None = None
+    spectrum: dict[str, Any] | None = None
+    separation: dict[str, Any] = field(default_factory=dict)
+    separation_linear: dict[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     steps: int = 0
     best_step: int = 0
@@ -148,6 +154,7 @@ def _dry(inferred: Inferred, attachment: Attachment | None) -> FitResult:
         **inferred.as_dict(),
         cost=inferred.cost.as_dict(),
         dominance=inferred.dominance and inferred.dominance.as_dict(),
+        spectrum=inferred.spectrum and inferred.spectrum.as_dict(),
         decode_error=attachment.decode_error if attachment is not None else None,
     )
 

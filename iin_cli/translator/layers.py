@@ -1,0 +1,225 @@
+"""Layers of the translator T (Eqs 15–16, A.1), each with two verbs.
+
+`forward(z) -> (z_tilde, log_det)` and `inverse(z_tilde) -> z`, on (B, N) and (B,).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+__all__ = ["ActNorm", "Coupling", "Layer", "ScaleShiftNet", "Shuffle", "Whitening", "Within"]
+
+STD_FLOOR = 1e-3
+
+
+class Layer(nn.Module):
+    """A layer of T, invertible."""
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Map z (B, N) to z̃ (B, N) and log|det| (B,)."""
+        raise NotImplementedError
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`."""
+        raise NotImplementedError
+
+
+class ActNorm(Layer):
+    """(z + loc)·scale with one loc and scale per dimension, set from data by `initialize` (A.1)."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.loc = nn.Parameter(torch.zeros(dim))
+        self.scale = nn.Parameter(torch.ones(dim))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (z + loc)·scale (B, N) and Σ log|scale| (B,)."""
+        log_det = self.scale.abs().log().sum().expand(len(z))
+        return (z + self.loc) * self.scale, log_det
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`."""
+        return z_tilde / self.scale - self.loc
+
+    @torch.no_grad()
+    def initialize(self, z: Tensor) -> None:
+        """Make each dimension of `z` (B, N) zero-mean and unit-variance; dead dimensions have their std floored."""
+        std = z.std(0, correction=0)
+        self.loc.copy_(-z.mean(0))
+        # 1/(std + 1e-6) would scale a dead unit by a million; a floor relative to the layer's scale keeps it bounded.
+        self.scale.copy_(1 / std.clamp_min(STD_FLOOR * std.max().clamp_min(STD_FLOOR)))
+
+
+class ScaleShiftNet(nn.Module):
+    """s and t of one coupling (Eq 15): two networks of D hidden layers that share their matrix products.
+
+    Each is Linear → (leaky ReLU → Linear)×D → leaky ReLU → Linear, slope 0.01. Weights are stacked: index 0 is s,
+    1 is t.
+    """
+
+    def __init__(self, inputs: int, outputs: int, hidden: int, depth: int) -> None:
+        super().__init__()
+        sizes = [inputs, *[hidden] * (depth + 1), outputs]
+        pairs = list(pairwise(sizes))
+        self.weights = nn.ParameterList(torch.empty(2, fan_in, fan_out) for fan_in, fan_out in pairs)
+        self.biases = nn.ParameterList(torch.empty(2, 1, fan_out) for _, fan_out in pairs)
+        self.reset()
+
+    @torch.no_grad()
+    def begin_at_identity(self) -> None:
+        """Make s = 1 and t = 0, whatever the input: only the last layer's weights become zero."""
+        self.weights[-1].zero_()
+        self.biases[-1].zero_()
+
+    @torch.no_grad()
+    def reset(self) -> None:
+        """Draw the weights as `nn.Linear` does, uniform in ±1/√fan_in."""
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            bound = 1 / math.sqrt(weight.shape[1])
+            weight.uniform_(-bound, bound)
+            bias.uniform_(-bound, bound)
+
+    def forward(self, half: Tensor) -> tuple[Tensor, Tensor]:
+        """Map one half (B, n) to log s = tanh(·) and t of the other, both (B, m), in the half's dtype."""
+        # Both nets read the same half: their first layers are one product.
+        first = self.weights[0].transpose(0, 1).reshape(half.shape[1], -1)
+        joint = torch.addmm(self.biases[0].flatten(), half, first)
+        h = joint.view(len(half), 2, -1).transpose(0, 1)
+        for weight, bias in zip(list(self.weights)[1:], list(self.biases)[1:], strict=True):
+            h = torch.baddbmm(bias, F.leaky_relu(h, 0.01), weight)
+        log_scale, shift = h.to(half.dtype).unbind(0)
+        return torch.tanh(log_scale), shift
+
+
+class Coupling(Layer):
+    """Affine coupling of both halves (Eqs 15–16): b' = b·s₀(a) + t₀(a), then a' = a·s₁(b') + t₁(b'); s = exp(tanh(·)).
+
+    The output is (b', a'); an odd N has uneven halves. An unbounded s could reach 0, hence the tanh.
+    """
+
+    def __init__(self, dim: int, hidden: int, depth: int) -> None:
+        super().__init__()
+        self.split = (dim - dim // 2, dim // 2)
+        first, second = self.split
+        self.nets = nn.ModuleList(
+            [ScaleShiftNet(first, second, hidden, depth), ScaleShiftNet(second, first, hidden, depth)]
+        )
+
+    def begin_at_identity(self) -> None:
+        """Make s = 1 and t = 0 in both directions: only the order of the halves changes."""
+        for net in self.nets:
+            if isinstance(net, ScaleShiftNet):
+                net.begin_at_identity()
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (b', a') (B, N) and Σ log s (B,)."""
+        a, b = z.split_with_sizes(self.split, dim=1)
+        log_s0, t0 = self.nets[0](a)
+        b = b * log_s0.exp() + t0
+        log_s1, t1 = self.nets[1](b)
+        a = a * log_s1.exp() + t1
+        return torch.cat((b, a), dim=1), log_s0.sum(1) + log_s1.sum(1)
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`."""
+        b, a = z_tilde.split_with_sizes(self.split[::-1], dim=1)
+        log_s1, t1 = self.nets[1](b)
+        a = (a - t1) * (-log_s1).exp()
+        log_s0, t0 = self.nets[0](a)
+        b = (b - t0) * (-log_s0).exp()
+        return torch.cat((a, b), dim=1)
+
+
+class Shuffle(Layer):
+    """A fixed permutation of the dimensions: forward takes z[:, order]."""
+
+    order: Tensor
+    back: Tensor
+
+    def __init__(self, order: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("order", order)
+        self.register_buffer("back", order.argsort())
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z[:, order] (B, N) and zeros (B,)."""
+        return z[:, self.order], z.new_zeros(len(z))
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`."""
+        return z_tilde[:, self.back]
+
+
+class Whitening(Layer):
+    """The closed-form translator: standardise, rotate, scale, rotate, scale; nothing in it is trained.
+
+    z̃ = ((z + loc)·scale · R₁)·s₁ · R₂ · s₂ with orthogonal R₁, R₂ (N, N). The product is never formed: rotations are
+    undone by their transposes, so the round trip is exact to rounding however narrow some directions are.
+    `spectrum.pair_spectrum` finds the numbers.
+    """
+
+    loc: Tensor
+    scale: Tensor
+    first: Tensor
+    first_scale: Tensor
+    second: Tensor
+    second_scale: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        for name in ("loc", "scale", "first_scale", "second_scale"):
+            self.register_buffer(name, torch.zeros(dim) if name == "loc" else torch.ones(dim))
+        self.register_buffer("first", torch.eye(dim))
+        self.register_buffer("second", torch.eye(dim))
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z̃ (B, N) and log|det| (B,), which does not depend on z."""
+        # A rotation rounded to bfloat16 is none.
+        with torch.autocast(z.device.type, enabled=False):
+            rotated = ((z + self.loc) * self.scale) @ self.first
+            z_tilde = ((rotated * self.first_scale) @ self.second) * self.second_scale
+        log_det = (self.scale.log() + self.first_scale.log() + self.second_scale.log()).sum()
+        return z_tilde, log_det.expand(len(z))
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`."""
+        rotated = ((z_tilde / self.second_scale) @ self.second.T) / self.first_scale
+        return (rotated @ self.first.T) / self.scale - self.loc
+
+
+class Within(Layer):
+    """One chain of layers for each block of dimensions, of `sizes`, so that no block learns of another."""
+
+    def __init__(self, sizes: Sequence[int], chains: Sequence[Sequence[Layer]]) -> None:
+        super().__init__()
+        self.sizes = list(sizes)
+        self.chains = nn.ModuleList(nn.ModuleList(chain) for chain in chains)
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return every block's z̃ side by side (B, N), and the sum of their log|det| (B,)."""
+        total, parts = z.new_zeros(len(z)), []
+        for part, chain in zip(z.split_with_sizes(self.sizes, dim=1), self.chains, strict=True):
+            for layer in _layers(chain):
+                part, log_det = layer(part)
+                total = total + log_det
+            parts.append(part)
+        return torch.cat(parts, dim=1), total
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`."""
+        parts = []
+        for part, chain in zip(z_tilde.split_with_sizes(self.sizes, dim=1), self.chains, strict=True):
+            for layer in reversed(_layers(chain)):
+                part = layer.inverse(part)
+            parts.append(part)
+        return torch.cat(parts, dim=1)
+
+
+def _layers(chain: nn.Module) -> list[Layer]:
+    return [layer for layer in chain.children() if isinstance(layer, Layer)]

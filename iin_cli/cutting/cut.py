@@ -78,7 +78,7 @@ def cut_at(network: nn.Module, layer: str, inputs: Tensor, called: str, within: 
     with a row per image, or the rest of the network needs more than that output.
     """
     traced = _trace(network, within)
-    if traced is None or traced.hides(layer):
+    if traced is None or traced.hides_all or traced.hides(layer):
         return HookedCut(network, layer, inputs, called, within)
     forms = traced.forms(inputs)
     possible = [name for name in traced.cuttable() if traced.layers[name] in forms]
@@ -193,7 +193,7 @@ class _Traced:
 
     def hides(self, layer: str) -> bool:
         """Say whether `layer` is computed inside a module that cannot be traced."""
-        return layer in self._known and any(not name or layer.startswith(f"{name}.") for name in self._opaque)
+        return layer in self._known and any(layer.startswith(f"{name}.") for name in self._opaque)
 
     def cuttable(self) -> list[str]:
         """Return the names of the layers that every path from the images to the logits goes through, in order."""

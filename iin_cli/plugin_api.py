@@ -268,9 +268,9 @@ class Recipe(ABC):
 class Backbone(ABC):
     """A network f = G∘E with z = E(x) of size N. Implementations are also `torch.nn.Module`s, saved by `state_dict`.
 
-    A network cut in two also has `forward(images)`, the uncut f; `iin fit-translator` compares it with G∘E, and
-    `--layer` cuts it elsewhere, behind any of its modules. An encoder without a head has no `decode`: it can be read
-    and edited, and answers nothing.
+    A network cut in two also has `forward(images)`, the uncut f; `iin fit-translator` compares it with G∘E. An encoder
+    without a head has no `decode`: it can be read and edited, and answers nothing. `--layer` cuts every backbone
+    behind any of its modules.
 
     Attributes:
         name: registered name, argument included (`timm:resnet18`).
@@ -322,7 +322,7 @@ class Backbone(ABC):
     def pretrained(cls, argument: str | None, weights: str) -> Backbone:
         """Build with weights from elsewhere (`weights`: default, none, package, or a file).
 
-        `io.packaged_weights.packaged_weights` finds those of installed packages.
+        `packaged_weights.packaged_weights` finds those of installed packages.
 
         Raises UsageError for a backbone that is only ever trained here.
         """
@@ -334,8 +334,8 @@ class Backbone(ABC):
     def layers(self) -> tuple[str, ...]:
         """Names of the layers at which `at_layer` cuts the network, in the order they are computed.
 
-        Override all three methods of layers or none: without them the modules that `forward` (of an encoder without a
-        head `encode`) computes are the layers, named as in `named_modules()`, without the name of an only child.
+        Override all three methods of layers or none: without them the layers are the modules that `forward` computes,
+        else G∘E, named as in `named_modules()` without the name of an only child.
         """
         return ()
 

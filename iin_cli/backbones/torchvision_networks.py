@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from ..errors import NotInstalledError, UsageError
-from ..io.packaged_weights import names_package, packaged_weights
 from ..io.weights import read_weights
+from ..packaged_weights import names_package, packaged_weights
 from ..plugin_api import Interpolation
 from .pretrained_weights import cached_file, default_weights
 

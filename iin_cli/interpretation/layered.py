@@ -54,15 +54,18 @@ class _Whole:
     example: Tensor
 
 
-class _Encoder(nn.Module):
-    """E as a module of its own: what an encoder without a head computes."""
+class _Composed(nn.Module):
+    """A backbone without `forward` as one module: f is G∘E, of an encoder without a head E."""
 
-    def __init__(self, backbone: nn.Module) -> None:
+    backbone: Any
+
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.backbone.encode(images)  # pyright: ignore[reportCallIssue]
+        z = self.backbone.encode(images)
+        return self.backbone.decode(z) if self.backbone.has_head else z
 
 
 class _LayeredBackbone(nn.Module, Backbone):
@@ -103,14 +106,15 @@ class _LayeredBackbone(nn.Module, Backbone):
 
 
 def _whole(backbone: Backbone) -> _Whole | None:
-    """Return the network to cut; None for a backbone that cuts itself, or has no `forward` to be cut."""
+    """Return the network to cut; None for a backbone that cuts itself, or is made of no modules."""
     if type(backbone).at_layer is not Backbone.at_layer or not isinstance(backbone, nn.Module):
         return None
     children = [name for name, _ in backbone.named_children()]
-    if not children or (backbone.has_head and type(backbone).forward is nn.Module.forward):
+    if not children:
         return None
-    network = backbone if backbone.has_head else _Encoder(backbone)
-    names = ["backbone"] if isinstance(network, _Encoder) else []
+    has_forward = backbone.has_head and type(backbone).forward is not nn.Module.forward
+    network = backbone if has_forward else _Composed(backbone)
+    names = [] if has_forward else ["backbone"]
     within = ".".join([*names, *children] if len(children) == 1 else names)
     tensors = [*backbone.parameters(), *backbone.buffers()]
     device = tensors[0].device if tensors else "cpu"

@@ -12,8 +12,8 @@ import torch
 
 from ..errors import CheckpointError, IinError, NotInstalledError, UsageError
 from ..io import checkpoint
-from ..io.packaged_weights import is_weights_file, names_package
 from ..io.weights import module_digest
+from ..packaged_weights import is_weights_file, names_package
 from ..plugin_api import Backbone
 from ..registry import find, is_known
 from ..translator.factors import Factors

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from iin_cli.cutting.feature_maps import as_latent
 from iin_cli.distributed import seeded
 from iin_cli.errors import CheckpointError, NotInstalledError, UsageError, nearest
-from iin_cli.io.packaged_weights import PackagedWeights, names_package, packaged_weights
 from iin_cli.io.weights import read_weights
+from iin_cli.packaged_weights import PackagedWeights, names_package, packaged_weights
 from iin_cli.plugin_api import Backbone, Family
 
 __all__ = ["Timm"]

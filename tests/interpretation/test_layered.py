@@ -36,7 +36,7 @@ class Whole(nn.Module, Backbone):
 
 
 class Halves(Whole):
-    """Without `forward`, there is no f to cut elsewhere."""
+    """Without `forward`, f is G∘E."""
 
     forward = nn.Module.forward
 
@@ -76,8 +76,9 @@ def opened(backbone):
     return Network.of(backbone, "source", "sha", None, "none")
 
 
-def test_a_plugin_is_cut_at_its_layers_without_code_of_its_own(pixels):
-    network = opened(Whole())
+@pytest.mark.parametrize("build", [Whole, Halves])
+def test_a_plugin_is_cut_at_its_layers_without_code_of_its_own(build, pixels):
+    network = opened(build())
     assert network.layers() == ("0", "1", "2", "3", "4")
     own = network.encode_pixels(pixels)
     for layer in network.layers():
@@ -97,10 +98,10 @@ def test_all_layers_are_read_in_one_pass(pixels):
         torch.testing.assert_close(z, network.at_layer(layer).backbone.encode(images))
 
 
-def test_what_has_no_forward_is_refused_as_before():
-    network = opened(Halves())
+def test_functions_have_no_layers():
+    network = Network(lambda x: x.flatten(1))
     assert network.layers() == ()
-    with pytest.raises(UsageError, match="--layer 1: whole has one latent only"):
+    with pytest.raises(UsageError, match="--layer 1: network has one latent only"):
         network.at_layer("1")
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iin_cli.errors import CheckpointError, NotInstalledError, PluginError
-from iin_cli.io.packaged_weights import packaged_weights
+from iin_cli.packaged_weights import packaged_weights
 from iin_cli.registry import list_plugins
 
 TENSORS = """

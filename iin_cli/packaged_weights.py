@@ -9,9 +9,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import NotInstalledError, PluginError
-from ..registry import WeightsSource, weights_sources
-from .weights import read_weights
+from .errors import NotInstalledError, PluginError
+from .io.weights import read_weights
+from .registry import WeightsSource, weights_sources
 
 __all__ = ["PACKAGE", "PackagedWeights", "is_weights_file", "names_package", "packaged_weights"]
 

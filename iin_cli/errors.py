@@ -2,7 +2,8 @@
 
     IinError                 1   anything else this program refuses to do
     ├── UsageError           2   an option, a name or a combination that cannot be used
-    │   └── PluginError      2   a plugin that is missing, broken or claimed twice
+    │   ├── PluginError      2   a plugin that is missing, broken or claimed twice
+    │   └── NotInstalledError 2  an optional part of a package that is not installed
     ├── DataError            3   images, labels or latents that are missing or cannot be used
     ├── CheckpointError      4   a file that is truncated, foreign or does not fit
     ├── DivergedError        5   training produced values that are not finite
@@ -20,6 +21,7 @@ __all__ = [
     "DataError",
     "DivergedError",
     "IinError",
+    "NotInstalledError",
     "PluginError",
     "ResourceError",
     "UsageError",
@@ -43,6 +45,10 @@ class UsageError(IinError):
 
 class PluginError(UsageError):
     """A plugin that is missing, broken, or whose name two distributions claim."""
+
+
+class NotInstalledError(UsageError):
+    """An optional part of a package that is not installed; the message says what to install."""
 
 
 class DataError(IinError):

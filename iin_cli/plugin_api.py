@@ -1,6 +1,6 @@
 """The contracts a plugin implements: `Backbone`, `Dataset`, `ConceptProvider`, `Family`, on one page.
 
-A plugin is an installed package whose `pyproject.toml` names a factory in one of four entry-point groups:
+A plugin is an installed package whose `pyproject.toml` names a factory in one of these entry-point groups:
 
     [project.entry-points."iin.backbones"]
     mynet = "my_package:MyNet"            # a Backbone class
@@ -10,6 +10,8 @@ A plugin is an installed package whose `pyproject.toml` names a factory in one o
     smile = "my_package:smile_concept"    # smile_concept([argument]) -> ConceptProvider
     [project.entry-points."iin.commands"]
     train-smile = "my_package.cli:run"    # a function that Typer can make a command of; its module imports no torch
+    [project.entry-points."iin.weights.timm"]
+    resnet18 = "my_package:weights"       # weights() -> a path, or tensors by name, of `timm:resnet18`
 
 The built-ins are registered the same way. On the command line a name may carry an argument after a colon
 (`--concept label:digit`, `--backbone timm:resnet18`); factories receive it as `argument`, or None. For a function
@@ -266,14 +268,17 @@ class Recipe(ABC):
 class Backbone(ABC):
     """A network f = G∘E with z = E(x) of size N. Implementations are also `torch.nn.Module`s, saved by `state_dict`.
 
-    A network cut in two also has `forward(images)`, the uncut f; `iin fit-translator` compares it with G∘E.
+    A network cut in two also has `forward(images)`, the uncut f; `iin fit-translator` compares it with G∘E. An encoder
+    without a head has no `decode`: it can be read and edited, and answers nothing. `--layer` cuts every backbone
+    behind any of its modules.
 
     Attributes:
         name: registered name, argument included (`timm:resnet18`).
         latent_dim: N.
         image_size: side S of the images it takes.
         interpolation: how images are resized to that side.
-        classes: class names when `decode` gives logits, None when it gives images.
+        classes: class names when `decode` gives logits, None when it gives images or where there is no `decode`.
+        weights: which weights `pretrained` took, where it had a choice, as `--weights` names them; else None.
         config: JSON values from which `from_config` rebuilds the (untrained) module.
         takes_argument: whether its name may carry an argument.
     """
@@ -283,6 +288,7 @@ class Backbone(ABC):
     image_size: int
     interpolation: Interpolation = "bicubic"
     classes: tuple[str, ...] | None
+    weights: str | None = None
     config: dict[str, Any]
     trainable_here: ClassVar[bool] = False
     takes_argument: ClassVar[bool] = True
@@ -295,9 +301,17 @@ class Backbone(ABC):
         """Mean and log-variance of q(z|x), both (B, N); log-variance is None for a deterministic encoder."""
         return self.encode(images), None
 
-    @abstractmethod
     def decode(self, z: Tensor) -> Tensor:
-        """G: z (B, N) -> images (B, 3, S, S) in [-1, 1], or logits (B, classes)."""
+        """G: z (B, N) -> images (B, 3, S, S) in [-1, 1], or logits (B, classes).
+
+        Left out, or None, for an encoder without a head; raises UsageError then.
+        """
+        raise UsageError(f"{self.name} is an encoder without a head: there is no G that answers z")
+
+    @property
+    def has_head(self) -> bool:
+        """Whether there is a G: `decode` is written and not None. Override it where that depends on the instance."""
+        return getattr(type(self), "decode", None) not in (None, Backbone.decode)
 
     @classmethod
     @abstractmethod
@@ -306,7 +320,9 @@ class Backbone(ABC):
 
     @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> Backbone:
-        """Build with weights from elsewhere (`weights`: default, none, or a file).
+        """Build with weights from elsewhere (`weights`: default, none, package, or a file).
+
+        `packaged_weights.packaged_weights` finds those of installed packages.
 
         Raises UsageError for a backbone that is only ever trained here.
         """
@@ -316,7 +332,11 @@ class Backbone(ABC):
         )
 
     def layers(self) -> tuple[str, ...]:
-        """Names of the layers at which `at_layer` cuts the network, in the order they are computed."""
+        """Names of the layers at which `at_layer` cuts the network, in the order they are computed.
+
+        Override all three methods of layers or none: without them the layers are the modules that `forward` computes,
+        else G∘E, named as in `named_modules()` without the name of an only child.
+        """
         return ()
 
     def at_layer(self, layer: str) -> Backbone:

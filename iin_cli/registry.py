@@ -9,21 +9,35 @@ from __future__ import annotations
 import inspect
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from .errors import PluginError, UsageError, nearest
+from .errors import NotInstalledError, PluginError, UsageError, nearest
 from .plugin_api import Family
 from .progress import Reporter, Silent, Task
 
-__all__ = ["BARE", "FIRST_PARTY", "GROUPS", "Found", "PluginRow", "find", "is_known", "list_plugins", "names"]
+__all__ = [
+    "BARE",
+    "FIRST_PARTY",
+    "GROUPS",
+    "Found",
+    "PluginRow",
+    "WeightsSource",
+    "find",
+    "is_known",
+    "list_plugins",
+    "names",
+    "weights_sources",
+]
 
 Group = Literal["backbones", "datasets", "concepts", "commands"]
 GROUPS: tuple[Group, ...] = ("backbones", "datasets", "concepts", "commands")
 OWN = "iin-cli"
+# Entry points of weights stand in a group per family: `iin.weights.timm`.
+WEIGHTS = "iin.weights."
 # Names that live in a first-party plugin, so that a missing one says what to install.
 FIRST_PARTY: dict[Group, dict[str, str]] = {
     "backbones": {"timm": "iin-timm"},
@@ -90,6 +104,37 @@ class _Owner:
     bare: bool = False
 
 
+@dataclass(frozen=True)
+class WeightsSource:
+    """A function of an installed package that gives the weights of one network.
+
+    Attributes:
+        network: `FAMILY:MODEL`.
+        distribution: the package that registers the function.
+    """
+
+    network: str
+    distribution: str
+    point: EntryPoint
+
+    def make(self) -> Any:
+        """Call the function: a path, or tensors by name.
+
+        Raises NotInstalledError as the function does, PluginError naming the package and the cause where it fails.
+        """
+        function = _load(self.point)
+        with _blamed(self.point, "cannot give its weights"):
+            return function()
+
+
+def weights_sources(family: str, model: str) -> list[WeightsSource]:
+    """Return what installed packages register as weights of a network, without importing any of them."""
+    return [
+        WeightsSource(f"{family}:{model}", _distribution(point)[0], point)
+        for point in _unique(entry_points(group=f"{WEIGHTS}{family}", name=model))
+    ]
+
+
 def names(group: Group) -> list[str]:
     """Return the registered names of a group, sorted, without importing any plugin; without members of families."""
     return sorted({point.name for point in _points(group)})
@@ -134,8 +179,10 @@ def find(group: Group, wanted: str) -> Found:
 def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
     """Load every entry point separately and return its status; members of the families in `BARE` have rows, too."""
     every: list[tuple[Group, EntryPoint]] = [(group, point) for group in GROUPS for point in _points(group)]
-    with (report or Silent()).task("loading plugins", len(every), "plugins") as task:
+    weights = _weights_points()
+    with (report or Silent()).task("loading plugins", len(every) + len(weights), "plugins") as task:
         rows = [row for group, point in every for row in _rows(group, point, task)]
+        rows += [_weights_row(point, task) for point in weights]
     claims = Counter((row.group, row.name) for row in rows)
     rows = [
         replace(row, status="conflict", error="another package has this name")
@@ -156,6 +203,18 @@ def _rows(group: Group, point: EntryPoint, task: Task) -> list[PluginRow]:
         status, error = "broken", str(problem)
     task.advance()
     return [PluginRow(group, name, *_distribution(point), status, error) for name in known]
+
+
+def _weights_row(point: EntryPoint, task: Task) -> PluginRow:
+    """Load the function, without asking it for the weights; return its row."""
+    status, error = "ok", None
+    try:
+        _load(point)
+    except PluginError as problem:
+        status, error = "broken", str(problem)
+    task.advance()
+    name = f"{point.group.removeprefix(WEIGHTS)}:{point.name}"
+    return PluginRow("weights", name, *_distribution(point), status, error)
 
 
 def _owners(group: Group, name: str) -> list[_Owner]:
@@ -190,9 +249,17 @@ def _members(group: Group, point: EntryPoint) -> list[str]:
 
 
 def _points(group: Group) -> list[EntryPoint]:
+    return _unique(entry_points(group=f"iin.{group}"))
+
+
+def _weights_points() -> list[EntryPoint]:
+    groups = sorted(group for group in entry_points().groups if group.startswith(WEIGHTS))
+    return [point for group in groups for point in _unique(entry_points(group=group))]
+
+
+def _unique(points: Iterable[EntryPoint]) -> list[EntryPoint]:
     # One installation seen twice on the path (editable and wheel) must not conflict with itself.
-    unique = {(p.name, p.value, _distribution(p)[0]): p for p in entry_points(group=f"iin.{group}")}
-    return list(unique.values())
+    return list({(p.name, p.value, _distribution(p)[0]): p for p in points}.values())
 
 
 def _distribution(point: EntryPoint) -> tuple[str, str]:
@@ -248,6 +315,8 @@ def _blamed(point: EntryPoint, failed: str) -> Iterator[None]:
         # Output that a plugin prints while it is imported must not end up in a result.
         with redirect_stdout(sys.stderr):
             yield
+    except NotInstalledError:
+        raise
     # A plugin may fail in any way, SystemExit included, without breaking others; Ctrl-C passes through.
     except (Exception, SystemExit) as cause:
         distribution, version = _distribution(point)

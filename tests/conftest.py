@@ -21,6 +21,8 @@ from iin_cli.registry import find
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
 
+# The module of a plugin whose factory gives back what it is given.
+PLUGIN = "def thing(argument=None):\n    return argument\n"
 DIMS = {"digit": 3, "color": 2, "residual": 3}
 
 # The suite runs one process per core: more threads would only wait for each other, and round differently.
@@ -103,6 +105,28 @@ def cache(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     monkeypatch.setenv("IIN_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a distribution: its metadata, its entry points, its module."""
+
+    def make(distribution, points, source=PLUGIN, version="1.0", group="iin.backbones"):
+        site = tmp_path / distribution
+        module = distribution.replace("-", "_")
+        facts = site / f"{module}-{version}.dist-info"
+        facts.mkdir(parents=True)
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
+        lines = [f"[{group}]", *(f"{name} = {module}:{target}" for name, target in points.items())]
+        (facts / "entry_points.txt").write_text("\n".join(lines) + "\n")
+        (site / f"{module}.py").write_text(source)
+        monkeypatch.syspath_prepend(str(site))
+        imported.append(module)
+
+    imported = []
+    yield make
+    for module in imported:
+        sys.modules.pop(module, None)
 
 
 @pytest.fixture

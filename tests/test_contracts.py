@@ -25,6 +25,7 @@ STOREYS = (
     ("results", "batch_part"),
     ("plugin_api", "failure_alarm"),
     ("io", "registry", "distributed", "translator", "cutting"),
+    ("packaged_weights",),
     ("plan", "latents", "training", "data", "backbones", "concepts", "metrics", "figures"),
     ("interpretation",),
     ("editing", "sizing"),

@@ -13,6 +13,7 @@ def test_exit_codes_are_those_of_the_contract():
     assert codes == {
         "IinError": 1,
         "UsageError": 2,
+        "NotInstalledError": 2,
         "PluginError": 2,
         "DataError": 3,
         "CheckpointError": 4,

@@ -21,28 +21,6 @@ class thing(Family):
 """
 
 
-@pytest.fixture
-def install(tmp_path, monkeypatch):
-    """Install a distribution: its metadata, its entry points, its module."""
-
-    def make(distribution, points, source=GOOD, version="1.0", group="iin.backbones"):
-        site = tmp_path / distribution
-        module = distribution.replace("-", "_")
-        facts = site / f"{module}-{version}.dist-info"
-        facts.mkdir(parents=True)
-        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
-        lines = [f"[{group}]", *(f"{name} = {module}:{target}" for name, target in points.items())]
-        (facts / "entry_points.txt").write_text("\n".join(lines) + "\n")
-        (site / f"{module}.py").write_text(source)
-        monkeypatch.syspath_prepend(str(site))
-        imported.append(module)
-
-    imported = []
-    yield make
-    for module in imported:
-        sys.modules.pop(module, None)
-
-
 def row(name):
     (found,) = [entry for entry in list_plugins() if entry.name == name]
     return found
@@ -53,7 +31,7 @@ def test_the_built_ins_come_in_by_the_same_door():
     assert {"digits", "colordigits", "mnist", "fashionmnist", "cifar10", "colormnist"} <= set(names("datasets"))
     assert {"digit", "class", "label", "color", "greyscale"} <= set(names("concepts"))
     rows = list_plugins()
-    assert {"backbones", "datasets", "concepts"} <= {entry.group for entry in rows} <= set(GROUPS)
+    assert {"backbones", "datasets", "concepts"} <= {entry.group for entry in rows} <= {*GROUPS, "weights"}
     assert {entry.status for entry in rows if entry.distribution == "iin-cli"} == {"ok"}
     assert find("concepts", "digit").factory.__module__ == "iin_cli.concepts.labelled"
 

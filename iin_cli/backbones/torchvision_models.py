@@ -19,6 +19,7 @@ from torchvision.transforms.v2.functional import center_crop
 
 from ..cutting.cut import Cut, cut_at, cut_before_head, cuttable_layers
 from ..cutting.feature_maps import encode_layers
+from ..cutting.hooked import HookedCut
 from ..distributed import seeded
 from ..errors import DataError, UsageError, nearest
 from ..plugin_api import Backbone, DataFacts, Family
@@ -27,6 +28,7 @@ from .pretrained_weights import VersionedWeights, load_weights
 from .recipes import inferred_steps
 from .torchvision_networks import (
     Preprocessing,
+    StartingWeights,
     build_network,
     categories,
     check_side,
@@ -85,7 +87,7 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
         return self.cut.dim
 
     @functools.cached_property
-    def cut(self) -> Cut:
+    def cut(self) -> Cut | HookedCut:
         """The cut of f into E and G; errors as `latent_dim`."""
         return cut_before_head(self.network, self.name)
 
@@ -124,24 +126,26 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
 
     @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> Self:
-        """Build with torchvision's own weights (`default`), random ones (`none`, always the same), or those of a file.
+        """Build with weights of torchvision (`default`), of a package (`package`), of a file, or random (`none`).
 
-        A file may have another number of classes. Raises UsageError for a model that torchvision does not have and for
-        weights that cannot be fetched, CheckpointError for weights that are damaged or of another network.
+        Random ones are always the same; `default` is what `starting_weights` finds. A file may have another number
+        of classes. Raises UsageError for a model that torchvision does not have and for weights that cannot be fetched,
+        CheckpointError for weights that are damaged or of another network.
         """
         model = _check_model(argument)
         # Read the weights first: a bad file then fails before a network is built.
         side = Preprocessing.published(model).crop_size
-        tensors, source = ({}, "") if weights == "none" else starting_weights(model, weights, side)
+        found = StartingWeights({}, "") if weights == "none" else starting_weights(model, weights, side)
         with seeded(RANDOM_WEIGHTS_SEED):
             classes = categories(model)
             module = cls(model, classes)
-            head = tensors.get(f"{head_name(module.network)}.weight")
+            head = found.tensors.get(f"{head_name(module.network)}.weight")
             outputs = len(classes) if head is None else len(head)
             if outputs != len(classes):
                 module = cls(model, tuple(str(number) for number in range(outputs)))
         if weights != "none":
-            load_weights(module.network, tensors, source)
+            load_weights(module.network, found.tensors, found.source)
+        module.weights = found.named
         return module
 
     @classmethod
@@ -175,8 +179,9 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
             check_side(module.network, model, facts.image_size)
         _check_latent_dim(module, latent_dim)
         if weights != "none":
-            tensors, source = starting_weights(model, weights, preprocessing.crop_size)
-            load_weights(module.network, tensors, source, but=head_name(module.network))
+            found = starting_weights(model, weights, preprocessing.crop_size)
+            load_weights(module.network, found.tensors, found.source, but=head_name(module.network))
+            module.weights = found.named
             module.starts_random = False
         module.train_items = facts.train_items
         return module

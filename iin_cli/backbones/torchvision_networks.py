@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ import torchvision
 from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from ..errors import UsageError
+from ..errors import NotInstalledError, UsageError
 from ..io.weights import read_weights
+from ..packaged_weights import names_package, packaged_weights
 from ..plugin_api import Interpolation
-from .pretrained_weights import default_weights
+from .pretrained_weights import cached_file, default_weights
 
 __all__ = [
     "Preprocessing",
+    "StartingWeights",
     "build_network",
     "categories",
     "check_side",
@@ -62,6 +64,21 @@ class Preprocessing:
     def as_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         return {**asdict(self), "mean": list(self.mean), "std": list(self.std)}
+
+
+@dataclass(frozen=True)
+class StartingWeights:
+    """Weights read from somewhere.
+
+    Attributes:
+        tensors: by name.
+        source: where they came from, for messages.
+        named: how `--weights` names them, where the user left the choice; else None.
+    """
+
+    tensors: dict[str, Tensor]
+    source: str
+    named: str | None = None
 
 
 @functools.cache
@@ -113,22 +130,38 @@ def head_name(network: nn.Module) -> str:
     return (linear or [name for name, part in parts if isinstance(part, nn.Conv2d)])[-1]
 
 
-def starting_weights(model: str, weights: str, side: int) -> tuple[dict[str, Tensor], str]:
-    """Return the tensors of `weights` (`default` or a file) and a name of their source for messages.
+def starting_weights(model: str, weights: str, side: int) -> StartingWeights:
+    """Return the weights that `weights` names: `default`, `package`, `package:DISTRIBUTION`, or a file.
 
-    A vision transformer's position embeddings are interpolated to images of `side` pixels. Raises UsageError and
-    CheckpointError as `default_weights` and `read_weights`.
+    `default` is torchvision's own file in torch's cache, else the weights of an installed package, else torchvision's
+    file from the internet. A vision transformer's position embeddings are interpolated to images of `side` pixels.
+    Raises UsageError and CheckpointError as `default_weights`, `packaged_weights` and `read_weights`.
     """
-    if weights == "default":
-        tensors, source = default_weights(_published(model), model), f"torchvision's file for {model}"
-    else:
-        file = Path(weights).expanduser()
-        tensors, source = read_weights(file), f"the weights file {file}"
+    found = _default_weights(model) if weights == "default" else _named_weights(model, weights)
     if model.startswith("vit_") and side != Preprocessing.published(model).crop_size:
-        patch = tensors["conv_proj.weight"].shape[-1] if "conv_proj.weight" in tensors else 0
-        if patch and "encoder.pos_embedding" in tensors:
-            tensors = dict(interpolate_embeddings(side, patch, OrderedDict(tensors)))
-    return tensors, source
+        patch = found.tensors["conv_proj.weight"].shape[-1] if "conv_proj.weight" in found.tensors else 0
+        if patch and "encoder.pos_embedding" in found.tensors:
+            return replace(found, tensors=dict(interpolate_embeddings(side, patch, OrderedDict(found.tensors))))
+    return found
+
+
+def _default_weights(model: str) -> StartingWeights:
+    published, otherwise = _published(model), "--weights none for random ones"
+    if not cached_file(published).is_file():
+        try:
+            if packaged := packaged_weights("torchvision", model):
+                return StartingWeights(packaged.tensors, f"{packaged.weights} for {model}", packaged.weights)
+        except NotInstalledError as error:
+            otherwise += f"; {error}"
+    return StartingWeights(default_weights(published, model, otherwise), f"torchvision's file for {model}")
+
+
+def _named_weights(model: str, weights: str) -> StartingWeights:
+    packaged = packaged_weights("torchvision", model, weights) if names_package(weights) else None
+    if packaged is not None:
+        return StartingWeights(packaged.tensors, f"{packaged.weights} for {model}", packaged.weights)
+    file = Path(weights).expanduser()
+    return StartingWeights(read_weights(file), f"the weights file {file}")
 
 
 def _published(model: str) -> torchvision.models.WeightsEnum:

@@ -109,7 +109,7 @@ WeightsOpt = Annotated[
     str,
     typer.Option(
         "--weights",
-        help="Weights of a registered backbone: default, none (random), or a .pth or .safetensors file.",
+        help="Weights of a registered backbone: default, none (random), package (an installed one), or a file.",
         metavar="WEIGHTS",
     ),
 ]

@@ -1,33 +1,25 @@
 """Cut any network f: images -> logits behind one of its layers, so that f = G∘E with z = E(x) of shape (B, N).
 
 The network is traced once (torch.fx) and never changed: both parts run its own modules, so that weights, device and
-result stay those of f. Where the layer gives a large map, z is its average over the map and G spreads z evenly over it:
-G∘E then only approximates f, unless the network goes on with an average itself.
+result stay those of f; one whose code cannot be traced is cut by hooks. Where the layer gives a large map, z is its
+average over the map and G spreads z evenly over it: G∘E then only approximates f, unless the network goes on with an
+average itself.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from ..errors import UsageError, nearest
-from .feature_maps import as_latent, averaged_axes
+from .feature_maps import Form, as_latent, inner_name
+from .hooked import HookedCut, hooked_layers
 
 __all__ = ["Cut", "cut_at", "cut_before_head", "cuttable_layers", "evaluating"]
-
-
-@dataclass(frozen=True)
-class _Form:
-    """A value's shape for one image, and the memory format of its batches."""
-
-    shape: tuple[int, ...]
-    memory_format: torch.memory_format
 
 
 class Cut:
@@ -39,11 +31,8 @@ class Cut:
         form: shape and memory format of that value; a large one is averaged down to its channels (`as_latent`).
     """
 
-    def __init__(self, traced: _Traced, node: fx.Node, form: _Form) -> None:
-        self.form, averaged = form, averaged_axes(form.shape)
-        # The value's shape after averaging.
-        self._kept = [1 if axis in averaged else size for axis, size in enumerate(form.shape, 1)]
-        self.dim = math.prod(self._kept)
+    def __init__(self, traced: _Traced, node: fx.Node, form: Form) -> None:
+        self.form, self.dim = form, form.dim
         self._before = fx.Interpreter(traced.network, graph=_part(traced.graph, None, node))
         self._after = fx.Interpreter(traced.network, graph=_part(traced.graph, node, traced.output))
 
@@ -53,9 +42,7 @@ class Cut:
 
     def decode(self, z: Tensor) -> Tensor:
         """G: z (B, N) -> the network's output."""
-        value = z.reshape(-1, *self._kept).expand(-1, *self.form.shape)
-        # Cloned, since later layers may change the caller's z in place; the memory format decides the order of sums.
-        return self._after.run(value.clone(memory_format=self.form.memory_format))
+        return self._after.run(self.form.spread(z))
 
 
 def cut_before_head(network: nn.Module, called: str) -> Cut:
@@ -76,24 +63,28 @@ def cut_before_head(network: nn.Module, called: str) -> Cut:
             f"{called} does not end in a linear layer: say where to cut it, --layer {' or --layer '.join(outer[-2:])}"
         )
     (source,) = last.all_input_nodes
-    return Cut(traced, source, _Form((head.in_features,), torch.contiguous_format))
+    return Cut(traced, source, Form((head.in_features,)))
 
 
-def cut_at(network: nn.Module, layer: str, inputs: Tensor, called: str) -> Cut:
+def cut_at(network: nn.Module, layer: str, inputs: Tensor, called: str, within: str = "") -> Cut | HookedCut:
     """Cut behind the module named `layer`; where it is used several times, behind its last use.
 
     Args:
         inputs: (B, …) example inputs; B of at least 2 tells values with a row per image from others.
         called: the network's name, for messages.
+        within: name of the part of the network in which the layers have their names.
 
     Raises UsageError, naming the nearest possible layers, when there is no such layer, its output is not one tensor
     with a row per image, or the rest of the network needs more than that output.
     """
-    traced = _Traced(network)
+    traced = _trace(network, within)
+    if traced is None or traced.hides_all or traced.hides(layer):
+        return HookedCut(network, layer, inputs, called, within)
     forms = traced.forms(inputs)
     possible = [name for name in traced.cuttable() if traced.layers[name] in forms]
     if layer not in traced.layers:
-        raise UsageError(f"--layer {layer}: {called} {_missing(network, layer)}; {_suggestion(layer, possible)}")
+        missing = _missing(network.get_submodule(within), layer)
+        raise UsageError(f"--layer {layer}: {called} {missing}; {_suggestion(layer, possible)}")
     node = traced.layers[layer]
     if node is None or node not in forms:
         raise UsageError(
@@ -108,9 +99,11 @@ def cut_at(network: nn.Module, layer: str, inputs: Tensor, called: str) -> Cut:
     return Cut(traced, node, forms[node])
 
 
-def cuttable_layers(network: nn.Module, inputs: Tensor) -> tuple[str, ...]:
-    """Return the layer names that `cut_at` accepts, in the order they are computed; `inputs` as for `cut_at`."""
-    traced = _Traced(network)
+def cuttable_layers(network: nn.Module, inputs: Tensor, within: str = "") -> tuple[str, ...]:
+    """Return the layer names that `cut_at` accepts, in the order they are computed; arguments as for `cut_at`."""
+    traced = _trace(network, within)
+    if traced is None or traced.hides_all:
+        return hooked_layers(network, inputs, within)
     forms = traced.forms(inputs)
     return tuple(name for name in traced.cuttable() if traced.layers[name] in forms)
 
@@ -130,15 +123,37 @@ def evaluating(network: nn.Module | None) -> Iterator[None]:
 
 
 class _Tracer(fx.Tracer):
-    """Traces a network and records the last output of each of its modules, at any depth."""
+    """Traces a network and records the last output of each of its modules, at any depth.
+
+    A module whose own code cannot be traced, as code that asks for the size of an image, is one step of the graph.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.outputs: dict[str, Any] = {}
+        self.opaque: dict[nn.Module, str] = {}
+
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        # One input: what else `forward` takes keeps its default, on which its code may branch.
+        return root_fn, [self.root, self.create_proxy("placeholder", "inputs", (), {})]
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return m in self.opaque or super().is_leaf_module(m, module_qualified_name)
 
     def call_module(self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: Any) -> Any:
-        output = super().call_module(m, forward, args, kwargs)
+        nodes, outputs, stack = len(self.graph.nodes), dict(self.outputs), self.module_stack.copy()
         name = self.path_of_module(m)
+        try:
+            output = super().call_module(m, forward, args, kwargs)
+        # Code that cannot be traced fails in as many ways as there are modules.
+        except Exception:
+            for node in reversed(list(self.graph.nodes)[nodes:]):
+                self.graph.erase_node(node)
+            self.outputs, self.module_stack = outputs, stack
+            self.opaque[m] = name
+            output = super().call_module(m, forward, args, kwargs)
         # Removed first, so that the order is that of the last uses.
         self.outputs.pop(name, None)
         self.outputs[name] = output
@@ -146,19 +161,39 @@ class _Tracer(fx.Tracer):
 
 
 class _Traced:
-    """The graph of a network in evaluation mode; `layers` maps module name -> output node, or None if not a tensor."""
+    """The graph of a network in evaluation mode; `layers` maps module name -> output node, or None if not a tensor.
 
-    def __init__(self, network: nn.Module) -> None:
+    Args:
+        within: name of the part of the network in which the layers have their names.
+    """
+
+    def __init__(self, network: nn.Module, within: str = "") -> None:
         tracer = _Tracer()
         # Dropout and similar layers check the mode while they are traced.
         with evaluating(network):
             self.graph = tracer.trace(network)
         self.network = network
         self.layers = {
-            name: output.node if isinstance(output, fx.Proxy) else None for name, output in tracer.outputs.items()
+            inner: output.node if isinstance(output, fx.Proxy) else None
+            for name, output in tracer.outputs.items()
+            if (inner := inner_name(name, within)) is not None
         }
+        part = network.get_submodule(within)
+        names = {module: name for name, module in part.named_modules()}
+        # The part itself is called "": everything is hidden in it.
+        self._opaque = [names[module] for module in tracer.opaque if module in names]
+        self._known = set(names.values()) - {""}
         (end,) = (node for node in self.graph.nodes if node.op == "output")
         self.output: fx.Node = end.args[0]
+
+    @property
+    def hides_all(self) -> bool:
+        """Whether the part of the network in which the layers have their names cannot be traced."""
+        return "" in self._opaque
+
+    def hides(self, layer: str) -> bool:
+        """Say whether `layer` is computed inside a module that cannot be traced."""
+        return layer in self._known and any(layer.startswith(f"{name}.") for name in self._opaque)
 
     def cuttable(self) -> list[str]:
         """Return the names of the layers that every path from the images to the logits goes through, in order."""
@@ -177,7 +212,7 @@ class _Traced:
         return [name for name, node in self.layers.items() if node in bridges]
 
     @torch.no_grad()
-    def forms(self, inputs: Tensor) -> dict[fx.Node, _Form]:
+    def forms(self, inputs: Tensor) -> dict[fx.Node, Form]:
         """Run the network once; return the form of every tensor that has a row per row of `inputs`."""
         runner = _Forms(self.network, self.graph, len(inputs))
         runner.run(inputs)
@@ -188,15 +223,23 @@ class _Forms(fx.Interpreter):
     def __init__(self, network: nn.Module, graph: fx.Graph, rows: int) -> None:
         super().__init__(network, graph=graph)
         self.rows: int = rows
-        self.found: dict[fx.Node, _Form] = {}
+        self.found: dict[fx.Node, Form] = {}
 
     def run_node(self, n: fx.Node) -> Any:
         value = super().run_node(n)
-        if isinstance(value, Tensor) and value.ndim > 1 and value.shape[0] == self.rows and n.op != "output":
-            channels_last = value.ndim == 4 and value.is_contiguous(memory_format=torch.channels_last)
-            plain = value.is_contiguous() or not channels_last
-            self.found[n] = _Form(tuple(value.shape[1:]), torch.contiguous_format if plain else torch.channels_last)
+        form = Form.of(value, self.rows)
+        if form is not None and n.op != "output":
+            self.found[n] = form
         return value
+
+
+def _trace(network: nn.Module, within: str) -> _Traced | None:
+    """Trace a network; None where its own code cannot be traced."""
+    try:
+        return _Traced(network, within)
+    # It fails in as many ways as there are networks.
+    except Exception:
+        return None
 
 
 def _needed(output: fx.Node, start: fx.Node | None) -> set[fx.Node]:

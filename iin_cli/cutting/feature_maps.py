@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import UsageError
 
-__all__ = ["FLAT_LIMIT", "as_latent", "averaged_axes", "encode_layers"]
+__all__ = ["FLAT_LIMIT", "Form", "as_latent", "averaged_axes", "encode_layers", "inner_name"]
 
 # The widest input of any last linear layer in torchvision (AlexNet, VGG): a translator that wide can still be fitted.
 FLAT_LIMIT = 4096
@@ -37,7 +40,51 @@ def as_latent(value: Tensor) -> Tensor:
     return value.mean(averaged) if averaged else value.flatten(1)
 
 
-def encode_layers(network: nn.Module, inputs: Tensor, layers: Sequence[str], called: str) -> dict[str, Tensor]:
+@dataclass(frozen=True)
+class Form:
+    """A layer's output: its shape for one image, and the memory format of its batches."""
+
+    shape: tuple[int, ...]
+    memory_format: torch.memory_format = torch.contiguous_format
+
+    @classmethod
+    def of(cls, value: Any, rows: int) -> Self | None:
+        """Return the form of a layer's output `value`; None unless it is one tensor with a row for each of `rows`."""
+        if not isinstance(value, Tensor) or value.ndim < 2 or value.shape[0] != rows:
+            return None
+        channels_last = value.ndim == 4 and value.is_contiguous(memory_format=torch.channels_last)
+        plain = value.is_contiguous() or not channels_last
+        return cls(tuple(value.shape[1:]), torch.contiguous_format if plain else torch.channels_last)
+
+    @property
+    def dim(self) -> int:
+        """N of the latent that `as_latent` makes of it."""
+        return math.prod(self._kept())
+
+    def spread(self, z: Tensor) -> Tensor:
+        """Turn latents z (B, N) into outputs (B, …) of this form: an average goes evenly over the whole map."""
+        value = z.reshape(-1, *self._kept()).expand(-1, *self.shape)
+        # Cloned, since later layers may change the caller's z in place; the memory format decides the order of sums.
+        return value.clone(memory_format=self.memory_format)
+
+    def _kept(self) -> list[int]:
+        averaged = averaged_axes(self.shape)
+        return [1 if axis in averaged else size for axis, size in enumerate(self.shape, 1)]
+
+
+def inner_name(name: str, within: str) -> str | None:
+    """Return the name that a module has within the module `within`; None for one outside, and for `within` itself.
+
+    >>> inner_name("net.blocks.1", "net"), inner_name("net", "net"), inner_name("fc", "")
+    ('blocks.1', None, 'fc')
+    """
+    prefix = f"{within}." if within else ""
+    return name.removeprefix(prefix) if name.startswith(prefix) and name else None
+
+
+def encode_layers(
+    network: nn.Module, inputs: Tensor, layers: Sequence[str], called: str, within: str = ""
+) -> dict[str, Tensor]:
     """Send `inputs` (B, …) through the network once; return the latent (B, N) of each of `layers`, in float32.
 
     The last use of a layer counts when it is used several times, as in `cut_at`.
@@ -45,10 +92,11 @@ def encode_layers(network: nn.Module, inputs: Tensor, layers: Sequence[str], cal
     Args:
         layers: names of modules of the network.
         called: the network's name, for messages.
+        within: name of the part of the network in which the layers have their names.
 
     Raises UsageError for a layer that the network does not have or does not call.
     """
-    modules, found = dict(network.named_modules()), {}
+    modules, found = dict(network.get_submodule(within).named_modules()), {}
 
     def keep(layer: str, _module: nn.Module, _inputs: object, value: Tensor) -> None:
         # Copied at once, since the next layer may work in place.

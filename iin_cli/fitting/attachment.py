@@ -35,9 +35,10 @@ class Attachment:
         dataset: at most `PROOF_IMAGES` of its images are encoded.
 
     Attributes:
-        outputs: f(x), logits (B, classes) or images (B, 3, S, S), on the CPU.
+        outputs: f(x), logits (B, classes) or images (B, 3, S, S), on the CPU; z for an encoder without a head.
         z: E(x) (B, N), on the CPU.
-        decode_error: max |f(x) − G(E(x))|; None for a backbone without `forward`, whose f is G∘E by definition.
+        decode_error: max |f(x) − G(E(x))|; None for a backbone without `forward`, whose f is G∘E by definition, and
+            for an encoder without a head.
         agreement: fraction of images for which f and G∘E name the same class; None for a network that draws.
 
     Raises DataError for an image that cannot be read, CheckpointError where f gives values that are not finite.
@@ -48,9 +49,10 @@ class Attachment:
         pixels = dataset.images(_proof_items(dataset), backbone.image_size, backbone.interpolation)
         images = as_images(pixels)
         self.z = self._run(backbone.encode, images)
-        rebuilt = self._run(backbone.decode, self.z)
+        self._has_head = backbone.has_head
+        rebuilt = self._run(backbone.decode, self.z) if self._has_head else self.z
         network_itself: Any = backbone
-        has_forward = type(network_itself).forward is not nn.Module.forward
+        has_forward = self._has_head and type(network_itself).forward is not nn.Module.forward
         self.outputs = self._run(network_itself, images) if has_forward else rebuilt
         if not self.outputs.isfinite().all():
             raise CheckpointError(
@@ -62,6 +64,10 @@ class Attachment:
 
     def describe(self, report: Reporter) -> None:
         """Report how well f = G∘E holds; warn where it holds only roughly."""
+        if not self._has_head:
+            report.note(
+                f"{self.network.name} is an encoder without a head: T is fitted to E alone, and nothing answers z"
+            )
         if self.decode_error is None:
             return
         found = f"max |f(x) − G(E(x))| = {self.decode_error:.1e} over {len(self.z)} images"
@@ -76,6 +82,8 @@ class Attachment:
 
     def no_op_agreement(self, translator: Translator, report: Reporter) -> float | None:
         """Report and return the fraction of images whose class G(T⁻¹(T(z))) leaves as in f(x); None without classes."""
+        if not self._has_head:
+            return None
         unchanged = self._run(lambda z: translator.inverse(translator(z)[0]), self.z)
         found = self._agreement(self._run(self.network.backbone.decode, unchanged))
         if found is not None:

@@ -15,8 +15,6 @@ from ..metrics.response import class_response, image_response
 
 __all__ = ["Answer", "Change", "Classes", "Images", "Nothing", "answer_of"]
 
-WITHOUT_HEAD = "the network is an encoder without a head and answers nothing: give Network(encode=…, decode=…)"
-
 
 @dataclass(frozen=True)
 class Change:
@@ -139,19 +137,34 @@ class Classes(Answer):
 
 @dataclass(frozen=True)
 class Nothing(Answer):
-    """An encoder without a head: there is a representation to read and to edit, and no answer to compare."""
+    """An encoder without a head: there is a representation to read and to edit, and no answer to compare.
+
+    Attributes:
+        network: what the encoder is called.
+    """
+
+    network: str = "the network"
 
     kind: ClassVar[Literal["images", "classes", "nothing"]] = "nothing"
     verb: ClassVar[str] = "answers nothing"
     noun: ClassVar[str] = "no answers"
 
+    @property
+    def refusal(self) -> str:
+        """What to say to a command that needs an answer."""
+        return (
+            f"{self.network} is an encoder without a head: it has no G that answers edited latents; "
+            "estimate-dims, fit-translator, audit, embed and explain need none, "
+            "and from Python Network(encode=…, decode=…) gives it one"
+        )
+
     def of(self, outputs: Tensor) -> Tensor:
         """Raise UsageError: there is no G."""
-        raise UsageError(WITHOUT_HEAD)
+        raise UsageError(self.refusal)
 
     def compare(self, start: Tensor, points: Tensor) -> Change:
         """Raise UsageError: there is no G."""
-        raise UsageError(WITHOUT_HEAD)
+        raise UsageError(self.refusal)
 
     def agreement(self, before: Tensor, after: Tensor) -> None:
         """Return None: nothing is answered."""

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..cutting.cut import Cut, cut_at, cut_before_head, evaluating
+from ..cutting.hooked import HookedCut
 from ..errors import DataError, UsageError, nearest
 from ..plugin_api import Backbone
 
@@ -65,9 +66,9 @@ class FunctionBackbone(nn.Module, Backbone):
         return self._dim
 
     @property
-    def is_headless(self) -> bool:
-        """Whether there is no G."""
-        return self._functions[1] is None
+    def has_head(self) -> bool:
+        """Whether there is a G."""
+        return self._functions[1] is not None
 
     @property
     def device(self) -> torch.device:
@@ -104,7 +105,7 @@ class FunctionBackbone(nn.Module, Backbone):
 
     def decode(self, z: Tensor) -> Tensor:
         """G: z (B, N) -> logits (B, C) or images (B, 3, S, S). UsageError for an encoder alone."""
-        if self.is_headless:
+        if not self.has_head:
             raise UsageError(f"{self.name} is an encoder without a head: give Network(encode=…, decode=…)")
         return self._run(1, z.to(self.device, self.dtype)).float()
 
@@ -131,7 +132,7 @@ class FunctionBackbone(nn.Module, Backbone):
         self._dim = found.shape[1]
         if inputs.ndim == 4:
             self.image_size = inputs.shape[-1]
-        if self.is_headless:
+        if not self.has_head:
             return
         outputs = self._run(1, found[:1])
         if not isinstance(outputs, Tensor) or outputs.ndim not in (2, 4):
@@ -175,7 +176,8 @@ class CutModule(FunctionBackbone):
         super().__init__(
             self._encode_cut, self._decode_cut, name=name, classes=classes, preprocess=preprocess, owner=module
         )
-        self.layer, self._cut = layer, None
+        self.layer = layer
+        self._cut: Cut | HookedCut | None = None
         self._require_layer(module, layer)
         if example is None and preprocess is not None:
             example = prepared([np.zeros((PROBE_SIDE, PROBE_SIDE, 3), np.uint8)] * 2, preprocess)
@@ -205,7 +207,7 @@ class CutModule(FunctionBackbone):
             raise UsageError(f"{self.name} is not cut yet: call encode(images) first")
         return self._cut.decode(z)
 
-    def _cut_for(self, inputs: Tensor) -> Cut:
+    def _cut_for(self, inputs: Tensor) -> Cut | HookedCut:
         if self._cut is None:
             module = self._module()
             try:

@@ -16,6 +16,7 @@ from ..latents.cache import as_images
 from ..plugin_api import Backbone
 from ..progress import Reporter, Silent
 from .answers import Answer, Classes, Images, Nothing, answer_of
+from .layered import at_layer, encode_layers, layers_of
 from .modules import CutModule, FunctionBackbone, Preprocess, owner_of, prepared
 from .pictures import ImageBatch, batches_of, count_of
 from .pieces import in_pieces, to_pixels
@@ -45,7 +46,7 @@ class Network:
         sha256: of the checkpoint file, or of the weights when it has none; empty where neither is known.
         data: what it was trained on, `{name, root, fingerprint}`; empty where its checkpoint records none, None for a
             registered name.
-        weights: of a registered name: `default`, `none`, or the absolute path of a file.
+        weights: of a registered name: `default`, `none`, `package:DISTRIBUTION`, or the absolute path of a file.
         layer: where the network is cut; None where the backbone cuts it itself.
         device: where it computes.
     """
@@ -165,9 +166,7 @@ class Network:
     @property
     def answer(self) -> Answer:
         """What G answers with; of a network given from Python it is known once something was encoded."""
-        if isinstance(self.backbone, FunctionBackbone) and self.backbone.is_headless:
-            return Nothing()
-        return answer_of(self.backbone.classes)
+        return answer_of(self.backbone.classes) if self.backbone.has_head else Nothing(self.name)
 
     @property
     def takes_pictures(self) -> bool:
@@ -181,16 +180,38 @@ class Network:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; UsageError for a network that draws images."""
-        if not isinstance(self.answer, Classes):
+        """Names of the classes; UsageError for a network that draws images, or answers nothing."""
+        if not isinstance(self.require_head().answer, Classes):
             raise UsageError(f"{self.name} draws images and names no class: use a classifier")
         return self.answer.names
 
+    def require_head(self) -> Self:
+        """Return this network if it has a G; UsageError for an encoder without a head."""
+        if isinstance(self.answer, Nothing):
+            raise UsageError(self.answer.refusal)
+        return self
+
     def require_images(self) -> Self:
-        """Return this network if it draws images; UsageError for a classifier."""
-        if not isinstance(self.answer, Images):
+        """Return this network if it draws images; UsageError for a classifier, and for an encoder without a head."""
+        if not isinstance(self.require_head().answer, Images):
             raise UsageError(f"{self.name} is a classifier and draws no images: use `iin walk --mode ou`")
         return self
+
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers at which `at_layer` cuts the network, in the order they are computed; none for some."""
+        return layers_of(self.backbone)
+
+    def at_layer(self, layer: str) -> Network:
+        """Return the same network f cut behind `layer`.
+
+        Raises UsageError for a layer that does not exist, or at which the network cannot be cut.
+        """
+        cut = at_layer(self.backbone, layer)
+        return Network.of(cut, self.source, self.sha256, self.data, self.weights, layer, self.device)
+
+    def encode_layers(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """Return z (B, N of that layer) of images (B, 3, S, S) in [-1, 1] for each of `layers`."""
+        return encode_layers(self.backbone, images, layers)
 
     @property
     def provenance(self) -> dict[str, str | None]:
@@ -261,7 +282,11 @@ class Network:
         return torch.cat(list(in_pieces(len(pixels), take, self.backbone.encode, self.device)))
 
     def answers(self, z: Tensor, report: Reporter | None = None) -> Tensor:
-        """Answer latents z (B, N), in pieces, on the CPU: images (B, 3, S, S), or log-probabilities (B, classes)."""
+        """Answer latents z (B, N), in pieces, on the CPU: images (B, 3, S, S), or log-probabilities (B, classes).
+
+        Raises UsageError for an encoder without a head.
+        """
+        self.require_head()
         decoded = []
         with (report or Silent()).task("predicting" if self.answer.names else "decoding", len(z), "latents") as task:
             for piece in in_pieces(len(z), z.__getitem__, self.backbone.decode, self.device):
@@ -270,7 +295,8 @@ class Network:
         return self.answer.of(torch.cat(decoded))
 
     def draw(self, z: Tensor, report: Reporter | None = None) -> np.ndarray:
-        """Decode z (B, N) to images uint8 (B, S, S, 3)."""
+        """Decode z (B, N) to images uint8 (B, S, S, 3). UsageError for an encoder without a head."""
+        self.require_head()
         drawn = []
         with (report or Silent()).task("decoding", len(z), "images") as task:
             for images in in_pieces(len(z), z.__getitem__, self.backbone.decode, self.device):

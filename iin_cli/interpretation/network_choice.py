@@ -18,7 +18,7 @@ class NetworkChoice:
 
     Attributes:
         name: checkpoint, run folder, or registered name.
-        weights: for a registered name: default, none (random), or a file.
+        weights: for a registered name: default, none (random), package, or a file.
         layer: where to cut the network; None cuts it where the backbone does.
     """
 

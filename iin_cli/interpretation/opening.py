@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 
-from ..errors import CheckpointError, IinError, UsageError
+from ..errors import CheckpointError, IinError, NotInstalledError, UsageError
 from ..io import checkpoint
 from ..io.weights import module_digest
+from ..packaged_weights import is_weights_file, names_package
 from ..plugin_api import Backbone
 from ..registry import find, is_known
 from ..translator.factors import Factors
@@ -34,17 +35,14 @@ def open_network(
     """Open a checkpoint, a run folder, or the registered name of a network with weights of its own.
 
     Args:
-        weights: of a registered name: default, none, or a file.
+        weights: of a registered name: default, none, package, or a file.
         layer: cut the network there instead of where the backbone does.
 
     Raises CheckpointError for a damaged file, UsageError for an unknown name, one without pretrained weights, weights
     for a checkpoint, or an unknown layer.
     """
     found = _open(wanted, device, weights)
-    if layer is None:
-        return found
-    cut = found.backbone.at_layer(layer)
-    return Network.of(cut, found.source, found.sha256, found.data, found.weights, layer, device)
+    return found if layer is None else found.at_layer(layer)
 
 
 def open_translator(
@@ -117,11 +115,13 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
     if path.suffix == ".safetensors" or "/" in wanted:
         raise CheckpointError(f"no such backbone checkpoint: {wanted}")
     found = find("backbones", wanted)
-    if weights not in ("default", "none"):
+    if is_weights_file(weights):
         weights = str(Path(weights).expanduser().resolve())
     factory: Any = found.factory
     backbone = factory.pretrained(found.argument, weights)
-    network = Network.of(backbone, found.full_name, "", None, weights, None, device)
+    network = Network.of(
+        backbone, found.full_name, "", None, getattr(backbone, "weights", None) or weights, device=device
+    )
     # The digest is of the weights on the device: a conversion there makes another network.
     network.sha256 = module_digest(backbone)
     return network
@@ -151,14 +151,17 @@ def _recorded_network(
         raise CheckpointError(
             f"the network of {translator} was given from Python: open it there, iin_cli.load(path, network=…)"
         )
-    if weights not in ("default", "none"):
+    if is_weights_file(weights) or (names_package(weights) and moved is not None):
         # What may have moved is the file of weights; the network's name stays.
         weights = str(moved or weights)
         _require_there(f"the weights of {source}, the backbone of {translator}, are", weights, "they are")
     elif moved is not None or Path(source).is_absolute():
         source = str(moved or source)
         _require_there(f"the backbone of {translator} is", source, "it is")
-    found = open_network(source, device, weights, recorded.get("layer"))
+    try:
+        found = open_network(source, device, weights, recorded.get("layer"))
+    except NotInstalledError as error:
+        raise CheckpointError(f"the backbone of {translator} is not here: {error}") from error
     if found.sha256 != recorded["sha256"]:
         raise CheckpointError(
             f"{source} is not the backbone {translator} was fitted to: sha256 {found.sha256[:12]}…, "

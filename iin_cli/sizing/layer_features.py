@@ -63,7 +63,7 @@ def _write(
     with ExitStack() as open_until_done:
         files = [open_until_done.enter_context(_file(folder, place).open("wb")) for place in range(len(layers))]
         for pixels in batches:
-            features = network.backbone.encode_layers(as_images(pixels).to(network.device), layers)
+            features = network.encode_layers(as_images(pixels).to(network.device), layers)
             for file, (layer, values) in zip(files, features.items(), strict=True):
                 if not torch.isfinite(values).all():
                     raise DataError(f"layer {layer} of {network.name} gives values that are not finite")

@@ -199,7 +199,7 @@ def sweep_layers(
 
 def require_layers(network: Network) -> tuple[str, ...]:
     """Return the layers of a network; UsageError where it has one latent only."""
-    layers = network.backbone.layers()
+    layers = network.layers()
     if not layers:
         raise UsageError(f"--all-layers: {network.name} has one latent only; leave --all-layers out")
     return layers

@@ -1,6 +1,7 @@
 """Any timm model as a backbone of `iin`: `--backbone timm:convnext_tiny`.
 
-E is everything up to the last linear layer, G is that layer. timm's own loader reads weights from timm's own cache.
+E is everything up to the last linear layer, G is that layer; of a model without one, E is all of it and there is no G.
+timm's own loader reads weights from timm's own cache, or those of an installed package.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 from timm.models import PretrainedCfg
 from torch import Tensor, nn
 
+from iin_cli.cutting.feature_maps import as_latent
 from iin_cli.distributed import seeded
-from iin_cli.errors import CheckpointError, UsageError, nearest
+from iin_cli.errors import CheckpointError, NotInstalledError, UsageError, nearest
 from iin_cli.io.weights import read_weights
+from iin_cli.packaged_weights import PackagedWeights, names_package, packaged_weights
 from iin_cli.plugin_api import Backbone, Family
 
 __all__ = ["Timm"]
@@ -27,7 +30,7 @@ __all__ = ["Timm"]
 
 @runtime_checkable
 class Network(Protocol):
-    """The methods of every timm classifier that are used here."""
+    """The methods of every timm model that are used here."""
 
     def __call__(self, images: Tensor) -> Tensor: ...
 
@@ -41,11 +44,16 @@ class Network(Protocol):
 class Timm(nn.Module, Backbone, Family):
     """The timm model `model`, a name of `timm.list_models()` with or without a tag, split into E and G.
 
-    Images arrive resized to the side that timm would resize to; the centre that timm would crop is cropped here.
-    Args:
-        weights: `default`, `none` (random, the same every time), or a .safetensors or .pth file.
+    A model without a classifier (DINOv2, SigLIP) and a tower of CLIP, whose last layer names no classes, is an encoder
+    without a head: z is what it gives. Images arrive resized to the side that timm would resize to; the centre that
+    timm would crop is cropped here.
 
-    Raises UsageError for a model that has no single linear layer at its end; for weights, errors as `pretrained`.
+    Args:
+        weights: `default`, `none` (random, the same every time), `package` (an installed one's), or a .safetensors or
+            .pth file.
+
+    Raises UsageError for a model that ends in another classifier than one linear layer; for weights, errors as
+    `pretrained`.
     """
 
     mean: Tensor
@@ -55,31 +63,41 @@ class Timm(nn.Module, Backbone, Family):
         super().__init__()
         # Seeded, so that a translator finds the same network again when it has no trained weights.
         with seeded(0):
-            net = _build(model, weights)
-        if not isinstance(net, Network) or not isinstance(head := net.get_classifier(), nn.Linear):
-            raise UsageError(f"--backbone timm:{model}: its last layer is no linear classifier; choose another model")
-        self.name, self.config, self.latent_dim = f"timm:{model}", {"model": model}, head.in_features
-        self.net = net
+            net, self.weights = _build(model, weights)
+        if not isinstance(net, Network):
+            raise UsageError(f"--backbone timm:{model}: it is no model of images that timm can cut; choose another")
+        self.name, self.config, self.net = f"timm:{model}", {"model": model}, net
         facts = resolve_model_data_config(net)
         self.crop = min(facts["input_size"][1:])
         self.image_size = int(self.crop / facts["crop_pct"])
         self.interpolation = "bilinear" if facts["interpolation"] == "bilinear" else "bicubic"
-        subset = infer_imagenet_subset(net)
-        called = ImageNetInfo(subset).label_descriptions() if subset else map(str, range(head.out_features))
-        self.classes = tuple(label.partition(",")[0] for label in called)
+        head, subset = net.get_classifier(), infer_imagenet_subset(net)
+        is_tower = "clip" in model and subset is None
+        self._has_head = not (is_tower or head is None or isinstance(head, nn.Identity))
+        if self._has_head and not isinstance(head, nn.Linear):
+            raise UsageError(f"--backbone timm:{model}: its last layer is no linear classifier; choose another model")
+        self.classes = _class_names(subset, head) if isinstance(head, nn.Linear) and self._has_head else None
         self.register_buffer("mean", torch.tensor(facts["mean"]).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(facts["std"]).view(3, 1, 1), persistent=False)
+        self.latent_dim = head.in_features if isinstance(head, nn.Linear) and self._has_head else self._width()
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the model ends in a classifier."""
+        return self._has_head
 
     def encode(self, images: Tensor) -> Tensor:
-        """E: images (B, 3, S, S) in [-1, 1] -> the last layer's input, z (B, N)."""
+        """E: images (B, 3, S, S) in [-1, 1] -> z (B, N): the last layer's input, without a head the model's output."""
+        if not self._has_head:
+            return as_latent(self.net(self.preprocess(images)))
         return self.net.forward_head(self.net.forward_features(self.preprocess(images)), pre_logits=True)
 
     def decode(self, z: Tensor) -> Tensor:
-        """G: z (B, N) -> logits (B, classes)."""
-        return self.net.get_classifier()(z)
+        """G: z (B, N) -> logits (B, classes). UsageError for a model without a classifier."""
+        return self.net.get_classifier()(z) if self._has_head else super().decode(z)
 
     def forward(self, images: Tensor) -> Tensor:
-        """f: logits (B, classes) of images (B, 3, S, S), by the model itself."""
+        """f: logits (B, classes) of images (B, 3, S, S), by the model itself; without a head its features."""
         return self.net(self.preprocess(images))
 
     def preprocess(self, images: Tensor) -> Tensor:
@@ -87,6 +105,14 @@ class Timm(nn.Module, Backbone, Family):
         start = (self.image_size - self.crop) // 2
         cropped = images[..., start : start + self.crop, start : start + self.crop]
         return (cropped / 2 + 0.5 - self.mean) / self.std
+
+    @torch.no_grad()
+    def _width(self) -> int:
+        """Return N of a model without a head, by one blank image."""
+        was_training = self.training
+        z = self.eval().encode(torch.zeros(1, 3, self.image_size, self.image_size))
+        self.train(was_training)
+        return z.shape[1]
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Timm:
@@ -100,12 +126,15 @@ class Timm(nn.Module, Backbone, Family):
 
     @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> Timm:
-        """Build the model `argument` with `weights`: `default`, `none`, or a file, and check that f = G∘E.
+        """Build the model `argument` with `weights`: `default`, `none`, `package`, or a file, and check that f = G∘E.
 
         Raises UsageError for a name that timm does not have, a network that cannot be split so, and weights that cannot
-        be fetched; CheckpointError for a file that does not fit.
+        be fetched; CheckpointError for a file that does not fit; NotInstalledError and PluginError as
+        `packaged_weights`.
         """
         backbone = cls(_check_name(argument), weights).eval()
+        if not backbone.has_head:
+            return backbone
         images = torch.linspace(-1, 1, 3 * backbone.image_size**2).view(1, 3, backbone.image_size, backbone.image_size)
         with torch.inference_mode():
             z = backbone.encode(images)
@@ -129,32 +158,58 @@ def _check_name(model: str | None) -> str:
     return model
 
 
-def _build(model: str, weights: str) -> nn.Module:
-    """Create the model; its weights are random, in a file, in timm's cache, or have to be fetched."""
+def _class_names(subset: str | None, head: nn.Linear) -> tuple[str, ...]:
+    called = ImageNetInfo(subset).label_descriptions() if subset else map(str, range(head.out_features))
+    return tuple(label.partition(",")[0] for label in called)
+
+
+def _build(model: str, weights: str) -> tuple[nn.Module, str | None]:
+    """Create the model, and say how `--weights` names its weights where `default` left a choice.
+
+    They are random, in a file, in timm's cache, in an installed package, or have to be fetched.
+    """
     if weights == "none":
-        return timm.create_model(model)
-    file = weights
-    if weights == "default":
-        known = timm.models.get_pretrained_cfg(model)
-        if known is None or not known.has_weights:
-            raise UsageError(f"timm has no weights for {model}: pass --weights FILE, or --weights none for random ones")
+        return timm.create_model(model), None
+    if names_package(weights):
+        return _with_packaged(model, packaged_weights("timm", model, weights))
+    if weights != "default":
+        return _with_tensors(model, read_weights(Path(weights)), weights), None
+    known, hint = timm.models.get_pretrained_cfg(model), ""
+    if known is not None and known.has_weights:
         # The cache is read here, since timm would first wait for an internet connection that may be missing.
         cached = try_to_load_from_cache(known.hf_hub_id or "timm/none", "model.safetensors")
-        if not isinstance(cached, str):
-            return _fetched(model, known)
-        file = cached
-    # Read here, since not every version of timm refuses to run code in a pickle.
-    tensors = read_weights(Path(file))
+        if isinstance(cached, str):
+            return _with_tensors(model, read_weights(Path(cached)), cached), None
+    try:
+        if packaged := packaged_weights("timm", model):
+            return _with_packaged(model, packaged)
+    except NotInstalledError as error:
+        hint = f"; or {error}"
+    if known is None or not known.has_weights:
+        raise UsageError(
+            f"timm has no weights for {model}: pass --weights FILE, or --weights none for random ones{hint}"
+        )
+    return _fetched(model, known, hint), None
+
+
+def _with_packaged(model: str, packaged: PackagedWeights | None) -> tuple[nn.Module, str | None]:
+    if packaged is None:
+        return timm.create_model(model), None
+    return _with_tensors(model, packaged.tensors, packaged.weights), packaged.weights
+
+
+def _with_tensors(model: str, tensors: dict[str, Tensor], source: str) -> nn.Module:
+    """Create the model with `tensors`, which were read here, since not every timm refuses to run code in a pickle."""
     try:
         return timm.create_model(model, pretrained=True, pretrained_cfg_overlay={"state_dict": tensors})
     # Weights of another network may raise any exception.
     except Exception as error:
         # The first line of torch's message names the network's class only; the names that do not fit follow.
         reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(f"{file} does not hold the weights of timm's {model}: {reason}") from error
+        raise CheckpointError(f"{source} does not hold the weights of timm's {model}: {reason}") from error
 
 
-def _fetched(model: str, known: PretrainedCfg) -> nn.Module:
+def _fetched(model: str, known: PretrainedCfg, hint: str) -> nn.Module:
     try:
         if known.hf_hub_id:
             # Asked once before timm asks: without a connection timm retries and logs for most of a minute.
@@ -165,5 +220,5 @@ def _fetched(model: str, known: PretrainedCfg) -> nn.Module:
         source = f"model.safetensors of {known.hf_hub_id} on the Hugging Face hub" if known.hf_hub_id else known.url
         raise UsageError(
             f"the weights of timm's {model} are not in {HF_HUB_CACHE} and cannot be fetched ({type(error).__name__}): "
-            f"fetch {source} on a machine with a connection, and pass that file with --weights FILE"
+            f"fetch {source} on a machine with a connection, and pass that file with --weights FILE{hint}"
         ) from error

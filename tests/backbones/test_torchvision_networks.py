@@ -70,12 +70,13 @@ def test_a_vision_transformers_positions_follow_the_side(tmp_path):
     positions = torch.full((1, 50, 8), 2.0)
     positions[:, 0] = 5
     torch.save({"encoder.pos_embedding": positions, "conv_proj.weight": torch.zeros(8, 3, 32, 32)}, tmp_path / "w.pth")
-    tensors, source = starting_weights("vit_b_32", str(tmp_path / "w.pth"), 96)
+    found = starting_weights("vit_b_32", str(tmp_path / "w.pth"), 96)
+    tensors, source = found.tensors, found.source
     assert tensors["encoder.pos_embedding"].shape == (1, 10, 8)
     assert (tensors["encoder.pos_embedding"][:, 0] == 5).all()
     torch.testing.assert_close(tensors["encoder.pos_embedding"][:, 1:], torch.full((1, 9, 8), 2.0))
     assert "w.pth" in source
-    own, _ = starting_weights("vit_b_32", str(tmp_path / "w.pth"), 224)
+    own = starting_weights("vit_b_32", str(tmp_path / "w.pth"), 224).tensors
     assert torch.equal(own["encoder.pos_embedding"], positions)
 
 

@@ -47,7 +47,7 @@ def test_a_plot_and_the_result_are_written(command_line, files, pictures, tmp_pa
         (("-c", "digit", "--estimator", "x"), 2, "choose from: correlation, variance"),
         (("-c", "digit", "-b", "nowhere.safetensors"), 4, "no such backbone checkpoint: nowhere.safetensors"),
         (("-c", "digit", "-d", "nowhere"), 2, "or give the path of a folder of images"),
-        (("-c", "digit", "--all-layers"), 2, "autoencoder has one latent only"),
+        (("-c", "digit", "--layer", "x"), 2, "--layer x: autoencoder has no such layer; choose from: decoder, encoder"),
         (("-c", "digit", "--all-layers", "--layer", "x"), 2, "--layer x: --all-layers looks at every layer"),
         (("-c", "digit", "--out", "x.jpg"), 2, "--out x.jpg: the result is a plot; name a folder"),
         ((), 2, "--concept"),

@@ -165,7 +165,7 @@ class Untraceable(nn.Module):
         (lambda: Network(Tuple()).encode(images()), DataError, r"must give z \(B, N\).*a tuple"),
         (lambda: Network(lambda x: x).encode(images()), DataError, r"must give z \(B, N\).*\(6, 3, 16, 16\)"),
         (lambda: Network(OfBatch()).encode(images()), DataError, "depend on the images beside"),
-        (lambda: Network.cut(Untraceable(), "layer").encode(torch.ones(2, 4)), UsageError, r"Network\(encode=…"),
+        (lambda: Network.cut(Untraceable()).encode(torch.ones(2, 4)), UsageError, r"Network\(encode=…"),
         (lambda: Network.cut(convolutional(), "3").latent_dim, UsageError, "encoded nothing yet"),
         (lambda: Network.cut(convolutional(), "3").encode(np.zeros((2, 8, 8, 3), np.uint8)), DataError, "preprocess=…"),
         (lambda: Network.cut(convolutional(), preprocess=np.asarray), DataError, r"gave ndarray.*ToTensor\(\)"),

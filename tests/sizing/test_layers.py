@@ -6,6 +6,7 @@ from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
 from iin_cli.interpretation import grouping
 from iin_cli.interpretation.grouping import find_providers
+from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_network
 from iin_cli.metrics.bootstrap import Resampling
 from iin_cli.progress import Silent
@@ -102,9 +103,9 @@ def test_a_layer_that_one_image_dominates_is_named(heard, sweep, monkeypatch):
     assert ".png (" in lines[0]
 
 
-def test_what_cannot_be_swept(files, pictures, sweep):
-    opened, dataset = open_network(str(files.autoencoder)), open_dataset(str(pictures))
-    with pytest.raises(UsageError, match="autoencoder has one latent only; leave --all-layers out"):
+def test_what_cannot_be_swept(pictures, sweep):
+    opened, dataset = Network(lambda x: x.flatten(1)), open_dataset(str(pictures))
+    with pytest.raises(UsageError, match="network has one latent only; leave --all-layers out"):
         sweep_layers(opened, dataset, find_providers(["class"]), "variance", 60, 0, Silent())
     with pytest.raises(DataError, match="needs the label 'digit'"):
         sweep("digit")

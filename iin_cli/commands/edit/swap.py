@@ -42,7 +42,7 @@ def swap(
     report, choice = report or Silent(), choice or DataChoice()
     opened = open_translator(translator, choose_device(device), backbone)
     opened.require_factors(list(factors))
-    files = swaps.FILES[opened.require_network().answer.kind]
+    files = swaps.FILES[opened.require_network().require_head().answer.kind]
     with Output.open(out, f"swap-{'-'.join(factors)}", *files) as output:
         data = ChosenData(opened, choice, report)
         targets, sources = data.targets_and_sources(target, source, choice.n or 8)

@@ -42,7 +42,7 @@ def walk(
     """
     report, choice = report or Silent(), choice or DataChoice()
     opened = open_translator(translator, choose_device(device), backbone)
-    network = opened.require_network()
+    network = opened.require_network().require_head()
     # What cannot be walked or shown is refused before any image is read.
     mode.moving(opened)
     film = film_format(network, mode, out, animate)

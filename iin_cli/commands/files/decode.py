@@ -69,7 +69,7 @@ def decode(
     Raises DataError for a missing tensor, another N, or numbers that are not finite; CheckpointError for damaged files.
     """
     report, started = report or Silent(), time.monotonic()
-    network = open_network(backbone, choose_device(device), weights, layer)
+    network = open_network(backbone, choose_device(device), weights, layer).require_head()
     z = read_rows(latents, "z")
     if z.shape[1] != network.latent_dim:
         raise DataError(f"{latents}: z has N = {z.shape[1]}, {network.source} decodes {network.latent_dim}")

@@ -49,6 +49,7 @@ def respond(
     """
     report = report or Silent()
     opened = open_translator(translator, choose_device(device), backbone)
+    opened.require_network().require_head()
     data = ChosenData(opened, choice, report)
     opened.choose_factors(design.walk.factors)
     if raw and not data.network.answer.names:

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...data.arrays import resize
 from ...editing.swap import swap_factors
 from ...errors import UsageError
-from ...interpretation.answers import Classes
+from ...interpretation.answers import Classes, Nothing
 from ...interpretation.network import Network
 from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.opening import open_network
@@ -81,6 +81,9 @@ def swaps(oracles: Sequence[Oracle]) -> Callable[[AuditMaterial, Findings, Task]
 
     def part(material: AuditMaterial, findings: Findings, task: Task) -> None:
         answer = material.pool.network.answer
+        if isinstance(answer, Nothing):
+            findings.skip(SWAPPED, answer.refusal)
+            return
         panel = _of_classes(material, answer) if isinstance(answer, Classes) else _of_images(material, oracles)
         for name, reason in panel.reasons.items():
             findings.skip([f"{part}.{name}" for part in SWAPPED], reason)

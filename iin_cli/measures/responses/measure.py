@@ -40,6 +40,7 @@ def measure_responses(
     Raises UsageError for an unknown factor, DataError where a walk leaves the finite numbers.
     """
     report = report or Silent()
+    reading.network.require_head()
     names = reading.opened.choose_factors(design.walk.factors)
     walker = Walker(reading, design)
     readout = readout_of(reading.network.answer, walker.starts.answer)

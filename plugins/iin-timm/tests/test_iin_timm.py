@@ -86,7 +86,10 @@ def test_it_is_a_family_of_one_line():
     assert (found.name, found.argument, found.factory) == ("timm", "test_vit", Timm)
     assert {*FAMILIES, "convnext_tiny"} <= set(Timm.names())
     rows = [row for row in list_plugins() if row.distribution == "iin-timm"]
-    assert [(row.name, row.status) for row in rows] == [("timm", "ok")]
+    assert [(row.group, row.name, row.status) for row in rows] == [
+        ("backbones", "timm", "ok"),
+        ("weights", "timm:tf_efficientnet_lite0", "ok"),
+    ]
     # Timm has one of that name too.
     assert find("backbones", "resnet50").full_name == "resnet50"
 

@@ -35,6 +35,8 @@ def test_the_readme_backbone_works(tmp_path, monkeypatch):
     z = backbone.encode(images)
     assert z.shape == (2, backbone.latent_dim)
     assert backbone.decode(z).shape == (2, len(backbone.classes))
+    # Without code of its own it is cut at timm's layers.
+    assert opened.at_layer("stages.2").backbone.encode(images).shape == (2, 48)
     again.load_state_dict(backbone.state_dict())
     torch.testing.assert_close(again.eval().encode(images), z)
     # The plugin crops what it is given to the same pixels.

@@ -47,8 +47,6 @@ def test_what_cannot_be_estimated(files, pictures):
         estimate_dims(network, ["digit"], data)
     with pytest.raises(UsageError, match="unknown concept 'hue'"):
         estimate_dims(network, ["hue"], data)
-    with pytest.raises(UsageError, match="autoencoder has one latent only; leave --all-layers out"):
-        estimate_layers(network, ["class"], data)
     with pytest.raises(UsageError, match="--layer x: --all-layers looks at every layer"):
         estimate_layers(NetworkChoice(str(files.autoencoder), layer="x"), ["class"], data)
 

@@ -63,7 +63,7 @@ def rows(network: str, results: list[dict[str, Any]]) -> list[str]:
         right, goal = (len(results) - found, 19) if name == NOISE else (found, 20)
         low, high = (np.median([evidence["score"][end] for evidence in of_seeds]) for end in ("low", "high"))
         null = np.median([[evidence["null"][end] for end in ("low", "high")] for evidence in of_seeds], 0)
-        sizes = [np.median([result[kind][name] for result in results]) for kind in ("factors", "absent", "calibrated")]
+        sizes = [np.median([result[kind][name] for result in results]) for kind in ("eq11", "absent", "calibrated")]
         score, z = (np.median(values) for values in _scores(results, name))
         cells = [
             network,

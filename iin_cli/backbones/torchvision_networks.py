@@ -149,7 +149,7 @@ def _default_weights(model: str) -> StartingWeights:
     published, otherwise = _published(model), "--weights none for random ones"
     if not cached_file(published).is_file():
         try:
-            if packaged := packaged_weights("torchvision", model):
+            if packaged := packaged_weights("torchvision", model, "default"):
                 return StartingWeights(packaged.tensors, f"{packaged.weights} for {model}", packaged.weights)
         except NotInstalledError as error:
             otherwise += f"; {error}"

@@ -34,6 +34,8 @@ __all__ = ["FitFigures", "Fitted", "Inferred", "fit_material", "infer", "size_fa
 PROOF_ROWS = 1000
 # Concepts of which more lies in common directions are reported.
 OVERLAP = 0.5
+# A fit that gains this part of everything at each of its last validations was stopped too early.
+STILL = 0.01
 ROUND_TRIP_LIMIT = 1e-4
 
 
@@ -274,12 +276,22 @@ def fit_material(
     )
     loop = optimise(fit, schedule, state_path=state, resume=resume, description="fitting the translator", report=report)
     report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")
+    if _still_improving(loop):
+        report.note("the fit was still improving when it ended: give it more --steps, or a longer --max-seconds")
     translator.eval().requires_grad_(False)
     separations = from_main(_compared(fit, inferred, material, report) if is_main_rank() else None)
     figures = replace(from_main(_measured(fit, loop) if is_main_rank() else None), **separations)
     if figures.round_trip_error > ROUND_TRIP_LIMIT:
         report.warn(f"the round trip T⁻¹(T(z)) is off by {figures.round_trip_error:.1e}")
     return Fitted(translator, inferred, loop, figures, fit.noise, material.provenance)
+
+
+def _still_improving(loop: LoopResult) -> bool:
+    """Say whether the last validations gained more than a hundredth of all that was gained, each."""
+    scores = [figures["score"] for figures in loop.history if "score" in figures]
+    if loop.stopped == "held-out" or len(scores) < 3:
+        return False
+    return min(scores[-3] - scores[-2], scores[-2] - scores[-1]) > STILL * (max(scores) - min(scores)) > 0
 
 
 def _wanted(inferred: Inferred, stream: PairStream) -> dict[str, tuple[Alignment, ...]]:

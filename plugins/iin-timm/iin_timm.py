@@ -181,7 +181,7 @@ def _build(model: str, weights: str) -> tuple[nn.Module, str | None]:
         if isinstance(cached, str):
             return _with_tensors(model, read_weights(Path(cached)), cached), None
     try:
-        if packaged := packaged_weights("timm", model):
+        if packaged := packaged_weights("timm", model, "default"):
             return _with_packaged(model, packaged)
     except NotInstalledError as error:
         hint = f"; or {error}"

@@ -16,13 +16,17 @@ def demo(
     out: OutOpt = None,
     seed: SeedOpt = None,
     device: DeviceOpt = "auto",
-    backbone_seconds: Annotated[float, typer.Option(help="How long the autoencoder may train.", min=1)] = 110,
-    translator_seconds: Annotated[float, typer.Option(help="How long the translator may train.", min=1)] = 110,
+    backbone_seconds: Annotated[
+        float | None, typer.Option(help="How long the autoencoder may train; default: 800 steps.", min=1)
+    ] = None,
+    translator_seconds: Annotated[
+        float | None, typer.Option(help="How long the translator may train; default: 1,000 steps.", min=1)
+    ] = None,
     as_json: JsonOpt = False,
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """Train, interpret and edit a network, in four minutes.
+    """Train, interpret and edit a network, in minutes.
 
     The images are coloured digits that come with the program: no data to find, no option to choose. Two cores are
     enough.

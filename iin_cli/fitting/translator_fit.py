@@ -116,7 +116,8 @@ class TranslatorFit:
         for name, batch in self.held_out.items():
             z_tilde, values[name] = self._measured(batch)
             if name in self.wanted:
-                explain.append(explained(*z_tilde.tensor_split(2), self.wanted[name]))
+                first, second = z_tilde.tensor_split(2)
+                explain.append(explained(first, second, self.wanted[name]))
         mean = sum(values.values()) / len(values)
         aligned = sum(explain) / len(explain) if explain else 0.0
         each = {f"nll_{name}": value for name, value in values.items()} if len(values) > 1 else {}

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .factors import RESIDUAL, Factors
+from .linear_algebra import trace_of_quotient
 
 __all__ = ["Alignment", "alignments", "explained", "pair_correlation", "reward"]
 
@@ -97,4 +98,4 @@ def _correlation(moments: Tensor, size: int) -> Tensor:
     mean, variance, covariance = moments.split_with_sizes((1, size, size))
     square = mean.T @ mean
     ridge = RIDGE * torch.eye(size, device=moments.device, dtype=moments.dtype)
-    return torch.linalg.solve(variance - square + ridge, covariance - square).diagonal().sum()
+    return trace_of_quotient(variance - square + ridge, covariance - square)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from .dims import Estimator
+from .linear_algebra import eigh
 
 __all__ = ["AllPairs", "whitened"]
 
@@ -113,14 +114,14 @@ def whitened(z: Tensor) -> Tensor:
     wide = z.shape[1] > len(z)
     # Both have the same eigenvalues, and the smaller is faster.
     covariance = (centred @ centred.T if wide else centred.T @ centred) / len(z)
-    values, vectors = _eigh(covariance)
+    values, vectors = eigh(covariance)
     alive = values > 1e-6 * values.max()
     alive[: -max(1, int(MOST_DIRECTIONS * len(z)))] = False
     vectors = vectors[:, alive]
     return (vectors * len(z) ** 0.5 if wide else centred @ (vectors / values[alive].sqrt())).float()
 
 
-# Torch leaves these three untyped.
+# Torch leaves these two untyped.
 
 
 def _numbered(names: Tensor) -> Tensor:
@@ -131,8 +132,3 @@ def _numbered(names: Tensor) -> Tensor:
 def _dots(rows: Tensor) -> Tensor:
     """Sum the squares of each row of (B, N): (B,)."""
     return torch.linalg.vecdot(rows, rows)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-
-
-def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues (N,), ascending, and eigenvectors (N, N) of a symmetric matrix, one per column."""
-    return torch.linalg.eigh(matrix)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -203,7 +203,8 @@ class Within(Layer):
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return every block's z̃ side by side (B, N), and the sum of their log|det| (B,)."""
-        total, parts = z.new_zeros(len(z)), []
+        total = z.new_zeros(len(z))
+        parts: list[Tensor] = []
         for part, chain in zip(z.split_with_sizes(self.sizes, dim=1), self.chains, strict=True):
             for layer in _layers(chain):
                 part, log_det = layer(part)
@@ -213,7 +214,7 @@ class Within(Layer):
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """Undo `forward`."""
-        parts = []
+        parts: list[Tensor] = []
         for part, chain in zip(z_tilde.split_with_sizes(self.sizes, dim=1), self.chains, strict=True):
             for layer in reversed(_layers(chain)):
                 part = layer.inverse(part)

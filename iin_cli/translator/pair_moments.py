@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..plugin_api import Relation
+from .linear_algebra import largest_eigenvalue, ledoit_wolf, relative_eigenvalues
 
 __all__ = ["MANY_ROWS", "Moments", "PairMoments", "PairedRows", "moments", "spectral_edge"]
 
@@ -60,11 +61,7 @@ class PairMoments:
     def explained(self, directions: Tensor) -> Tensor:
         """Return the fractions explained (d,) of the subspace of `directions` (N, d), largest first, in any basis."""
         variance, pairs = directions.T @ self.variance @ directions, directions.T @ self.explaining @ directions
-        ridge = 1e-9 * variance.diagonal().mean() * torch.eye(len(variance), dtype=variance.dtype)
-        factor = torch.linalg.cholesky(variance + ridge)
-        half = torch.linalg.solve_triangular(factor, pairs, upper=False)
-        whole = torch.linalg.solve_triangular(factor, half.T, upper=False)
-        return torch.linalg.eigvalsh((whole + whole.T) / 2).flip(0)
+        return relative_eigenvalues(pairs, variance)
 
 
 @dataclass(frozen=True)
@@ -105,8 +102,6 @@ def moments(
     z: Tensor, pairs: Sequence[PairedRows], held_out: Sequence[PairedRows | None], independent: Tensor
 ) -> Moments:
     """Collect the moments of rows z (M, N) and of every concept's; DataError for latents that do not vary."""
-    from sklearn.covariance import ledoit_wolf_shrinkage
-
     # Latents in any unit: their mean may be far larger than what varies.
     mean = z.mean(0, dtype=torch.float64)
     std = (z - mean.float()).double().std(0, correction=0)
@@ -118,7 +113,7 @@ def moments(
     rows, shrinkage = known.standardised(independent), LEAST_SHRINKAGE
     if len(rows) < MANY_ROWS * z.shape[1]:
         alive = rows.std(0) > 0
-        shrinkage = float(ledoit_wolf_shrinkage(rows[:, alive].numpy())) if alive.any() else 1.0
+        shrinkage = ledoit_wolf(rows[:, alive]) if alive.any() else 1.0
     return Moments(
         len(independent),
         mean,
@@ -147,18 +142,15 @@ def _pair_moments(known: Moments, rows: PairedRows) -> PairMoments:
 
 def spectral_edge(rows: PairedRows, known: Moments, whiten: Tensor, seed: int) -> float:
     """Return what the best direction of an absent share concept would show: groups of equal sizes, shuffled."""
-    from scipy.sparse.linalg import LinearOperator, eigsh
-
     group_of, kept = _paired(rows.groups)
     x = known.standardised(rows.z[kept])
     w = ((x - x.mean(0)) @ whiten.float()).numpy()
     weight = 1 / (torch.bincount(group_of).numpy() - 1.0)
-    generator, tops = np.random.default_rng(seed), []
+    generator = np.random.default_rng(seed)
+    tops: list[float] = []
     for _ in range(SHUFFLES):
         chance = _Chance(w, group_of.numpy()[generator.permutation(len(w))], weight)
-        operator = LinearOperator((known.dim, known.dim), matvec=chance.times, dtype=np.float64)
-        start = generator.standard_normal(known.dim)
-        tops.append(float(eigsh(operator, k=1, which="LA", tol=1e-2, v0=start, return_eigenvectors=False)[0]))
+        tops.append(largest_eigenvalue(chance.times, generator.standard_normal(known.dim)))
     return float(np.mean(tops) + DEVIATIONS * np.std(tops))
 
 
@@ -183,13 +175,15 @@ def _paired(groups: np.ndarray) -> tuple[Tensor, Tensor]:
     kept = counts[inverse] > 1
     if not kept.any():
         raise DataError("no group has two rows: there is no pair to score")
-    return torch.from_numpy(np.unique(inverse[kept], return_inverse=True)[1]), torch.from_numpy(np.flatnonzero(kept))
+    numbers: np.ndarray = np.unique(inverse[kept], return_inverse=True)[1]
+    rows: np.ndarray = np.flatnonzero(kept)
+    return torch.as_tensor(numbers), torch.as_tensor(rows)
 
 
 def _covariance(x: Tensor) -> Tensor:
     """Return xᵀx / M (N, N) in float64, of centred rows x (M, N) in float32: sums of a few thousand rows at a time."""
     total = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64)
-    for rows in x.split(ROWS):
+    for rows in torch.split(x, ROWS):
         total += rows.T @ rows
     return total / len(x)
 

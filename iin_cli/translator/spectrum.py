@@ -20,6 +20,7 @@ from ..errors import DataError
 from .dims import complete
 from .factors import Factors
 from .layers import Whitening
+from .linear_algebra import eigh, orthonormal
 from .pair_moments import MANY_ROWS, Moments, PairedRows, moments, spectral_edge
 
 __all__ = ["ConceptSpectrum", "Overlap", "PairSpectrum", "pair_spectrum"]
@@ -188,7 +189,7 @@ class _Subspaces:
 
 
 def _whitening(known: Moments, shrinkage: float) -> tuple[Tensor, Tensor]:
-    values, rotation = _eigh(known.shrunk(shrinkage))
+    values, rotation = eigh(known.shrunk(shrinkage))
     # Rounding makes the eigenvalues of dependent features negative.
     return values.clamp_min(1e-7 * values[-1]).rsqrt(), rotation
 
@@ -199,10 +200,14 @@ def _subspaces(
     scale, rotation = _whitening(known, shrinkage)
     whiten = rotation * scale
     most = max(1, known.dim - len(pairs))
-    matrices, values, before, edges, found = [], [], [], [], []
+    matrices: list[Tensor] = []
+    values: list[Tensor] = []
+    before: list[Tensor] = []
+    edges: list[float] = []
+    found: list[bool] = []
     for concept, rows, held in zip(known.fit, pairs, known.held_out, strict=True):
         matrix = whiten.T @ concept.explaining @ whiten
-        spectrum, vectors = _eigh(matrix)
+        spectrum, vectors = eigh(matrix)
         spectrum, vectors = spectrum.flip(0), vectors.flip(1)
         if concept.relation == "share":
             edge = spectral_edge(rows, known, whiten, seed)
@@ -223,15 +228,15 @@ def _subspaces(
 
 def _orthogonal(matrices: list[Tensor], before: list[Tensor], least: list[float]) -> list[Tensor]:
     """Share directions out: the concept whose best remaining one is explained most takes it; at least one each."""
-    basis = torch.linalg.qr(torch.cat(before, dim=1))[0]
+    basis = orthonormal(*before)
     small = [basis.T @ matrix @ basis for matrix in matrices]
     free = torch.eye(basis.shape[1], dtype=basis.dtype)
     owned: list[list[Tensor]] = [[] for _ in before]
     while free.shape[1]:
-        offers = []
+        offers: list[tuple[float, int, Tensor]] = []
         for number, matrix in enumerate(small):
             if len(owned[number]) < before[number].shape[1]:
-                values, vectors = _eigh(free.T @ matrix @ free)
+                values, vectors = eigh(free.T @ matrix @ free)
                 offers.append((float(values[-1]), number, vectors[:, -1]))
         waiting = [number for number, directions in enumerate(owned) if not directions]
         # The residual keeps one dimension, and so does every concept that has none yet.
@@ -243,8 +248,7 @@ def _orthogonal(matrices: list[Tensor], before: list[Tensor], least: list[float]
         _, number, inside = max(worth, key=lambda offer: offer[0])
         owned[number].append(free @ inside)
         # The complement of the direction within the free ones.
-        around = torch.cat((inside[:, None], torch.eye(len(inside), dtype=inside.dtype)), dim=1)
-        free = free @ torch.linalg.qr(around)[0][:, 1:]
+        free = free @ orthonormal(inside[:, None], torch.eye(len(inside), dtype=inside.dtype))[:, 1:]
     return [basis @ torch.stack(directions, dim=1) for directions in owned]
 
 
@@ -263,11 +267,11 @@ def _closed_form(known: Moments, chosen: _Subspaces, pairs: Sequence[PairedRows]
     owned = torch.cat([torch.zeros(dim, 0, dtype=torch.float64), *chosen.owned], dim=1)
     if owned.shape[1] >= dim:
         raise DataError(f"the concepts take all {dim} dimensions: leave at least one for the residual, --dims")
-    rest = torch.linalg.qr(torch.cat((owned, torch.eye(dim, dtype=torch.float64)), dim=1))[0][:, owned.shape[1] : dim]
+    rest = orthonormal(owned, torch.eye(dim, dtype=torch.float64))[:, owned.shape[1] : dim]
     whiten = chosen.rotation * chosen.scale
     covariance = whiten.T @ known.shrunk(known.shrinkage) @ whiten
     # More shrinkage than the estimate's leaves the residual correlated: its principal axes are not.
-    rest = rest @ _eigh(rest.T @ covariance @ rest)[1]
+    rest = rest @ eigh(rest.T @ covariance @ rest)[1]
     second = torch.cat((owned, rest), dim=1)
     noise = (known.shrinkage / (1 - known.shrinkage)) ** 0.5
     # Unit variance with the noise that a fit adds.
@@ -309,7 +313,7 @@ def _closed_form(known: Moments, chosen: _Subspaces, pairs: Sequence[PairedRows]
 
 
 def _overlaps(pairs: Sequence[PairedRows], before: list[Tensor]) -> tuple[Overlap, ...]:
-    found = []
+    found: list[Overlap] = []
     for i, first in enumerate(pairs):
         for j in range(i + 1, len(pairs)):
             both = (before[i].T @ before[j]).square().sum().item() / min(before[i].shape[1], before[j].shape[1])
@@ -330,8 +334,3 @@ def _sigmas(known: Moments, directions: Tensor, sizes: dict[str, int], relations
         name: round(min(max(float(np.mean(values)), 0.0), MOST_SIGMA), 2) if values else 0.9
         for name, values in found.items()
     }
-
-
-def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return eigenvalues (N,), ascending, and eigenvectors (N, N) of a symmetric matrix, one per column."""
-    return torch.linalg.eigh((matrix + matrix.T) / 2)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

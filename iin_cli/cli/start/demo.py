@@ -17,7 +17,7 @@ def demo(
     seed: SeedOpt = None,
     device: DeviceOpt = "auto",
     backbone_seconds: Annotated[
-        float | None, typer.Option(help="How long the autoencoder may train; default: 800 steps.", min=1)
+        float | None, typer.Option(help="How long the autoencoder may train; default: 560 steps.", min=1)
     ] = None,
     translator_seconds: Annotated[
         float | None, typer.Option(help="How long the translator may train; default: 1,000 steps.", min=1)

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..translator.spectrum import ConceptSpectrum
 from .layers import Curve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Spectrum", "plot_dims"]
+__all__ = ["plot_dims"]
 
 # Directions drawn beyond a concept's own: where it ends is the point.
 BEYOND = 8
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """Fractions of variance that a concept explains, largest first, and from which on they are more than chance."""
-
-    name: str
-    values: tuple[float, ...]
-    edge: float
-    size: int
-    found: bool
-
-
-def plot_dims(spectra: Sequence[Spectrum], scores: Curve) -> Figure:
+def plot_dims(spectra: Sequence[ConceptSpectrum], scores: Curve) -> Figure:
     """Draw one row per concept: its spectrum, its own directions filled, and its score with its interval.
 
     The grey range is what a concept would show that is not there; a hollow mark cannot be told from that.
@@ -49,7 +38,7 @@ def plot_dims(spectra: Sequence[Spectrum], scores: Curve) -> Figure:
     return figure
 
 
-def _draw_spectrum(panel: Any, spectrum: Spectrum) -> None:
+def _draw_spectrum(panel: Any, spectrum: ConceptSpectrum) -> None:
     values = np.array(spectrum.values[: spectrum.size + BEYOND])
     own = np.arange(len(values)) < (spectrum.size if spectrum.found else 0)
     panel.axhspan(0, spectrum.edge, color="0.85", linewidth=0)

@@ -167,7 +167,7 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     if plan.linear_start:
         sizes = {name: size for name, size in factors.dims.items() if name != RESIDUAL} if wishes.dims else None
         spectrum = material.paired_latents(seed).spectrum(sizes, seed)
-        _tell(spectrum, material, report)
+        _tell(spectrum, report)
         plan = _informed(plan, spectrum, wishes, stochastic)
         factors = size_factors(material, scores, spectrum.sizes, plan)
     report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
@@ -178,7 +178,7 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     return Inferred(factors, scores, plan, cost, seed, dominance, spectrum)
 
 
-def _tell(spectrum: PairSpectrum, material: Material, report: Reporter) -> None:
+def _tell(spectrum: PairSpectrum, report: Reporter) -> None:
     """Warn of concepts that are not there, and of those that overlap."""
     for name in spectrum.absent:
         report.warn(
@@ -313,7 +313,7 @@ def _compared(fit: TranslatorFit, inferred: Inferred, material: Material, report
             f"the flow separates {', '.join(lost)} worse than the closed form that it started from: "
             "the closed form is kept"
         )
-        fit.begin_at_identity()
+        fit.translator.begin_at_identity()
         found = start
     return {"separation": found, "separation_linear": start}
 
@@ -322,7 +322,7 @@ def _measured(fit: TranslatorFit, loop: LoopResult) -> FitFigures:
     z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(fit.device)
     held_out = fit.validate()
     return FitFigures(
-        train_nll=loop.history[-1].get("train_nll", fit.train_nll()),
+        train_nll=loop.history[-1]["train_nll"] if loop.steps else fit.train_nll(),
         heldout_nll=held_out["heldout_nll"],
         bits_per_dim=held_out["bits_per_dim"],
         round_trip_error=round_trip_error(fit.translator, z),

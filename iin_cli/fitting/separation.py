@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..interpretation.pieces import in_pieces
+from ..sizing.evidence import thin
 from ..sizing.paired_latents import PairedLatents
 from ..translator.factors import Factors
 from ..translator.pair_moments import PairedRows, moments
@@ -54,7 +55,7 @@ def separate(
         rows, rest = (_translated(transform, _thinned(each), device) for each in (fit, held))
         dims = factors.slice(fit.name)
         size = dims.stop - dims.start
-        inside = _own(rest, dims)
+        inside = replace(rest, z=rest.z[:, dims])
         measured = moments(inside.z, [inside], [], inside.z).fit[0]
         others = [_features(_without(each, dims)) for each in (rows, rest)]
         spectrum = pair_spectrum(
@@ -80,31 +81,19 @@ def worse(found: dict[str, Separation], start: dict[str, Separation]) -> list[st
 
 
 def _translated(transform: Callable[[Tensor], Tensor], rows: PairedRows, device: torch.device) -> PairedRows:
-    z = torch.cat(list(in_pieces(len(rows.z), rows.z.__getitem__, transform, device)))
-    return PairedRows(rows.name, rows.relation, z, rows.groups)
+    return replace(rows, z=torch.cat(list(in_pieces(len(rows.z), rows.z.__getitem__, transform, device))))
 
 
 def _thinned(rows: PairedRows) -> PairedRows:
-    """Keep some thousands of rows, whole groups of renderings where there are many groups."""
+    """Keep some thousands of rows."""
     if len(rows.z) <= ROWS:
         return rows
-    numbers, sizes = np.unique(rows.groups, return_counts=True)
-    generator = np.random.default_rng(0)
-    if len(numbers) > ROWS // 4:
-        kept = np.isin(rows.groups, generator.permutation(numbers)[: int(ROWS / sizes.mean())])
-    else:
-        kept = np.isin(np.arange(len(rows.z)), generator.permutation(len(rows.z))[:ROWS])
-    return PairedRows(rows.name, rows.relation, rows.z[torch.from_numpy(kept)], rows.groups[kept])
-
-
-def _own(rows: PairedRows, dims: slice) -> PairedRows:
-    return PairedRows(rows.name, rows.relation, rows.z[:, dims], rows.groups)
+    kept = thin(rows.groups, ROWS, np.random.default_rng(0))
+    return replace(rows, z=rows.z[torch.from_numpy(kept)], groups=rows.groups[kept])
 
 
 def _without(rows: PairedRows, dims: slice) -> PairedRows:
-    return PairedRows(
-        rows.name, rows.relation, torch.cat((rows.z[:, : dims.start], rows.z[:, dims.stop :]), 1), rows.groups
-    )
+    return replace(rows, z=torch.cat((rows.z[:, : dims.start], rows.z[:, dims.stop :]), dim=1))
 
 
 def _features(rows: PairedRows) -> PairedRows:
@@ -113,6 +102,4 @@ def _features(rows: PairedRows) -> PairedRows:
     dim = rows.z.shape[1]
     weight = torch.randn(dim, FEATURES, generator=generator) / dim**0.5
     bias = torch.randn(FEATURES, generator=generator)
-    return PairedRows(
-        rows.name, rows.relation, torch.cat((rows.z, torch.relu(rows.z @ weight + bias)), dim=1), rows.groups
-    )
+    return replace(rows, z=torch.cat((rows.z, torch.relu(rows.z @ weight + bias)), dim=1))

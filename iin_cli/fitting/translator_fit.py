@@ -96,10 +96,6 @@ class TranslatorFit:
         self.optimizer.step()
         return {"train_nll": nll.item()}
 
-    def begin_at_identity(self) -> None:
-        """Put T back to the closed form it started from."""
-        self.translator.begin_at_identity()
-
     @torch.no_grad()
     def train_nll(self) -> float:
         """Measure the NLL of the first batch, in nats per latent."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..figures.scores import Spectrum, plot_dims
+from ..figures.scores import plot_dims
 from ..interpretation.grouping import group
 from ..interpretation.network import Network
 from ..latents.dominance import Dominance, check_dominance
@@ -113,10 +113,7 @@ class DimsResult(Result):
 
     def plot(self) -> Figure:
         """Draw the spectrum of every concept and its score, each beside what chance would show."""
-        spectra = [
-            Spectrum(each.name, each.values, each.edge, each.size, each.found) for each in self.spectrum.concepts
-        ]
-        return plot_dims(spectra, curve_of(list(self.evidence.values())))
+        return plot_dims(self.spectrum.concepts, curve_of(list(self.evidence.values())))
 
 
 def estimate(

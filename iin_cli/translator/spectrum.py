@@ -8,7 +8,7 @@ dimensions, and the translator is the rotation into them after the whitening.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,8 +150,7 @@ def pair_spectrum(
     asked = tuple(a for a in SHRINKAGES if a > known.shrinkage)
     candidates = (known.shrinkage, *(asked if known.rows < MANY_ROWS * known.dim and any(known.held_out) else ()))
     tried = [_subspaces(known, shrinkage, pairs, sizes, seed) for shrinkage in candidates if pairs]
-    best = max(tried, key=_judged_by(tried, known)) if len(tried) > 1 else (tried or [_Subspaces.none(known)])[0]
-    return _closed_form(known, best, pairs)
+    return _closed_form(known, _best(tried, known) if tried else _Subspaces.none(known), pairs)
 
 
 @dataclass(frozen=True)
@@ -159,7 +158,7 @@ class _Subspaces:
     """Orthogonal directions of every concept in whitened coordinates, by one shrinkage.
 
     Attributes:
-        whiten: (N,) scales and (N, N) rotation of the shrunk covariance.
+        scale, rotation: (N,) and (N, N), of the shrunk covariance: its eigenvalues^(−1/2) and its eigenvectors.
         owned: of every concept, its directions (N, d).
         before: of every concept, its directions before they were made orthogonal.
         values, edges, found: as in `ConceptSpectrum`.
@@ -252,14 +251,15 @@ def _orthogonal(matrices: list[Tensor], before: list[Tensor], least: list[float]
     return [basis @ torch.stack(directions, dim=1) for directions in owned]
 
 
-def _judged_by(tried: list[_Subspaces], known: Moments) -> Callable[[_Subspaces], float]:
-    """Return what to choose by: the fraction of its best figure that each concept reaches on held-out rows, summed."""
-    sums = {
-        id(subspaces): [0.0 if values is None else float(values.sum()) for values in subspaces.explained(known)]
-        for subspaces in tried
-    }
-    best = np.maximum(np.max(list(sums.values()), axis=0), 1e-9)
-    return lambda subspaces: float(np.sum(np.array(sums[id(subspaces)]) / best))
+def _best(tried: list[_Subspaces], known: Moments) -> _Subspaces:
+    """Choose where concepts come nearest to the most that each explains of held-out rows, summed over them."""
+    sums = np.array(
+        [
+            [0.0 if values is None else float(values.sum()) for values in subspaces.explained(known)]
+            for subspaces in tried
+        ]
+    )
+    return tried[int((sums / np.maximum(sums.max(0), 1e-9)).sum(1).argmax())]
 
 
 def _closed_form(known: Moments, chosen: _Subspaces, pairs: Sequence[PairedRows]) -> PairSpectrum:

@@ -135,7 +135,7 @@ def test_spectra_and_scores_are_drawn(estimate):
     panels = result.plot().axes
     assert [panel.get_title(loc="left").split(":")[0] for panel in panels[::2]] == ["class", "greyscale"]
     for concept, spectrum, score in zip(result.spectrum.concepts, panels[::2], panels[1::2], strict=True):
-        bars = [bar.get_height() for bar in spectrum.patches if bar.get_x() > 0.5]
+        bars = [bar.get_height() for bar in spectrum.containers[0]]
         assert bars == pytest.approx(concept.values[: len(bars)])
         assert score.collections[-1].get_offsets()[0, 0] == result.evidence[concept.name].score.value
     assert "class" in result._repr_html_()

@@ -157,10 +157,11 @@ class Shuffle(Layer):
 
 
 class Whitening(Layer):
-    """The closed-form translator: standardise, rotate, scale, rotate, scale; nothing in it is trained.
+    """The closed-form translator: standardise, rotate, scale, rotate; nothing in it is trained.
 
-    z̃ = ((z + loc)·scale · R₁)·s₁ · R₂ · s₂ with orthogonal R₁, R₂ (N, N). The product is never formed: rotations are
-    undone by their transposes, so the round trip is exact to rounding however narrow some directions are.
+    z̃ = ((z + loc)·scale · R₁)·s · R₂ with orthogonal R₁, R₂ (N, N), as every invertible matrix can be written. The
+    product is never formed: rotations are undone by their transposes, so the round trip is exact to rounding however
+    narrow some directions are.
     `spectrum.pair_spectrum` finds the numbers.
     """
 
@@ -169,11 +170,10 @@ class Whitening(Layer):
     first: Tensor
     first_scale: Tensor
     second: Tensor
-    second_scale: Tensor
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        for name in ("loc", "scale", "first_scale", "second_scale"):
+        for name in ("loc", "scale", "first_scale"):
             self.register_buffer(name, torch.zeros(dim) if name == "loc" else torch.ones(dim))
         self.register_buffer("first", torch.eye(dim))
         self.register_buffer("second", torch.eye(dim))
@@ -183,13 +183,13 @@ class Whitening(Layer):
         # A rotation rounded to bfloat16 is none.
         with torch.autocast(z.device.type, enabled=False):
             rotated = ((z + self.loc) * self.scale) @ self.first
-            z_tilde = ((rotated * self.first_scale) @ self.second) * self.second_scale
-        log_det = (self.scale.log() + self.first_scale.log() + self.second_scale.log()).sum()
+            z_tilde = (rotated * self.first_scale) @ self.second
+        log_det = (self.scale.log() + self.first_scale.log()).sum()
         return z_tilde, log_det.expand(len(z))
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """Undo `forward`."""
-        rotated = ((z_tilde / self.second_scale) @ self.second.T) / self.first_scale
+        rotated = (z_tilde @ self.second.T) / self.first_scale
         return (rotated @ self.first.T) / self.scale - self.loc
 
 

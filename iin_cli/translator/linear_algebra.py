@@ -11,10 +11,12 @@ from torch import Tensor
 
 __all__ = [
     "eigh",
-    "largest_eigenvalue",
+    "largest_eigenpairs",
+    "largest_eigenvalues",
     "ledoit_wolf",
     "orthonormal",
-    "relative_eigenvalues",
+    "relative_eigenpairs",
+    "singular_values",
     "trace_of_quotient",
 ]
 
@@ -35,13 +37,31 @@ def orthonormal(*columns: Tensor) -> Tensor:
     return torch.linalg.qr(torch.cat(columns, dim=1))[0]
 
 
-def relative_eigenvalues(matrix: Tensor, variance: Tensor) -> Tensor:
-    """Return the eigenvalues (d,) of variance⁻¹·matrix, largest first, of a symmetric matrix and a positive one."""
+def relative_eigenpairs(matrix: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues (d,) of variance⁻¹·matrix, largest first, and eigenvectors V (d, d): VᵀSV = 1, S the variance.
+
+    Both matrices are symmetric, `variance` is positive.
+    """
     ridge = 1e-9 * variance.diagonal().mean() * torch.eye(len(variance), dtype=variance.dtype)
     factor = torch.linalg.cholesky(variance + ridge)
     half = torch.linalg.solve_triangular(factor, matrix, upper=False)
-    whole = torch.linalg.solve_triangular(factor, half.T, upper=False)
-    return torch.linalg.eigvalsh((whole + whole.T) / 2).flip(0)
+    values, vectors = eigh(torch.linalg.solve_triangular(factor, half.T, upper=False))
+    return values.flip(0), torch.linalg.solve_triangular(factor.T, vectors.flip(1), upper=True)
+
+
+def largest_eigenpairs(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the `count` largest eigenvalues of a symmetric matrix (N, N), largest first, and their eigenvectors."""
+    from scipy.linalg import eigh as some
+
+    dim = len(matrix)
+    values, vectors = some(matrix.numpy(), subset_by_index=(max(0, dim - count), dim - 1), check_finite=False)
+    return torch.from_numpy(values).flip(0), torch.from_numpy(vectors).flip(1)
+
+
+def singular_values(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return U, s, Vᵀ with matrix = U diag(s) Vᵀ, all of a square matrix (N, N)."""
+    left, values, right = torch.linalg.svd(matrix)
+    return left, values, right
 
 
 def trace_of_quotient(variance: Tensor, covariance: Tensor) -> Tensor:
@@ -56,9 +76,14 @@ def ledoit_wolf(rows: Tensor) -> float:
     return float(ledoit_wolf_shrinkage(rows.numpy()))
 
 
-def largest_eigenvalue(times: Callable[[np.ndarray], np.ndarray], start: np.ndarray) -> float:
-    """Return the largest eigenvalue of a symmetric matrix given as a product with vectors (N,), to a hundredth."""
+def largest_eigenvalues(times: Callable[[np.ndarray], np.ndarray], start: np.ndarray, count: int) -> np.ndarray:
+    """Return the largest eigenvalues (count,) of a symmetric matrix given as a product with vectors (N,), to 1 %.
+
+    There are N − 1 of them at most.
+    """
     from scipy.sparse.linalg import LinearOperator, eigsh
 
     operator = LinearOperator((len(start), len(start)), matvec=times, dtype=np.float64)  # pyright: ignore
-    return float(eigsh(operator, k=1, which="LA", tol=1e-2, v0=start, return_eigenvectors=False)[0])  # pyright: ignore
+    count = min(count, len(start) - 1)
+    values = eigsh(operator, k=count, which="LA", tol=1e-2, v0=start, return_eigenvectors=False)  # pyright: ignore
+    return np.sort(values)[::-1]

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..plugin_api import Relation
-from .linear_algebra import largest_eigenvalue, ledoit_wolf, relative_eigenvalues
+from .linear_algebra import largest_eigenvalues, ledoit_wolf, relative_eigenpairs
 
-__all__ = ["MANY_ROWS", "Moments", "PairMoments", "PairedRows", "moments", "spectral_edge"]
+__all__ = ["MANY_ROWS", "Moments", "PairMoments", "PairedRows", "moments", "spectral_edges"]
 
 ROWS = 8192
 STD_FLOOR = 1e-3
@@ -21,7 +21,7 @@ STD_FLOOR = 1e-3
 MANY_ROWS = 10
 LEAST_SHRINKAGE, MOST_SHRINKAGE = 1e-4, 0.99
 SHUFFLES = 20
-# The largest eigenvalue of chance lies above its mean by more than this many standard deviations once in thousands.
+# An eigenvalue of chance lies above its mean by more than this many standard deviations once in thousands.
 DEVIATIONS = 5.0
 
 
@@ -61,7 +61,7 @@ class PairMoments:
     def explained(self, directions: Tensor) -> Tensor:
         """Return the fractions explained (d,) of the subspace of `directions` (N, d), largest first, in any basis."""
         variance, pairs = directions.T @ self.variance @ directions, directions.T @ self.explaining @ directions
-        return relative_eigenvalues(pairs, variance)
+        return relative_eigenpairs(pairs, variance)[0]
 
 
 @dataclass(frozen=True)
@@ -140,18 +140,21 @@ def _pair_moments(known: Moments, rows: PairedRows) -> PairMoments:
     return PairMoments(rows.name, rows.relation, _covariance(x), pairs)
 
 
-def spectral_edge(rows: PairedRows, known: Moments, whiten: Tensor, seed: int) -> float:
-    """Return what the best direction of an absent share concept would show: groups of equal sizes, shuffled."""
+def spectral_edges(rows: PairedRows, known: Moments, whiten: Tensor, count: int, seed: int) -> np.ndarray:
+    """Return what the `count` best directions of an absent share concept would show: groups of equal sizes, shuffled.
+
+    At most N − 1 numbers, largest first.
+    """
     group_of, kept = _paired(rows.groups)
     x = known.standardised(rows.z[kept])
     w = ((x - x.mean(0)) @ whiten.float()).numpy()
     weight = 1 / (torch.bincount(group_of).numpy() - 1.0)
     generator = np.random.default_rng(seed)
-    tops: list[float] = []
+    shuffled: list[np.ndarray] = []
     for _ in range(SHUFFLES):
         chance = _Chance(w, group_of.numpy()[generator.permutation(len(w))], weight)
-        tops.append(largest_eigenvalue(chance.times, generator.standard_normal(known.dim)))
-    return float(np.mean(tops) + DEVIATIONS * np.std(tops))
+        shuffled.append(largest_eigenvalues(chance.times, generator.standard_normal(known.dim), count))
+    return np.mean(shuffled, axis=0) + DEVIATIONS * np.std(shuffled, axis=0)
 
 
 class _Chance:

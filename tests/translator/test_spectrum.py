@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from iin_cli.errors import DataError
-from iin_cli.translator.pair_moments import PairedRows, moments, spectral_edge
+from iin_cli.translator.pair_moments import PairedRows, moments, spectral_edges
 from iin_cli.translator.spectrum import PairSpectrum, pair_spectrum
 
 DIM = 24
@@ -128,7 +128,7 @@ def test_few_rows_are_shrunk_and_correlations_measured_on_held_out_pairs() -> No
     wide = torch.cat((z, torch.randn(400, 300, generator=torch.Generator().manual_seed(0))), dim=1)
     fit = PairedRows("class", "share", wide[:300], classes[:300])
     found = pair_spectrum(wide[:300], [fit], held_out=[PairedRows("class", "share", wide[300:], classes[300:])])
-    assert found.shrinkage > 0.1
+    assert found.concepts[0].shrinkage > 0.1
     assert found.noise > 0.3
     assert len(found.concepts[0].held_out) == found.sizes["class"]
     assert found.concepts[0].values[0] > found.concepts[0].held_out[0]
@@ -185,9 +185,78 @@ def test_the_edge_is_what_shuffled_labels_show() -> None:
     known = moments(z, [rows], [], z)
     values, vectors = torch.linalg.eigh(known.shrunk(known.shrinkage))
     whiten = vectors * values.rsqrt()
-    edge, tops = spectral_edge(rows, known, whiten, 0), []
+    edges, tops = spectral_edges(rows, known, whiten, 3, 0), []
     for seed in range(20):
         shuffled = PairedRows("class", "share", z, np.random.default_rng(seed).permutation(classes))
         matrix = whiten.T @ moments(z, [shuffled], [], z).fit[0].pairs @ whiten
         tops.append(torch.linalg.eigvalsh(matrix)[-1].item())
-    assert max(tops) < edge < 3 * float(np.mean(tops))
+    assert max(tops) < edges[0] < 3 * float(np.mean(tops))
+    assert edges[0] > edges[1] > edges[2] > 0
+
+
+def few_rows_of_weak_classes(seed: int = 0) -> tuple[Tensor, np.ndarray, Tensor, np.ndarray]:
+    """Return twelve classes in 400 features, of which some are hardly told apart: 600 rows to fit, 300 held out."""
+    generator = np.random.default_rng(seed)
+    classes = np.arange(900) % 12
+    means = np.diag(np.linspace(6, 2.2, 12))
+    z = generator.normal(size=(900, 400))
+    z[:, :12] += means[classes]
+    z = torch.from_numpy(z @ np.linalg.qr(generator.normal(size=(400, 400)))[0]).float()
+    return z[:600], classes[:600], z[600:], classes[600:]
+
+
+def test_weak_directions_count_where_few_groups_leave_few() -> None:
+    z, classes, held, held_classes = few_rows_of_weak_classes()
+    found = pair_spectrum(
+        z,
+        [PairedRows("class", "share", z, classes)],
+        held_out=[PairedRows("class", "share", held, held_classes)],
+    )
+    (concept,) = found.concepts
+    assert found.sizes["class"] == 11
+    # Weaker than chance at its best, but not than chance in the last of its directions.
+    assert concept.values[10] < concept.edge
+    assert abs(concept.values[11]) < 0.05
+
+
+def test_no_class_mean_is_left_in_the_residual_of_few_rows() -> None:
+    z, classes, held, held_classes = few_rows_of_weak_classes()
+    found = pair_spectrum(
+        z,
+        [PairedRows("class", "share", z, classes)],
+        held_out=[PairedRows("class", "share", held, held_classes)],
+    )
+    assert found.concepts[0].shrinkage > 0.1
+    z_tilde = found.whitening()(z)[0]
+    means = torch.stack([z_tilde[torch.from_numpy(classes == label)].mean(0) for label in range(12)])
+    assert means[:, :11].abs().max() > 1
+    assert means[:, 11:].abs().max() < 0.01
+
+
+def test_each_concept_has_a_shrinkage_of_its_own() -> None:
+    generator = np.random.default_rng(0)
+    classes, scales = np.arange(900) % 8, np.geomspace(5, 0.1, 300)
+    rotation = np.linalg.qr(generator.normal(size=(300, 300)))[0]
+    # Classes lie in the wide directions, where they differ a little; the rendering moves one narrow one.
+    hidden = generator.normal(size=(900, 300))
+    hidden[:, :20] += 0.4 * generator.normal(size=(8, 20))[classes]
+    change = np.zeros(300)
+    change[250] = 3.0
+    plain, grey = (torch.from_numpy(x * scales @ rotation).float() for x in (hidden, hidden + change))
+
+    def rendered(rows: slice) -> PairedRows:
+        count = rows.stop - rows.start
+        return PairedRows("grey", "differ", torch.cat((plain[rows], grey[rows])), np.tile(np.arange(count), 2))
+
+    def labelled(rows: slice) -> PairedRows:
+        return PairedRows("class", "share", plain[rows], classes[rows])
+
+    fit, held = slice(0, 600), slice(600, 900)
+    z = torch.cat((plain[fit], grey[fit]))
+    found = pair_spectrum(
+        z, [labelled(fit), rendered(fit)], held_out=[labelled(held), rendered(held)], independent=plain[fit]
+    )
+    of_class, of_grey = found.concepts
+    assert of_class.shrinkage > of_grey.shrinkage
+    assert found.sizes == {"class": 7, "grey": 1, "residual": 292}
+    assert torch.allclose(found.whitening().inverse(found.whitening()(z)[0]), z, atol=1e-3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -51,9 +50,6 @@ def report(
 
       iin report t.safetensors --n 2000 --seed 0 --out report.html --json
     """
-    # Threads that spin while they wait take the time of those that work: measured, 30 times the CPU time on a busy
-    # machine. Torch reads this when it is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from ...commands.read.report import report as run
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice

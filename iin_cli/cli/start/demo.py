@@ -17,10 +17,10 @@ def demo(
     seed: SeedOpt = None,
     device: DeviceOpt = "auto",
     backbone_seconds: Annotated[
-        float | None, typer.Option(help="How long the autoencoder may train; default: 560 steps.", min=1)
+        float | None, typer.Option(help="How long the autoencoder may train; default: 440 steps.", min=1)
     ] = None,
     translator_seconds: Annotated[
-        float | None, typer.Option(help="How long the translator may train; default: 1,000 steps.", min=1)
+        float | None, typer.Option(help="How long the translator may train; default: 600 steps.", min=1)
     ] = None,
     as_json: JsonOpt = False,
     quiet: QuietOpt = False,

@@ -1,13 +1,13 @@
 """Other ways to edit a concept in z, on the same latents and test items: directions, erasure, a sparse autoencoder.
 
 The default flow and the closed form beside the span of class means (CAV by mean differences), of a logistic
-classifier's weights (CAV), linear discriminants (LDA), least-squares erasure (LEACE), and a TopK sparse autoencoder with
-as many parameters as the flow. Every way gives what it holds of a concept, the rest, and an exchange between two items.
-Nothing is tuned. A linear probe of z, which has no part in any way, judges exchanges. Columns: how often an exchange
-takes the source's label; how far z moves, relative to a whole exchange of z, at the strength that takes it in 80 %, and
-how often another label of the data is then kept; accuracy of a linear and of a small nonlinear probe on the rest; of
-images whose answer really changes by the rendering, the share that the exchange alone changes to the same answer; NLL;
-seconds; the round trip of an exchange and back.
+classifier's weights (CAV), linear discriminants (LDA), least-squares erasure (LEACE), and a TopK sparse autoencoder
+with as many parameters as the flow. Every way gives what it holds of a concept, the rest, and an exchange between two
+items. Nothing is tuned. A linear probe of z, which has no part in any way, judges exchanges. Columns: how often an
+exchange takes the source's label; how far z moves, relative to a whole exchange of z, at the strength that takes it in
+80 %, and how often another label of the data is then kept; accuracy of a linear and of a small nonlinear probe on the
+rest; of images whose answer really changes by the rendering, the share that the exchange alone changes to the same
+answer; NLL; seconds; the round trip of an exchange and back.
 
     uv run --with concept-erasure python benchmarks/alternatives.py [TASK …] [--data-root DIR] [--lite0 WEIGHTS]
         [--work runs/defaults]

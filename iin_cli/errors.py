@@ -14,7 +14,8 @@ Ctrl-C exits with 130 and SIGTERM with 143; the command line turns both into one
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 __all__ = [
     "CheckpointError",
@@ -27,8 +28,12 @@ __all__ = [
     "UsageError",
     "attempt",
     "nearest",
+    "one_of",
     "reason",
 ]
+
+
+Name = TypeVar("Name", bound=str)
 
 
 class IinError(Exception):
@@ -89,6 +94,18 @@ def nearest(name: str, known: list[str] | tuple[str, ...]) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"choose from: {', '.join(sorted(known))}" if known else "there are none"
+
+
+def one_of(option: str, name: str, known: Sequence[Name]) -> Name:
+    """Return the one of `known` that `option` names; UsageError with the names there are.
+
+    >>> one_of("--mode", "linear", ("linear", "ou"))
+    'linear'
+    """
+    for each in known:
+        if name == each:
+            return each
+    raise UsageError(f"{option} {name!r}: {nearest(name, list(known))}")
 
 
 def attempt(work: Callable[[], object]) -> str | None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-from .errors import UsageError, nearest
-from .translator.dims import Estimator, as_estimator
+from .errors import UsageError, one_of
+from .translator.dims import ESTIMATORS, Estimator
+from .translator.pair_moments import MANY_ROWS
 
 __all__ = [
     "METHODS",
@@ -19,8 +20,6 @@ __all__ = [
     "Preset",
     "TranslatorPlan",
     "Wishes",
-    "as_method",
-    "as_preset",
     "few_rows",
     "parameter_count",
     "plan_translator",
@@ -144,7 +143,7 @@ class TranslatorPlan:
         kept = 6 * parameters
         activations = rows * self.blocks * (8 * (self.depth + 2) * self.hidden + 12 * dim)
         # Latents for the actnorms: from the file, with noise, and between layers; no gradients yet.
-        initial = parameters + 5 * dim * max(10 * dim, 2000)
+        initial = parameters + 5 * dim * max(MANY_ROWS * dim, 2000)
         memory = PROGRAM_BYTES + 4 * max(kept + activations, initial)
         return Cost(parameters, flops, flops_per_second, self.steps * flops / flops_per_second, memory)
 
@@ -188,30 +187,14 @@ class Wishes:
     estimator: Estimator = "variance"
 
     def __post_init__(self) -> None:
-        as_estimator(self.estimator)
-        as_preset(self.preset)
-        if as_method(self.method) == "linear" and self.preset != "auto":
+        one_of("--estimator", self.estimator, ESTIMATORS)
+        one_of("--preset", self.preset, PRESETS)
+        if one_of("--method", self.method, METHODS) == "linear" and self.preset != "auto":
             raise UsageError(f"--method linear: the preset {self.preset} fits a flow; leave one of them out")
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"--{item.name.replace('_', '-')} {value}: needs a finite number")
-
-
-def as_preset(name: str) -> Preset:
-    """Return the preset called `name`; UsageError with the names there are."""
-    for known in PRESETS:
-        if name == known:
-            return known
-    raise UsageError(f"--preset {name!r}: {nearest(name, PRESETS)}")
-
-
-def as_method(name: str) -> Method:
-    """Return the method called `name`; UsageError with the names there are."""
-    for known in METHODS:
-        if name == known:
-            return known
-    raise UsageError(f"--method {name!r}: {nearest(name, METHODS)}")
 
 
 def plan_translator(
@@ -228,7 +211,7 @@ def plan_translator(
     if isinstance(wishes.sigma, Mapping):
         said["sigmas"] = dict(said.pop("sigma"))
     plan = _auto(dim, rows, device, bfloat16) if wishes.preset == "auto" else _published(dim, wishes.preset)
-    noise = FEATURE_NOISE if rows >= 10 * dim else FEATURE_NOISE_FEW
+    noise = FEATURE_NOISE if rows >= MANY_ROWS * dim else FEATURE_NOISE_FEW
     plan = replace(plan, autocast=bfloat16, feature_noise=noise if deterministic_latents else 0.0)
     plan = replace(plan, **said)
     if wishes.method == "linear":
@@ -247,7 +230,7 @@ def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
     steps = AUTO_STEPS if rows >= 20_000 else max(600, AUTO_STEPS * rows // 20_000)
     batch_pairs = 125 if wide and on_cpu else 250
     blocks, hidden = (6, min(dim, 2048)) if wide else (12, 128 if on_cpu else 512)
-    if wide and on_cpu and rows < 10 * dim:
+    if wide and on_cpu and rows < MANY_ROWS * dim:
         blocks, hidden, steps = FEW_ROWS_SIZE
     elif wide and on_cpu:
         hidden, steps = _sized_for_cpu(dim, 2 * batch_pairs, steps, CPU_FLOPS_BFLOAT16 if bfloat16 else CPU_FLOPS)
@@ -272,7 +255,7 @@ def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
         sigma=0.9,
         autocast=False,
         linear_start=True,
-        within=wide and rows < 10 * dim,
+        within=wide and rows < MANY_ROWS * dim,
         pair_reward=PAIR_REWARD,
     )
 
@@ -336,7 +319,7 @@ def few_rows(what: str, rows: int, dim: int) -> str | None:
     >>> few_rows("faces gives 900 latents", 900, 2048)
     'faces gives 900 latents, fewer than 10·N = 20480: expect the held-out NLL to turn early; more data helps most'
     """
-    if rows >= 10 * dim:
+    if rows >= MANY_ROWS * dim:
         return None
     return f"{what}, fewer than 10·N = {10 * dim}: expect the held-out NLL to turn early; more data helps most"
 

@@ -22,7 +22,8 @@ BEYOND = 8
 def plot_dims(spectra: Sequence[ConceptSpectrum], scores: Curve) -> Figure:
     """Draw one row per concept: its spectrum, its own directions filled, and its score with its interval.
 
-    The grey range is what a concept would show that is not there; a hollow mark cannot be told from that.
+    Black marks are held-out rows along each dimension of the concept's factor, with their bootstrap bands. The grey
+    range is what a concept would show that is not there; a hollow mark cannot be told from that.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -43,6 +44,10 @@ def _draw_spectrum(panel: Any, spectrum: ConceptSpectrum) -> None:
     own = np.arange(len(values)) < (spectrum.size if spectrum.found else 0)
     panel.axhspan(0, spectrum.edge, color="0.85", linewidth=0)
     panel.bar(np.arange(1, len(values) + 1), values, color=np.where(own, "C0", "white"), edgecolor="C0")
+    if spectrum.bands and spectrum.held_out:
+        shown, (low, high) = np.array(spectrum.held_out), np.array(spectrum.bands).T
+        reach = np.clip([shown - low, high - shown], 0, None)
+        panel.errorbar(np.arange(1, len(shown) + 1), shown, yerr=reach, fmt=".k", markersize=4, linewidth=1)
     panel.set_ylim(min(0.0, float(values.min())), max(1.0, 1.05 * float(values.max())))
     panel.set_title(f"{spectrum.name}: {spectrum.size if spectrum.found else 'absent'}", loc="left", fontsize="medium")
     panel.set_ylabel("explained")

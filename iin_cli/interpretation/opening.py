@@ -30,7 +30,10 @@ FEATURE_NOISE = "feature_noise.std"
 
 
 def open_network(
-    wanted: str, device: torch.device | str = "cpu", weights: str = "default", layer: str | None = None
+    wanted: str | Path,
+    device: torch.device | str = "cpu",
+    weights: str | Path = "default",
+    layer: str | None = None,
 ) -> Network:
     """Open a checkpoint, a run folder, or the registered name of a network with weights of its own.
 
@@ -41,7 +44,7 @@ def open_network(
     Raises CheckpointError for a damaged file, UsageError for an unknown name, one without pretrained weights, weights
     for a checkpoint, or an unknown layer.
     """
-    found = _open(wanted, device, weights)
+    found = _open(str(wanted), device, str(weights))
     return found if layer is None else found.at_layer(layer)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from ..errors import DataError, UsageError, nearest
+from ..errors import DataError, UsageError, one_of
 
 __all__ = ["FEWEST_ROWS", "Method", "Projection", "project", "require_method"]
 
@@ -36,8 +36,7 @@ class Projection(Protocol):
 
 def require_method(method: str) -> None:
     """Raise UsageError unless `method` is known and installed; cheap, so that it can be checked before long work."""
-    if method not in get_args(Method):
-        raise UsageError(f"--method {method!r}: {nearest(method, get_args(Method))}")
+    one_of("--method", method, get_args(Method))
     if method == "umap" and importlib.util.find_spec("umap") is None:
         raise UsageError(
             "--method umap needs umap-learn, which is not installed: pip install 'iin-cli[umap]', or use --method pca"

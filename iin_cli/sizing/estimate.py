@@ -30,6 +30,8 @@ __all__ = ["DimsResult", "estimate"]
 
 # Leading directions in a table; JSON has more.
 SHOWN = 16
+# Of a band that is drawn, not tested.
+SPECTRUM_RESAMPLES = 200
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class DimsResult(Result):
             {
                 "concept": concept.name,
                 "explained": " ".join(f"{value:.2f}" for value in concept.values[:SHOWN]),
+                "held out": " ".join(f"{value:.2f}" for value in concept.held_out[:SHOWN]) or None,
                 "absent": concept.edge,
                 "dims": concept.size,
                 "verdict": "found" if concept.found else "absent",
@@ -136,7 +139,8 @@ def estimate(
     dominance = check_dominance(table, np.flatnonzero(~items.held_out), report)
     scores = score_concepts(table, pairs, seed, estimator)
     evidence = collect_evidence(table, pairs, estimator, resampling or Resampling(RESAMPLES, SHUFFLES, seed), report)
-    spectrum = PairedLatents.of_groups(table, pairs, items.held_out, seed).spectrum(None, seed)
+    latents = PairedLatents.of_groups(table, pairs, items.held_out, seed)
+    spectrum = latents.spectrum(None, seed, SPECTRUM_RESAMPLES)
     return DimsResult(
         latent_dim=table.dim,
         factors=spectrum.sizes,

@@ -71,8 +71,14 @@ class PairedLatents:
         held = [paired(concept, concept.held_out, 2 * number + 2) for number, concept in enumerate(pairs)]
         return cls(z, z[first], [each for each in fit if each is not None], held)
 
-    def spectrum(self, sizes: Mapping[str, int] | None, seed: int) -> PairSpectrum:
-        """Find the directions of every concept, and the closed form."""
+    def spectrum(self, sizes: Mapping[str, int] | None, seed: int, resamples: int = 0) -> PairSpectrum:
+        """Find the directions of every concept, and the closed form; see `pair_spectrum`."""
         return pair_spectrum(
-            self.z, self.fit, held_out=self.held_out, independent=self.independent, sizes=sizes, seed=seed
+            self.z,
+            self.fit,
+            held_out=self.held_out,
+            independent=self.independent,
+            sizes=sizes,
+            seed=seed,
+            resamples=resamples,
         )

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ..errors import DataError, UsageError, nearest
+from ..errors import DataError, UsageError
 from .factors import RESIDUAL
 
-__all__ = ["Estimator", "allocate", "allocate_calibrated", "as_estimator", "complete", "score"]
+__all__ = ["ESTIMATORS", "Estimator", "allocate", "allocate_calibrated", "complete", "score"]
 
 COLUMNS = 128
 Estimator = Literal["variance", "correlation"]
+ESTIMATORS: tuple[Estimator, ...] = ("variance", "correlation")
 
 
 def score(z_a: Tensor, z_b: Tensor, relation: Literal["share", "differ"], estimator: Estimator = "variance") -> float:
@@ -104,11 +105,3 @@ def complete(dims: Mapping[str, int], dim: int) -> dict[str, int]:
     if dims.get(RESIDUAL, rest) != rest:
         raise UsageError(f"dimensions {shown}+{dims[RESIDUAL]} do not sum to the latent's {dim}")
     return {**concepts, RESIDUAL: rest}
-
-
-def as_estimator(name: str) -> Estimator:
-    """Return the estimator called `name`; raises UsageError naming the nearest estimators."""
-    for known in get_args(Estimator):
-        if name == known:
-            return known
-    raise UsageError(f"--estimator {name!r}: {nearest(name, get_args(Estimator))}")

@@ -13,7 +13,7 @@ from ..errors import DataError
 from ..plugin_api import Relation
 from .linear_algebra import largest_eigenvalues, ledoit_wolf, relative_eigenpairs
 
-__all__ = ["MANY_ROWS", "Moments", "PairMoments", "PairedRows", "moments", "spectral_edges"]
+__all__ = ["MANY_ROWS", "Moments", "PairMoments", "PairedRows", "moments", "numbered", "spectral_edges"]
 
 ROWS = 8192
 STD_FLOOR = 1e-3
@@ -127,7 +127,7 @@ def moments(
 
 def _pair_moments(known: Moments, rows: PairedRows) -> PairMoments:
     """Every row of a group makes a pair with each other row of it, and every row counts equally."""
-    group_of, kept = _paired(rows.groups)
+    group_of, kept = numbered(rows.groups)
     x = known.standardised(rows.z[kept])
     # The concept's own mean: a rendering shifts all items that it is not made of.
     x = x - x.mean(0)
@@ -145,7 +145,7 @@ def spectral_edges(rows: PairedRows, known: Moments, whiten: Tensor, count: int,
 
     At most N − 1 numbers, largest first.
     """
-    group_of, kept = _paired(rows.groups)
+    group_of, kept = numbered(rows.groups)
     x = known.standardised(rows.z[kept])
     w = ((x - x.mean(0)) @ whiten.float()).numpy()
     weight = 1 / (torch.bincount(group_of).numpy() - 1.0)
@@ -172,7 +172,7 @@ class _Chance:
         return (self.weight[self.groups] * (sums[self.groups] - along)) @ self.w / len(self.w)
 
 
-def _paired(groups: np.ndarray) -> tuple[Tensor, Tensor]:
+def numbered(groups: np.ndarray) -> tuple[Tensor, Tensor]:
     """Number the groups of two rows or more; return each kept row's group and the rows kept."""
     _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
     kept = counts[inverse] > 1

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from .bands import bands
 from .dims import complete
 from .factors import Factors
 from .layers import Whitening
@@ -37,7 +38,8 @@ class ConceptSpectrum:
     Attributes:
         relation: of its pairs, share or differ.
         values: fraction of variance explained in each leading direction, largest first, of the rows fitted to.
-        held_out: the same of held-out rows along the concept's own directions; empty where no two make a pair.
+        held_out: the same of held-out rows along each dimension of its factor; empty where no two make a pair.
+        bands: bootstrap band (95 %) of each number of `held_out`, or of the rows fitted to; empty unless asked for.
         edge: what the best direction of an absent concept would show.
         size: directions that count and that no other concept took; at least 1.
         found: whether there is any direction beyond the edge.
@@ -48,6 +50,7 @@ class ConceptSpectrum:
     relation: str
     values: tuple[float, ...]
     held_out: tuple[float, ...]
+    bands: tuple[tuple[float, float], ...]
     edge: float
     size: int
     found: bool
@@ -102,7 +105,12 @@ class PairSpectrum:
             "absent": list(self.absent),
             "overlaps": [vars(overlap) for overlap in self.overlaps],
             "concepts": [
-                {**vars(concept), "values": list(concept.values), "held_out": list(concept.held_out)}
+                {
+                    **vars(concept),
+                    "values": list(concept.values),
+                    "held_out": list(concept.held_out),
+                    "bands": [list(band) for band in concept.bands],
+                }
                 for concept in self.concepts
             ],
         }
@@ -116,6 +124,7 @@ def pair_spectrum(
     independent: Tensor | None = None,
     sizes: Mapping[str, int] | None = None,
     seed: int = 0,
+    resamples: int = 0,
 ) -> PairSpectrum:
     """Find the directions of every concept, and the closed-form translator.
 
@@ -130,6 +139,7 @@ def pair_spectrum(
         held_out: of every concept, rows held out; None where no two make a pair.
         independent: (M', N), rows of which no two show one item, for the shrinkage; None takes `z`.
         sizes: concept -> dimensions; None takes what the spectrum says.
+        resamples: of the bootstrap bands; 0 leaves them out.
 
     Raises DataError for latents that do not vary.
 
@@ -148,14 +158,17 @@ def pair_spectrum(
     named = {each.name: directions.shape[1] for each, directions in zip(pairs, owned, strict=True)}
     complete_sizes = complete(named, known.dim)
     noise = (known.shrinkage / (1 - known.shrinkage)) ** 0.5
+    factors = Factors.of(complete_sizes, relations={each.name: each.relation for each in pairs})
+    concepts: list[ConceptSpectrum] = []
+    for number, (subspace, each) in enumerate(zip(found, pairs, strict=True)):
+        directions, held = rows[:, factors.slice(each.name)], held_out[number] if held_out else None
+        spread = bands(held or each, known, directions, resamples, seed) if resamples else np.empty((0, 2))
+        concepts.append(_described(known, number, subspace, directions, spread))
     return PairSpectrum(
-        tuple(
-            _described(known, number, subspace, directions)
-            for number, (subspace, directions) in enumerate(zip(found, owned, strict=True))
-        ),
+        tuple(concepts),
         _overlaps(pairs, found, known, whitened),
         complete_sizes,
-        _sigmas(known, rows, complete_sizes, {each.name: each.relation for each in pairs}),
+        _sigmas(known, rows, factors),
         round(noise, 3),
         _start(known, rows),
     )
@@ -187,13 +200,16 @@ def _start(known: Moments, rows: Tensor) -> dict[str, Tensor]:
     return {name: tensor.float() for name, tensor in start.items()}
 
 
-def _described(known: Moments, number: int, subspace: Subspace, directions: Tensor) -> ConceptSpectrum:
+def _described(
+    known: Moments, number: int, subspace: Subspace, directions: Tensor, spread: np.ndarray
+) -> ConceptSpectrum:
     concept, held = known.fit[number], known.held_out[number]
     return ConceptSpectrum(
         concept.name,
         concept.relation,
         _rounded(subspace.values[:SHOWN]),
-        () if held is None else _rounded(held.explained(directions)),
+        () if held is None else _rounded(held.along(directions)),
+        tuple((round(float(low), 4), round(float(high), 4)) for low, high in spread),
         round(subspace.edge, 4),
         directions.shape[1],
         subspace.found,
@@ -219,10 +235,9 @@ def _overlaps(
     return tuple(overlaps)
 
 
-def _sigmas(known: Moments, directions: Tensor, sizes: dict[str, int], relations: dict[str, Any]) -> dict[str, float]:
+def _sigmas(known: Moments, directions: Tensor, factors: Factors) -> dict[str, float]:
     """Measure each factor's correlation over the pairs that share it; 0.9 where none do."""
-    factors = Factors.of(sizes, relations=relations)
-    found: dict[str, list[float]] = {name: [] for name in sizes}
+    found: dict[str, list[float]] = {name: [] for name in factors.names}
     for fit, held in zip(known.fit, known.held_out, strict=True):
         rho = (fit if held is None else held).correlation(directions)
         for name, shared in zip(factors.names, factors.mask(fit.name), strict=True):

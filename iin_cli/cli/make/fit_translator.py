@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ...errors import UsageError
+from ...errors import UsageError, one_of
 from .. import options
 from ..output import print_result, reporter
 
@@ -105,16 +105,16 @@ def fit_translator(
     from ...commands.make.fit_translator import fit_translator as run
     from ...interpretation.data_choice import DataChoice
     from ...interpretation.network_choice import NetworkChoice
-    from ...plan import Wishes, as_method, as_preset
+    from ...plan import METHODS, PRESETS, Wishes
     from ...training.runs import RunChoice
-    from ...translator.dims import as_estimator
+    from ...translator.dims import ESTIMATORS
 
     source = latents if backbone is None else NetworkChoice(backbone, weights, layer)
     if source is None or (backbone is not None and latents is not None):
         raise UsageError("give either --backbone or --latents")
     wishes = Wishes(
-        preset=as_preset(preset),
-        method=as_method(method),
+        preset=one_of("--preset", preset, PRESETS),
+        method=one_of("--method", method, METHODS),
         steps=steps,
         max_seconds=max_seconds,
         batch_pairs=batch_pairs,
@@ -125,7 +125,7 @@ def fit_translator(
         feature_noise=feature_noise,
         learning_rate=learning_rate,
         dims=options.parse_assignments(dims, "--dims") or None,
-        estimator=as_estimator(estimator),
+        estimator=one_of("--estimator", estimator, ESTIMATORS),
     )
     result = run(
         source,

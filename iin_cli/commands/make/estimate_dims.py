@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...distributed import choose_device
-from ...errors import UsageError
+from ...errors import UsageError, one_of
 from ...figures.plots import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.grouping import find_providers
@@ -17,7 +17,7 @@ from ...metrics.bootstrap import Resampling
 from ...progress import Reporter, Silent
 from ...sizing.estimate import DimsResult, estimate
 from ...sizing.layers import LayerSweep, require_layers, sweep_layers
-from ...translator.dims import as_estimator
+from ...translator.dims import ESTIMATORS
 
 __all__ = ["estimate_dims", "estimate_layers"]
 
@@ -43,7 +43,7 @@ def estimate_dims(
 
     Raises UsageError, DataError and CheckpointError as what it calls does.
     """
-    report, kind, where = report or Silent(), as_estimator(estimator), choose_device(device)
+    report, kind, where = report or Silent(), one_of("--estimator", estimator, ESTIMATORS), choose_device(device)
     providers = find_providers(concepts)
     opened = network.open(where)
     dataset = data.open(opened.data, report)
@@ -78,7 +78,7 @@ def estimate_layers(
     The table is written after every layer. Raises UsageError for a network with one latent only; else as
     `estimate_dims`.
     """
-    report, kind, where = report or Silent(), as_estimator(estimator), choose_device(device)
+    report, kind, where = report or Silent(), one_of("--estimator", estimator, ESTIMATORS), choose_device(device)
     if network.layer is not None:
         raise UsageError(f"--layer {network.layer}: --all-layers looks at every layer; leave one of them out")
     providers = find_providers(concepts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from ...errors import IinError, UsageError, nearest
+from ...errors import IinError, one_of
 from ...interpretation.reading import Reading
 from ...metrics.bootstrap import Interval
 from ...metrics.embedding import Method, require_method
@@ -41,8 +41,7 @@ class MapChoice:
 
     def __post_init__(self) -> None:
         for kind in self.kinds:
-            if kind not in get_args(Kind):
-                raise UsageError(f"--kind {kind!r}: {nearest(kind, get_args(Kind))}")
+            one_of("--kind", kind, get_args(Kind))
         require_method(self.method)
         kinds = tuple(kind for kind in get_args(Kind) if not self.kinds or kind in self.kinds)
         object.__setattr__(self, "kinds", kinds)

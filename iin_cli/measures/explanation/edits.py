@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from ...editing.walk_paths import walk_noise
-from ...errors import DataError, UsageError, nearest
+from ...errors import DataError, UsageError, one_of
 from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.reading import ChosenData, Inputs
 from ...translator.edit import OUWalk, swap
@@ -84,8 +84,7 @@ class EditChoice:
     walk: OUWalk = field(default_factory=OUWalk)
 
     def __post_init__(self) -> None:
-        if self.mode not in get_args(ExplainMode):
-            raise UsageError(f"--mode {self.mode!r}: {nearest(self.mode, get_args(ExplainMode))}")
+        one_of("--mode", self.mode, get_args(ExplainMode))
         if self.mode == "walk" and self.source:
             raise UsageError("--source is what a swap takes factors from; a walk has none, so leave it out")
 

@@ -10,7 +10,7 @@ from typing import Literal, Self, get_args
 import numpy as np
 from torch import Tensor
 
-from ...errors import DataError, UsageError, nearest
+from ...errors import DataError, one_of
 from ...figures.explanations import Neighbour
 from ...interpretation.encoding import encode_items, is_encoded
 from ...interpretation.network import Network
@@ -136,8 +136,7 @@ class LibraryChoice:
     most: int | None = None
 
     def __post_init__(self) -> None:
-        if self.space not in get_args(Space):
-            raise UsageError(f"--space {self.space!r}: {nearest(self.space, get_args(Space))}")
+        one_of("--space", self.space, get_args(Space))
 
     def open(self, data: ChosenData) -> Library:
         """Encode training images of the data (any images where it has none), or find those that a fit has cached.

@@ -99,6 +99,7 @@ class TranslatorPlan:
         linear_start: begin with the closed form of the pair spectrum, and never end below it.
         within: keep flows inside each factor, where rows are too few for one over all of z.
         pair_reward: nats per unit of correlation of a factor's pairs, beside the likelihood; 0 for none.
+        gaussianise: map every dimension of the closed form to a Gaussian one.
         autocast: run the matrix products in bfloat16; weights, likelihood and round trip stay float32.
     """
 
@@ -124,6 +125,7 @@ class TranslatorPlan:
     linear_start: bool = False
     within: bool = False
     pair_reward: float = 0.0
+    gaussianise: bool = False
 
     @property
     def method(self) -> Method:
@@ -165,6 +167,7 @@ class Wishes:
     Attributes:
         method: `linear` for the closed form alone, `flow` for a flow that starts from it.
         dims: concept -> dimensions.
+        gaussianise: of the method `linear` alone: map every dimension of the closed form to a Gaussian one.
         estimator: how dimensions are inferred otherwise (Eq 11): `variance` or `correlation`.
         sigma: one number for all factors, or concept -> number; concepts left out keep the preset's.
 
@@ -185,12 +188,15 @@ class Wishes:
     learning_rate: float | None = None
     dims: Mapping[str, int] | None = None
     estimator: Estimator = "variance"
+    gaussianise: bool | None = None
 
     def __post_init__(self) -> None:
         one_of("--estimator", self.estimator, ESTIMATORS)
         one_of("--preset", self.preset, PRESETS)
         if one_of("--method", self.method, METHODS) == "linear" and self.preset != "auto":
             raise UsageError(f"--method linear: the preset {self.preset} fits a flow; leave one of them out")
+        if self.gaussianise and self.method != "linear":
+            raise UsageError("--gaussianise belongs to --method linear: a flow does that and more")
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, float) and not math.isfinite(value):

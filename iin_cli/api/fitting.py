@@ -27,6 +27,7 @@ def fit(
     dims: Mapping[str, int] | None = None,
     sigma: float | Mapping[str, float] | None = None,
     method: Method = "flow",
+    gaussianise: bool = False,
     steps: int | None = None,
     max_seconds: float | None = None,
     blocks: int | None = None,
@@ -41,6 +42,7 @@ def fit(
         seed: of everything random; None draws one, which `plan["seed"]` keeps.
         dims: concept -> dimensions; None infers them (the pair spectrum).
         method: `flow` starts from the closed form and improves on it, `linear` is the closed form alone, in seconds.
+        gaussianise: with `linear`, map every dimension to a Gaussian one.
         sigma: correlation of pairs that share a factor, one number or concept -> number, in [0, 1).
         steps, max_seconds: bounds of the fit; None infers them.
         blocks, hidden: size of the translator; None infers it.
@@ -61,7 +63,14 @@ def fit(
     if network is not None and network.latent_dim != pairs.dim:
         raise UsageError(f"the pairs have latents of {pairs.dim} dimensions, {network.name} of {network.latent_dim}")
     wishes = Wishes(
-        method=method, dims=dims, sigma=sigma, steps=steps, max_seconds=max_seconds, blocks=blocks, hidden=hidden
+        method=method,
+        dims=dims,
+        sigma=sigma,
+        steps=steps,
+        max_seconds=max_seconds,
+        blocks=blocks,
+        hidden=hidden,
+        gaussianise=gaussianise or None,
     )
     material = pairs.material(listener)
     fitted = fit_material(material, infer(material, wishes, seed, where, listener), where, listener)

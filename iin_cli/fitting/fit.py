@@ -258,7 +258,14 @@ def fit_material(
     report, plan = report or Silent(), inferred.plan
     within = list(inferred.factors.dims.values()) if plan.within else None
     translator = Translator(
-        material.dim, plan.blocks, plan.hidden, plan.depth, inferred.seed, plan.linear_start, within
+        material.dim,
+        plan.blocks,
+        plan.hidden,
+        plan.depth,
+        inferred.seed,
+        plan.linear_start,
+        within,
+        plan.gaussianise,
     ).to(device)
     stream = material.stream(inferred.factors, plan, inferred.seed)
     fit = TranslatorFit(translator, stream, plan, inferred.seed, device, _wanted(inferred, stream))
@@ -304,11 +311,11 @@ def _compared(fit: TranslatorFit, inferred: Inferred, material: Material, report
     if inferred.spectrum is None or not inferred.spectrum.concepts:
         return {}
     latents, whitening = material.paired_latents(inferred.seed), inferred.spectrum.whitening().to(fit.device)
-    start = separate(lambda z: whitening(z)[0], inferred.factors, latents, fit.device)
-    if inferred.plan.method == "linear":
-        return {"separation": start, "separation_linear": start}
-    found = separate(lambda z: fit.translator(z)[0], inferred.factors, latents, fit.device)
-    if lost := worse(found, start):
+    start = found = separate(lambda z: whitening(z)[0], inferred.factors, latents, fit.device)
+    linear = inferred.plan.method == "linear"
+    if not linear or inferred.plan.gaussianise:
+        found = separate(lambda z: fit.translator(z)[0], inferred.factors, latents, fit.device)
+    if not linear and (lost := worse(found, start)):
         report.note(
             f"the flow separates {', '.join(lost)} worse than the closed form that it started from: "
             "the closed form is kept"

@@ -71,12 +71,12 @@ class TranslatorFit:
         """
         z = self.stream.initial(max(10 * self.translator.dim, 2000))
         self.noise = FeatureNoise.of(z, self.plan.feature_noise)
-        if spectrum is not None:
-            self.translator.whitening.load_state_dict(spectrum.start)
-            return
         # In place, since wide latents are the largest arrays of the fit.
         self.noise.add(z, step_generator(self.seed, FEATURE_NOISE_STREAM, 2**32))
-        self.translator.initialize(z.to(self.device))
+        if spectrum is None:
+            self.translator.initialize(z.to(self.device))
+        else:
+            self.translator.start_from(spectrum.whitening().to(self.device), z.to(self.device))
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
         """Take one step of Adam on the batch of step `step`, or on this process's part of it."""

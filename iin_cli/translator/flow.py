@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DataError
+from .gaussianise import Gaussianise
 from .layers import ActNorm, Coupling, Layer, ScaleShiftNet, Shuffle, Whitening, Within
 
 __all__ = ["ActNorm", "Coupling", "ScaleShiftNet", "Shuffle", "Translator"]
@@ -31,6 +32,7 @@ class Translator(nn.Module):
         seed: decides the permutations and the initial weights.
         linear_start: begin with the closed form, `whitening`; the blocks begin as the identity.
         within: sizes of the factors, to give each a flow of its own that no other factor enters.
+        gaussianise: behind the closed form, map every dimension to a Gaussian one.
 
     >>> translator = Translator(4, blocks=2, hidden=8, linear_start=True)
     >>> translator(torch.ones(1, 4))[0].detach()
@@ -46,12 +48,14 @@ class Translator(nn.Module):
         seed: int = 0,
         linear_start: bool = False,
         within: Sequence[int] | None = None,
+        gaussianise: bool = False,
     ) -> None:
         super().__init__()
         if dim < 2:
             raise DataError(f"a translator needs latents of at least 2 dimensions, got {dim}")
         self.dim, self.blocks_count, self.hidden, self.depth = dim, blocks, hidden, depth
         self.linear_start, self.within = linear_start, None if within is None else list(within)
+        self.gaussianise = gaussianise
         generator = torch.Generator().manual_seed(seed)
         # Forking keeps the caller's global generator untouched while nn's initialisers draw from it.
         with torch.random.fork_rng(devices=[]):  # pyright: ignore[reportUnknownMemberType] untyped in torch
@@ -61,7 +65,8 @@ class Translator(nn.Module):
                 flow = self._flow(dim, generator)
             else:
                 flow = [Within(self.within, [self._flow(size, generator) for size in self.within])]
-            self.layers = nn.ModuleList([*([Whitening(dim)] if linear_start else []), *flow])
+            start = [*([Whitening(dim)] if linear_start else []), *([Gaussianise(dim)] if gaussianise else [])]
+            self.layers = nn.ModuleList([*start, *flow])
 
     def _flow(self, dim: int, generator: torch.Generator) -> list[Layer]:
         """Return the blocks of `dim` dimensions; after a closed form they begin as the identity."""
@@ -97,6 +102,7 @@ class Translator(nn.Module):
             **size,
             **({"linear_start": True} if self.linear_start else {}),
             **({"within": self.within} if self.within is not None else {}),
+            **({"gaussianise": True} if self.gaussianise else {}),
         }
 
     @property
@@ -106,6 +112,14 @@ class Translator(nn.Module):
         if not isinstance(first, Whitening):
             raise DataError("the translator does not begin with the closed form")
         return first
+
+    @torch.no_grad()
+    def start_from(self, closed_form: Whitening, z: Tensor) -> None:
+        """Begin with a closed form; `z` (B, N) are rows whose dimensions are made Gaussian, where that is wanted."""
+        self.whitening.load_state_dict(closed_form.state_dict())
+        for layer in self.layers:
+            if isinstance(layer, Gaussianise):
+                layer.fit(self.whitening(z)[0])
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z̃ = T(z) (B, N) and log|det T'(z)| (B,)."""

@@ -5,6 +5,7 @@ import torch
 
 from iin_cli.errors import DataError
 from iin_cli.translator.flow import ActNorm, Coupling, ScaleShiftNet, Shuffle, Translator
+from iin_cli.translator.gaussianise import Gaussianise
 
 
 def noise(*shape, seed=0):
@@ -21,13 +22,16 @@ def layer(kind, dim):
             made = Coupling(dim, hidden=7, depth=2)
     elif kind == "shuffle":
         made = Shuffle(torch.randperm(dim, generator=torch.Generator().manual_seed(2)))
+    elif kind == "gaussianise":
+        made = Gaussianise(dim)
+        made.fit(noise(300, dim, seed=1).float().exp())
     else:
         made = Translator(dim, blocks=4, hidden=8, depth=1, seed=3)
         made.initialize(noise(100, dim, seed=1).float())
     return made.double()
 
 
-KINDS = ["actnorm", "coupling", "shuffle", "translator"]
+KINDS = ["actnorm", "coupling", "shuffle", "gaussianise", "translator"]
 
 
 @pytest.mark.parametrize("dim", [2, 3, 7, 8])

@@ -46,6 +46,9 @@ def fit_translator(
     method: Annotated[
         str, typer.Option(help="flow, or linear: the closed form alone, in seconds.", metavar="flow|linear")
     ] = "flow",
+    gaussianise: Annotated[
+        bool, typer.Option("--gaussianise", help="With --method linear: map every dimension to a Gaussian one.")
+    ] = False,
     preset: Annotated[str, typer.Option(help="auto, paper or compvis.")] = "auto",
     sigma: Annotated[
         str | None,
@@ -126,6 +129,7 @@ def fit_translator(
         learning_rate=learning_rate,
         dims=options.parse_assignments(dims, "--dims") or None,
         estimator=one_of("--estimator", estimator, ESTIMATORS),
+        gaussianise=gaussianise or None,
     )
     result = run(
         source,

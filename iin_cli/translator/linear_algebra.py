@@ -21,6 +21,10 @@ __all__ = [
 ]
 
 
+# Of the largest eigenvalue: what float32 sums leave of none.
+NOTHING = 1e-6
+
+
 def eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return eigenvalues (N,), ascending, and eigenvectors (N, N) of a symmetric matrix, one per column."""
     values, vectors = torch.linalg.eigh((matrix + matrix.T) / 2)
@@ -40,13 +44,13 @@ def orthonormal(*columns: Tensor) -> Tensor:
 def relative_eigenpairs(matrix: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     """Return eigenvalues (d,) of variance⁻¹·matrix, largest first, and eigenvectors V (d, d): VᵀSV = 1, S the variance.
 
-    Both matrices are symmetric, `variance` is positive.
+    Both matrices are symmetric. Directions that do not vary, as where rows are fewer than d, have the eigenvalue 0.
     """
-    ridge = 1e-9 * variance.diagonal().mean() * torch.eye(len(variance), dtype=variance.dtype)
-    factor = torch.linalg.cholesky(variance + ridge)
-    half = torch.linalg.solve_triangular(factor, matrix, upper=False)
-    values, vectors = eigh(torch.linalg.solve_triangular(factor, half.T, upper=False))
-    return values.flip(0), torch.linalg.solve_triangular(factor.T, vectors.flip(1), upper=True)
+    values, vectors = eigh(variance)
+    varies = values > NOTHING * values[-1]
+    half = vectors * torch.where(varies, values, torch.inf).rsqrt()
+    values, vectors = eigh(half.T @ matrix @ half)
+    return values.flip(0), half @ vectors.flip(1)
 
 
 def largest_eigenpairs(matrix: Tensor, count: int) -> tuple[Tensor, Tensor]:

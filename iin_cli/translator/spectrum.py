@@ -22,7 +22,7 @@ from .bands import bands
 from .dims import complete
 from .factors import Factors
 from .layers import Whitening
-from .linear_algebra import orthonormal, relative_eigenpairs, singular_values
+from .linear_algebra import eigh, orthonormal, relative_eigenpairs, singular_values
 from .pair_moments import Moments, PairedRows, moments
 from .subspaces import SHOWN, Subspace, Whitened, find, share_out
 
@@ -187,9 +187,8 @@ def _readouts(known: Moments, found: list[Subspace], owned: list[Tensor], whiten
     parts: list[Tensor] = []
     for u, concept in zip(owned, known.fit, strict=True):
         parts.append(u @ relative_eigenpairs(u.T @ concept.explaining @ u, u.T @ variance @ u)[1])
-    within = rest.T @ variance @ rest
-    one = torch.eye(len(within), dtype=within.dtype)
-    parts.append(rest @ relative_eigenpairs(one, within)[1].flip(1))
+    spread, axes = eigh(rest.T @ variance @ rest)
+    parts.append(rest @ (axes * spread.rsqrt()).flip(1))
     return torch.cat(parts, dim=1)
 
 

@@ -143,6 +143,16 @@ def test_given_sizes_are_kept() -> None:
     assert found_in(z, *pairs, sizes={"class": 4, "colour": 12}).sizes == {"class": 4, "colour": 12, "residual": 8}
 
 
+def test_given_sizes_may_be_larger_than_the_rows_that_are_held_out() -> None:
+    z, classes, held, held_classes = few_rows_of_weak_classes()
+    fit = [PairedRows("class", "share", z, classes)]
+    few = [PairedRows("class", "share", held[:60], held_classes[:60])]
+    found = pair_spectrum(z, fit, held_out=few, sizes={"class": 150})
+    assert found.sizes == {"class": 150, "residual": 250}
+    layer = found.whitening()
+    assert torch.allclose(layer.inverse(layer(held)[0]), held, atol=1e-3)
+
+
 def test_without_concepts_the_closed_form_whitens() -> None:
     z, _, _ = classes_and_colours(count=1000)
     found = found_in(z)

@@ -136,14 +136,20 @@ class TranslatorPlan:
         """Return the plan as JSON values."""
         return asdict(self)
 
-    def cost(self, dim: int, flops_per_second: float = CPU_FLOPS) -> Cost:
-        """Estimate the cost of fitting a translator of N = `dim` by this plan on a machine of that speed."""
-        parameters, rows = parameter_count(dim, self.blocks, self.hidden, self.depth), 2 * self.batch_pairs
+    def cost(self, dim: int, flops_per_second: float = CPU_FLOPS, sizes: Sequence[int] = ()) -> Cost:
+        """Estimate the cost of fitting a translator of N = `dim` by this plan on a machine of that speed.
+
+        Args:
+            sizes: of the factors, where each has a flow of its own (`within`).
+        """
+        flows = sizes if self.within and sizes else (dim,)
+        parameters = sum(parameter_count(size, self.blocks, self.hidden, self.depth) for size in flows)
+        rows = 2 * self.batch_pairs
         # Two operations per weight and row going forward, four going back: to the weights and to the inputs.
         flops = 6.0 * parameters * rows
         # Weights, gradients, two moments of Adam, the best weights so far, and those being saved.
         kept = 6 * parameters
-        activations = rows * self.blocks * (8 * (self.depth + 2) * self.hidden + 12 * dim)
+        activations = rows * self.blocks * (8 * (self.depth + 2) * self.hidden * len(flows) + 12 * dim)
         # Latents for the actnorms: from the file, with noise, and between layers; no gradients yet.
         initial = parameters + 5 * dim * max(MANY_ROWS * dim, 2000)
         memory = PROGRAM_BYTES + 4 * max(kept + activations, initial)
@@ -313,6 +319,8 @@ def parameter_count(dim: int, blocks: int, hidden: int, depth: int) -> int:
     >>> parameter_count(2048, 6, 2048, 2)
     302186496
     """
+    if dim == 1:
+        return 2 * blocks
     larger, smaller = dim - dim // 2, dim // 2
     inner = depth * (hidden + 1) * hidden
     nets = sum((inputs + 1) * hidden + inner + (hidden + 1) * (dim - inputs) for inputs in (larger, smaller))

@@ -43,6 +43,13 @@ def test_parameters_are_those_of_the_translator(shape):
     assert parameter_count(*shape) == sum(p.numel() for p in Translator(*shape).parameters())
 
 
+def test_parameters_of_flows_within_factors_are_those_of_the_translator():
+    planned, sizes = plan(400, rows=800), [1, 9, 390]
+    translator = Translator(400, planned.blocks, planned.hidden, planned.depth, linear_start=True, within=sizes)
+    assert planned.within
+    assert planned.cost(400, sizes=sizes).parameters == sum(p.numel() for p in translator.parameters())
+
+
 def test_table_6_has_302_million_parameters():
     assert plan(2048, device="cuda").cost(2048).parameters == 302_186_496
 

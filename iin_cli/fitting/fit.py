@@ -173,7 +173,7 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
     # Processes share every step.
     speed = fitting_speed(device, plan, material.dim) * world_size()
-    cost = plan.cost(material.dim, speed)
+    cost = plan.cost(material.dim, speed, list(factors.dims.values()))
     report.note(cost.sentence(plan.steps))
     return Inferred(factors, scores, plan, cost, seed, dominance, spectrum)
 

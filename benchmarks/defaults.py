@@ -28,6 +28,7 @@ def grid(fit: dict[str, Any], folder: Path) -> dict[str, list[str]]:
     score = fit["scores"]
     return {
         "closed form": ["--method", "linear"],
+        "flow": ["--method", "flow"],
         "half the width": ["--hidden", str(hidden // 2)],
         "twice the width": ["--hidden", str(hidden * 2)],
         "a third of the blocks": ["--blocks", str(max(1, blocks // 3))],

@@ -64,9 +64,7 @@ def main() -> None:
     ours = run("default", Wishes(dims=dims))
     paper = run("paper", Wishes(preset="paper", dims=dims, max_seconds=max(given.paper_seconds)))
     print(f"\n{machine(ours['wall'] + paper['wall'])}\n")
-    print(
-        "| seconds of the paper's recipe | its NLL | the default reaches that after | ratio |\n|---|---|---|---|"
-    )
+    print("| seconds of the paper's recipe | its NLL | the default reaches that after | ratio |\n|---|---|---|---|")
     for seconds in given.paper_seconds:
         reached = min(each["nll"] for each in paper["history"] if each["seconds"] <= seconds)
         first = next((each["seconds"] for each in ours["history"] if each["nll"] <= reached), None)

@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 Preset = Literal["auto", "paper", "compvis"]
-Method = Literal["flow", "linear"]
-METHODS: tuple[Method, ...] = ("flow", "linear")
+Method = Literal["auto", "flow", "linear"]
+METHODS: tuple[Method, ...] = ("auto", "flow", "linear")
 PRESETS: tuple[Preset, ...] = ("auto", "paper", "compvis")
 AUTO_STEPS = 1500
 # Nats per unit of correlation of a factor's pairs: 2 to 10 gave the same on the tasks that it was chosen on.
@@ -171,7 +171,8 @@ class Wishes:
     """Settings that the user gave instead of leaving them to be inferred; None means infer.
 
     Attributes:
-        method: `linear` for the closed form alone, `flow` for a flow that starts from it.
+        method: `linear` for the closed form alone, `flow` for a flow that starts from it, `auto` for a flow unless
+            latents are wide and too few for one to separate concepts better.
         dims: concept -> dimensions.
         gaussianise: of the method `linear` alone: map every dimension of the closed form to a Gaussian one.
         estimator: how dimensions are inferred otherwise (Eq 11): `variance` or `correlation`.
@@ -182,7 +183,7 @@ class Wishes:
     """
 
     preset: Preset = "auto"
-    method: Method = "flow"
+    method: Method = "auto"
     steps: int | None = None
     max_seconds: float | None = None
     batch_pairs: int | None = None
@@ -208,15 +209,28 @@ class Wishes:
             if isinstance(value, float) and not math.isfinite(value):
                 raise UsageError(f"--{item.name.replace('_', '-')} {value}: needs a finite number")
 
+    @property
+    def flow(self) -> bool:
+        """Whether any of them is about a flow."""
+        sizes = (self.steps, self.batch_pairs, self.blocks, self.hidden, self.depth, self.learning_rate)
+        return self.method == "flow" or any(size is not None for size in sizes)
+
 
 def plan_translator(
-    dim: int, rows: int, device: str, wishes: Wishes, deterministic_latents: bool, bfloat16: bool = False
+    dim: int,
+    rows: int,
+    device: str,
+    wishes: Wishes,
+    deterministic_latents: bool,
+    bfloat16: bool = False,
+    concepts: bool = True,
 ) -> TranslatorPlan:
     """Infer the plan that fits a translator of N = `dim` to `rows` latents on `device` (cpu, cuda or mps).
 
     Args:
         deterministic_latents: latents are points and not samples of a posterior, so they need feature noise.
         bfloat16: `device` multiplies matrices faster in bfloat16.
+        concepts: there are any; without them the likelihood is all that counts.
     """
     said = {item.name: getattr(wishes, item.name, None) for item in fields(TranslatorPlan)}
     said = {name: value for name, value in said.items() if value is not None}
@@ -226,7 +240,9 @@ def plan_translator(
     noise = FEATURE_NOISE if rows >= MANY_ROWS * dim else FEATURE_NOISE_FEW
     plan = replace(plan, autocast=bfloat16, feature_noise=noise if deterministic_latents else 0.0)
     plan = replace(plan, **said)
-    if wishes.method == "linear":
+    # On fewer than 10·N wide latents a flow separated no concept better, and overfitted most of them.
+    closed = plan.within and concepts and not wishes.flow
+    if wishes.method == "linear" or closed:
         plan = replace(plan, blocks=0, steps=0, within=False, pair_reward=0.0)
     return replace(
         plan,

@@ -44,10 +44,32 @@ def test_parameters_are_those_of_the_translator(shape):
 
 
 def test_parameters_of_flows_within_factors_are_those_of_the_translator():
-    planned, sizes = plan(400, rows=800), [1, 9, 390]
+    planned, sizes = plan(400, rows=800, method="flow"), [1, 9, 390]
     translator = Translator(400, planned.blocks, planned.hidden, planned.depth, linear_start=True, within=sizes)
     assert planned.within
     assert planned.cost(400, sizes=sizes).parameters == sum(p.numel() for p in translator.parameters())
+
+
+@pytest.mark.parametrize(
+    ("said", "method"),
+    [
+        ({"rows": 800}, "linear"),
+        ({"rows": 800, "sigma": 0.7}, "linear"),
+        ({"rows": 4000}, "flow"),
+        ({"rows": 800, "method": "flow"}, "flow"),
+        ({"rows": 800, "steps": 50}, "flow"),
+        ({"rows": 800, "hidden": 50}, "flow"),
+        ({"rows": 800, "preset": "paper"}, "flow"),
+        ({"rows": 800, "dim": 64}, "flow"),
+        ({"rows": 40_000, "method": "linear"}, "linear"),
+    ],
+)
+def test_a_flow_is_fitted_unless_wide_latents_are_few_or_the_user_says_otherwise(said, method):
+    assert plan(**{"dim": 400} | said).method == method
+
+
+def test_without_concepts_a_flow_is_fitted_however_few_latents_there_are():
+    assert plan_translator(400, 800, "cpu", Wishes(), True, concepts=False).method == "flow"
 
 
 def test_table_6_has_302_million_parameters():
@@ -73,7 +95,7 @@ def test_the_cost_of_a_step():
 @pytest.mark.parametrize("dim", [257, 512, 768, 1024, 2048, 4096])
 @pytest.mark.parametrize("rows", [900, 400_000])
 def test_a_wide_translator_finishes_on_a_cpu(dim, rows, bfloat16):
-    planned = plan_translator(dim, rows, "cpu", Wishes(), True, bfloat16)
+    planned = plan_translator(dim, rows, "cpu", Wishes(method="flow"), True, bfloat16)
     cost = planned.cost(dim, 1.2e11 if bfloat16 else 4e10)
     assert cost.seconds <= 600
     # What little data can teach is learned in less.

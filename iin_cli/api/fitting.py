@@ -26,7 +26,7 @@ def fit(
     seed: int | None = None,
     dims: Mapping[str, int] | None = None,
     sigma: float | Mapping[str, float] | None = None,
-    method: Method = "flow",
+    method: Method = "auto",
     gaussianise: bool = False,
     steps: int | None = None,
     max_seconds: float | None = None,
@@ -41,7 +41,8 @@ def fit(
         network: whose latents they are; verbs that need an answer need it.
         seed: of everything random; None draws one, which `plan["seed"]` keeps.
         dims: concept -> dimensions; None infers them (the pair spectrum).
-        method: `flow` starts from the closed form and improves on it, `linear` is the closed form alone, in seconds.
+        method: `flow` starts from the closed form and improves on it, `linear` is the closed form alone, in seconds;
+            `auto` is a flow unless latents are wide and fewer than 10·N.
         gaussianise: with `linear`, map every dimension to a Gaussian one.
         sigma: correlation of pairs that share a factor, one number or concept -> number, in [0, 1).
         steps, max_seconds: bounds of the fit; None infers them.

@@ -23,6 +23,7 @@ from ..translator.dims import allocate, complete
 from ..translator.factors import RESIDUAL, Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
+from ..translator.pair_moments import MANY_ROWS
 from ..translator.spectrum import PairSpectrum
 from .materials import Material
 from .separation import Separation, separate, worse
@@ -161,7 +162,9 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     scores = {} if wishes.dims else material.scores(seed, wishes.estimator)
     dominance = material.dominance(report) if scores else None
     rows, stochastic = len(material.table), material.table.stochastic
-    plan = plan_translator(material.dim, rows, device.type, wishes, not stochastic, bfloat16_is_fast(device))
+    plan = plan_translator(
+        material.dim, rows, device.type, wishes, not stochastic, bfloat16_is_fast(device), bool(material.relations)
+    )
     factors = size_factors(material, scores, wishes.dims, plan)
     spectrum = None
     if plan.linear_start:
@@ -174,6 +177,11 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     # Processes share every step.
     speed = fitting_speed(device, plan, material.dim) * world_size()
     cost = plan.cost(material.dim, speed, list(factors.dims.values()))
+    if plan.method == "linear" and wishes.method == "auto":
+        report.note(
+            f"the closed form: a flow would overfit {rows} latents, fewer than 10·N = {MANY_ROWS * material.dim}; "
+            "--method flow fits one"
+        )
     report.note(cost.sentence(plan.steps))
     return Inferred(factors, scores, plan, cost, seed, dominance, spectrum)
 

@@ -44,8 +44,12 @@ def fit_translator(
         str | None, typer.Option(help="Sizes of the factors; default: estimated.", metavar="digit=13,color=17")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="flow, or linear: the closed form alone, in seconds.", metavar="flow|linear")
-    ] = "flow",
+        str,
+        typer.Option(
+            help="flow; linear: the closed form alone, in seconds; auto: flow where there are latents enough.",
+            metavar="auto|flow|linear",
+        ),
+    ] = "auto",
     gaussianise: Annotated[
         bool, typer.Option("--gaussianise", help="With --method linear: map every dimension to a Gaussian one.")
     ] = False,

@@ -22,7 +22,7 @@ MEASURES = ("audit", "responses", "explanation", "embedding")
 # Every folder and every module beside them; what stands lower may not import what stands higher.
 STOREYS = (
     ("errors", "progress"),
-    ("results", "batch_part"),
+    ("results", "batch_part", "class_names"),
     ("plugin_api", "failure_alarm"),
     ("io", "registry", "distributed", "translator", "cutting"),
     ("packaged_weights",),

@@ -148,7 +148,8 @@ class FunctionBackbone(nn.Module, Backbone):
         count = outputs.shape[1]
         if self.classes is None:
             self.classes = tuple(map(str, range(count)))
-        if len(self.classes) != count:
+        # One logit tells two classes apart.
+        if len(self.classes) != count and (count, len(self.classes)) != (1, 2):
             raise UsageError(f"{len(self.classes)} classes are named, and {self.name} has {count} logits: name each")
 
 

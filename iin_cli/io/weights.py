@@ -218,7 +218,7 @@ def _advice(
     stem = next((name for name in own if own[name].ndim == 4), None)
     if others == [stem] and stem is not None and len(tensors[stem].shape) == 4 and not lacking and not foreign:
         return f"it was trained on images of {tensors[stem].shape[1]} channels, not {own[stem].shape[1]}: {python}"
-    head = next((name.rpartition(".")[0] for name in reversed(own) if own[name].ndim == 2), None)
+    head = next((name.rpartition(".")[0] for name in reversed(list(own)) if own[name].ndim == 2), None)
     if head and lacking and not others and all(name.startswith(f"{head}.") for name in lacking):
         what = "its head was replaced" if foreign else f"its head {head} was removed"
         return f"{what}: {python}"

@@ -23,7 +23,7 @@ MEASURES = ("audit", "responses", "explanation", "embedding")
 STOREYS = (
     ("errors", "progress"),
     ("results", "batch_part", "class_names"),
-    ("plugin_api", "failure_alarm"),
+    ("plugin_api", "failure_alarm", "entry_points", "probing"),
     ("io", "registry", "distributed", "translator", "cutting"),
     ("packaged_weights",),
     ("plan", "latents", "training", "data", "backbones", "concepts", "metrics", "figures"),

@@ -121,7 +121,8 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
     if is_weights_file(weights):
         weights = str(Path(weights).expanduser().resolve())
     factory: Any = found.factory
-    backbone = factory.pretrained(found.argument, weights)
+    with found.blamed():
+        backbone = factory.pretrained(found.argument, weights)
     network = Network.of(
         backbone, found.full_name, "", None, getattr(backbone, "weights", None) or weights, device=device
     )

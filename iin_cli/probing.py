@@ -82,10 +82,11 @@ def _answers(function: str, tasks: Sequence[Any], done: Callable[[], None], limi
 
 
 def _send(child: subprocess.Popen[str], text: str) -> None:
-    assert child.stdin is not None
     # A process that ended before it read is seen when no answer comes.
-    with suppress(BrokenPipeError), child.stdin as stream:
-        stream.write(text)
+    with suppress(BrokenPipeError):
+        if child.stdin is not None:
+            child.stdin.write(text)
+            child.stdin.close()
 
 
 def _line(pipe: int, end: float) -> bytes | None:

@@ -77,6 +77,15 @@ class Found:
             return self.name
         return self.argument if self.bare else f"{self.name}:{self.argument}"
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it comes with iin itself."""
+        return self.point.distribution == OWN
+
+    def fault(self, failed: str, why: str) -> PluginError:
+        """Return an error that names the plugin."""
+        return PluginError(_blame(self.point, failed, why))
+
     def make(self, *before: Any, **offered: Any) -> Any:
         """Call the factory with `before`, the argument if it takes one, and those of `offered` that it has."""
         given = [self.argument] if _takes_argument(self.factory, len(before)) else []
@@ -96,7 +105,7 @@ class Found:
             raise
         except Exception as cause:
             # Out of memory is not the guest's fault, and a built-in's mistake is one of this program.
-            if self.point.distribution == OWN or "OutOfMemory" in type(cause).__name__:
+            if self.is_built_in or "OutOfMemory" in type(cause).__name__:
                 raise
             raise _fault(self.point, failed, cause) from cause
 

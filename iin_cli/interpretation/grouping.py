@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DataError, PluginError, UsageError
+from ..errors import DataError, UsageError
 from ..latents.dominance import names_of_rows, variant_of
 from ..latents.splitting import held_out_mask
 from ..latents.table import ConceptPairs, LatentTable
@@ -44,10 +44,8 @@ def find_providers(concepts: Sequence[str]) -> list[ConceptProvider]:
     for wanted in concepts:
         provider = (found := find("concepts", wanted)).make()
         if not isinstance(provider, ConceptProvider):
-            raise PluginError(
-                f"plugin {found.name!r} of {found.point.distribution} made a {type(provider).__name__} "
-                "instead of a ConceptProvider"
-            )
+            made = f"it made a {type(provider).__name__} instead of a ConceptProvider"
+            raise found.fault("breaks the contract of a concept", made)
         if provider.concept in [other.concept for other in providers]:
             raise UsageError(f"--concept {wanted}: the concept {provider.concept} is given twice")
         if provider.concept == RESIDUAL:

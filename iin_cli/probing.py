@@ -22,12 +22,14 @@ __all__ = ["answer_tasks", "try_each"]
 
 # The first import of torch takes long on a busy machine.
 LIMIT_SECONDS = 120.0
+# Nothing that was loaded has a say in how the process ends.
 CHILD = """
-import json, sys
+import json, os, sys
 given = json.load(sys.stdin)
 sys.path[:] = given["path"]
 from iin_cli.probing import answer_tasks
 answer_tasks(given)
+os._exit(0)
 """
 
 
@@ -53,8 +55,6 @@ def answer_tasks(given: dict[str, Any]) -> None:
     function = getattr(import_module(module), name)
     for task in given["tasks"]:
         os.write(given["pipe"], json.dumps(function(task)).encode() + b"\n")
-    # Nothing that was loaded has a say in how this process ends.
-    os._exit(0)
 
 
 def _answers(function: str, tasks: Sequence[Any], done: Callable[[], None], limit: float) -> list[Any]:

@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from .batch_part import BatchPart
+from .class_names import unique_names
 from .errors import DataError, UsageError
 from .progress import Reporter
 
@@ -64,11 +65,14 @@ class Labels:
     """One column of labels: `values` (M,) int64 holds the label of every item, `names[v]` is the name of label v.
 
     `names` is None for labels that are only ids (colour 17 of 6,000), and for a continuous column, whose `values` are
-    float64 (a roundness, an angle).
+    float64 (a roundness, an angle). Two labels of one name are told apart by their numbers.
     """
 
     values: np.ndarray
     names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", None if self.names is None else unique_names(self.names))
 
     @property
     def continuous(self) -> bool:
@@ -277,7 +281,7 @@ class Backbone(ABC):
         latent_dim: N.
         image_size: side S of the images it takes.
         interpolation: how images are resized to that side.
-        classes: class names when `decode` gives logits, None when it gives images or where there is no `decode`.
+        classes: a name per logit; two for one logit. None where `decode` gives images, or there is none.
         weights: which weights `pretrained` took, where it had a choice, as `--weights` names them; else None.
         config: JSON values from which `from_config` rebuilds the (untrained) module.
         takes_argument: whether its name may carry an argument.
@@ -326,10 +330,8 @@ class Backbone(ABC):
 
         Raises UsageError for a backbone that is only ever trained here.
         """
-        raise UsageError(
-            f"{cls.__name__.lower()} has no pretrained weights: train it with `iin train-backbone`, "
-            "then pass the folder it wrote to --backbone"
-        )
+        made = "train it with `iin train-backbone`, then pass the folder it wrote to --backbone"
+        raise UsageError(f"{cls.__name__.lower()} has no pretrained weights: {made}")
 
     def layers(self) -> tuple[str, ...]:
         """Names of the layers at which `at_layer` cuts the network, in the order they are computed.
@@ -360,9 +362,8 @@ class Backbone(ABC):
         `weights` (default, none, or a file) are the starting weights of a network that exists elsewhere; one that is
         only ever trained here ignores them. Raises UsageError where training is not possible.
         """
-        raise UsageError(
-            f"{cls.__name__.lower()} cannot be trained here: train it elsewhere, then pass its file with --weights"
-        )
+        elsewhere = "train it elsewhere, then pass its file with --weights"
+        raise UsageError(f"{cls.__name__.lower()} cannot be trained here: {elsewhere}")
 
     def recipe(self, max_steps: int | None, seed: int) -> Recipe:
         """Return the training recipe; raises UsageError if there is none."""

@@ -7,17 +7,19 @@ breaks nothing but itself. Members of the families in `BARE` may be named alone:
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from .errors import NotInstalledError, PluginError, UsageError, nearest
+from .entry_points import Point, read_points
+from .errors import IinError, NotInstalledError, PluginError, UsageError, nearest
 from .plugin_api import Family
-from .progress import Reporter, Silent, Task
+from .probing import try_each
+from .progress import Reporter, Silent
 
 __all__ = [
     "BARE",
@@ -58,12 +60,14 @@ class Found:
     """A factory and what the user wrote after its name.
 
     Attributes:
+        point: where the factory is registered.
         bare: whether a family's member was named without the family; `argument` is that member.
     """
 
     name: str
     argument: str | None
     factory: Callable[..., Any]
+    point: Point
     bare: bool = False
 
     @property
@@ -73,11 +77,37 @@ class Found:
             return self.name
         return self.argument if self.bare else f"{self.name}:{self.argument}"
 
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it comes with iin itself."""
+        return self.point.distribution == OWN
+
+    def fault(self, failed: str, why: str) -> PluginError:
+        """Return an error that names the plugin."""
+        return PluginError(_blame(self.point, failed, why))
+
     def make(self, *before: Any, **offered: Any) -> Any:
         """Call the factory with `before`, the argument if it takes one, and those of `offered` that it has."""
         given = [self.argument] if _takes_argument(self.factory, len(before)) else []
         parameters = _parameters(self.factory) or {}
-        return self.factory(*before, *given, **{name: value for name, value in offered.items() if name in parameters})
+        with self.blamed():
+            return self.factory(
+                *before, *given, **{name: value for name, value in offered.items() if name in parameters}
+            )
+
+    @contextmanager
+    def blamed(self, failed: str = "cannot be opened") -> Iterator[None]:
+        """Turn what a guest raises by mistake into a PluginError that names it; errors of this program stay."""
+        try:
+            with redirect_stdout(sys.stderr):
+                yield
+        except (IinError, MemoryError):
+            raise
+        except Exception as cause:
+            # Out of memory is not the guest's fault, and a built-in's mistake is one of this program.
+            if self.is_built_in or "OutOfMemory" in type(cause).__name__:
+                raise
+            raise _fault(self.point, failed, cause) from cause
 
 
 @dataclass(frozen=True)
@@ -100,7 +130,7 @@ class PluginRow:
 class _Owner:
     """An entry point that a name belongs to: its own name, or that of a member of the family (`bare`)."""
 
-    point: EntryPoint
+    point: Point
     bare: bool = False
 
 
@@ -115,7 +145,7 @@ class WeightsSource:
 
     network: str
     distribution: str
-    point: EntryPoint
+    point: Point
 
     def make(self) -> Any:
         """Call the function: a path, or tensors by name.
@@ -130,14 +160,15 @@ class WeightsSource:
 def weights_sources(family: str, model: str) -> list[WeightsSource]:
     """Return what installed packages register as weights of a network, without importing any of them."""
     return [
-        WeightsSource(f"{family}:{model}", _distribution(point)[0], point)
-        for point in _unique(entry_points(group=f"{WEIGHTS}{family}", name=model))
+        WeightsSource(f"{family}:{model}", point.distribution, point)
+        for point in read_points(f"{WEIGHTS}{family}")
+        if (point.group, point.name) == (f"{WEIGHTS}{family}", model)
     ]
 
 
 def names(group: Group) -> list[str]:
     """Return the registered names of a group, sorted, without importing any plugin; without members of families."""
-    return sorted({point.name for point in _points(group)})
+    return sorted({point.name for point in _points(group) if point.is_line})
 
 
 def is_known(group: Group, name: str) -> bool:
@@ -157,13 +188,13 @@ def find(group: Group, wanted: str) -> Found:
     if not owners and argument is not None:
         # `distribution:name[:argument]` picks one of two owners of a name.
         distribution, (name, argument) = name, _split(argument)
-        owners = [owner for owner in _owners(group, name) if _distribution(owner.point)[0] == distribution]
+        owners = [owner for owner in _owners(group, name) if owner.point.distribution == distribution]
         if not owners:
             name = distribution
     if not owners:
         raise UsageError(f"unknown {kind} {name!r}: {_hint(name, group)}")
     if len(owners) > 1:
-        claiming = sorted(_distribution(owner.point)[0] for owner in owners)
+        claiming = sorted(owner.point.distribution for owner in owners)
         raise PluginError(
             f"{kind} {name!r} is claimed by {' and '.join(claiming)}: "
             f"write {' or '.join(f'{distribution}:{name}' for distribution in claiming)}"
@@ -173,16 +204,22 @@ def find(group: Group, wanted: str) -> Found:
     takes_one = not owner.bare and _takes_argument(factory, PLACES_BEFORE.get(group, 0))
     if argument is not None and not takes_one:
         raise UsageError(f"{kind} {name} takes no argument, and was given {argument!r}: write {name}")
-    return Found(owner.point.name, name, factory, bare=True) if owner.bare else Found(name, argument, factory)
+    if owner.bare:
+        return Found(owner.point.name, name, factory, owner.point, bare=True)
+    return Found(name, argument, factory, owner.point)
 
 
 def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
-    """Load every entry point separately and return its status; members of the families in `BARE` have rows, too."""
-    every: list[tuple[Group, EntryPoint]] = [(group, point) for group in GROUPS for point in _points(group)]
-    weights = _weights_points()
-    with (report or Silent()).task("loading plugins", len(every) + len(weights), "plugins") as task:
-        rows = [row for group, point in every for row in _rows(group, point, task)]
-        rows += [_weights_row(point, task) for point in weights]
+    """Load every entry point separately and return its status; members of the families in `BARE` have rows, too.
+
+    They are loaded in another process, which one of them may end; this one imports none of them.
+    """
+    points = [point for point in read_points("iin.") if _room(point) is not None]
+    # What comes with iin first, since after one that ends the process the next process starts from nothing.
+    points.sort(key=lambda point: point.distribution != OWN)
+    with (report or Silent()).task("loading plugins", len(points), "plugins") as task:
+        tried = try_each(f"{__name__}:probe", [asdict(point) for point in points], lambda: task.advance(1))
+    rows = [row for point, found in zip(points, tried, strict=True) for row in _rows(point, found)]
     claims = Counter((row.group, row.name) for row in rows)
     rows = [
         replace(row, status="conflict", error="another package has this name")
@@ -193,40 +230,43 @@ def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
     return sorted(rows, key=lambda row: (row.group, row.name, row.distribution))
 
 
-def _rows(group: Group, point: EntryPoint, task: Task) -> list[PluginRow]:
-    """Load an entry point; return its row and those of its members."""
-    known, status, error = [point.name], "ok", None
+def probe(point: dict[str, str]) -> dict[str, Any]:
+    """Load the entry point with these fields; return its `members` that may be named alone, or the `error`."""
+    found, room = Point(**point), _room(Point(**point))
     try:
-        _load(point)
-        known += _members(group, point)
+        _load(found)
+        return {"members": [] if room in (None, "weights") else _members(room, found)}
     except PluginError as problem:
-        status, error = "broken", str(problem)
-    task.advance()
-    return [PluginRow(group, name, *_distribution(point), status, error) for name in known]
+        return {"error": str(problem)}
 
 
-def _weights_row(point: EntryPoint, task: Task) -> PluginRow:
-    """Load the function, without asking it for the weights; return its row."""
-    status, error = "ok", None
-    try:
-        _load(point)
-    except PluginError as problem:
-        status, error = "broken", str(problem)
-    task.advance()
-    name = f"{point.group.removeprefix(WEIGHTS)}:{point.name}"
-    return PluginRow("weights", name, *_distribution(point), status, error)
+def _room(point: Point) -> Group | Literal["weights"] | None:
+    """Return the group of an entry point; None for one of no group that iin has."""
+    if point.group.startswith(WEIGHTS):
+        return "weights"
+    return next((group for group in GROUPS if point.group == f"iin.{group}"), None)
+
+
+def _rows(point: Point, tried: dict[str, Any] | str) -> list[PluginRow]:
+    """Return the row of an entry point and those of its members; `tried` is what `probe` found, or why it did not."""
+    room = str(_room(point))
+    name = f"{point.group.removeprefix(WEIGHTS)}:{point.name}" if room == "weights" else point.name
+    found = {"error": _blame(point, "cannot be loaded", tried)} if isinstance(tried, str) else tried
+    status, error = ("broken", found["error"]) if "error" in found else ("ok", None)
+    known = [name, *found.get("members", ())]
+    return [PluginRow(room, each, point.distribution, point.version, status, error) for each in known]
 
 
 def _owners(group: Group, name: str) -> list[_Owner]:
     """Return every entry point that `name` belongs to; a broken family has its own name only."""
     owners = [_Owner(point) for point in _points(group) if point.name == name]
-    if owners and all(_distribution(owner.point)[0] == OWN for owner in owners):
+    if owners and all(owner.point.distribution == OWN for owner in owners):
         # No family has a member of a built-in's name, so none is imported for it.
         return owners
     return owners + [_Owner(point, bare=True) for point, members in _families(group) if name in members]
 
 
-def _families(group: Group) -> list[tuple[EntryPoint, list[str]]]:
+def _families(group: Group) -> list[tuple[Point, list[str]]]:
     """Return the families in `BARE` that are not broken, and their members."""
     found = []
     for point in _points(group):
@@ -237,7 +277,7 @@ def _families(group: Group) -> list[tuple[EntryPoint, list[str]]]:
     return found
 
 
-def _members(group: Group, point: EntryPoint) -> list[str]:
+def _members(group: Group, point: Point) -> list[str]:
     """Return the members that may be named without their family; none for an entry point that is not in `BARE`."""
     if point.name not in BARE.get(group, ()):
         return []
@@ -248,23 +288,8 @@ def _members(group: Group, point: EntryPoint) -> list[str]:
         return list(factory.names())
 
 
-def _points(group: Group) -> list[EntryPoint]:
-    return _unique(entry_points(group=f"iin.{group}"))
-
-
-def _weights_points() -> list[EntryPoint]:
-    groups = sorted(group for group in entry_points().groups if group.startswith(WEIGHTS))
-    return [point for group in groups for point in _unique(entry_points(group=group))]
-
-
-def _unique(points: Iterable[EntryPoint]) -> list[EntryPoint]:
-    # One installation seen twice on the path (editable and wheel) must not conflict with itself.
-    return list({(p.name, p.value, _distribution(p)[0]): p for p in points}.values())
-
-
-def _distribution(point: EntryPoint) -> tuple[str, str]:
-    dist = point.dist
-    return (dist.name or "unknown", dist.version or "unknown") if dist is not None else ("unknown", "unknown")
+def _points(group: Group) -> list[Point]:
+    return [point for point in read_points(f"iin.{group}") if point.group == f"iin.{group}"]
 
 
 def _split(wanted: str) -> tuple[str, str | None]:
@@ -300,25 +325,48 @@ def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter] | N
         return None
 
 
-def _load(point: EntryPoint) -> Callable[..., Any]:
+def _load(point: Point) -> Callable[..., Any]:
     with _blamed(point, "cannot be loaded"):
         factory = point.load()
     if not callable(factory):
-        raise PluginError(f"plugin {point.name!r} of {_distribution(point)[0]} is not callable: {point.value}")
+        raise PluginError(f"plugin {point.name!r} of {point.distribution} is not callable: {point.value}")
     return factory
 
 
 @contextmanager
-def _blamed(point: EntryPoint, failed: str) -> Iterator[None]:
+def _blamed(point: Point, failed: str) -> Iterator[None]:
     """Turn any failure of a plugin into a PluginError that names it."""
     try:
         # Output that a plugin prints while it is imported must not end up in a result.
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _staying():
             yield
     except NotInstalledError:
         raise
     # A plugin may fail in any way, SystemExit included, without breaking others; Ctrl-C passes through.
     except (Exception, SystemExit) as cause:
-        distribution, version = _distribution(point)
-        reason = " ".join(f"{type(cause).__name__}: {cause}".split())
-        raise PluginError(f"plugin {point.name!r} of {distribution} {version} {failed}: {reason}") from cause
+        raise _fault(point, failed, cause) from cause
+
+
+@contextmanager
+def _staying() -> Iterator[None]:
+    """Let `os._exit` in this process raise SystemExit, so that it can be caught."""
+    leave, here = os._exit, os.getpid()
+
+    def stay(status: int) -> NoReturn:
+        if os.getpid() != here:
+            leave(status)
+        raise SystemExit(status)
+
+    os._exit = stay
+    try:
+        yield
+    finally:
+        os._exit = leave
+
+
+def _fault(point: Point, failed: str, cause: BaseException) -> PluginError:
+    return PluginError(_blame(point, failed, " ".join(f"{type(cause).__name__}: {cause}".split())))
+
+
+def _blame(point: Point, failed: str, why: str) -> str:
+    return f"plugin {point.name!r} of {point.distribution} {point.version} {failed}: {why}"

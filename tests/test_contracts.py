@@ -22,8 +22,8 @@ MEASURES = ("audit", "responses", "explanation", "embedding")
 # Every folder and every module beside them; what stands lower may not import what stands higher.
 STOREYS = (
     ("errors", "progress"),
-    ("results", "batch_part"),
-    ("plugin_api", "failure_alarm"),
+    ("results", "batch_part", "class_names"),
+    ("plugin_api", "failure_alarm", "entry_points", "probing"),
     ("io", "registry", "distributed", "translator", "cutting"),
     ("packaged_weights",),
     ("plan", "latents", "training", "data", "backbones", "concepts", "metrics", "figures"),

@@ -8,7 +8,7 @@ import pytest
 from iin_cli.backbones.torchvision_models import TorchvisionBackbone
 from iin_cli.errors import PluginError, UsageError
 from iin_cli.progress import Silent
-from iin_cli.registry import GROUPS, find, is_known, list_plugins, names
+from iin_cli.registry import GROUPS, find, is_known, list_plugins, names, probe
 
 GOOD = "def thing(argument=None):\n    return argument\n"
 FAMILY = """
@@ -19,6 +19,16 @@ class thing(Family):
     def names(cls):
         return ["net_a", "resnet50"]
 """
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Load plugins here, where torch is loaded already; tests/test_probing.py covers the other process."""
+
+    def here(_function, tasks, done):
+        return [(probe(task), done())[0] for task in tasks]
+
+    monkeypatch.setattr("iin_cli.registry.try_each", here)
 
 
 def row(name):
@@ -64,6 +74,7 @@ def test_naming_a_plugin_does_not_import_it(install):
     [
         ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("import os; os._exit(4)", "SystemExit: 4"),
         ("import no_such_package", "No module named 'no_such_package'"),
         ("nothing = 1", "has no attribute 'thing'"),
         ("def thing(:", "SyntaxError"),
@@ -88,6 +99,49 @@ def test_a_broken_plugin_breaks_nothing_but_itself(install, source, cause):
     assert cause in bad.error
     assert row("mine").status == "ok"
     assert row("mine").error is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("[iin.backbones]\nonly a name\n", "'only a name' is no NAME = MODULE:FACTORY"),
+        ("[iin.backbones]\nbad = not a target\n", "'bad = not a target' is no NAME = MODULE:FACTORY"),
+        ("[console_scripts]\nno target\n[iin.backbones]\nbad =\n", "'bad =' is no NAME = MODULE:FACTORY"),
+    ],
+)
+def test_a_malformed_entry_point_breaks_nothing_but_itself(install, tmp_path, lines, said):
+    install("evil", {})
+    next((tmp_path / "evil").glob("*.dist-info/entry_points.txt")).write_text(lines)
+    install("guest", {"mine": "thing"})
+    assert find("backbones", "mine").factory() is None
+    assert row("mine").status == "ok"
+    (bad,) = [entry for entry in list_plugins() if entry.distribution == "evil"]
+    assert (bad.group, bad.status) == ("backbones", "broken")
+    assert said in bad.error
+    assert not [name for name in names("backbones") if " " in name]
+
+
+def test_packages_with_damaged_files_are_stepped_round(install, tmp_path):
+    for number, content in enumerate([b"no section = x:y\n[a]\nnothing\n", b"\xff\xfe[iin.backbones]\n\xff"]):
+        install(f"evil{number}", {})
+        next((tmp_path / f"evil{number}").glob("*.dist-info/entry_points.txt")).write_bytes(content)
+    install("nameless", {"odd": "thing"})
+    next((tmp_path / "nameless").glob("*.dist-info/METADATA")).unlink()
+    install("guest", {"mine": "thing"})
+    assert {"mine", "odd"} <= set(names("backbones"))
+    assert find("backbones", "odd").factory("x") == "x"
+
+
+@pytest.mark.parametrize("failure", ["raise KeyError('no luck')", "raise MemoryError", "raise UsageError('say x')"])
+def test_a_factory_that_fails_is_named(install, failure, capsys):
+    source = f"from iin_cli.errors import UsageError\ndef thing(argument=None):\n    print('noise')\n    {failure}\n"
+    install("evil", {"bad": "thing"}, source, group="iin.concepts")
+    own = {"K": PluginError, "M": MemoryError, "U": UsageError}[failure[len("raise ")]]
+    with pytest.raises(own) as caught:
+        find("concepts", "bad").make()
+    if own is PluginError:
+        assert str(caught.value) == "plugin 'bad' of evil 1.0 cannot be opened: KeyError: 'no luck'"
+    assert capsys.readouterr().out == ""
 
 
 def test_ctrl_c_while_a_plugin_loads_is_not_the_plugins_fault(install):
@@ -301,7 +355,7 @@ def test_an_unknown_name_brings_the_nearest():
     ],
 )
 def test_a_first_party_plugin_that_is_not_installed_is_named(monkeypatch, group, name, package):
-    monkeypatch.setattr("iin_cli.registry.entry_points", lambda group: ())
+    monkeypatch.setattr("iin_cli.registry.read_points", lambda start: [])
     with pytest.raises(
         UsageError, match=f"comes with the package {package}, which is not installed: pip install {package}"
     ):

@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 from ..errors import CheckpointError, UsageError
-from ..io.weights import read_weights, reason_of
+from ..io.weights import misfits, named_as, read_weights, reason_of
 
 __all__ = ["VersionedWeights", "cached_file", "default_weights", "load_weights"]
 
-SHOWN_KEYS = 3
 # Names in published files that torchvision has since changed, for DenseNet and for the vision transformers.
 OLD_NAMES = (
     (r"\b(norm|relu|conv)\.([12])\.", r"\1\2."),
@@ -81,25 +80,18 @@ def load_weights(network: nn.Module, tensors: Mapping[str, Tensor], source: str,
         source: where the tensors came from, for messages.
         but: name of a module whose weights stay as they are.
 
-    Raises CheckpointError naming the first tensors that are missing, unknown, of another shape, or not finite.
+    A prefix of all names is removed (`named_as`). Raises CheckpointError naming tensors that are missing, unknown, of
+    another shape, or not finite.
     """
     own = network.state_dict()
-    known = {_spelled(name, own): tensor for name, tensor in tensors.items()}
+    known = {_spelled(name, own): tensor for name, tensor in named_as(tensors, own).items()}
     known = {name: tensor for name, tensor in known.items() if name in own or not re.match(r"aux|AuxLogits", name)}
     if but is not None:
         known |= {name: tensor for name, tensor in own.items() if name.startswith(f"{but}.")}
     # Some files are older than batch norm's counters, and no output depends on them.
-    missing = [name for name in own if name not in known and not name.endswith("num_batches_tracked")]
-    misfits = [f"{name} missing" for name in missing]
-    misfits += [f"{name} unknown" for name in known if name not in own]
-    misfits += [
-        f"{name} {tuple(tensor.shape)} instead of {tuple(own[name].shape)}"
-        for name, tensor in known.items()
-        if name in own and tensor.shape != own[name].shape
-    ]
-    if misfits:
-        more = f", and {len(misfits) - SHOWN_KEYS} more" if len(misfits) > SHOWN_KEYS else ""
-        raise CheckpointError(f"{source} has weights of another network: {', '.join(misfits[:SHOWN_KEYS])}{more}")
+    counters = [name for name in own if name.endswith("num_batches_tracked")]
+    if (why := misfits(own, known, counters)) is not None:
+        raise CheckpointError(f"{source} has weights of another network: {why}")
     if spoilt := [name for name, tensor in known.items() if tensor.is_floating_point() and not tensor.isfinite().all()]:
         raise CheckpointError(
             f"{source} has values that are not finite in {len(spoilt)} of {len(known)} tensors, {spoilt[0]} first: "

@@ -32,6 +32,7 @@ from .torchvision_networks import (
     build_network,
     categories,
     check_side,
+    fitted_to,
     head_name,
     model_names,
     starting_weights,
@@ -135,12 +136,13 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
         model = _check_model(argument)
         # Read the weights first: a bad file then fails before a network is built.
         side = Preprocessing.published(model).crop_size
-        found = StartingWeights({}, "") if weights == "none" else starting_weights(model, weights, side)
+        found = StartingWeights({}, "") if weights == "none" else starting_weights(model, weights)
         with seeded(RANDOM_WEIGHTS_SEED):
             classes = categories(model)
             module = cls(model, classes)
+            found = fitted_to(module.network, found, model, side)
             head = found.tensors.get(f"{head_name(module.network)}.weight")
-            outputs = len(classes) if head is None else len(head)
+            outputs = len(classes) if head is None or not head.ndim else len(head)
             if outputs != len(classes):
                 module = cls(model, tuple(str(number) for number in range(outputs)))
         if weights != "none":
@@ -179,7 +181,7 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
             check_side(module.network, model, facts.image_size)
         _check_latent_dim(module, latent_dim)
         if weights != "none":
-            found = starting_weights(model, weights, preprocessing.crop_size)
+            found = fitted_to(module.network, starting_weights(model, weights), model, preprocessing.crop_size)
             load_weights(module.network, found.tensors, found.source, but=head_name(module.network))
             module.weights = found.named
             module.starts_random = False

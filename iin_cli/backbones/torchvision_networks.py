@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision.models.vision_transformer import interpolate_embeddings
 
 from ..errors import NotInstalledError, UsageError
-from ..io.weights import read_weights
+from ..io.weights import named_as, read_weights
 from ..packaged_weights import names_package, packaged_weights
 from ..plugin_api import Interpolation
 from .pretrained_weights import cached_file, default_weights
@@ -25,6 +25,7 @@ __all__ = [
     "build_network",
     "categories",
     "check_side",
+    "fitted_to",
     "head_name",
     "model_names",
     "starting_weights",
@@ -130,19 +131,27 @@ def head_name(network: nn.Module) -> str:
     return (linear or [name for name, part in parts if isinstance(part, nn.Conv2d)])[-1]
 
 
-def starting_weights(model: str, weights: str, side: int) -> StartingWeights:
+def starting_weights(model: str, weights: str) -> StartingWeights:
     """Return the weights that `weights` names: `default`, `package`, `package:DISTRIBUTION`, or a file.
 
     `default` is torchvision's own file in torch's cache, else the weights of an installed package, else torchvision's
-    file from the internet. A vision transformer's position embeddings are interpolated to images of `side` pixels.
-    Raises UsageError and CheckpointError as `default_weights`, `packaged_weights` and `read_weights`.
+    file from the internet. Raises UsageError and CheckpointError as `default_weights`, `packaged_weights` and
+    `read_weights`.
     """
-    found = _default_weights(model) if weights == "default" else _named_weights(model, weights)
+    return _default_weights(model) if weights == "default" else _named_weights(model, weights)
+
+
+def fitted_to(network: nn.Module, found: StartingWeights, model: str, side: int) -> StartingWeights:
+    """Return the weights under the names of `network`, for images of `side` pixels.
+
+    A vision transformer's position embeddings are interpolated to them.
+    """
+    tensors = named_as(found.tensors, network.state_dict())
     if model.startswith("vit_") and side != Preprocessing.published(model).crop_size:
-        patch = found.tensors["conv_proj.weight"].shape[-1] if "conv_proj.weight" in found.tensors else 0
-        if patch and "encoder.pos_embedding" in found.tensors:
-            return replace(found, tensors=dict(interpolate_embeddings(side, patch, OrderedDict(found.tensors))))
-    return found
+        patch = tensors["conv_proj.weight"].shape[-1] if "conv_proj.weight" in tensors else 0
+        if patch and "encoder.pos_embedding" in tensors:
+            tensors = dict(interpolate_embeddings(side, patch, OrderedDict(tensors)))
+    return replace(found, tensors=tensors)
 
 
 def _default_weights(model: str) -> StartingWeights:

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from ..distributed import failure, is_main_rank, leave, lost_process, rank, report_failure, world_size
 from ..errors import IinError, UsageError
 from ..registry import FIRST_PARTY, find, names
+from .stdout import only_results
 
 __all__ = ["add_plugin_commands", "app", "main"]
 
@@ -94,7 +95,7 @@ def _root(
 for _folder, (_, _names) in GROUPS.items():
     for _name in _names:
         _module = _name.replace("-", "_")
-        app.command(_name)(getattr(import_module(f"{__name__}.{_folder}.{_module}"), _module))
+        app.command(_name)(only_results(getattr(import_module(f"{__name__}.{_folder}.{_module}"), _module)))
 
 
 def _add_plugin_command(name: str) -> None:
@@ -152,7 +153,9 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _stop)
     try:
-        add_plugin_commands()
+        # Plugins' commands are loaded where they may be meant, so that none can break one of ours.
+        if next((word for word in sys.argv[1:] if not word.startswith("-")), None) not in COMMANDS:
+            add_plugin_commands()
         code = app(prog_name="iin", standalone_mode=False)
         leave()
     except BaseException as error:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..progress import Reporter, Silent, Task
 from ..results import Result
+from .stdout import for_results
 
 __all__ = ["print_result", "reporter"]
 
@@ -46,6 +47,15 @@ def print_result(
         return
     if isinstance(result, Result):
         result, tables = result.as_dict(), tables or result.tables()
+    with for_results():
+        _print(result, as_json, tables)
+
+
+def _print(
+    result: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    as_json: bool,
+    tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]],
+) -> None:
     if as_json:
         print(json.dumps(_finite(result), default=str))
         return

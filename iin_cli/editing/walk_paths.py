@@ -123,8 +123,8 @@ class LinearWalk(WalkMode):
 
     def go(self, data: ChosenData, film: bool = False) -> Walks:
         """Walk between targets and sources."""
-        count = data.choice.n or USUAL_WALKS
-        return self.between(data.opened, *data.targets_and_sources(self.target, self.source, count), film)
+        ends = data.targets_and_sources(self.target, self.source, data.choice.n, USUAL_WALKS)
+        return self.between(data.opened, *ends, film)
 
     def between(self, opened: OpenTranslator, targets: Inputs, sources: Inputs, film: bool = False) -> Walks:
         """Walk from each target to its source. UsageError unless they are equally many."""
@@ -164,7 +164,7 @@ class Wandering(WalkMode):
 
     def go(self, data: ChosenData, film: bool = False) -> Walks:
         """Wander from the targets."""
-        starts = data.starts(self.target, data.choice.n or USUAL_WALKS)
+        starts = data.starts(self.target, data.choice.n, USUAL_WALKS)
         return self.wander(data.opened, starts, data.choice.seed, film)
 
     def wander(self, opened: OpenTranslator, starts: Inputs, seed: int, film: bool = False) -> Walks:
@@ -240,7 +240,7 @@ class AttributeWalk(WalkMode):
 
     def go(self, data: ChosenData, film: bool = False) -> Walks:
         """Measure the axis, and walk along it from the targets; errors as the axis raises them."""
-        starts = data.starts(self.target, data.choice.n or USUAL_WALKS)
+        starts = data.starts(self.target, data.choice.n, USUAL_WALKS)
         return self.along(data.opened, starts, self.axis.of(data, self.moving(data.opened)), film)
 
     def along(self, opened: OpenTranslator, starts: Inputs, axis: Axis, film: bool = False) -> Walks:

@@ -96,7 +96,10 @@ class Attachment:
         return torch.cat([function(part.to(self.network.device)).float().cpu() for part in values.split(BATCH)])
 
     def _agreement(self, outputs: Tensor) -> float | None:
-        agreement = self.network.answer.agreement(self.outputs, outputs)
+        if not self._has_head:
+            return None
+        answer = self.network.answer
+        agreement = answer.agreement(answer.of(self.outputs), answer.of(outputs))
         return None if agreement is None else float(agreement.mean())
 
 

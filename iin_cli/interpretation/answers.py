@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
+from ..class_names import two_names, unique_names
 from ..errors import UsageError
 from ..metrics.response import class_response, image_response
 
@@ -97,7 +99,9 @@ class Images(Answer):
 
 @dataclass(frozen=True)
 class Classes(Answer):
-    """The network classifies: answers are log-probabilities (B, C) of the classes `names`.
+    """The network classifies: answers are log-probabilities (B, C) of the classes `names`, all different.
+
+    One logit is that of the second of two classes against the first.
 
     >>> import torch
     >>> Classes(("cat", "dog")).row(torch.tensor([0.25, 0.75]).log())["predicted"]
@@ -111,8 +115,12 @@ class Classes(Answer):
     noun: ClassVar[str] = "predictions"
 
     def of(self, outputs: Tensor) -> Tensor:
-        """Return log-probabilities (B, C) of logits (B, C)."""
-        return outputs.float().log_softmax(1)
+        """Return log-probabilities (B, C) of logits (B, C); of one logit (B, 1) those of its sigmoid, (B, 2)."""
+        logits = outputs.float()
+        if logits.shape[1] == 1:
+            # softmax((0, x)) is (1 − sigmoid(x), sigmoid(x)).
+            logits = torch.cat((torch.zeros_like(logits), logits), 1)
+        return logits.log_softmax(1)
 
     def compare(self, start: Tensor, points: Tensor) -> Change:
         """Compare predicted classes and log-probabilities."""
@@ -178,5 +186,13 @@ class Nothing(Answer):
 
 
 def answer_of(classes: Sequence[str] | None) -> Answer:
-    """Return the answer of a backbone with these `classes`; None means that it draws images."""
-    return Images() if classes is None else Classes(tuple(classes))
+    """Return the answer of a backbone with these `classes`, one per logit; None means that it draws images.
+
+    Here, and only here, the classes of every network get names that are all different.
+
+    >>> answer_of(["crane", "crane"]).names, answer_of(["smiling"]).names
+    (('crane (0)', 'crane (1)'), ('not smiling', 'smiling'))
+    """
+    if classes is None:
+        return Images()
+    return Classes(two_names(classes[0]) if len(classes) == 1 else unique_names(classes))

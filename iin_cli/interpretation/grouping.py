@@ -42,7 +42,10 @@ def find_providers(concepts: Sequence[str]) -> list[ConceptProvider]:
     """Return the providers of `concepts` (`NAME[:ARGUMENT]`). UsageError for unknown names or two of one name."""
     providers: list[ConceptProvider] = []
     for wanted in concepts:
-        provider = find("concepts", wanted).make()
+        provider = (found := find("concepts", wanted)).make()
+        if not isinstance(provider, ConceptProvider):
+            made = f"it made a {type(provider).__name__} instead of a ConceptProvider"
+            raise found.fault("breaks the contract of a concept", made)
         if provider.concept in [other.concept for other in providers]:
             raise UsageError(f"--concept {wanted}: the concept {provider.concept} is given twice")
         if provider.concept == RESIDUAL:

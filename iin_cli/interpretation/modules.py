@@ -18,6 +18,7 @@ from ..cutting.cut import Cut, cut_at, cut_before_head, evaluating
 from ..cutting.hooked import HookedCut
 from ..errors import DataError, UsageError, nearest
 from ..plugin_api import Backbone
+from .contract import shape_of, unlike_answers, unlike_features
 
 __all__ = ["CutModule", "FunctionBackbone", "Preprocess", "owner_of", "prepared"]
 
@@ -89,7 +90,9 @@ class FunctionBackbone(nn.Module, Backbone):
     def encode_inputs(self, inputs: Tensor) -> Tensor:
         """E: what the network takes (B, …) -> z (B, N) in float32. DataError where that is not what E gives."""
         found = self._run(0, inputs.to(self.device, self.dtype))
-        _require_rows(self.name, found, len(inputs))
+        # Rows that are not finite are named by whoever knows their numbers.
+        if (wrong := unlike_features(found, len(inputs), finite=False)) is not None:
+            raise DataError(f"{self.name}: {wrong}")
         if self._dim is None:
             self._learn(inputs, found)
         if found.shape[1] != self._dim:
@@ -136,8 +139,11 @@ class FunctionBackbone(nn.Module, Backbone):
             return
         outputs = self._run(1, found[:1])
         if not isinstance(outputs, Tensor) or outputs.ndim not in (2, 4):
-            raise DataError(f"{self.name}: G gives {_shape(outputs)}, not logits (B, C) or images (B, 3, S, S)")
+            raise DataError(f"{self.name}: G gives {shape_of(outputs)}, not logits (B, C) or images (B, 3, S, S)")
         self._learn_answer(outputs)
+        wrong = unlike_answers(outputs, 1, self.classes)
+        if wrong is not None and found[:1].isfinite().all():
+            raise DataError(f"{self.name}: {wrong}")
 
     def _learn_answer(self, outputs: Tensor) -> None:
         if outputs.ndim == 4:
@@ -148,7 +154,8 @@ class FunctionBackbone(nn.Module, Backbone):
         count = outputs.shape[1]
         if self.classes is None:
             self.classes = tuple(map(str, range(count)))
-        if len(self.classes) != count:
+        # One logit tells two classes apart.
+        if len(self.classes) != count and (count, len(self.classes)) != (1, 2):
             raise UsageError(f"{len(self.classes)} classes are named, and {self.name} has {count} logits: name each")
 
 
@@ -242,17 +249,8 @@ def prepared(pictures: Sequence[np.ndarray], preprocess: Preprocess) -> Tensor:
         if not isinstance(each, Tensor):
             raise DataError(f"preprocess gave {type(each).__name__}, not a tensor: end it with ToTensor()")
         if each.shape != made[0].shape:
-            raise DataError(f"preprocess gave {_shape(made[0])} and {_shape(each)}: let it resize to one size")
+            raise DataError(f"preprocess gave {shape_of(made[0])} and {shape_of(each)}: let it resize to one size")
     return torch.stack(made)
-
-
-def _require_rows(name: str, found: Any, rows: int) -> None:
-    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != rows:
-        raise DataError(f"{name}: E must give z (B, N), here ({rows}, N), and gives {_shape(found)}")
-
-
-def _shape(value: Any) -> str:
-    return str(tuple(value.shape)) if isinstance(value, Tensor) else f"a {type(value).__name__}"
 
 
 def _suggest(layer: str, known: list[str]) -> str:

@@ -15,11 +15,12 @@ from ..io import checkpoint
 from ..io.weights import module_digest
 from ..packaged_weights import is_weights_file, names_package
 from ..plugin_api import Backbone
-from ..registry import find, is_known
+from ..registry import Found, find, is_known
 from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from .answers import answer_of
+from .contract import breach_of
 from .network import FROM_PYTHON, Network
 from .open_translator import OpenTranslator
 
@@ -121,7 +122,9 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
     if is_weights_file(weights):
         weights = str(Path(weights).expanduser().resolve())
     factory: Any = found.factory
-    backbone = factory.pretrained(found.argument, weights)
+    with found.blamed():
+        backbone = factory.pretrained(found.argument, weights)
+    _check_guest(found, backbone)
     network = Network.of(
         backbone, found.full_name, "", None, getattr(backbone, "weights", None) or weights, device=device
     )
@@ -130,15 +133,27 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
     return network
 
 
+def _check_guest(found: Found, backbone: Any) -> None:
+    """Check the contract of a plugin's backbone. PluginError names the plugin and the breach."""
+    if found.is_built_in:
+        return
+    with found.blamed("fails on a first batch"):
+        breach = breach_of(backbone)
+    if breach is not None:
+        raise found.fault("breaks the contract of a backbone", breach)
+
+
 def _from_checkpoint(path: Path, device: torch.device | str) -> Network:
     file = checkpoint.load(path, "backbone")
     name = file.metadata.get("name", "")
-    factory: Any = find("backbones", name).factory
+    found = find("backbones", name)
+    factory: Any = found.factory
     try:
         backbone = factory.from_config(file.metadata["config"])
         backbone.load_state_dict(file.tensors)
     except (KeyError, TypeError, RuntimeError, ValueError, IinError) as error:
         raise CheckpointError(f"{file.path} does not hold the {name} its metadata describes: {error}") from error
+    _check_guest(found, backbone)
     source, data = str(file.path.resolve()), file.metadata.get("data") or {}
     return Network.of(backbone, source, checkpoint.digest(file.path), data, device=device)
 

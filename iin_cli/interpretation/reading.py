@@ -123,15 +123,23 @@ class ChosenData:
         items = choose_items(self.dataset, self.choice.split, skip + count, self.choice.seed)[skip:]
         return Inputs.of_items(self.network, self.dataset, items)
 
-    def starts(self, target: Sequence[Path], count: int) -> Inputs:
-        """Read the images named, else `count` drawn from the data."""
-        return Inputs.of_files(self.network, target) if target else self.draw(count)
+    def at_most(self, usual: int, sides: int = 1) -> int:
+        """Return `usual`, or how many images the split has for each of `sides`: at least 1."""
+        return max(1, min(usual, len(self.split_items()) // sides))
 
-    def targets_and_sources(self, target: Sequence[Path], source: Sequence[Path], count: int) -> tuple[Inputs, Inputs]:
+    def starts(self, target: Sequence[Path], count: int | None, usual: int = 1) -> Inputs:
+        """Read the images named, else `count` drawn from the data; None draws the `usual` number, or what there is."""
+        if target:
+            return Inputs.of_files(self.network, target)
+        return self.draw(count if count is not None else self.at_most(usual))
+
+    def targets_and_sources(
+        self, target: Sequence[Path], source: Sequence[Path], count: int | None, usual: int = 1
+    ) -> tuple[Inputs, Inputs]:
         """Read the images to edit and those to take factors from.
 
-        Whichever is not named is drawn from the data, `count` of it, or as many as the other side has; no image is
-        drawn twice.
+        Whichever is not named is drawn from the data: `count` of it, for None the `usual` number or what there is, or
+        as many as the other side has; no image is drawn twice.
         """
         if target and source:
             return Inputs.of_files(self.network, target), Inputs.of_files(self.network, source)
@@ -141,6 +149,7 @@ class ChosenData:
         if source:
             sources = Inputs.of_files(self.network, source)
             return self.draw(len(sources)), sources
+        count = count if count is not None else self.at_most(usual, 2)
         both = choose_items(self.dataset, self.choice.split, 2 * count, self.choice.seed)
         first, second = (Inputs.of_items(self.network, self.dataset, part) for part in np.split(both, 2))
         return first, second

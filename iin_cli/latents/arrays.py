@@ -21,7 +21,7 @@ def as_latents(values: Any, name: str, dim: int | None = None) -> Tensor:
         name: what messages call them.
         dim: N, where it is known; else any of at least 2.
 
-    Raises DataError for another shape, no rows, whole or complex numbers, and for the first row that is not finite.
+    Raises DataError for another shape, no rows, complex numbers, and for the first row that is not finite.
 
     >>> as_latents(np.ones((3, 2)), "z").dtype
     torch.float32
@@ -32,9 +32,9 @@ def as_latents(values: Any, name: str, dim: int | None = None) -> Tensor:
     """
     if not isinstance(values, Tensor):
         values = _from_array(values, name)
-    if not values.is_floating_point():
+    if values.is_complex():
         kind = str(values.dtype).removeprefix("torch.")
-        raise DataError(f"{name} holds {kind}, latents are floating-point numbers: write {name}.astype('float32')")
+        raise DataError(f"{name} holds {kind}, latents are real numbers: write {name}.real")
     if values.layout != torch.strided:
         raise DataError(f"{name} is a sparse tensor, latents are dense: write {name}.to_dense()")
     shape = tuple(values.shape)
@@ -60,5 +60,5 @@ def _from_array(values: Any, name: str) -> Tensor:
         return torch.from_numpy(np.require(array, array.dtype.newbyteorder("="), ("C", "W")))
     except (TypeError, ValueError, RuntimeError):
         raise DataError(
-            f"{name} is {type(values).__name__}, latents are a tensor or an array (M, N) of floating-point numbers"
+            f"{name} is {type(values).__name__}, latents are a tensor or an array (M, N) of real numbers"
         ) from None

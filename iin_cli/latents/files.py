@@ -86,18 +86,18 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
 def read_rows(path: Path, tensor: str) -> Tensor:
     """Return the tensor named `tensor` (M, N) of a safetensors file as finite float32, on the CPU.
 
-    Raises DataError for a file or tensor that is missing, a tensor that is not (M, N) of floating-point numbers or is
-    empty, and a value that is not finite in float32; CheckpointError for a file that is truncated or no safetensors
-    file.
+    Whole numbers are taken, too, as `StoredTensor.rows` takes them. Raises DataError for a file or tensor that is
+    missing, a tensor that is not (M, N) of real numbers or is empty, and a value that is not finite in float32;
+    CheckpointError for a file that is truncated or no safetensors file.
     """
     with open_tensors(path) as content:
         names = list(content.keys())
         if tensor not in names:
             raise DataError(f"{path} has no tensor {tensor!r}; it has: {', '.join(names) or 'none'}")
         values = content.get_tensor(tensor)
-    if values.ndim != 2 or not values.is_floating_point():
+    if values.ndim != 2 or values.dtype not in REAL.values():
         kind = str(values.dtype).removeprefix("torch.")
-        raise DataError(f"{path}: {tensor} is {kind} {tuple(values.shape)}, expected floating-point numbers (M, N)")
+        raise DataError(f"{path}: {tensor} is {kind} {tuple(values.shape)}, expected real numbers (M, N)")
     if 0 in values.shape:
         raise DataError(f"{path}: {tensor} is empty, its shape is {tuple(values.shape)}")
     return check_finite(values.float(), f"{path}: {tensor}")

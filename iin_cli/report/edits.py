@@ -35,7 +35,7 @@ def edits(subject: ReportSubject) -> list[Block]:
 
 def walks(subject: ReportSubject) -> list[Block]:
     """Let one factor at a time wander while all others stay; where images are drawn, first from image to image."""
-    draws, count = subject.draws, subject.effort.walks
+    draws, count = subject.draws, subject.data.at_most(subject.effort.walks, 2)
     starts = subject.data.draw(count).encoded(subject.network)
     modes: list[LinearWalk | Wandering] = [LinearWalk()] if draws else []
     modes += [Wandering(ou=OUWalk(name)) for name in subject.opened.factors.names]
@@ -80,7 +80,7 @@ def _walk(subject: ReportSubject, mode: LinearWalk | Wandering, starts: Inputs, 
 
 
 def _swaps(subject: ReportSubject) -> list[Block]:
-    count, names = subject.effort.grid, subject.opened.factors.names
+    count, names = subject.data.at_most(subject.effort.grid, 2), subject.opened.factors.names
     drawn = subject.data.targets_and_sources((), (), count)
     targets, sources = (side.encoded(subject.network) for side in drawn)
     blocks: list[Block] = [Text(SWAPPED)]
@@ -103,7 +103,8 @@ def _swaps(subject: ReportSubject) -> list[Block]:
 
 
 def _explanations(subject: ReportSubject) -> list[Block]:
-    count, search = subject.effort.explained, min(MOST_SEARCHED, SEARCHED * subject.n)
+    # One image is left to take factors from.
+    count, search = subject.data.at_most(subject.effort.explained, 2), min(MOST_SEARCHED, SEARCHED * subject.n)
     data = subject.data.varied(n=count)
     library, changes = LibraryChoice(most=search).open(data), EditChoice(count=subject.effort.edits).open(data)
     result = explain_images(library, data.draw(count), changes, report=subject.report)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from iin_cli.cutting.feature_maps import as_latent
 from iin_cli.distributed import seeded
 from iin_cli.errors import CheckpointError, NotInstalledError, UsageError, nearest
-from iin_cli.io.weights import read_weights
+from iin_cli.io.weights import misfits, named_as, read_weights
 from iin_cli.packaged_weights import PackagedWeights, names_package, packaged_weights
 from iin_cli.plugin_api import Backbone, Family
 
@@ -50,7 +50,8 @@ class Timm(nn.Module, Backbone, Family):
 
     Args:
         weights: `default`, `none` (random, the same every time), `package` (an installed one's), or a .safetensors or
-            .pth file.
+            .pth file, whose head may have another number of classes.
+        num_classes: of the head; None takes that of the weights.
 
     Raises UsageError for a model that ends in another classifier than one linear layer; for weights, errors as
     `pretrained`.
@@ -59,20 +60,23 @@ class Timm(nn.Module, Backbone, Family):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, model: str, weights: str = "none") -> None:
+    def __init__(self, model: str, weights: str = "none", num_classes: int | None = None) -> None:
         super().__init__()
         # Seeded, so that a translator finds the same network again when it has no trained weights.
         with seeded(0):
-            net, self.weights = _build(model, weights)
+            net, self.weights = _build(model, weights, num_classes)
         if not isinstance(net, Network):
             raise UsageError(f"--backbone timm:{model}: it is no model of images that timm can cut; choose another")
-        self.name, self.config, self.net = f"timm:{model}", {"model": model}, net
+        self.name, self.net = f"timm:{model}", net
         facts = resolve_model_data_config(net)
         self.crop = min(facts["input_size"][1:])
         self.image_size = int(self.crop / facts["crop_pct"])
         self.interpolation = "bilinear" if facts["interpolation"] == "bilinear" else "bicubic"
         head, subset = net.get_classifier(), infer_imagenet_subset(net)
-        is_tower = "clip" in model and subset is None
+        rows = head.out_features if isinstance(head, nn.Linear) else None
+        is_own = rows is None or rows == _published_classes(model)
+        self.config = {"model": model} if is_own else {"model": model, "num_classes": rows}
+        is_tower = "clip" in model and subset is None and is_own
         self._has_head = not (is_tower or head is None or isinstance(head, nn.Identity))
         if self._has_head and not isinstance(head, nn.Linear):
             raise UsageError(f"--backbone timm:{model}: its last layer is no linear classifier; choose another model")
@@ -117,7 +121,7 @@ class Timm(nn.Module, Backbone, Family):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Timm:
         """Rebuild the module of a checkpoint, its weights still to be loaded."""
-        return cls(config["model"])
+        return cls(config["model"], num_classes=config.get("num_classes"))
 
     @classmethod
     def names(cls) -> list[str]:
@@ -163,13 +167,19 @@ def _class_names(subset: str | None, head: nn.Linear) -> tuple[str, ...]:
     return tuple(label.partition(",")[0] for label in called)
 
 
-def _build(model: str, weights: str) -> tuple[nn.Module, str | None]:
+def _published_classes(model: str) -> int | None:
+    known = timm.models.get_pretrained_cfg(model)
+    return None if known is None else known.num_classes
+
+
+def _build(model: str, weights: str, num_classes: int | None = None) -> tuple[nn.Module, str | None]:
     """Create the model, and say how `--weights` names its weights where `default` left a choice.
 
     They are random, in a file, in timm's cache, in an installed package, or have to be fetched.
     """
     if weights == "none":
-        return timm.create_model(model), None
+        head: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
+        return timm.create_model(model, **head), None
     if names_package(weights):
         return _with_packaged(model, packaged_weights("timm", model, weights))
     if weights != "default":
@@ -200,13 +210,33 @@ def _with_packaged(model: str, packaged: PackagedWeights | None) -> tuple[nn.Mod
 
 def _with_tensors(model: str, tensors: dict[str, Tensor], source: str) -> nn.Module:
     """Create the model with `tensors`, which were read here, since not every timm refuses to run code in a pickle."""
+    named, head = _named_by_timm(model, tensors)
+    overlay: dict[str, Any] = {"state_dict": named}
+    # Told the same number in both places, timm loads every tensor or fails; else it would leave out the head's.
+    if head:
+        overlay |= {"label_offset": 0, **head}
     try:
-        return timm.create_model(model, pretrained=True, pretrained_cfg_overlay={"state_dict": tensors})
+        return timm.create_model(model, pretrained=True, pretrained_cfg_overlay=overlay, **head)
     # Weights of another network may raise any exception.
     except Exception as error:
         # The first line of torch's message names the network's class only; the names that do not fit follow.
-        reason = " ".join(str(error).split())[:160]
-        raise CheckpointError(f"{source} does not hold the weights of timm's {model}: {reason}") from error
+        why = misfits(timm.create_model(model, **head).state_dict(), named) or " ".join(str(error).split())[:160]
+        raise CheckpointError(f"{source} does not hold the weights of timm's {model}: {why}") from error
+
+
+def _named_by_timm(model: str, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors without a trainer's prefix, and `num_classes` where their head has another than published."""
+    known = timm.models.get_pretrained_cfg(model)
+    if known is None:
+        return tensors, {}
+    first, last = (
+        part[0] if isinstance(part, (list, tuple)) else part for part in (known.first_conv, known.classifier)
+    )
+    named = named_as(tensors, [f"{layer}.{kind}" for layer in (first, last) if layer for kind in ("weight", "bias")])
+    head = named.get(f"{last}.weight")
+    # Some published heads have a background class, which timm cuts off.
+    usual = (known.num_classes, known.num_classes + (known.label_offset or 0))
+    return named, {} if head is None or not head.ndim or len(head) in usual else {"num_classes": len(head)}
 
 
 def _fetched(model: str, known: PretrainedCfg, hint: str) -> nn.Module:

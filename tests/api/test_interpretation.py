@@ -159,7 +159,7 @@ def test_a_network_that_draws(memory):
     [
         (lambda m: m.t.transform(m.z[:, :5]), iin.DataError, "z has 5 numbers per row, needs 12"),
         (lambda m: m.t.transform(torch.full((2, 12), float("nan"))), iin.DataError, "z is not finite in row 0"),
-        (lambda m: m.t.transform(np.zeros((2, 12), int)), iin.DataError, "z holds int64"),
+        (lambda m: m.t.transform(np.zeros((2, 12), complex)), iin.DataError, "z holds complex128"),
         (lambda m: m.t.transform("z"), iin.DataError, "z is str"),
         (lambda m: m.t.swap(m.x[:2], m.x[2:4], "kin"), iin.UsageError, "did you mean kind"),
         (lambda m: m.t.walk(m.x[:2], iin.LinearWalk()), iin.UsageError, "give to="),

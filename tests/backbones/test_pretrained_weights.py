@@ -32,7 +32,8 @@ def test_weights_of_another_network_name_the_first_misfits():
     with pytest.raises(CheckpointError) as caught:
         loaded(tensors)
     assert str(caught.value) == (
-        "the file has weights of another network: 0.bias missing, 7.weight unknown, 8.weight unknown, and 1 more"
+        "the file has weights of another network: 1 of 9 tensors are missing (0.bias), "
+        "the file has 2 others (7.weight, 8.weight), 1 have another shape (2.weight (5, 3) instead of (4, 3))"
     )
     with pytest.raises(CheckpointError, match=r"2.weight \(5, 3\) instead of \(4, 3\)"):
         loaded({**filled(), "2.weight": torch.zeros(5, 3)})

@@ -11,6 +11,7 @@ from iin_cli.backbones.torchvision_networks import (
     build_network,
     categories,
     check_side,
+    fitted_to,
     head_name,
     model_names,
     starting_weights,
@@ -70,13 +71,15 @@ def test_a_vision_transformers_positions_follow_the_side(tmp_path):
     positions = torch.full((1, 50, 8), 2.0)
     positions[:, 0] = 5
     torch.save({"encoder.pos_embedding": positions, "conv_proj.weight": torch.zeros(8, 3, 32, 32)}, tmp_path / "w.pth")
-    found = starting_weights("vit_b_32", str(tmp_path / "w.pth"), 96)
-    tensors, source = found.tensors, found.source
-    assert tensors["encoder.pos_embedding"].shape == (1, 10, 8)
-    assert (tensors["encoder.pos_embedding"][:, 0] == 5).all()
-    torch.testing.assert_close(tensors["encoder.pos_embedding"][:, 1:], torch.full((1, 9, 8), 2.0))
-    assert "w.pth" in source
-    own = starting_weights("vit_b_32", str(tmp_path / "w.pth"), 224).tensors
+    found = starting_weights("vit_b_32", str(tmp_path / "w.pth"))
+    assert "w.pth" in found.source
+    with torch.device("meta"):
+        network = build_network("vit_b_32", 2, 96)
+    moved = fitted_to(network, found, "vit_b_32", 96).tensors["encoder.pos_embedding"]
+    assert moved.shape == (1, 10, 8)
+    assert (moved[:, 0] == 5).all()
+    torch.testing.assert_close(moved[:, 1:], torch.full((1, 9, 8), 2.0))
+    own = fitted_to(network, found, "vit_b_32", 224).tensors
     assert torch.equal(own["encoder.pos_embedding"], positions)
 
 

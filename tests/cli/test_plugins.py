@@ -57,8 +57,8 @@ def greet(name: str = "you") -> None:
 WITHOUT = """
 import importlib.metadata as metadata
 
-every = metadata.entry_points
-metadata.entry_points = lambda **asked: tuple(p for p in every(**asked) if p.dist.name == "iin-cli")
+every = metadata.distributions
+metadata.distributions = lambda: [package for package in every() if package.name == "iin-cli"]
 """
 
 

@@ -116,3 +116,21 @@ def test_the_images_are_held_out(heard, dataset, monkeypatch, resnet):
     asked.clear()
     attached(resnet, dataset, heard)
     assert 0 < len(asked) < len(dataset.splits["train"])
+
+
+@pytest.mark.slow
+def test_the_answer_of_one_logit_is_looked_at(tmp_path, dataset):
+    sizes = {"image_size": 64, "crop_size": 64, "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bilinear"}
+    config = {"model": "resnet18", "classes": ["0"], **sizes}
+    module = find("backbones", "resnet18").factory.from_config(config)
+    file = tmp_path / "one.safetensors"
+    checkpoint.save(file, module.state_dict(), {"kind": "backbone", "name": "resnet18", "config": config})
+    network = open_network(str(file))
+    attachment = Attachment(network, dataset)
+    # The boundary goes through the middle: half of the images are of each class.
+    network.backbone.network.fc.bias -= attachment.outputs.median()
+    attachment = Attachment(network, dataset)
+    assert attachment.agreement == 1
+    moved = translator(512)
+    moved.inverse = lambda z_tilde: -z_tilde
+    assert attachment.no_op_agreement(moved, Silent()) < 1

@@ -114,7 +114,7 @@ def test_warnings(heard):
     ("make", "error", "message"),
     [
         (lambda: Pairs(Z[0]), DataError, r"z has shape \(4,\)"),
-        (lambda: Pairs(DIGIT[:, None]), DataError, "z holds int64"),
+        (lambda: Pairs(DIGIT[:, None]), DataError, "z has 1 numbers per row"),
         (lambda: Pairs(Z, log_variance=Z[:9]), DataError, "the log_variance of z has 9 rows, z has 400"),
         (lambda: Pairs(Z, sources=DIGIT[:9]), DataError, r"sources have shape \(9,\), z has 400 rows"),
         (lambda: Pairs(Z).share("digit", DIGIT[:9]), DataError, r"labels have shape \(9,\), z has 400 rows"),

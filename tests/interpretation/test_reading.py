@@ -86,6 +86,19 @@ def test_what_is_not_given_comes_from_the_recorded_data(files, photos):
     assert drawn.names[0].startswith("digits[")
 
 
+def test_without_a_number_there_are_as_many_as_the_data_has(files, pictures):
+    data = chosen(files.of_images)
+    here = data.split_items()
+    data.dataset.splits = {**data.dataset.splits, "test": here[:7]}
+    targets, sources = data.targets_and_sources([], [], None, 8)
+    assert (len(targets), len(sources), len(data.starts([], None, 8))) == (3, 3, 7)
+    assert len(data.starts([], None, 5)) == 5
+    assert not {*targets.names} & {*sources.names}
+    # A number that the user gave is taken as it is.
+    with pytest.raises(DataError, match="fewer than the 8 needed"):
+        data.starts([], 8, 5)
+
+
 def test_items_of_a_split():
     digits = open_dataset("digits")
     assert len(split_items(digits, "all")) == 1797

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from iin_cli.errors import CheckpointError, DataError
 from iin_cli.io import checkpoint
-from iin_cli.latents.files import read_iin_metadata, read_rest, read_rows, stored_tensors
+from iin_cli.latents.files import REAL, read_iin_metadata, read_rest, read_rows, stored_tensors
 
 
 def test_a_foreign_file_is_read_and_any_float_becomes_float32(tmp_path):
@@ -18,6 +18,16 @@ def test_a_foreign_file_is_read_and_any_float_becomes_float32(tmp_path):
     assert read_iin_metadata(tmp_path / "z.safetensors") == {}
 
 
+@pytest.mark.parametrize("dtype", REAL.values(), ids=str)
+def test_what_a_fit_reads_is_read_for_a_translation(tmp_path, dtype):
+    rows = torch.tensor([[1, 0], [0, 1]]).to(dtype)
+    save_file({"z": rows}, tmp_path / "z.safetensors")
+    found = read_rows(tmp_path / "z.safetensors", "z")
+    assert found.dtype == torch.float32
+    assert torch.equal(found, rows.float())
+    assert torch.equal(torch.from_numpy(stored_tensors(tmp_path / "z.safetensors")["z"].rows()[:]), found)
+
+
 def test_metadata_of_a_file_of_ours(tmp_path):
     checkpoint.save(tmp_path / "z.safetensors", {"z": torch.zeros(1, 2)}, {"kind": "latents", "split": "test"})
     assert read_iin_metadata(tmp_path / "z.safetensors")["split"] == "test"
@@ -28,7 +38,7 @@ def test_metadata_of_a_file_of_ours(tmp_path):
     [
         ({"y": torch.zeros(2, 2), "x": torch.zeros(1)}, r"no tensor 'z'; it has: x, y"),
         ({"z": torch.zeros(4)}, r"\(4,\)"),
-        ({"z": torch.zeros(2, 2, dtype=torch.int64)}, "int64"),
+        ({"z": torch.zeros(2, 2, dtype=torch.complex64)}, "complex64"),
         ({"z": torch.zeros(0, 2)}, "empty"),
         ({"z": torch.tensor([[0.0], [torch.nan], [torch.inf]])}, "not finite in row 1"),
         ({"z": torch.tensor([[0.0], [1e300]], dtype=torch.float64)}, "not finite in row 1"),

@@ -11,7 +11,10 @@ from ..output import print_result, reporter
 
 __all__ = ["swap"]
 
-CountOpt = Annotated[int, typer.Option("--n", "-n", help="Images of each kind, where they come from the data.", min=1)]
+CountOpt = Annotated[
+    int | None,
+    typer.Option("--n", "-n", help="Images of each kind from the data; default: 8, or what there is.", min=1),
+]
 
 
 def swap(
@@ -24,7 +27,7 @@ def swap(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     split: options.SplitOpt = "test",
-    n: CountOpt = 8,
+    n: CountOpt = None,
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
     json: options.JsonOpt = False,

@@ -35,7 +35,10 @@ PointsOpt = Annotated[
         "--steps", help="Points of a walk; default: 8 (attribute: 7) for images, 50 (51) for a classifier.", min=2
     ),
 ]
-WalksOpt = Annotated[int, typer.Option("--n", "-n", help="Walks, where images come from the data.", min=1)]
+WalksOpt = Annotated[
+    int | None,
+    typer.Option("--n", "-n", help="Walks, where images come from the data; default: 4, or what there is.", min=1),
+]
 AttributeOpt = Annotated[
     list[str] | None,
     typer.Option(
@@ -88,7 +91,7 @@ def walk(
     source: options.SourceOpt = None,
     out: options.OutOpt = None,
     steps: PointsOpt = None,
-    n: WalksOpt = 4,
+    n: WalksOpt = None,
     gamma: options.GammaOpt = 0.1,
     walk_sigma: options.WalkSigmaOpt = None,
     center: options.CenterOpt = "origin",
@@ -163,11 +166,11 @@ def walk(
     print_result(result, json)
 
 
-def _refuse_unused(mode: str, has_ends: bool, n: int, has_axis: bool) -> None:
+def _refuse_unused(mode: str, has_ends: bool, n: int | None, has_axis: bool) -> None:
     """Raise UsageError for options that the mode does not use."""
     if mode != "linear" and has_ends:
         raise UsageError(f"--source is where a linear walk ends; --mode {mode} has no end, so leave it out")
-    if mode == "grid" and n != 4:
+    if mode == "grid" and n not in (None, 4):
         raise UsageError(f"--n {n}: a grid has four corners, so leave --n out")
     if mode != "attribute" and has_axis:
         raise UsageError(

@@ -17,6 +17,9 @@ from ...progress import Reporter, Silent
 
 __all__ = ["swap"]
 
+# Targets and sources that are drawn, as many as the data has at most.
+USUAL = 8
+
 
 def swap(
     translator: Path,
@@ -33,7 +36,8 @@ def swap(
     """Give every target the `factors` of a source, and write what the network then draws or predicts.
 
     Args:
-        target, source: image files or folders; what is not given is drawn as `choice` says, 8 of each by default.
+        target, source: image files or folders; what is not given is drawn as `choice` says, by default 8 of each
+            or what there is.
         out: a new folder, or a new `.png` (the only edit or the grid), for a classifier `.json` or `.csv`.
         backbone: where the translator's backbone lies now, if it was moved.
 
@@ -45,6 +49,6 @@ def swap(
     files = swaps.FILES[opened.require_network().require_head().answer.kind]
     with Output.open(out, f"swap-{'-'.join(factors)}", *files) as output:
         data = ChosenData(opened, choice, report)
-        targets, sources = data.targets_and_sources(target, source, choice.n or 8)
+        targets, sources = data.targets_and_sources(target, source, choice.n, USUAL)
         result = replace(swaps.swap(opened, targets, sources, factors, report), seed=choice.seed)
         return swaps.write(result, output)

@@ -50,7 +50,7 @@ def explain(
     opened = open_translator(translator, choose_device(device), backbone)
     data = ChosenData(opened, choice, report)
     opened.choose_factors(edits.factors)
-    targets = data.starts(images, choice.n or 1)
+    targets = data.starts(images, choice.n)
     single, figures = len(targets) == 1, []
     with Output.open(out, "explain", (".json", ".png") if single else (".json",), "an explanation") as output:
 

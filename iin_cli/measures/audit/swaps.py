@@ -46,11 +46,11 @@ class Oracle:
     @torch.inference_mode()
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Predict the labels (B,) of images uint8 (B, S, S, 3)."""
-        backbone = self.network.backbone
+        backbone, answer = self.network.backbone, self.network.answer
         sized = resize(images, backbone.image_size, backbone.interpolation)
         batches = (as_images(sized[start : start + ORACLE_BATCH]) for start in range(0, len(sized), ORACLE_BATCH))
-        found = [backbone.decode(backbone.encode(batch.to(self.network.device))).argmax(1).cpu() for batch in batches]
-        return self.values[torch.cat(found).numpy()]
+        logits = [backbone.decode(backbone.encode(batch.to(self.network.device))).cpu() for batch in batches]
+        return self.values[answer.of(torch.cat(logits)).argmax(1).numpy()]
 
 
 def open_oracles(paths: Sequence[Path], opened: OpenTranslator, dataset: Dataset, report: Reporter) -> list[Oracle]:

@@ -117,6 +117,38 @@ def test_weights_from_a_file(ending, weights, tmp_path, vit):
     assert not torch.equal(vit.net.head.weight, weights["head.weight"])
 
 
+@pytest.mark.parametrize(("model", "head"), [("test_vit", "head"), ("test_resnet", "fc"), ("test_convnext", "head.fc")])
+@pytest.mark.parametrize("prefix", ["", "model.", "module.model."])
+@torch.inference_mode()
+def test_a_head_of_another_number_of_classes_is_followed(model, head, prefix, tmp_path):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        tuned = timm.create_model(model, num_classes=3).eval()
+    state = {prefix + name: tensor for name, tensor in tuned.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 4}, tmp_path / "w.pth")
+    backbone = Timm.pretrained(model, str(tmp_path / "w.pth")).eval()
+    assert backbone.classes == ("0", "1", "2")
+    assert all(torch.equal(tensor, tuned.state_dict()[name]) for name, tensor in backbone.net.state_dict().items())
+    again = Timm.from_config(json.loads(json.dumps(backbone.config))).eval()
+    again.load_state_dict(backbone.state_dict())
+    torch.testing.assert_close(again(noise(backbone)), backbone(noise(backbone)), rtol=0, atol=0)
+    assert again.has_head
+
+
+def test_why_weights_do_not_fit(weights, tmp_path):
+    grey = timm.create_model("test_resnet", in_chans=1).state_dict()
+    torch.save(grey, tmp_path / "grey.pth")
+    with pytest.raises(CheckpointError, match=r"trained on images of 1 channels, not 3: open it in Python"):
+        Timm.pretrained("test_resnet", str(tmp_path / "grey.pth"))
+    torch.save({k: v for k, v in weights.items() if not k.startswith("head.")}, tmp_path / "headless.pth")
+    with pytest.raises(
+        CheckpointError, match=r"2 of \d+ tensors are missing \(head.weight, head.bias\): its head head was"
+    ):
+        Timm.pretrained("test_vit", str(tmp_path / "headless.pth"))
+    with pytest.raises(CheckpointError, match=r"tensors are missing \(.* and \d+ more\), the file has \d+ others \("):
+        Timm.pretrained("test_vit", str(tmp_path / "grey.pth"))
+
+
 def test_what_the_cache_holds_is_taken_without_a_network(weights, tmp_path, monkeypatch):
     path = tmp_path / "model.safetensors"
     save_file(weights, path)
@@ -166,7 +198,7 @@ def test_an_unfit_file_is_one_line(kind, weights, tmp_path):
     with pytest.raises(CheckpointError, match=path.name) as refused:
         Timm.pretrained("test_vit", str(path))
     assert "\n" not in str(refused.value)
-    assert (kind == "foreign") == ("Missing key(s)" in str(refused.value))
+    assert (kind == "foreign") == ("tensors are missing" in str(refused.value))
 
 
 @pytest.mark.parametrize(

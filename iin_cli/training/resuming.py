@@ -13,11 +13,11 @@ from typing import Any
 
 from ..distributed import draw_seed, from_main, is_main_rank, world_size
 from ..errors import DivergedError, UsageError
-from ..io.rundir import recorded_seed, write_json
+from ..io.rundir import PLAN_NAME, recorded_seed, write_json
 
 __all__ = ["HeldSignals", "resumable", "seed_of_run"]
 
-STATE_NAME, PLAN_NAME = "training-state.safetensors", "plan.json"
+STATE_NAME = "training-state.safetensors"
 # What may differ between an interrupted run and its continuation: time limits, figures that rounding changes, paths.
 FREE = ("max_seconds", "scores", "root")
 

@@ -23,11 +23,12 @@ from ..translator.dims import allocate, complete
 from ..translator.factors import RESIDUAL, Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
+from ..translator.round_trip import round_trip_error
 from ..translator.spectrum import PairSpectrum
 from .materials import Material
 from .separation import Separation, separate, worse
 from .streams import PairStream
-from .translator_fit import TranslatorFit, fitting_speed, log_det_error, round_trip_error
+from .translator_fit import TranslatorFit, fitting_speed, log_det_error
 
 __all__ = ["FitFigures", "Fitted", "Inferred", "fit_material", "infer", "size_factors"]
 
@@ -73,7 +74,7 @@ class FitFigures:
     Attributes:
         train_nll, heldout_nll: nats per latent.
         bits_per_dim: `heldout_nll` in bits per dimension.
-        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32.
+        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32, in stds of each component.
         log_det_error: float32 log-determinant against autograd.
         separation: concept -> what its own factor and all others tell of held-out pairs.
         separation_linear: the same of the closed form that the fit started from.
@@ -288,8 +289,9 @@ def fit_material(
     translator.eval().requires_grad_(False)
     separations = from_main(_compared(fit, inferred, material, report) if is_main_rank() else None)
     figures = replace(from_main(_measured(fit, loop) if is_main_rank() else None), **separations)
-    if figures.round_trip_error > ROUND_TRIP_LIMIT:
-        report.warn(f"the round trip T⁻¹(T(z)) is off by {figures.round_trip_error:.1e}")
+    # Written so that NaN is told too.
+    if not figures.round_trip_error <= ROUND_TRIP_LIMIT:
+        report.warn(f"the round trip T⁻¹(T(z)) is off by {figures.round_trip_error:.1e} of a component's std")
     return Fitted(translator, inferred, loop, figures, fit.noise, material.provenance)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from ..distributed import draw_seed, from_main, is_main_rank, world_size
 from ..errors import DivergedError, UsageError
 from ..io.rundir import PLAN_NAME, recorded_seed, write_json
+from ..stopping import ENDING
 
 __all__ = ["HeldSignals", "resumable", "seed_of_run"]
 
@@ -23,7 +24,7 @@ FREE = ("max_seconds", "scores", "root")
 
 
 class HeldSignals:
-    """Holds Ctrl-C and SIGTERM back until `act`, so that no step is cut in half; a second signal acts at once.
+    """Holds Ctrl-C, SIGTERM and SIGHUP back until `act`, so that no step is cut in half; a second signal acts at once.
 
     Attributes:
         due: whether all processes have agreed to end, see `agree`.
@@ -39,7 +40,7 @@ class HeldSignals:
 
     def __enter__(self) -> HeldSignals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ENDING:
                 # Someone chose that this signal is ignored, or kills outright.
                 if callable(signal.getsignal(number)):
                     self._previous[number] = signal.signal(number, self._hold)

@@ -40,7 +40,7 @@ class FitResult(Result):
         factors: name -> dimensions.
         scores: concept -> score of Eq 11, where dimensions were inferred.
         train_nll, heldout_nll: nats per latent.
-        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32.
+        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32, in stds of each component.
         log_det_error: float32 log-determinant against autograd.
         decode_error: max |f(x) − G(E(x))| over held-out images, where the backbone is a network cut in two.
         no_op_agreement: fraction of held-out images whose class G(T⁻¹(T(z))) leaves as in f(x); None without classes.

@@ -101,7 +101,8 @@ def _seed(out: Path | None, product: str, given: int | None, resume: bool) -> in
 def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[Path]:
     """Save `plan` in the run's folder and yield the path of its state.
 
-    The state is removed once the run has succeeded. A run that fails leaves plan and state for `--resume`, or neither.
+    The state is removed once the run has succeeded or diverged. A run that fails otherwise leaves plan and state for
+    `--resume`, or neither.
     Only the main process writes. Raises UsageError when the run to be resumed has another `plan`.
     """
     state, plan_file = folder / STATE_NAME, folder / PLAN_NAME
@@ -115,9 +116,10 @@ def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[P
         yield state
     except BaseException as error:
         if isinstance(error, DivergedError) or not state.exists():
-            # An exact continuation would diverge again.
+            # An exact continuation would diverge again. A plan stays where the best weights were kept.
             state.unlink(missing_ok=True)
-            plan_file.unlink(missing_ok=True)
+            if set(folder.iterdir()) == {plan_file}:
+                plan_file.unlink()
         else:
             error.add_note(f"the same command with --resume --out {folder} goes on")
         raise

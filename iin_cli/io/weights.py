@@ -31,7 +31,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
         raise CheckpointError(f"no such weights file: {file}; --weights is default, none, or a file")
     try:
-        if file.suffix == ".safetensors":
+        if file.suffix.lower() == ".safetensors":
             content: Any = load_file(file)
         else:
             with warnings.catch_warnings():

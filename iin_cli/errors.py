@@ -9,7 +9,7 @@
     ├── DivergedError        5   training produced values that are not finite
     └── ResourceError        6   no memory or no disk left
 
-Ctrl-C exits with 130 and SIGTERM with 143; the command line turns both into one line.
+Ctrl-C exits with 130, SIGTERM and a hang-up with 143; the command line turns both into one line.
 """
 
 from __future__ import annotations

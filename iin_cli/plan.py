@@ -45,6 +45,8 @@ FEW_ROWS_SIZE = (4, 128, 1000)
 FEATURE_NOISE, FEATURE_NOISE_FEW = 0.01, 0.3
 # Memory of libraries and interpreter, before the first latent.
 PROGRAM_BYTES = 5 * 2**27
+# Preset -> learning rate of Adam.
+RATES: dict[Preset, float] = {"auto": 1e-3, "paper": 1e-4, "compvis": 1.125e-4}
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,11 @@ class TranslatorPlan:
     within: bool = False
     pair_reward: float = 0.0
     gaussianise: bool = False
+
+    @property
+    def usual_rate(self) -> float:
+        """The learning rate of the preset, whatever the user asked for."""
+        return RATES[self.preset]
 
     @property
     def method(self) -> Method:
@@ -270,7 +277,7 @@ def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
         batch_pairs=batch_pairs,
         steps=steps if on_cpu else steps * 5,
         max_seconds=None,
-        learning_rate=1e-3,
+        learning_rate=RATES["auto"],
         betas=(0.9, 0.99),
         warmup_steps=100,
         decay="cosine",
@@ -309,7 +316,7 @@ def _published(dim: int, preset: Preset) -> TranslatorPlan:
         batch_pairs=25,
         steps=120_000,
         max_seconds=None,
-        learning_rate=1.125e-4 if compvis else 1e-4,
+        learning_rate=RATES[preset],
         betas=(0.5, 0.9) if compvis else (0.9, 0.999),
         warmup_steps=1,
         decay="linear" if compvis else "constant",

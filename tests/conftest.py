@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def signals():
     """Start every test with Ctrl-C heeded (a shell's background job ignores it) and leave no handler behind."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in handlers.items():

@@ -21,7 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 MEASURES = ("audit", "responses", "explanation", "embedding")
 # Every folder and every module beside them; what stands lower may not import what stands higher.
 STOREYS = (
-    ("errors", "progress"),
+    ("errors", "progress", "printable", "stopping"),
     ("results", "batch_part", "class_names"),
     ("plugin_api", "failure_alarm", "entry_points", "probing"),
     ("io", "registry", "distributed", "translator", "cutting"),
@@ -168,7 +168,8 @@ def names_bound(node):
 
 
 def test_rooms_never_print_exit_or_assert(module):
-    if room(module) in ("cli", "__main__"):
+    # What ends the program at a signal belongs to the command line, which is not imported yet when it is needed.
+    if room(module) in ("cli", "__main__", "stopping"):
         return
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         assert not isinstance(node, ast.Assert), f"{dotted(module)}:{node.lineno} asserts"

@@ -244,7 +244,7 @@ class Interpretation(OpenTranslator):
         `iin_cli.load(path, network=…)` and every `iin` command open it. Returns the file.
         """
         file = Path(path).expanduser()
-        if file.suffix != ".safetensors":
+        if file.suffix.lower() != ".safetensors":
             file.mkdir(parents=True, exist_ok=True)
             file = file / CHECKPOINT
         noise = {FEATURE_NOISE: self.noise.std} if self.noise else {}

@@ -10,15 +10,19 @@ import sys
 import time
 from functools import cache
 from importlib import import_module
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from ..distributed import failure, is_main_rank, leave, lost_process, rank, report_failure, world_size
 from ..errors import IinError, UsageError
+from ..printable import printable
 from ..registry import FIRST_PARTY, find, names
+from ..stopping import ENDING, Stopped, listen, raising
+from .home import home_expanded
 from .stdout import only_results
+from .streams import lasting_streams
 
 __all__ = ["add_plugin_commands", "app", "main"]
 
@@ -95,13 +99,14 @@ def _root(
 for _folder, (_, _names) in GROUPS.items():
     for _name in _names:
         _module = _name.replace("-", "_")
-        app.command(_name)(only_results(getattr(import_module(f"{__name__}.{_folder}.{_module}"), _module)))
+        _command = getattr(import_module(f"{__name__}.{_folder}.{_module}"), _module)
+        app.command(_name)(home_expanded(only_results(_command)))
 
 
 def _add_plugin_command(name: str) -> None:
     """Add the command `name` of a plugin; if the plugin is broken or missing, add one that only reports that."""
     try:
-        app.command(name)(find("commands", name).factory)
+        app.command(name)(home_expanded(find("commands", name).factory))
     except UsageError as found:
         problem = found
 
@@ -121,20 +126,6 @@ def add_plugin_commands() -> None:
         _add_plugin_command(name)
 
 
-class _Stopped(BaseException):
-    """Ctrl-C or SIGTERM arrived; this is no Exception, so that no handler on the way swallows it.
-
-    It is no KeyboardInterrupt either, which Typer swallows together with its notes.
-    """
-
-
-def _stop(signum: int, frame: Any) -> NoReturn:
-    if world_size() > 1:
-        # Ctrl-C comes from the terminal and again from torchrun, which kills processes that do not end.
-        signal.signal(signum, signal.SIG_IGN)
-    raise _Stopped(signum)
-
-
 def _share_cores() -> None:
     """Let idle threads spin for microseconds and not for milliseconds; torch's OpenMP reads this when it is loaded.
 
@@ -148,25 +139,25 @@ def _share_cores() -> None:
 def main() -> None:
     """Run the command line and exit: 0, or the code of `errors.py` after one line on stderr."""
     _share_cores()
-    signal.signal(signal.SIGTERM, _stop)
-    # A script's background jobs ignore Ctrl-C, and should go on ignoring it.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _stop)
-    try:
-        # Plugins' commands are loaded where they may be meant, so that none can break one of ours.
-        if next((word for word in sys.argv[1:] if not word.startswith("-")), None) not in COMMANDS:
-            add_plugin_commands()
-        code = app(prog_name="iin", standalone_mode=False)
-        leave()
-    except BaseException as error:
-        code = _report(error)
-    code = code if isinstance(code, int) else 0
-    if world_size() > 1:
-        # The others wait until a failed process has ended, so its exit must not wait for them. A process that has
-        # succeeded must not be aborted at Python's exit by a thread that is still inside torch.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    listen()
+    with lasting_streams():
+        try:
+            with raising(once=world_size() > 1):
+                # Plugins' commands are loaded where they may be meant, so that none can break one of ours.
+                if next((word for word in sys.argv[1:] if not word.startswith("-")), None) not in COMMANDS:
+                    add_plugin_commands()
+                code = app(prog_name="iin", standalone_mode=False)
+                leave()
+                sys.stdout.flush()
+        except BaseException as error:
+            code = _report(error)
+        code = code if isinstance(code, int) else 0
+        if world_size() > 1:
+            # The others wait until a failed process has ended, so its exit must not wait for them. A process that has
+            # succeeded must not be aborted at Python's exit by a thread that is still inside torch.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
     sys.exit(code)
 
 
@@ -178,7 +169,7 @@ def _report(error: BaseException) -> int:
 
         traceback.print_exception(error)
     code, text = _explain(error)
-    text = " ".join("; ".join([text, *getattr(error, "__notes__", [])]).split())
+    text = printable(" ".join("; ".join([text, *getattr(error, "__notes__", [])]).split()))
     if world_size() == 1:
         print(f"iin: {text}", file=sys.stderr)
     else:
@@ -191,8 +182,8 @@ def _report_together(error: BaseException, text: str) -> None:
 
     Torchrun repeats that line at the end of its own report.
     """
-    began, stopped = time.time(), isinstance(error, (_Stopped, KeyboardInterrupt))
-    for number in (signal.SIGINT, signal.SIGTERM):
+    began, stopped = time.time(), isinstance(error, (Stopped, KeyboardInterrupt))
+    for number in ENDING:
         # A process that torchrun ends now exits silently; one that the user stopped still reports it.
         signal.signal(number, signal.SIG_IGN if stopped else signal.SIG_DFL)
     if not is_main_rank():
@@ -230,8 +221,8 @@ def _tell_torchrun(text: str, when: float) -> None:
 def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, IinError):
         return error.exit_code, str(error)
-    if isinstance(error, _Stopped):
-        return (143, "terminated") if error.args[0] == signal.SIGTERM else (130, "interrupted")
+    if isinstance(error, Stopped):
+        return error.code, error.word
     # Newer versions of Typer vendor Click, so its exceptions are recognised by their attributes, not by class.
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return 130, "interrupted"
@@ -243,4 +234,6 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return 1, "another process of this run ended without an error message: it was killed, or ran out of memory"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return 6, f"no space left on the disk ({error.filename or error}): free some, or choose another disk"
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return 2, f"no permission to use {error.filename}: change its mode, or name another place"
     return 1, f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..printable import printable
 from ..progress import Reporter, Silent, Task
 from ..results import Result
 from .stdout import for_results
@@ -71,20 +72,20 @@ def _print(
         console.print(_table(title, rows))
     items = result.items() if isinstance(result, Mapping) else ()
     scalars = {key: value for key, value in items if not isinstance(value, (dict, list, tuple))}
-    width = max((len(key) for key in scalars), default=0)
+    width = max((len(printable(key)) for key in scalars), default=0)
     for key, value in scalars.items():
-        console.print(f"{key.replace('_', ' '):<{width}}  {_shown(value)}")
+        console.print(f"{printable(key).replace('_', ' '):<{width}}  {_shown(value)}")
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Any:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table = Table(title=printable(title), title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     columns = list(rows[0]) if rows else []
     for column in columns:
         numeric = all(isinstance(row[column], (int, float)) for row in rows)
-        table.add_column(column.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(printable(column).replace("_", " "), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_shown(row[column]) for column in columns))
     return table
@@ -95,7 +96,7 @@ def _shown(value: Any) -> str:
         return "-"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
-    return str(value)
+    return printable(str(value))
 
 
 def _finite(value: Any) -> Any:
@@ -110,7 +111,7 @@ def _finite(value: Any) -> Any:
 
 
 def _metrics(metrics: Mapping[str, float | str]) -> str:
-    return "  ".join(f"{key} {_shown(value)}" for key, value in metrics.items())
+    return "  ".join(f"{printable(key)} {_shown(value)}" for key, value in metrics.items())
 
 
 class _LineTask:
@@ -188,14 +189,14 @@ class _Bars:
             TextColumn("{task.fields[metrics]}", markup=False),
         )
         with Progress(*columns, console=self.console) as progress:
-            yield _BarTask(progress, progress.add_task(description, total=total, metrics=""))
+            yield _BarTask(progress, progress.add_task(printable(description), total=total, metrics=""))
 
     def note(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)
 
     def warn(self, text: str) -> None:
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {printable(text)}", style="yellow", markup=False)
 
 
 def _write(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

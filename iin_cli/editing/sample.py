@@ -18,7 +18,7 @@ from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..io import checkpoint
 from ..io.images import WRITERS
-from ..io.manifest import SHARD_SEEDS, Manifest, Shard, cut, hold, is_begun
+from ..io.manifest import SHARD_SEEDS, Manifest, Shard, cut, is_begun
 from ..io.rundir import open_run
 from ..io.shards import Format, ShardFiles
 from ..progress import Reporter, Task
@@ -126,7 +126,6 @@ class SampleFolder:
                 if out is not None and out.is_dir() and any(out.iterdir()) and not goes_on:
                     raise UsageError(f"--out {out} is not empty and holds no samples to go on with: name a new folder")
                 folder = stack.enter_context(open_run(out, "sample", resume=goes_on))
-                stack.enter_context(hold(folder))
                 if out is None:
                     report.note(f"run folder {folder}")
                 begun = str(folder.absolute()), Manifest(folder).begin(settings, seeds)

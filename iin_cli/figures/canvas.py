@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from PIL import ImageFont
 
@@ -27,15 +27,24 @@ def new_figure(
 
 @cache
 def _shown_figure() -> type[Figure]:
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     class ShownFigure(Figure):
-        """A figure that does not need pyplot to be seen."""
+        """A figure that does not need pyplot to be seen, and in which a dollar sign is a dollar sign."""
 
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             FigureCanvasAgg(self)
+
+        def draw(self, renderer: Any) -> None:
+            # Names of classes, files and factors are data. The labels of ticks are made while drawing, others before.
+            for text in self.findobj(Text):
+                cast(Text, text).set_parse_math(False)
+            with rc_context({"text.parse_math": False}):
+                super().draw(renderer)
 
         def _repr_png_(self) -> bytes:
             drawn = io.BytesIO()

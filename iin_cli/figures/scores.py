@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..translator.spectrum import ConceptSpectrum
+from .canvas import new_figure
 from .layers import Curve
 
 if TYPE_CHECKING:
@@ -25,11 +26,7 @@ def plot_dims(spectra: Sequence[ConceptSpectrum], scores: Curve) -> Figure:
     Black marks are held-out rows along each dimension of the concept's factor, with their bootstrap bands. The grey
     range is what a concept would show that is not there; a hollow mark cannot be told from that.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 0.8 + 1.7 * len(spectra)), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.0, 0.8 + 1.7 * len(spectra))
     panels = figure.subplots(len(spectra), 2, squeeze=False, sharex="col", width_ratios=(3, 2))
     for row, (spectrum, (left, right)) in enumerate(zip(spectra, panels, strict=True)):
         _draw_spectrum(left, spectrum)

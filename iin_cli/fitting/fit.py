@@ -16,7 +16,7 @@ from ..interpretation.opening import FEATURE_NOISE, versions
 from ..latents.dominance import Dominance
 from ..plan import WIDE, Cost, TranslatorPlan, Wishes, plan_translator
 from ..progress import Reporter, Silent
-from ..training.loop import LoopResult, Schedule, optimise
+from ..training.loop import ADVICE, LoopResult, Schedule, optimise
 from ..training.parallel import batch_part
 from ..translator.alignment import Alignment, alignments
 from ..translator.dims import allocate, complete
@@ -24,11 +24,12 @@ from ..translator.factors import RESIDUAL, Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.pair_moments import MANY_ROWS
+from ..translator.round_trip import round_trip_error
 from ..translator.spectrum import PairSpectrum
 from .materials import Material
 from .separation import Separation, separate, worse
 from .streams import PairStream
-from .translator_fit import TranslatorFit, fitting_speed, log_det_error, round_trip_error
+from .translator_fit import TranslatorFit, fitting_speed, log_det_error
 
 __all__ = ["FitFigures", "Fitted", "Inferred", "fit_material", "infer", "size_factors"]
 
@@ -38,6 +39,8 @@ OVERLAP = 0.5
 # A fit that gains this part of everything at each of its last validations was stopped too early.
 STILL = 0.01
 ROUND_TRIP_LIMIT = 1e-4
+# A learning rate so many times the default is the likely cause of a fit that diverges.
+FAST = 3.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class FitFigures:
     Attributes:
         train_nll, heldout_nll: nats per latent.
         bits_per_dim: `heldout_nll` in bits per dimension.
-        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32.
+        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32, in stds of each component.
         log_det_error: float32 log-determinant against autograd.
         separation: concept -> what its own factor and all others tell of held-out pairs.
         separation_linear: the same of the closed form that the fit started from.
@@ -250,6 +253,7 @@ def fit_material(
         state: file in which an interrupted fit is kept; None keeps nothing.
         resume: continue the fit in `state` exactly.
 
+    A fit with a `state` that diverges returns the best weights so far, if there are any; `loop.diverged` says why.
     Under torchrun all processes share every step. Raises DataError for latents that do not vary or are too few,
     DivergedError where the fit diverges, CheckpointError for a state that does not fit.
 
@@ -288,23 +292,41 @@ def fit_material(
         plan.patience,
         stream.rows_per_step,
         from_start=plan.linear_start,
+        advice=_advice(plan),
     )
-    loop = optimise(fit, schedule, state_path=state, resume=resume, description="fitting the translator", report=report)
+    loop = optimise(
+        fit,
+        schedule,
+        state_path=state,
+        resume=resume,
+        description="fitting the translator",
+        report=report,
+        salvage=state is not None,
+    )
     report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")
     if _still_improving(loop):
         report.note("the fit was still improving when it ended: give it more --steps, or a longer --max-seconds")
     translator.eval().requires_grad_(False)
     separations = from_main(_compared(fit, inferred, material, report) if is_main_rank() else None)
     figures = replace(from_main(_measured(fit, loop) if is_main_rank() else None), **separations)
-    if figures.round_trip_error > ROUND_TRIP_LIMIT:
-        report.warn(f"the round trip T⁻¹(T(z)) is off by {figures.round_trip_error:.1e}")
+    # Written so that NaN is told too.
+    if not figures.round_trip_error <= ROUND_TRIP_LIMIT:
+        report.warn(f"the round trip T⁻¹(T(z)) is off by {figures.round_trip_error:.1e} of a component's std")
     return Fitted(translator, inferred, loop, figures, fit.noise, material.provenance)
+
+
+def _advice(plan: TranslatorPlan) -> str:
+    """Say what to do about a fit that diverges, by its likely cause."""
+    if plan.learning_rate > FAST * plan.usual_rate:
+        times = plan.learning_rate / plan.usual_rate
+        return f"--learning-rate {plan.learning_rate:g} is {times:,.0f} times the default {plan.usual_rate:g}: lower it"
+    return ADVICE
 
 
 def _still_improving(loop: LoopResult) -> bool:
     """Say whether the last validations gained more than a hundredth of all that was gained, each."""
     scores = [figures["score"] for figures in loop.history if "score" in figures]
-    if loop.stopped == "held-out" or len(scores) < 3:
+    if loop.stopped in ("held-out", "diverged") or len(scores) < 3:
         return False
     return min(scores[-3] - scores[-2], scores[-2] - scores[-1]) > STILL * (max(scores) - min(scores)) > 0
 
@@ -337,7 +359,8 @@ def _measured(fit: TranslatorFit, loop: LoopResult) -> FitFigures:
     z = torch.cat([batch.z_a for batch in fit.held_out.values()])[:PROOF_ROWS].to(fit.device)
     held_out = fit.validate()
     return FitFigures(
-        train_nll=loop.history[-1]["train_nll"] if loop.steps else fit.train_nll(),
+        # The validation of the start has none, and a fit that diverges may have no other.
+        train_nll=loop.history[-1]["train_nll"] if "train_nll" in loop.history[-1] else fit.train_nll(),
         heldout_nll=held_out["heldout_nll"],
         bits_per_dim=held_out["bits_per_dim"],
         round_trip_error=round_trip_error(fit.translator, z),

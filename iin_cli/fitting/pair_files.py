@@ -188,8 +188,12 @@ def paired_latents(file: PairFile, fit: np.ndarray, held_out: np.ndarray, seed: 
 
 
 def _identities(file: PairFile) -> np.ndarray:
-    """Number the distinct latents of a file, (rows,): equal ones have one number."""
-    return np.unique(np.concatenate(file.digests), return_inverse=True)[1]
+    """Number the distinct latents of a file in their order, (rows,): equal ones have one number.
+
+    The digests only tell them apart: latents in other units are held out alike.
+    """
+    _, first, inverse = np.unique(np.concatenate(file.digests), return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
 
 
 def _digests(rows: MappedRows, name: str) -> np.ndarray:

@@ -22,7 +22,7 @@ from ..translator.likelihood import bits_per_dim, nll, pair_nll
 from ..translator.spectrum import PairSpectrum
 from .streams import Batch, PairStream
 
-__all__ = ["TranslatorFit", "fitting_speed", "log_det_error", "round_trip_error"]
+__all__ = ["TranslatorFit", "fitting_speed", "log_det_error"]
 
 FEATURE_NOISE_STREAM = 300
 EVAL_PAIRS = 512
@@ -189,12 +189,6 @@ class TranslatorFit:
         # The noise belongs to no concept, so to the residual: it is correlated as the pair's residuals are.
         z_a, z_b = self.noise.add_to_pairs(batch.z_a, batch.z_b, batch.rho[:, -1:], generator)
         return replace(batch, z_a=z_a, z_b=z_b)
-
-
-@torch.no_grad()
-def round_trip_error(translator: Translator, z: Tensor) -> float:
-    """Measure max |T⁻¹(T(z)) − z| over latents (B, N), in float32."""
-    return (translator.inverse(translator(z)[0]) - z).abs().max().item()
 
 
 def log_det_error(translator: Translator, z: Tensor) -> float:

@@ -56,7 +56,7 @@ class DataChoice:
     def root_of(self, recorded: Mapping[str, Any] | None) -> Path | None:
         """Return the root asked for, else where the recorded data lay if that is still there, else None."""
         lay = (recorded or {}).get("root")
-        if self.root is not None or lay is None or not Path(lay).is_dir():
+        if self.root is not None or lay is None or not os.path.isdir(lay):
             return self.root
         # Other data than the recorded is more likely where the user says data lies.
         return None if self.data is not None and "IIN_DATA_ROOT" in os.environ else Path(lay)

@@ -107,7 +107,7 @@ def versions() -> dict[str, str]:
 
 def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
     path = Path(wanted).expanduser()
-    if path.is_file() and path.suffix in (".pth", ".pt", ".bin"):
+    if path.is_file() and path.suffix.lower() in (".pth", ".pt", ".bin"):
         raise CheckpointError(
             f"{wanted} is no checkpoint of iin: weights of a network that has a name go to --weights, "
             f"as in --backbone resnet50 --weights {wanted}"
@@ -116,7 +116,7 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
         if weights != "default":
             raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
         return _from_checkpoint(path, device)
-    if path.suffix == ".safetensors" or "/" in wanted:
+    if path.suffix.lower() == ".safetensors" or "/" in wanted:
         raise CheckpointError(f"no such backbone checkpoint: {wanted}")
     found = find("backbones", wanted)
     if is_weights_file(weights):

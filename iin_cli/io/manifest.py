@@ -7,12 +7,9 @@ every byte in the folder, are the same for any number of processes.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,7 @@ from ..errors import UsageError
 from .atomic import as_write_error, write_text
 from .checkpoint import digest
 
-__all__ = ["SHARD_SEEDS", "Manifest", "Shard", "cut", "hold", "is_begun", "runs_of"]
+__all__ = ["SHARD_SEEDS", "Manifest", "Shard", "cut", "is_begun", "runs_of"]
 
 FORMAT_VERSION = 1
 # A multiple of every number of latents that is decoded at once, and small enough that many processes all get a shard.
@@ -73,26 +70,6 @@ def is_begun(folder: Path | None) -> bool:
     for leftover in folder.glob(f".{FILE}.*{UNFINISHED}"):
         leftover.unlink(missing_ok=True)
     return False
-
-
-@contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Lock `folder` against other runs; the lock goes with this process, however it ends.
-
-    Raises UsageError when another run holds it.
-    """
-    # The folder itself is locked: a library's lock is a file, which would stay among the results.
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            # Some network file systems have no locks; there the user has to keep runs apart.
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise UsageError(f"another run is writing into {folder}: wait for it, or name another folder") from None
-        yield
-    finally:
-        os.close(handle)
 
 
 class Manifest:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from ..errors import UsageError
+
 __all__ = ["cache_dir", "data_root"]
 
 
@@ -15,10 +17,19 @@ def cache_dir() -> Path:
 
     That is `$XDG_CACHE_HOME`, where it is an absolute path, else `~/.cache` on Linux, `~/Library/Caches` on macOS; on
     Windows it is `%LOCALAPPDATA%\iin\Cache`. The folder is not created; a writer makes the parents of what it writes.
+
+    Raises UsageError for a user without a home folder.
     """
     if own := os.environ.get("IIN_CACHE"):
         return Path(own).expanduser()
-    return user_cache_path("iin", appauthor=False)
+    # Without HOME, and without an entry among the system's users, versions of platformdirs raise or return `~`.
+    try:
+        found = user_cache_path("iin", appauthor=False)
+    except RuntimeError:
+        found = Path("~")
+    if found.parts[:1] == ("~",):
+        raise UsageError("this user has no home folder to keep a cache in: set IIN_CACHE to a folder")
+    return found
 
 
 def data_root(argument: Path | None = None) -> Path:

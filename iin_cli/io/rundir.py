@@ -13,8 +13,12 @@ from typing import Any, overload
 
 from ..errors import UsageError
 from .atomic import as_write_error, write_text
+from .holding import hold, remove_unfinished, unfinished
 
-__all__ = ["new_file", "open_run", "recorded_seed", "write_json"]
+__all__ = ["PLAN_NAME", "new_file", "open_run", "recorded_seed", "write_json"]
+
+# What a training inferred and was asked for.
+PLAN_NAME = "plan.json"
 
 
 @overload
@@ -25,24 +29,30 @@ def open_run(out: Path | None, label: str, resume: bool, dry: bool) -> AbstractC
 def open_run(out: Path | None, label: str, resume: bool = False, dry: bool = False) -> Iterator[Path | None]:
     """Yield the folder of this run, None for a `dry` one; a folder made here goes if the run fails and leaves it empty.
 
+    The folder is held against other runs until the end. What a run that was killed left half written is removed, its
+    plan too where it saved nothing else: such a folder counts as new.
+
     Args:
         out: the user's `--out`; None makes `runs/00007-<label>`.
         label: what the run is (`fit-translator-resnet50-roundness`).
         resume: accept a folder that holds files.
 
-    Raises UsageError when `out` is a file, is not empty (without `resume`), or cannot be written.
+    Raises UsageError when `out` is a file, is not empty (without `resume`), cannot be written, or another run is
+    writing into it.
     """
     if dry:
         yield None
         return
     existed = out is not None and out.exists()
-    folder = _claim(out, resume) if out is not None else _next_numbered(Path("runs"), label)
-    try:
-        yield folder
-    except BaseException:
-        if not existed and folder.is_dir() and not any(folder.iterdir()):
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
+    folder = _made(out) if out is not None else _next_numbered(Path("runs"), label)
+    with hold(folder):
+        _claim(folder, resume)
+        try:
+            yield folder
+        except BaseException:
+            if not existed and folder.is_dir() and not any(folder.iterdir()):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
 
 
 def new_file(out: Path | None, label: str, default_name: str) -> Path:
@@ -58,7 +68,7 @@ def new_file(out: Path | None, label: str, default_name: str) -> Path:
 def recorded_seed(folder: Path, given: int | None) -> int:
     """Return the seed of the interrupted run in `folder`; raises UsageError without one or if `given` differs."""
     try:
-        recorded = json.loads((folder / "plan.json").read_text(encoding="utf-8"))["seed"]
+        recorded = json.loads((folder / PLAN_NAME).read_text(encoding="utf-8"))["seed"]
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"--resume: there is no interrupted run in {folder}; leave --resume out") from error
     if given is not None and given != recorded:
@@ -71,13 +81,34 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
 
 
-def _claim(out: Path, resume: bool) -> Path:
+def _made(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out {out} is a file: name a new or empty folder")
-    if out.is_dir() and any(out.iterdir()) and not resume:
-        raise UsageError(f"--out {out} is not empty: name a new folder, or --resume a run in it")
     _require_writable(out)
     return out
+
+
+def _claim(folder: Path, resume: bool) -> None:
+    """Remove what killed runs left in `folder`, which this run holds; UsageError where more than that is in it."""
+    rest = set(folder.iterdir()) - set(unfinished(folder))
+    begun = rest == {folder / PLAN_NAME} and _is_plan(folder / PLAN_NAME)
+    if rest and not begun and not resume:
+        raise UsageError(f"--out {folder} is not empty: name a new folder, or --resume a run in it")
+    try:
+        remove_unfinished(folder)
+        if begun and not resume:
+            (folder / PLAN_NAME).unlink()
+    except OSError as error:
+        raise as_write_error(folder, error) from error
+
+
+def _is_plan(file: Path) -> bool:
+    """Say whether `file` is a plan as a training writes it, with the seed that it was to have."""
+    try:
+        plan = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(plan, dict) and isinstance(plan.get("seed"), int)
 
 
 def _require_writable(folder: Path) -> None:

@@ -56,7 +56,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
         raise CheckpointError(f"no such weights file: {file}; --weights is default, none, or a file")
     try:
-        content: Any = load_file(file) if file.suffix == ".safetensors" else _unpickled(file)
+        content: Any = load_file(file) if file.suffix.lower() == ".safetensors" else _unpickled(file)
     except MemoryError:
         raise
     # A damaged pickle may raise any exception.

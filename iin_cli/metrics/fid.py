@@ -163,7 +163,7 @@ def read_statistics(path: Path) -> Statistics:
 
     Raises CheckpointError for a missing, damaged or foreign file.
     """
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         tensors, facts = _read_npz(path), {}
     else:
         content = checkpoint.load(path, "statistics")

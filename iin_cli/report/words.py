@@ -67,7 +67,7 @@ OUTCOME = {
     "train_nll": "Negative log-likelihood in training, nats per latent",
     "heldout_nll": "The same for held-out pairs",
     "bits_per_dim": "The same in bits per dimension",
-    "round_trip_error": "Greatest |T⁻¹(T(z)) − z|",
+    "round_trip_error": "Greatest |T⁻¹(T(z)) − z|, in stds of a component",
     "log_det_error": "Greatest error of log |det T′|",
 }
 

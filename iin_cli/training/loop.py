@@ -19,13 +19,15 @@ import torch
 
 from ..distributed import from_main, gather_numbers, is_main_rank, wait_for_all
 from ..errors import CheckpointError, DivergedError
-from ..io.training_state import read_state, write_state
-from ..progress import Reporter, Silent
+from ..io.training_state import read_state
+from ..progress import Reporter, Silent, Task
 from .resuming import HeldSignals
+from .saving import Saving
 
-__all__ = ["LoopResult", "Schedule", "Trainable", "flushed_denormals", "optimise"]
+__all__ = ["ADVICE", "LoopResult", "Schedule", "Trainable", "flushed_denormals", "optimise"]
 
-SAVE_EVERY_SECONDS = 60.0
+# What to do about a training that diverged, where nothing better is known.
+ADVICE = "start again with another --seed, or look for outliers in the data"
 
 
 class Trainable(Protocol):
@@ -71,6 +73,7 @@ class Schedule:
         rows_per_step: for the speed in rows/s.
         unit: what a row is called.
         from_start: validate before the first step too, so that weights are kept only where they improve on it.
+        advice: what the message says to do where training diverges.
         keep: the weights of the `best` validation, or of the `last` step where scores do not rank weights (GANs).
     """
 
@@ -82,6 +85,7 @@ class Schedule:
     unit: str = "rows"
     keep: Literal["best", "last"] = "best"
     from_start: bool = False
+    advice: str = ADVICE
 
 
 @dataclass
@@ -95,6 +99,7 @@ class LoopResult:
         rows: trained on.
         best_step, best_score, best: the validation whose weights are kept.
         stopped: which limit ended the run.
+        diverged: why it diverged; empty where it did not.
         history: the figures of every validation.
     """
 
@@ -104,9 +109,15 @@ class LoopResult:
     rows: int = 0
     best_step: int = 0
     best_score: float = math.inf
-    stopped: Literal["steps", "time", "held-out"] = "steps"
+    stopped: Literal["steps", "time", "held-out", "diverged"] = "steps"
     best: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    diverged: str = ""
+
+    def require_converged(self, kept: Path) -> None:
+        """Raise DivergedError if training diverged, and name the file `kept` with the best weights."""
+        if self.diverged:
+            raise DivergedError(f"{self.diverged}. The best weights, of step {self.best_step}, are kept in {kept}")
 
     @property
     def rows_per_second(self) -> float:
@@ -122,56 +133,96 @@ def optimise(
     resume: bool = False,
     description: str = "training",
     report: Reporter | None = None,
+    salvage: bool = False,
 ) -> LoopResult:
     """Train `work` to the end of `schedule` and leave it with its best weights.
 
     Args:
-        state_path: file in which the run is saved once a minute, and before Ctrl-C or SIGTERM ends it.
+        state_path: file in which the run is saved after some seconds, then now and then (`saving.Saving`), and before
+            Ctrl-C or SIGTERM ends it.
         resume: continue exactly from that file: the same steps as without the interruption, unless `max_seconds` ends
             the run elsewhere. The number of processes may be another.
+        salvage: end with the best weights and with `diverged` where training diverges after a validation; the caller
+            keeps them and then calls `require_converged`.
 
     Only the main process reads and writes the state, and only it ends with the best weights.
 
     Raises DivergedError as soon as a figure or a score is not finite, CheckpointError for a state that does not fit.
     """
-    report = report or Silent()
+    report, saving = report or Silent(), Saving(state_path, is_main_rank())
     result, best_weights = LoopResult(), work.weights()
     if resume and state_path is not None:
         result, best_weights = _restore(work, state_path)
-    started, saved = time.monotonic() - result.seconds, time.monotonic()
-    # A state saved before its validation still needs that validation.
-    validated = bool(result.history) and result.history[-1]["step"] == result.steps
-    reason = _finished(result, schedule) if validated else None
+    started = time.monotonic() - result.seconds
+    run = _Run(work, schedule, result, best_weights, saving, started)
     with HeldSignals() as signals, flushed_denormals(), report.task(description, schedule.steps, "steps") as task:
         task.advance(result.steps)
+        try:
+            run.to_end(signals, task)
+        except DivergedError as error:
+            if not (salvage and result.history):
+                raise
+            result.stopped, result.diverged = "diverged", str(error)
+    if schedule.keep == "best" or result.diverged:
+        work.load_weights(run.best_weights)
+    else:
+        result.best_step, result.best = result.steps, {k: v for k, v in result.history[-1].items() if k in result.best}
+    return result
+
+
+@dataclass
+class _Run:
+    """One run under way; `best_weights` are those of the best validation so far."""
+
+    work: Trainable
+    schedule: Schedule
+    result: LoopResult
+    best_weights: Mapping[str, torch.Tensor]
+    saving: Saving
+    started: float
+
+    def to_end(self, signals: HeldSignals, task: Task) -> None:
+        """Take step after step until a limit is reached or a signal ends the run."""
+        result, schedule = self.result, self.schedule
+        # A state saved before its validation still needs that validation.
+        validated = bool(result.history) and result.history[-1]["step"] == result.steps
+        reason = _finished(result, schedule) if validated else None
         if schedule.from_start and not result.history and not result.steps:
-            held_out = from_main(work.validate() if is_main_rank() else None)
-            best_weights = _judge(work, result, held_out, {}, best_weights)
+            self._judge(from_main(self.work.validate() if is_main_rank() else None), {})
             reason = _finished(result, schedule)
         while reason is None:
-            shown = _timed_step(work, result, schedule, signals, started)
+            shown = _timed_step(self.work, result, schedule, signals, self.started)
             task.advance(1, **shown, **_speed(result, schedule))
             # Read once, so that the last step is validated whatever the clock says a moment later.
             reason = _finished(result, schedule)
             if reason is not None or result.steps % schedule.validate_every == 0:
-                held_out = from_main(work.validate() if is_main_rank() else None)
-                _exchanged(result, signals, started)
-                _require_finite({"score": held_out["score"]}, result.steps)
-                best_weights = _judge(work, result, held_out, shown, best_weights)
+                held_out = from_main(self.work.validate() if is_main_rank() else None)
+                _exchanged(result, signals, self.started)
+                _require_finite({"score": held_out["score"]}, result.steps, schedule.advice)
+                self._judge(held_out, shown)
                 task.advance(0, **{key: value for key, value in held_out.items() if key != "score"})
                 reason = reason or _finished(result, schedule)
-            if state_path is not None and (signals.due or time.monotonic() - saved > SAVE_EVERY_SECONDS):
-                saved = _save(work, result, best_weights, state_path)
+            if signals.due or self.saving.due:
+                self.saving.save(self._state)
             if signals.due:
                 # Torchrun ends all processes soon after the first: wait until the state is on disk.
                 wait_for_all()
                 signals.act()
-    result.stopped = reason
-    if schedule.keep == "best":
-        work.load_weights(best_weights)
-    else:
-        result.best_step, result.best = result.steps, {k: v for k, v in result.history[-1].items() if k in result.best}
-    return result
+        result.stopped = reason
+
+    def _judge(self, held_out: dict[str, float], shown: dict[str, float]) -> None:
+        """Note a validation; keep the weights if it is the best so far."""
+        result = self.result
+        result.history.append({"step": result.steps, "seconds": round(result.seconds, 2), **shown, **held_out})
+        if held_out["score"] >= result.best_score:
+            return
+        result.best_score, result.best_step, result.best = held_out["score"], result.steps, held_out
+        if is_main_rank():
+            self.best_weights = {name: value.detach().clone() for name, value in self.work.weights().items()}
+
+    def _state(self) -> dict[str, Any]:
+        loop = {name: getattr(self.result, name) for name in self.result.__dataclass_fields__}
+        return {"loop": loop, "best": self.best_weights, "work": self.work.state_dict()}
 
 
 @contextmanager
@@ -190,7 +241,7 @@ def _timed_step(
     before = time.monotonic()
     part = work.step(result.steps, _fraction(result, schedule))
     shown = dict(zip(part, _exchanged(result, signals, started, *part.values()), strict=True))
-    _require_finite(shown, result.steps)
+    _require_finite(shown, result.steps, schedule.advice)
     result.training_seconds += time.monotonic() - before
     result.steps += 1
     result.rows += schedule.rows_per_step
@@ -228,37 +279,10 @@ def _speed(result: LoopResult, schedule: Schedule) -> dict[str, float]:
     return {f"{schedule.unit}/s": round(result.rows_per_second)}
 
 
-def _require_finite(values: dict[str, float], step: int) -> None:
+def _require_finite(values: dict[str, float], step: int, advice: str) -> None:
     for name, value in values.items():
         if not math.isfinite(value):
-            raise DivergedError(
-                f"training diverged at step {step}: {name} is {value}; start again with another --seed, "
-                "or look for outliers in the data"
-            )
-
-
-def _judge(
-    work: Trainable,
-    result: LoopResult,
-    held_out: dict[str, float],
-    shown: dict[str, float],
-    best_weights: Mapping[str, torch.Tensor],
-) -> Mapping[str, torch.Tensor]:
-    result.history.append({"step": result.steps, "seconds": round(result.seconds, 2), **shown, **held_out})
-    if held_out["score"] >= result.best_score:
-        return best_weights
-    result.best_score, result.best_step, result.best = held_out["score"], result.steps, held_out
-    if not is_main_rank():
-        return best_weights
-    return {name: value.detach().clone() for name, value in work.weights().items()}
-
-
-def _save(work: Trainable, result: LoopResult, best_weights: Mapping[str, torch.Tensor], path: Path) -> float:
-    """Save the run on the main rank; return the time."""
-    if is_main_rank():
-        loop = {name: getattr(result, name) for name in result.__dataclass_fields__}
-        write_state(path, {"loop": loop, "best": best_weights, "work": work.state_dict()})
-    return time.monotonic()
+            raise DivergedError(f"training diverged at step {step}: {name} is {value}; {advice}")
 
 
 def _restore(work: Trainable, path: Path) -> tuple[LoopResult, Mapping[str, torch.Tensor]]:

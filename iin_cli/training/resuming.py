@@ -13,17 +13,18 @@ from typing import Any
 
 from ..distributed import draw_seed, from_main, is_main_rank, world_size
 from ..errors import DivergedError, UsageError
-from ..io.rundir import recorded_seed, write_json
+from ..io.rundir import PLAN_NAME, recorded_seed, write_json
+from ..stopping import ENDING
 
 __all__ = ["HeldSignals", "resumable", "seed_of_run"]
 
-STATE_NAME, PLAN_NAME = "training-state.safetensors", "plan.json"
+STATE_NAME = "training-state.safetensors"
 # What may differ between an interrupted run and its continuation: time limits, figures that rounding changes, paths.
 FREE = ("max_seconds", "scores", "root")
 
 
 class HeldSignals:
-    """Holds Ctrl-C and SIGTERM back until `act`, so that no step is cut in half; a second signal acts at once.
+    """Holds Ctrl-C, SIGTERM and SIGHUP back until `act`, so that no step is cut in half; a second signal acts at once.
 
     Attributes:
         due: whether all processes have agreed to end, see `agree`.
@@ -39,7 +40,7 @@ class HeldSignals:
 
     def __enter__(self) -> HeldSignals:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in ENDING:
                 # Someone chose that this signal is ignored, or kills outright.
                 if callable(signal.getsignal(number)):
                     self._previous[number] = signal.signal(number, self._hold)
@@ -100,7 +101,8 @@ def _seed(out: Path | None, product: str, given: int | None, resume: bool) -> in
 def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[Path]:
     """Save `plan` in the run's folder and yield the path of its state.
 
-    The state is removed once the run has succeeded. A run that fails leaves plan and state for `--resume`, or neither.
+    The state is removed once the run has succeeded or diverged. A run that fails otherwise leaves plan and state for
+    `--resume`, or neither.
     Only the main process writes. Raises UsageError when the run to be resumed has another `plan`.
     """
     state, plan_file = folder / STATE_NAME, folder / PLAN_NAME
@@ -114,9 +116,10 @@ def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[P
         yield state
     except BaseException as error:
         if isinstance(error, DivergedError) or not state.exists():
-            # An exact continuation would diverge again.
+            # An exact continuation would diverge again. A plan stays where the best weights were kept.
             state.unlink(missing_ok=True)
-            plan_file.unlink(missing_ok=True)
+            if set(folder.iterdir()) == {plan_file}:
+                plan_file.unlink()
         else:
             error.add_note(f"the same command with --resume --out {folder} goes on")
         raise

@@ -138,7 +138,9 @@ def test_unfit_latents(command_line, latents, tmp_path):
 def test_divergence(command_line, latents, tmp_path):
     arguments = ("--latents", latents(), *SMALL, "--steps", 50, "--learning-rate", "1e30", "--out", "t", "-q")
     one_line(command_line("fit-translator", *arguments), 5, "training diverged at step")
-    assert not (tmp_path / "t").exists()
+    code, out, err = command_line("info", "t", "--json")
+    assert code == 0, err
+    assert "translator" in out
 
 
 def test_interrupted_and_resumed(run_cli, command_line, latents, tmp_path):

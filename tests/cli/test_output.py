@@ -105,3 +105,13 @@ def test_a_last_line_is_not_said_twice(capsys, monkeypatch):
     with reporter().task("encoding", 10, "images") as task:
         task.advance(10)
     assert capsys.readouterr().err.count("encoding: 10/10 images") == 1
+
+
+def test_names_never_reach_a_terminal_as_commands(capsys):
+    nasty = "a\x1b]0;title\x07\nkind  backbone\u202e"
+    print_result({nasty: nasty}, False, [(nasty, [{nasty: nasty}])])
+    reporter().note(nasty)
+    out, err = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\u202e"} & set(out + err)
+    assert not any(line.startswith("kind") for line in (out + err).splitlines())
+    assert r"a\x1b]0;title\x07\nkind  backbone\u202e" in out

@@ -192,3 +192,15 @@ def test_unfit_files_and_names(path):
     for concepts in (("digit", "digit"), ("residual",)):
         with pytest.raises(UsageError, match="names must differ"):
             read(path, tensors(), concepts)
+
+
+def test_latents_in_other_units_are_held_out_alike(tmp_path):
+    held_out = []
+    for scale in (1.0, 2.0**-20, 3000.0):
+        z = scale * torch.randn(300, 4, generator=torch.Generator().manual_seed(0))
+        # Latents that are equal stay on one side.
+        tensors = {"z_a": z, "z_b": z[torch.arange(300) // 2 * 2], "mask": torch.ones(300, 2, dtype=torch.uint8)}
+        save_file(tensors, str(tmp_path / f"{scale}.safetensors"))
+        held_out.append(split_pairs(read_pairs(tmp_path / f"{scale}.safetensors", ["a"]), Silent())[1])
+    assert held_out[0].any()
+    assert all((held_out[0] == other).all() for other in held_out)

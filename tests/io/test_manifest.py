@@ -1,16 +1,12 @@
 """What a manifest promises: a shard counts as complete only when its files hold the recorded bytes."""
 
-import errno
 import hashlib
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
 from iin_cli.errors import UsageError
-from iin_cli.io.manifest import SHARD_SEEDS, Manifest, cut, hold, is_begun, runs_of
+from iin_cli.io.manifest import SHARD_SEEDS, Manifest, cut, is_begun, runs_of
 
 SETTINGS = {"translator": "a" * 64, "prior": "translator", "truncation": 1.0, "vary": ["digit"], "fix": {}}
 
@@ -110,33 +106,3 @@ def test_what_a_killed_run_left_unfinished_is_removed(manifest, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     manifest.begin(SETTINGS, range(10))
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["000000", "manifest.json", "notes.txt"]
-
-
-def test_two_runs_do_not_write_into_one_folder(tmp_path):
-    with hold(tmp_path), pytest.raises(UsageError, match="another run is writing into"), hold(tmp_path):
-        pass
-    with hold(tmp_path):
-        pass
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_where_there_are_no_locks_the_run_goes_on(tmp_path, monkeypatch):
-    def refuse(handle, operation):
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr("fcntl.flock", refuse)
-    with hold(tmp_path):
-        pass
-
-
-def test_a_killed_run_holds_nothing(tmp_path):
-    program = "import sys, time; from pathlib import Path; from iin_cli.io.manifest import hold\n"
-    program += "with hold(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
-    with subprocess.Popen([sys.executable, "-c", program, tmp_path], stdout=subprocess.PIPE) as other:
-        assert other.stdout.readline() == b"held\n"
-        with pytest.raises(UsageError, match="another run is writing into"), hold(tmp_path):
-            pass
-        other.kill()
-        other.wait()
-    with hold(tmp_path):
-        assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from iin_cli.errors import UsageError
 from iin_cli.io.paths import cache_dir, data_root
 
 
@@ -34,3 +35,15 @@ def test_the_nearer_word_wins(monkeypatch):
 def test_a_relative_folder_is_ignored(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "rel")
     assert cache_dir() == Path("/home/ada/.cache/iin")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch):
+    def nobody(uid):
+        raise KeyError(uid)
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(UsageError, match=r"no home folder.*set IIN_CACHE"):
+        cache_dir()
+    monkeypatch.setenv("IIN_CACHE", "/srv/cache")
+    assert data_root() == Path("/srv/cache/data")

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from iin_cli.errors import CheckpointError, DivergedError
-from iin_cli.training import loop
+from iin_cli.training import saving
 from iin_cli.training.loop import Schedule, optimise
 from iin_cli.training.resuming import HeldSignals
 
@@ -51,6 +51,11 @@ class Quadratic:
         self.load_weights(state)
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps = state["steps"]
+
+
+def save_after_every_step(monkeypatch):
+    monkeypatch.setattr(saving, "FIRST_SAVE_SECONDS", 0)
+    monkeypatch.setattr(saving, "SAVE_SHARE", math.inf)
 
 
 def after(steps):
@@ -109,8 +114,39 @@ def test_divergence(value):
         optimise(work, Schedule(10, validate_every=4))
 
 
+def diverging(at):
+    """Train until step `at`, whose loss is not finite."""
+    work = Quadratic(worse_after=4)
+    step = work.step
+    work.step = lambda number, fraction: {"loss": math.nan} if number == at else step(number, fraction)
+    return work
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_the_best_weights_of_a_diverged_training_can_be_kept(tmp_path, keep):
+    work = diverging(9)
+    result = optimise(work, Schedule(20, validate_every=2, keep=keep, advice="lower it"), salvage=True)
+    assert (result.stopped, result.steps, result.best_step) == ("diverged", 9, 4)
+    assert torch.equal(work.w, after(4))
+    with pytest.raises(DivergedError) as told:
+        result.require_converged(tmp_path / "t")
+    kept = f"The best weights, of step 4, are kept in {tmp_path / 't'}"
+    assert str(told.value) == f"training diverged at step 9: loss is nan; lower it. {kept}"
+
+
+def test_nothing_is_kept_before_a_validation():
+    with pytest.raises(DivergedError, match="--seed"):
+        optimise(diverging(1), Schedule(20, validate_every=2), salvage=True)
+    result = optimise(diverging(1), Schedule(20, validate_every=2, from_start=True), salvage=True)
+    assert (result.stopped, result.best_step) == ("diverged", 0)
+
+
+def test_a_training_that_converged_says_nothing(tmp_path):
+    optimise(Quadratic(), Schedule(2), salvage=True).require_converged(tmp_path)
+
+
 @pytest.mark.parametrize("step", [0, 3, 4, 9])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_run_goes_on_exactly(tmp_path, monkeypatch, step, number):
     class Terminated(BaseException):
         pass
@@ -121,15 +157,16 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, monkeypatch, step, number)
     schedule, state = Schedule(10, validate_every=4), tmp_path / "state.safetensors"
     undisturbed = Quadratic(worse_after=8)
     expected = optimise(undisturbed, schedule)
-    previous = signal.signal(signal.SIGTERM, terminate)
+    previous = {each: signal.signal(each, terminate) for each in (signal.SIGTERM, signal.SIGHUP)}
     try:
         # The signal comes in the middle of a step, which is finished all the same.
         work = Quadratic(worse_after=8, at={step: lambda: os.kill(os.getpid(), number)})
         with pytest.raises(KeyboardInterrupt if number == signal.SIGINT else Terminated):
             optimise(work, schedule, state_path=state)
-        assert signal.getsignal(signal.SIGTERM) is terminate
+        assert all(signal.getsignal(each) is terminate for each in previous)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for each, handler in previous.items():
+            signal.signal(each, handler)
     assert work.steps == step + 1
     again = Quadratic(worse_after=8)
     result = optimise(again, schedule, state_path=state, resume=True)
@@ -142,7 +179,7 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, monkeypatch, step, number)
 
 
 def test_a_failing_step_leaves_the_last_saved_state(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0)
+    save_after_every_step(monkeypatch)
 
     def fail():
         raise MemoryError
@@ -195,7 +232,7 @@ def test_a_signal_is_not_forgotten_when_the_others_had_none():
 
 
 def test_the_state_of_another_run_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "SAVE_EVERY_SECONDS", 0)
+    save_after_every_step(monkeypatch)
     optimise(Quadratic(), Schedule(2), state_path=tmp_path / "s")
     with pytest.raises(CheckpointError, match="not the state of this run"):
         optimise(Quadratic(size=4), Schedule(2), state_path=tmp_path / "s", resume=True)

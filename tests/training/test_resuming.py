@@ -43,6 +43,18 @@ def test_a_run_that_cannot_go_on_leaves_nothing(tmp_path, error, with_state):
     assert not list(tmp_path.iterdir())
 
 
+def test_the_plan_of_a_diverged_run_stays_with_what_was_kept(tmp_path):
+    def diverge():
+        with resumable(tmp_path, PLAN, False) as state:
+            state.write_text("state")
+            (tmp_path / "translator.safetensors").write_text("best")
+            raise DivergedError("x")
+
+    with pytest.raises(DivergedError):
+        diverge()
+    assert {file.name for file in tmp_path.iterdir()} == {"plan.json", "translator.safetensors"}
+
+
 def test_time_may_change_but_not_the_plan(tmp_path):
     interrupt(tmp_path, KeyboardInterrupt())
     with (

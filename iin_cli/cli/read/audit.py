@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...printable import printable
 from .. import options
 from ..output import print_result, reporter
 
@@ -89,6 +90,6 @@ def audit(
     )
     print_result(result, json)
     for line in result.failed:
-        typer.echo(f"iin: failed: {line}", err=True)
+        typer.echo(f"iin: failed: {printable(line)}", err=True)
     if result.failed:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from ...results import Result, Table
 from ...translator.dims import complete
 from ...translator.factors import RESIDUAL, Factors
 from ...translator.flow import Translator
+from ...translator.round_trip import round_trip_error
 
 __all__ = ["ImportResult", "import_compvis"]
 
@@ -39,7 +41,8 @@ class ImportResult(Result):
         name: `translator`, `autoencoder` or `classifier`.
         latent_dim: N.
         factors: factor -> dimensions, in the order of z̃; empty for a backbone.
-        round_trip_error: max |T⁻¹(T(z)) − z| over 256 draws of T's own distribution; None for a backbone.
+        round_trip_error: max |T⁻¹(T(z)) − z| over 256 draws of T's own distribution, in stds of each component; None
+            for a backbone.
         sha256: of the new file.
     """
 
@@ -179,7 +182,7 @@ def _provenance(file: Path, backbone: Path | None, dim: int) -> dict[str, str | 
 @torch.no_grad()
 def _round_trip_error(file: Path, translator: Translator) -> float:
     z = translator.inverse(noise(range(PROBES), translator.dim))
-    error = (translator.inverse(translator(z)[0]) - z).abs().max()
-    if not error.isfinite():
+    error = round_trip_error(translator, z)
+    if not math.isfinite(error):
         raise CheckpointError(f"the translator in {file} maps draws from N(0, 1) to values that are not finite")
-    return error.item()
+    return error

@@ -18,13 +18,13 @@ from ...fitting.pair_files import read_pairs
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.grouping import find_providers
 from ...interpretation.network_choice import NetworkChoice
-from ...io import checkpoint
 from ...io.rundir import write_json
 from ...plan import Wishes
 from ...progress import Reporter, Silent
 from ...results import Result, Table
 from ...training.resuming import resumable
 from ...training.runs import RunChoice
+from ...training.saving import save_product
 
 __all__ = ["FitResult", "fit_translator"]
 
@@ -40,7 +40,7 @@ class FitResult(Result):
         factors: name -> dimensions.
         scores: concept -> score of Eq 11, where dimensions were inferred.
         train_nll, heldout_nll: nats per latent.
-        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32.
+        round_trip_error: max |T⁻¹(T(z)) − z| over held-out latents in float32, in stds of each component.
         log_det_error: float32 log-determinant against autograd.
         decode_error: max |f(x) − G(E(x))| over held-out images, where the backbone is a network cut in two.
         no_op_agreement: fraction of held-out images whose class G(T⁻¹(T(z))) leaves as in f(x); None without classes.
@@ -125,10 +125,12 @@ def fit_translator(
             fitted = fit_material(material, inferred, device, report, state, run.resume)
             if is_main_rank():
                 proofs = _proofs(fitted, attachment, report)
-                checkpoint.save(folder / PRODUCT, fitted.tensors(), fitted.metadata(proofs))
+                save_product(folder / PRODUCT, fitted.tensors(), fitted.metadata(proofs))
                 result = _finished(result, fitted, proofs, folder, time.monotonic() - started)
                 write_json(folder / "result.json", {**result.as_dict(), "history": fitted.history})
-            return from_main(result)
+            result = from_main(result)
+            fitted.loop.require_converged(folder / PRODUCT)
+            return result
 
 
 def _encoded(

@@ -11,7 +11,6 @@ from ...distributed import choose_device, from_main, is_main_rank, leaders_first
 from ...fitting.backbone_training import BackboneChoice, BackboneTraining
 from ...interpretation.data_choice import DataChoice, describe_data
 from ...interpretation.opening import describe_backbone, versions
-from ...io import checkpoint
 from ...io.rundir import write_json
 from ...plugin_api import Backbone
 from ...progress import Reporter, Silent
@@ -21,6 +20,7 @@ from ...training.loop import LoopResult, Schedule, optimise
 from ...training.parallel import batch_part
 from ...training.resuming import resumable
 from ...training.runs import RunChoice
+from ...training.saving import save_product
 
 __all__ = ["BackboneResult", "train_backbone"]
 
@@ -92,13 +92,16 @@ def train_backbone(
                 resume=run.resume,
                 description=f"training the {module.name}",
                 report=report,
+                salvage=True,
             )
             if is_main_rank():
                 metadata = _metadata(work, data.root_of(None), backbone.weights, loop)
-                checkpoint.save(folder / PRODUCT, module.state_dict(), metadata)
+                save_product(folder / PRODUCT, module.state_dict(), metadata)
                 result = _finished(result, folder, loop, time.monotonic() - started)
                 write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
-            return from_main(result)
+            result = from_main(result)
+            loop.require_converged(folder / PRODUCT)
+            return result
 
 
 def _inferred(work: BackboneTraining) -> BackboneResult:

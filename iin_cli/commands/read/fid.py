@@ -142,11 +142,11 @@ def fid_of_translator(
 def _open(name: str, choice: DataChoice, device: torch.device, backbone: Path | None, report: Reporter) -> Source:
     """Open statistics, a translator (checkpoint or run folder), a dataset's split or a whole folder."""
     path = Path(name).expanduser()
-    if path.suffix == ".npz":
+    if path.suffix.lower() == ".npz":
         return _statistics(path, choice.n)
     # A registered dataset wins over a folder of its name, here as in open_dataset.
     is_run = name not in names("datasets") and (path / "translator.safetensors").is_file()
-    if path.suffix != ".safetensors" and not is_run:
+    if path.suffix.lower() != ".safetensors" and not is_run:
         return Stored.of(open_dataset(name, choice.root, report), choice.split, choice.n, choice.seed)
     file = checkpoint.locate(path, "translator")
     kind = checkpoint.describe(file)["kind"]
@@ -165,7 +165,7 @@ def _statistics(file: Path, n: int | None) -> Statistics:
 
 
 def _require_new(save_stats: Path) -> None:
-    if save_stats.suffix != ".safetensors":
+    if save_stats.suffix.lower() != ".safetensors":
         raise UsageError(f"--save-stats {save_stats}: name a file that ends in .safetensors")
     if save_stats.exists():
         raise UsageError(f"--save-stats {save_stats} exists already: choose another name or remove it")

@@ -46,7 +46,7 @@ def describe_names(factors: Factors) -> dict[str, str]:
         "dci.completeness": "1 where one block only tells of every concept",
         "dci.informativeness": "mean over concepts of what all of z̃ tells, (score − chance)/(1 − chance)",
         "heldout_nll": "nats per latent, mean over concepts",
-        "round_trip_error": "greatest |T⁻¹(T(z)) − z|",
+        "round_trip_error": "greatest |T⁻¹(T(z)) − z|, in stds of a component",
         "no_op_agreement": "share of images whose top class stays in G(T⁻¹(T(z))); classifiers only",
     }
 

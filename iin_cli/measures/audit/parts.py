@@ -13,6 +13,7 @@ from ...metrics.gaussianity import MOST_ITEMS, covariance_error, energy_coeffici
 from ...progress import Task
 from ...translator.feature_noise import FeatureNoise
 from ...translator.likelihood import correlations, nll, pair_nll
+from ...translator.round_trip import in_stds
 from .findings import Findings
 from .material import AuditMaterial, IndependentPairs
 
@@ -82,10 +83,10 @@ def likelihood(material: AuditMaterial, findings: Findings, task: Task) -> None:
 
 
 def round_trip(material: AuditMaterial, findings: Findings, task: Task) -> None:
-    """Go through T and back: the greatest error, and of a classifier whether the top class stays."""
+    """Go through T and back: the greatest error in stds, and of a classifier whether the top class stays."""
     items, network = material.items, material.pool.network
     back = material.opened.inverse_transform(items.z_tilde)
-    error = (back - items.z).abs().amax(1).numpy()
+    error = in_stds((back - items.z).abs(), items.z).amax(1).numpy()
     greatest = bootstrap(lambda chosen: float(error[chosen].max()), len(error), findings.resampling)
     findings.add("round_trip_error", greatest)
     if not network.answer.names:

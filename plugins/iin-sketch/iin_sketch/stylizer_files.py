@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from iin_cli.errors import CheckpointError
 from iin_cli.io import checkpoint
+from iin_cli.training.saving import save_product
 
 from .networks import Stylizer
 
@@ -32,7 +33,7 @@ class OpenStylizer:
 def save_stylizer(path: Path, stylizer: Stylizer, metadata: Mapping[str, Any]) -> None:
     """Write weights, configuration and `metadata` (encoder, style, data, training, versions), whole or not at all."""
     full = {"kind": KIND, "name": "sanet", "config": stylizer.config, **metadata}
-    checkpoint.save(path, stylizer.state_dict(), full)
+    save_product(path, stylizer.state_dict(), full)
 
 
 def open_stylizer(path: Path, device: torch.device | str) -> OpenStylizer:

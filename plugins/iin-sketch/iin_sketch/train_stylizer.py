@@ -156,6 +156,7 @@ def train_stylizer(
                 out=str(folder),
             )
             write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
+            loop.require_converged(folder / PRODUCT)
     return result
 
 
@@ -198,7 +199,15 @@ def fit_stylizer(
         # The discriminator changes, so a later step is better even where the score says otherwise.
         keep="last",
     )
-    loop = optimise(work, full, state_path=state, resume=resume, description="training the stylizer", report=report)
+    loop = optimise(
+        work,
+        full,
+        state_path=state,
+        resume=resume,
+        description="training the stylizer",
+        report=report,
+        salvage=state is not None,
+    )
     return stylizer.eval().requires_grad_(False), loop
 
 

@@ -187,10 +187,20 @@ def test_what_cannot_be_fitted(fit, tmp_path, options, error, message):
     assert not (tmp_path / "run").exists()
 
 
-def test_divergence_leaves_nothing(fit, tmp_path):
-    with pytest.raises(DivergedError):
+def test_a_fit_that_diverges_keeps_its_best_weights(fit, tmp_path):
+    with pytest.raises(
+        DivergedError, match=r"times the default 0\.001: lower it\. The best weights, of step 0, are kept"
+    ):
         fit(wishes=Wishes(steps=50, blocks=2, hidden=16, learning_rate=1e30))
-    assert not (tmp_path / "run").exists()
+    (kept,) = tmp_path.rglob("translator.safetensors")
+    assert all(tensor.isfinite().all() for tensor in checkpoint.load(kept, "translator").tensors.values())
+    assert {file.name for file in kept.parent.iterdir()} == {"plan.json", "result.json", "translator.safetensors"}
+
+
+def test_a_fit_that_diverges_before_any_validation_leaves_nothing(fit, tmp_path):
+    with pytest.raises(DivergedError):
+        fit(wishes=Wishes(preset="paper", steps=50, blocks=2, hidden=16, learning_rate=1e30))
+    assert not list(tmp_path.rglob("plan.json"))
 
 
 def test_an_interrupted_fit_is_resumed_exactly(fit, tmp_path, monkeypatch):

@@ -1,0 +1,67 @@
+"""Hold a folder against other runs while one writes it, and remove what runs that were killed left half written."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import UsageError
+from .atomic import as_write_error
+
+__all__ = ["hold", "remove_unfinished", "unfinished"]
+
+# The names that `write_atomically` writes under before it renames.
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Lock `folder` against other runs; the lock goes with this process, however it ends.
+
+    Raises UsageError when another run holds it.
+    """
+    # The folder itself is locked: a library's lock is a file, which would stay among the results.
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise as_write_error(folder, error) from error
+    try:
+        if not _lock(handle) or not _is_at(folder, handle):
+            raise UsageError(f"another run is writing into {folder}: wait for it, or name another folder")
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock the opened folder; return whether no other run holds it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems have no locks; there the user has to keep runs apart.
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES)
+    return True
+
+
+def _is_at(folder: Path, handle: int) -> bool:
+    """Say whether the opened folder is still at its path: a run that failed may just have removed it."""
+    try:
+        return os.path.samestat(os.fstat(handle), folder.stat())
+    except FileNotFoundError:
+        return False
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """Return the files in `folder` itself that a killed run left half written; none is of use to anyone."""
+    return [entry for entry in folder.iterdir() if UNFINISHED.fullmatch(entry.name) and entry.is_file()]
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the files that `unfinished` returns; only the run that holds `folder` may."""
+    for entry in unfinished(folder):
+        entry.unlink(missing_ok=True)

@@ -1,0 +1,119 @@
+"""Ctrl-C, SIGTERM and a hang-up end the program with 130 or 143, whatever it does when they arrive.
+
+While a command runs the signal raises `Stopped`, so that files are cleaned up and a training saves its state. Before
+and after that there is nothing to save, and the process ends at once: an exception among imports could be lost.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+__all__ = ["ENDING", "Stopped", "end_at_once", "listen", "raising"]
+
+# What ends a program: a user, a scheduler, and a terminal that was closed, which is as if it had been terminated.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Seconds until a signal is sent again whose exception was lost.
+AGAIN_SECONDS = 0.05
+
+
+class Stopped(BaseException):
+    """A signal arrived; this is no Exception, so that no handler on the way swallows it.
+
+    It is no KeyboardInterrupt either, which Typer swallows together with its notes.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+    @property
+    def code(self) -> int:
+        """The exit status."""
+        return _code(self.number)
+
+    @property
+    def word(self) -> str:
+        """What the user is told."""
+        return _word(self.number)
+
+
+def listen() -> None:
+    """From now on each of these signals ends the process at once; one that the caller chose to ignore stays ignored.
+
+    A script's background jobs ignore Ctrl-C, and a program under nohup ignores that its terminal is closed.
+    """
+    for number in ENDING:
+        ignored = signal.getsignal(number) is signal.SIG_IGN and number != signal.SIGTERM
+        ours = number != signal.SIGINT or signal.getsignal(number) in (signal.default_int_handler, end_at_once)
+        if ours and not ignored:
+            signal.signal(number, end_at_once)
+
+
+@contextmanager
+def raising(once: bool) -> Iterator[None]:
+    """Raise `Stopped` in the body for every signal that `listen` heeds.
+
+    Args:
+        once: ignore the signal from then on, as under torchrun: Ctrl-C comes from the terminal and again from torchrun.
+    """
+    arrived: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        if once:
+            signal.signal(number, signal.SIG_IGN)
+        arrived.append(number)
+        raise Stopped(number)
+
+    usual, sys.unraisablehook = sys.unraisablehook, _send_again(sys.unraisablehook)
+    heeded = [number for number in ENDING if signal.getsignal(number) is end_at_once]
+    for number in heeded:
+        signal.signal(number, stop)
+    try:
+        yield
+        # Code written in C may have dropped the exception without a word.
+        if arrived:
+            raise Stopped(arrived[0])
+    finally:
+        sys.unraisablehook = usual
+        for number in heeded:
+            if signal.getsignal(number) is stop:
+                signal.signal(number, end_at_once)
+
+
+def end_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    """End the process, with the one line that a user expects."""
+    # Not by print, which the signal may have interrupted.
+    try:
+        os.write(2, f"iin: {_word(number)}\n".encode())
+    finally:
+        os._exit(_code(number))
+
+
+def _send_again(usual: Any) -> Any:
+    """Return a hook for exceptions that Python drops, as in a destructor: a `Stopped` among them arrives once more."""
+
+    def dropped(what: Any) -> None:
+        if isinstance(what.exc_value, Stopped):
+            number = what.exc_value.number
+            timer = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), number))
+            timer.daemon = True
+            timer.start()
+        else:
+            usual(what)
+
+    return dropped
+
+
+def _code(number: int) -> int:
+    return 130 if number == signal.SIGINT else 143
+
+
+def _word(number: int) -> str:
+    return "interrupted" if number == signal.SIGINT else "terminated"

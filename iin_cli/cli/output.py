@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..io.names import printable
 from ..progress import Reporter, Silent, Task
 from ..results import Result
 
@@ -141,10 +142,10 @@ class _Lines:
             task.say(time.monotonic())
 
     def note(self, text: str) -> None:
-        _write(text)
+        _write(printable(text))
 
     def warn(self, text: str) -> None:
-        _write(f"warning: {text}")
+        _write(f"warning: {printable(text)}")
 
 
 class _BarTask:
@@ -181,10 +182,10 @@ class _Bars:
             yield _BarTask(progress, progress.add_task(description, total=total, metrics=""))
 
     def note(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)
 
     def warn(self, text: str) -> None:
-        self.console.print(f"warning: {text}", style="yellow", markup=False)
+        self.console.print(f"warning: {printable(text)}", style="yellow", markup=False)
 
 
 def _write(text: str) -> None:

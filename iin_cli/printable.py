@@ -24,6 +24,9 @@ def printable(text: str) -> str:
 
 
 def _escaped(each: str) -> str:
+    # Python stands for a byte 0x80 … 0xff that is not UTF-8 by U+DC80 … U+DCFF.
+    if "\udc80" <= each <= "\udcff":
+        return f"\\x{ord(each) - 0xDC00:02x}"
     if each in TURNING or unicodedata.category(each) in ESCAPED:
         return each.encode("unicode_escape", "surrogatepass").decode("ascii")
     return each

@@ -52,7 +52,7 @@ BARE: dict[Group, tuple[str, ...]] = {"backbones": ("torchvision",)}
 # Number of positional arguments before the user's: factories of datasets get the data root first.
 PLACES_BEFORE: dict[Group, int] = {"datasets": 1}
 # Keyword arguments of factories that have such a parameter.
-OFFERED = ("report",)
+OFFERED = ("report", "skip_bad")
 
 
 @dataclass(frozen=True)

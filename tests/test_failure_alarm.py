@@ -3,6 +3,7 @@
 Started by torchrun, this file is the program that hears nothing, or the one that is done.
 """
 
+import hashlib
 import os
 import signal
 import sys
@@ -109,7 +110,7 @@ def busy():
     cli.main()
 
 
-def test_a_process_that_fails_ends_the_job_with_its_own_line(torchrun, pictures, tmp_path):
+def test_a_process_that_fails_ends_the_job_with_its_own_line(torchrun, pictures, tmp_path, cache):
     broken = tmp_path / "pictures"
     broken.mkdir()
     for file in pictures.iterdir():
@@ -120,7 +121,12 @@ def test_a_process_that_fails_ends_the_job_with_its_own_line(torchrun, pictures,
     work = BackboneTraining(backbone, recipe, dataset, 1, torch.device("cpu"))
     # The last row of the first batch is the second process's alone.
     file = Path(dataset.path(int(work._batch(0)[-1])))
-    file.write_bytes(file.read_bytes()[:60])
+    whole = file.read_bytes()
+    file.write_bytes(whole[:60])
+    # Believed to be good, it passes the look at every file at the start.
+    (known,) = (cache / "images").iterdir()
+    before, after = (hashlib.sha256(content).hexdigest() for content in (whole, whole[:60]))
+    known.write_text(known.read_text().replace(before, after))
     command = ["train-backbone", "-b", "classifier", "-d", broken, "--steps", 50, "--seed", 1, "--device", "cpu"]
     code, out, err, seconds = torchrun("-m", "iin_cli", *command, "--out", tmp_path / "run", folder=tmp_path)
     assert (code, out) == (1, "")

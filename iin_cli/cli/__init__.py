@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import signal
@@ -139,6 +140,7 @@ def _share_cores() -> None:
 def main() -> None:
     """Run the command line and exit: 0, or the code of `errors.py` after one line on stderr."""
     _share_cores()
+    _escape_bytes()
     listen()
     with lasting_streams():
         try:
@@ -159,6 +161,13 @@ def main() -> None:
             sys.stderr.flush()
             os._exit(code)
     sys.exit(code)
+
+
+def _escape_bytes() -> None:
+    """Print the bytes of names that are not UTF-8, or letters the terminal lacks, as escapes, on both streams."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _report(error: BaseException) -> int:

@@ -33,6 +33,7 @@ __all__ = [
     "QuietOpt",
     "ResumeOpt",
     "SeedOpt",
+    "SkipBadOpt",
     "SourceOpt",
     "SplitOpt",
     "StepsOpt",
@@ -76,6 +77,7 @@ DataRootOpt = Annotated[
         "--data-root", help="Folder of datasets; default: $IIN_DATA_ROOT, else the cache folder.", metavar="DIR"
     ),
 ]
+SkipBadOpt = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and say which.")]
 TranslatorOpt = Annotated[
     Path, typer.Option("--translator", "-t", help="A translator checkpoint or its run folder.", metavar="CKPT")
 ]

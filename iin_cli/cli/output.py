@@ -152,10 +152,10 @@ class _Lines:
             task.say(time.monotonic())
 
     def note(self, text: str) -> None:
-        _write(text)
+        _write(printable(text))
 
     def warn(self, text: str) -> None:
-        _write(f"warning: {text}")
+        _write(f"warning: {printable(text)}")
 
 
 class _BarTask:

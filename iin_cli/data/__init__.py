@@ -5,7 +5,8 @@ shapes.py            shapes: drawn on request, every parameter known (drawing.py
 torchvision_sets.py  mnist, fashionmnist, cifar10, colormnist: torchvision layouts under the data root
 animal_faces.py      animalfaces: class folders under the data root
 celeba.py            celeba: torchvision's layout; deepfashion.py: the in-shop layout (list_files.py reads their lists)
-folder.py            a path: class subfolders, flat, or with a labels.csv (label_table.py; scanning.py finds the files)
+folder.py            a path: class subfolders, flat, or with a labels.csv (label_table.py); scanning.py finds the files,
+                     checking.py looks at each once, splits.py makes or recognises the splits
 arrays.py            images in memory, with or without a colour per item
 
 All are reached by name through the registry, like those of a plugin; only a path needs no registration.
@@ -23,11 +24,14 @@ from ..registry import find
 __all__ = ["open_dataset"]
 
 
-def open_dataset(name_or_path: str, data_root: Path | None = None, report: Reporter | None = None) -> Dataset:
+def open_dataset(
+    name_or_path: str, data_root: Path | None = None, report: Reporter | None = None, skip_bad: bool = False
+) -> Dataset:
     """Open the dataset registered as `name_or_path`, else the folder of images of that path.
 
     A registered name wins over a folder of the same name; `./digits` is always the folder. A factory with a parameter
-    `report` receives the reporter of progress.
+    `report` receives the reporter of progress; one with `skip_bad` is told whether images that cannot be read are left
+    out rather than refused.
     Raises UsageError for an unknown name, PluginError for a broken plugin and DataError for unusable data.
     """
     try:
@@ -39,8 +43,8 @@ def open_dataset(name_or_path: str, data_root: Path | None = None, report: Repor
             raise UsageError(f"{unknown} (or give the path of a folder of images)") from None
         from .folder import open_folder
 
-        return open_folder(name_or_path, report)
-    dataset = found.make(data_root, report=report)
+        return open_folder(name_or_path, report, skip_bad)
+    dataset = found.make(data_root, report=report, skip_bad=skip_bad)
     if not isinstance(dataset, Dataset):
         raise DataError(f"plugin {found.name!r} made a {type(dataset).__name__} instead of a Dataset")
     return dataset

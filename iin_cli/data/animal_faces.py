@@ -24,7 +24,9 @@ def find_animalfaces(data_root: Path | None = None) -> Path | None:
     return first_there(resolve_root(data_root), FOLDERS)
 
 
-def open_animalfaces(data_root: Path | None = None, report: Reporter | None = None) -> FileDataset:
+def open_animalfaces(
+    data_root: Path | None = None, report: Reporter | None = None, *, skip_bad: bool = False
+) -> FileDataset:
     """Open the class folders below `animalfaces` or `animalfaces10` in the data root; label `class`.
 
     `train` and `test` folders above the classes are the splits, else a tenth of every class is the test split. Faces
@@ -36,7 +38,7 @@ def open_animalfaces(data_root: Path | None = None, report: Reporter | None = No
         root = resolve_root(data_root)
         layout = f"{root / FOLDERS[0]}/CLASS/*.jpg, with or without train and test above the classes"
         raise not_placed("animalfaces", root / FOLDERS[0], SOURCE, layout)
-    return FileDataset.of_folder("animalfaces", folder, report or Silent(), _photograph)
+    return FileDataset.of_folder("animalfaces", folder, report or Silent(), _photograph, skip_bad)
 
 
 def _photograph(file: str) -> str:

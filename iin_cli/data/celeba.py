@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import DataError
 from ..io.paths import data_root as resolve_root
 from ..plugin_api import Labels
+from ..progress import Reporter
 from .folder import FileDataset
 from .list_files import ListFile, check_against, listed_fingerprint, not_placed, read_list
 from .scanning import scan
@@ -26,7 +27,7 @@ SOURCE = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html (for non-commercial research
 PARTITIONS = ("0", "1", "2")
 
 
-def open_celeba(data_root: Path | None = None) -> FileDataset:
+def open_celeba(data_root: Path | None = None, report: Reporter | None = None) -> FileDataset:
     """Open `celeba` of the data root: one label per attribute, `no` or `yes`, named as in the list's header.
 
     With `identity_CelebA.txt` there is a label `identity`, too. Splits are those of `list_eval_partition.txt`.
@@ -39,7 +40,7 @@ def open_celeba(data_root: Path | None = None) -> FileDataset:
             raise not_placed("celeba", folder / part, SOURCE, layout)
     attributes = read_list(folder / ATTRIBUTES)
     partition = read_list(folder / PARTITION, words=1, headed=False)
-    check_against(attributes, scan(folder / IMAGES), folder / IMAGES)
+    check_against(attributes, scan(folder / IMAGES, report), folder / IMAGES)
     check_against(partition, attributes.rows, attributes.path)
     files = list(attributes.rows)
     labels, lists = _attributes(attributes), [attributes, partition]

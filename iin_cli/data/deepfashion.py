@@ -14,10 +14,12 @@ import numpy as np
 
 from ..errors import DataError
 from ..io.paths import data_root as resolve_root
-from .folder import FileDataset, split_by_content
+from ..progress import Reporter
+from .folder import FileDataset
 from .label_table import as_labels
 from .list_files import ListFile, check_against, first_there, listed_fingerprint, not_placed, read_list
 from .scanning import one_source, scan
+from .splits import split_by_content
 
 __all__ = ["open_deepfashion"]
 
@@ -29,7 +31,7 @@ SPLIT_OF = {"train": "train", "query": "test", "gallery": "test"}
 LAYOUT = "WOMEN/Dresses/id_00000002/02_1_front.jpg"
 
 
-def open_deepfashion(data_root: Path | None = None) -> FileDataset:
+def open_deepfashion(data_root: Path | None = None, report: Reporter | None = None) -> FileDataset:
     """Open the benchmark below `deepfashion` in the data root.
 
     Labels: `item` (`id_00000002`), `class` (`WOMEN/Dresses`) and `pose` (front, side, back, full, additional, flat),
@@ -43,7 +45,7 @@ def open_deepfashion(data_root: Path | None = None) -> FileDataset:
     if images is None:
         layout = f"{folder / IMAGES[0]}/{LAYOUT} and {folder / LISTS[0]}"
         raise not_placed("deepfashion", folder / IMAGES[0], SOURCE, layout)
-    files = scan(images)
+    files = scan(images, report)
     parts = [_parts(images, file) for file in files]
     labels = {"class": as_labels(["/".join(part[:-2]) for part in parts])}
     labels["pose"] = as_labels([PurePosixPath(part[-1]).stem.rpartition("_")[2] for part in parts])

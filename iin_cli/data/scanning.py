@@ -1,50 +1,72 @@
-"""Find the image files of a folder, tell which are the same, and report those that cannot be read."""
+"""Find the image files of a folder, say what is left out, and tell which images are the same."""
 
 from __future__ import annotations
 
-import hashlib
 import os
+import stat
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from ..errors import DataError
-from ..progress import Reporter
+from ..printable import printable
+from ..progress import Reporter, Silent
 
-__all__ = ["THREADS", "hash_files", "one_source", "scan", "unreadable"]
+__all__ = ["one_source", "scan"]
 
-THREADS = min(8, os.cpu_count() or 1)
 # Formats that Pillow recognises but cannot decode, so that an .h5 or .mpg beside the images is skipped.
 UNDECODABLE = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
+# Folders that systems, servers and archivers make; hidden ones are skipped, too.
+FOREIGN_FOLDERS = {
+    "__macosx", "@eadir", "@__thumb", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "system volume information",
+    "lost+found", "__pycache__",
+}  # fmt: skip
+# Pictures in formats that Pillow does not read, or not everywhere.
+PICTURES = {
+    ".heic", ".heif", ".hif", ".avif", ".jxl", ".svg", ".svgz", ".exr", ".hdr", ".raw", ".dng", ".cr2", ".cr3", ".nef",
+    ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw", ".dcm", ".nii", ".nrrd", ".mha", ".psd", ".psb", ".xcf",
+    ".ai", ".wdp", ".jxr", ".npy", ".npz", ".mat", ".czi", ".nd2", ".lif", ".svs", ".ndpi", ".webp", ".jp2", ".tif",
+    ".tiff",
+}  # fmt: skip
+ENDINGS_NAMED = 6
 
 
-def scan(folder: Path) -> list[str]:
+def scan(folder: Path, report: Reporter | None = None) -> list[str]:
     """Return the image files below `folder` as sorted relative paths with forward slashes.
 
-    Every format that Pillow reads counts, in any case of extension; hidden files and folders are skipped.
+    Every format that Pillow reads counts, in any case of extension. Hidden files and folders, those of systems
+    (`@eaDir`, `__MACOSX`), and what is no regular file (a named pipe) are skipped. `report` is told of pipes, of other
+    files, and of links to folders whose images are counted where they really are.
     Raises DataError when the folder is missing, cannot be listed, or has no images.
     """
+    report, called = report or Silent(), printable(str(folder))
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "does not exist"
-        raise DataError(f"{folder} {found}: give a folder of images")
-    known = _extensions()
-    files = sorted(file for file in _walk(folder) if os.path.splitext(file)[1].lower() in known)
+        raise DataError(f"{called} {found}: give a folder of images")
+    known, files, others, special = _extensions(), [], Counter[str](), []
+    for file in _walk(folder, report):
+        ending = os.path.splitext(file)[1].lower()
+        if ending not in known:
+            others[ending] += file != "labels.csv"
+        elif _is_special(f"{folder}/{file}"):
+            special.append(file)
+        else:
+            files.append(file)
+    pictures = Counter({ending: count for ending, count in others.items() if ending in PICTURES})
     if not files:
-        raise DataError(f"{folder} has no images: Pillow reads .jpg, .png, .webp and {len(known) - 3} more extensions")
-    return files
-
-
-def hash_files(folder: Path, files: Sequence[str], report: Reporter) -> list[str]:
-    """Return the sha256 of every file. Raises DataError naming a file that is empty or cannot be read."""
-    digests = []
-    with report.task("hash images", len(files), "images") as task, ThreadPoolExecutor(THREADS) as pool:
-        for digest in pool.map(lambda file: _hash(folder / file), files):
-            digests.append(digest)
-            task.advance()
-    return digests
+        beside = f"; it has {_counted(pictures)}, which are not read: convert them to .png" if pictures else ""
+        raise DataError(f"{called} has no images: Pillow reads .jpg, .png, .webp and {len(known) - 3} more{beside}")
+    if special:
+        report.warn(f"{called}: {len(special)} left out that are no regular files, such as {printable(special[0])}")
+    if pictures:
+        report.warn(f"{called}: {_counted(pictures)} left out, formats that Pillow does not read: convert them to .png")
+    if rest := others - pictures:
+        report.note(f"{called}: {_counted(rest)} left out, files that are no images")
+    return sorted(files)
 
 
 def one_source(*keys: Sequence[str]) -> np.ndarray:
@@ -65,12 +87,6 @@ def one_source(*keys: Sequence[str]) -> np.ndarray:
     return sources
 
 
-def unreadable(path: Path, cause: Exception) -> DataError:
-    """Return the error for a file that cannot be read as an image."""
-    reason = "not an image that Pillow knows" if isinstance(cause, UnidentifiedImageError) else cause
-    return DataError(f"image {path} cannot be read ({' '.join(str(reason).split())}): replace or remove it")
-
-
 def _extensions() -> set[str]:
     Image.init()
     known = Image.registered_extensions().items()
@@ -78,31 +94,83 @@ def _extensions() -> set[str]:
     return {end for end, name in known if (name in Image.OPEN or name == "MPO") and name not in UNDECODABLE}
 
 
-def _walk(folder: Path) -> Iterator[str]:
-    seen = set()
-    for root, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
-        # Links are followed, since class folders often are links; a link back to a parent must not loop.
-        real = os.path.realpath(root)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        below = Path(root).relative_to(folder).as_posix()
-        # Strings, since a set may have 200,000 files and joining Paths costs ten times as much.
-        start = "" if below == "." else f"{below}/"
-        yield from (f"{start}{file}" for file in files if not file.startswith("."))
-
-
-def _refuse(problem: OSError) -> None:
-    raise DataError(f"folder {problem.filename} cannot be listed ({problem.strerror}): allow reading it") from problem
-
-
-def _hash(path: Path) -> str:
+def _is_special(path: str) -> bool:
     try:
-        with path.open("rb") as stream:
-            if os.fstat(stream.fileno()).st_size == 0:
-                raise DataError(f"image {path} is empty (0 bytes): replace or remove it")
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as cause:
-        raise unreadable(path, cause) from cause
+        mode = os.stat(path).st_mode
+    except OSError:
+        # A link to nothing is a bad image, and is named as such.
+        return False
+    return not stat.S_ISREG(mode)
+
+
+def _counted(endings: Counter[str]) -> str:
+    named = [f"{count} {printable(ending) or 'without ending'}" for ending, count in endings.most_common(ENDINGS_NAMED)]
+    if (more := endings.total() - sum(count for _, count in endings.most_common(ENDINGS_NAMED))) > 0:
+        named.append(f"{more} others")
+    return ", ".join(named)
+
+
+def _walk(folder: Path, report: Reporter) -> Iterator[str]:
+    """Yield the files below `folder`: first those of real folders, then those that links lead to.
+
+    Links are followed, since class folders often are links; none takes images from the folder they really are in, or
+    from a link nearer to the top, and a link back to a parent does not loop.
+    """
+    seen: dict[str, str] = {}
+    links = deque([""])
+    while links:
+        # Links found together stand for their own targets, even where one leads to a folder inside another's.
+        level, links = sorted(links, key=lambda link: (link.count("/"), link)), deque[str]()
+        places = {start: os.path.realpath(f"{folder}/{start}" if start else folder) for start in level}
+        owner = {place: start for start, place in reversed(places.items())}
+        for start, place in places.items():
+            first = seen.get(place, owner[place])
+            if first != start:
+                report.note(
+                    f"{printable(str(folder / start))} is a link to a folder whose images count as those of "
+                    f"{printable(str(folder / first))} alone"
+                )
+                continue
+            foreign = (seen.keys() | owner.keys()) - {place}
+            yield from _below(folder, start, place, seen, foreign, links)
+
+
+def _below(
+    folder: Path, start: str, place: str, seen: dict[str, str], foreign: set[str], links: deque[str]
+) -> Iterator[str]:
+    """Yield the files of the real folders below `start`, whose real path is `place`; `links` gains links to folders."""
+    # Strings, since a set may have 200,000 files and joining Paths costs ten times as much.
+    pending = [(start, place)]
+    while pending:
+        inside, real = pending.pop()
+        seen[real] = inside
+        with _listing(f"{folder}/{inside}" if inside else str(folder)) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name.startswith("."):
+                    continue
+                name = f"{inside}/{entry.name}" if inside else entry.name
+                if not _is_folder(entry):
+                    yield name
+                elif entry.name.lower() in FOREIGN_FOLDERS:
+                    continue
+                elif entry.is_symlink():
+                    links.append(name)
+                elif (below := f"{real.rstrip('/')}/{entry.name}") not in foreign:
+                    pending.append((name, below))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads back to itself.
+        return False
+
+
+def _listing(folder: str) -> AbstractContextManager[Iterator[os.DirEntry[str]]]:
+    try:
+        return os.scandir(folder)
+    except OSError as problem:
+        raise DataError(
+            f"folder {printable(folder)} cannot be listed ({problem.strerror}): allow reading it"
+        ) from problem

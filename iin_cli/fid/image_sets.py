@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
-from pathlib import Path
 from typing import Self
 
 import numpy as np
-from PIL import Image
 
 from ..data.folder import FolderDataset
-from ..data.scanning import unreadable
 from ..editing.priors import BackbonePrior, Prior, TranslatorPrior, generate
 from ..errors import DataError
 from ..interpretation.data_choice import split_items
@@ -22,6 +18,7 @@ from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.pieces import piece_rows
 from ..io import checkpoint
+from ..io.threads import in_threads
 from ..latents.cache import index_digest
 from ..plugin_api import Dataset, Interpolation
 
@@ -157,20 +154,7 @@ def _pieces(indices: np.ndarray, size: int = READ_TOGETHER) -> list[np.ndarray]:
     return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
-def _as_stored(dataset: Dataset, indices: np.ndarray, start: int, stop: int) -> Iterator[np.ndarray]:
-    with ThreadPoolExecutor() as pool:
-        # In pieces, so that no more than these wait in memory.
-        for piece in _pieces(indices[start:stop]):
-            yield from pool.map(_read_file, [dataset.path(int(index)) for index in piece])
-
-
-def _read_file(file: str) -> np.ndarray:
-    """Read one file whole and uncut as uint8 (H, W, 3): Pillow's own RGB, as pytorch-fid reads it."""
-    try:
-        with Image.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except MemoryError:
-        raise
-    # Pillow's decoders raise whatever the damage led them to.
-    except Exception as error:
-        raise unreadable(Path(file), error) from error
+def _as_stored(dataset: FolderDataset, indices: np.ndarray, start: int, stop: int) -> Iterator[np.ndarray]:
+    # In pieces, so that no more than these wait in memory.
+    for piece in _pieces(indices[start:stop]):
+        yield from in_threads(dataset.whole_image, piece.tolist())

@@ -12,9 +12,11 @@ import numpy as np
 
 from ..data import open_dataset
 from ..data.animal_faces import find_animalfaces
+from ..data.folder import FileDataset, FolderDataset
 from ..errors import DataError, UsageError
 from ..io.paths import data_root as default_root
 from ..plugin_api import Dataset
+from ..printable import printable
 from ..progress import Reporter, Silent
 from ..registry import names
 
@@ -31,6 +33,7 @@ class DataChoice:
         split: train, test or all.
         n: how many images, drawn by `seed`; None takes all, or what a command usually takes.
         seed: of the draw, and of everything else that is random.
+        skip_bad: whether files that cannot be read are left out; so they are, too, where a checkpoint's were.
     """
 
     data: str | None = None
@@ -38,6 +41,7 @@ class DataChoice:
     split: str = "test"
     n: int | None = None
     seed: int = 0
+    skip_bad: bool = False
 
     def open(self, recorded: Mapping[str, Any] | None, report: Reporter | None = None) -> Dataset:
         """Open the data that the user names, else those `recorded` by a checkpoint (`{name, root}`).
@@ -47,11 +51,12 @@ class DataChoice:
         """
         report = report or Silent()
         if self.data is None and recorded is None:
-            return open_dataset(self._fallback(report), self.root, report)
+            return open_dataset(self._fallback(report), self.root, report, self.skip_bad)
         name = self.data if self.data is not None else (recorded or {}).get("name")
         if name is None:
             raise DataError("which data? none is recorded: name it with --data NAME|DIR")
-        return open_dataset(name, self.root_of(recorded), report)
+        skip_bad = self.skip_bad or (self.data is None and bool((recorded or {}).get("left_out")))
+        return open_dataset(name, self.root_of(recorded), report, skip_bad)
 
     def root_of(self, recorded: Mapping[str, Any] | None) -> Path | None:
         """Return the root asked for, else where the recorded data lay if that is still there, else None."""
@@ -72,11 +77,20 @@ class DataChoice:
 
 
 def describe_data(dataset: Dataset, root: Path | None) -> dict[str, Any]:
-    """Return what a checkpoint remembers of its data; paths are absolute, so that later runs find them anywhere."""
-    name = dataset.name
+    """Return what a checkpoint remembers of its data; paths are absolute, so that later runs find them anywhere.
+
+    Of files it also remembers which were left out, and why, and what is black and white in greys of more than 8 bits.
+    """
+    name, of_files = dataset.name, {}
+    if isinstance(dataset, FileDataset):
+        if isinstance(dataset, FolderDataset):
+            # Made absolute here, since it may be called like a registered set.
+            name = str(dataset.folder.resolve())
+        left_out = {printable(file): why for file, why in dataset.left_out.items()}
+        of_files = {key: value for key, value in (("left_out", left_out), ("greys", dataset.greys.as_dict())) if value}
     if name not in names("datasets") and Path(name).expanduser().exists():
         name = str(Path(name).expanduser().resolve())
-    return {"name": name, "root": str(default_root(root).resolve()), "fingerprint": dataset.fingerprint}
+    return {"name": name, "root": str(default_root(root).resolve()), "fingerprint": dataset.fingerprint, **of_files}
 
 
 def choose_items(dataset: Dataset, split: str, count: int, seed: int) -> np.ndarray:

@@ -11,11 +11,14 @@ from typing import Self
 import numpy as np
 from torch import Tensor
 
-from ..data.folder import open_folder, read_image
+from ..data.folder import open_folder
 from ..errors import DataError
+from ..io.greys import Greys
+from ..io.image_files import greys_of, read_image
 from ..metrics.bootstrap import FEW_ITEMS
 from ..plugin_api import Dataset
-from ..progress import Reporter
+from ..printable import printable
+from ..progress import Reporter, Silent
 from .data_choice import DataChoice, choose_items, split_items
 from .encoding import encode_items
 from .memory import MemoryDataset
@@ -52,11 +55,22 @@ class Inputs:
         return cls(pixels, tuple(dataset.path(int(item)) for item in items), z)
 
     @classmethod
-    def of_files(cls, network: Network, paths: Sequence[Path]) -> Inputs:
-        """Read files, and all images of folders. DataError for a missing or corrupt image."""
-        files = [file for path in paths for file in _files(path.expanduser())]
+    def of_files(cls, network: Network, paths: Sequence[Path], report: Reporter | None = None) -> Inputs:
+        """Read files, and all images of folders. DataError for a missing or corrupt image.
+
+        Greys of more than 8 bits are read as those that the network was trained on, else by the files together, which
+        `report` is told.
+        """
+        report = report or Silent()
+        files = [file for path in paths for file in _files(path.expanduser(), report)]
+        greys = Greys.of_json((network.data or {}).get("greys"))
+        if greys == Greys():
+            greys = greys_of(files)
+            for black, white in greys.as_dict().values():
+                report.warn(f"{printable(str(files[0]))}: {black:g} is read as black and {white:g} as white, by guess")
         size, interpolation = network.backbone.image_size, network.backbone.interpolation
-        return cls(np.stack([read_image(file, size, interpolation) for file in files]), tuple(map(str, files)))
+        pixels = [read_image(file, size, interpolation, greys) for file in files]
+        return cls(np.stack(pixels), tuple(printable(str(file)) for file in files))
 
 
 @dataclass(frozen=True)
@@ -130,7 +144,7 @@ class ChosenData:
     def starts(self, target: Sequence[Path], count: int | None, usual: int = 1) -> Inputs:
         """Read the images named, else `count` drawn from the data; None draws the `usual` number, or what there is."""
         if target:
-            return Inputs.of_files(self.network, target)
+            return Inputs.of_files(self.network, target, self.report)
         return self.draw(count if count is not None else self.at_most(usual))
 
     def targets_and_sources(
@@ -142,12 +156,14 @@ class ChosenData:
         as many as the other side has; no image is drawn twice.
         """
         if target and source:
-            return Inputs.of_files(self.network, target), Inputs.of_files(self.network, source)
+            return Inputs.of_files(self.network, target, self.report), Inputs.of_files(
+                self.network, source, self.report
+            )
         if target:
-            targets = Inputs.of_files(self.network, target)
+            targets = Inputs.of_files(self.network, target, self.report)
             return targets, self.draw(len(targets))
         if source:
-            sources = Inputs.of_files(self.network, source)
+            sources = Inputs.of_files(self.network, source, self.report)
             return self.draw(len(sources)), sources
         count = count if count is not None else self.at_most(usual, 2)
         both = choose_items(self.dataset, self.choice.split, 2 * count, self.choice.seed)
@@ -183,10 +199,11 @@ def read_items(opened: OpenTranslator, dataset: Dataset, items: np.ndarray, repo
     return Reading(opened, network, dataset, items, z, opened.transform(z), std)
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path, report: Reporter) -> list[Path]:
     if path.is_dir():
-        folder = open_folder(path)
-        return [Path(folder.path(item)) for item in range(len(folder.sources))]
+        folder = open_folder(path, report)
+        return [folder.file(item) for item in range(len(folder.sources))]
     if not path.is_file():
-        raise DataError(f"no such image: {path}")
+        found = "not a regular file" if path.exists() else "no such image"
+        raise DataError(f"{found}: {printable(str(path))}")
     return [path]

@@ -37,9 +37,9 @@ def write_atomically(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, bytes of names that are not UTF-8 as escapes, whole or not at all."""
     with write_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def as_write_error(path: Path, error: OSError) -> IinError:

@@ -1,6 +1,7 @@
 """Folders of images: what is found, how it is read and split, and what is refused."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -183,12 +184,6 @@ def png_of_16_bits(colors):
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def test_floating_point_pixels_are_refused(tmp_path):
-    Image.fromarray(np.zeros((4, 4), np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(DataError, match=r"a\.tif cannot be read .*floating-point"):
-        read_image(tmp_path / "a.tif", 4)
-
-
 def truncated():
     stream = io.BytesIO()
     picture(0, width=64, height=64).save(stream, "PNG")
@@ -216,7 +211,7 @@ def test_an_image_that_vanished_is_named(classes):
 
 def test_an_empty_file_is_named_at_once(classes):
     (classes / "cat" / "07.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"cat/07\.png is empty"):
+    with pytest.raises(DataError, match=r"cat/07\.png cannot be read \(it is empty"):
         open_folder(classes)
 
 
@@ -325,6 +320,9 @@ def split_classes(folder, *names):
         (("train", "val"), {"val"}),
         (("Train", "TEST"), {"TEST"}),
         (("train", "test", "valid"), {"test"}),
+        (("training", "testing"), {"testing"}),
+        (("Training", "Validation"), {"Validation"}),
+        (("train", "dev", "eval"), {"eval"}),
     ],
 )
 def test_train_and_test_folders_are_the_splits(heard, tmp_path, names, test):
@@ -339,9 +337,10 @@ def test_train_and_test_folders_are_the_splits(heard, tmp_path, names, test):
 
 
 @pytest.mark.parametrize("names", [("train", "tiger"), ("test", "val"), ("train",)])
-def test_other_folders_are_classes(tmp_path, names):
-    dataset = open_folder(split_classes(tmp_path, *names))
+def test_other_folders_are_classes_and_that_is_said(heard, tmp_path, names):
+    dataset = open_folder(split_classes(tmp_path, *names), heard)
     assert dataset.labels["class"].names == tuple(sorted(names))
+    assert any("read as classes" in text for text in heard.notes + heard.warnings)
 
 
 def test_split_folders_without_classes_give_splits_alone(tmp_path):
@@ -376,3 +375,148 @@ def test_a_table_wins_over_split_folders_only_where_it_declares_splits(tmp_path)
     assert all("/test/" in dataset.path(index) for index in dataset.splits["test"])
     (tmp_path / "labels.csv").write_text("file,mood,split\n" + "\n".join(rows))
     assert all(dataset.path(index).endswith("/0.png") for index in open_folder(tmp_path).splits["test"])
+
+
+def test_all_bad_images_are_named_at_once(classes):
+    (classes / "cat" / "03.png").write_bytes(truncated())
+    (classes / "cat" / "05.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="2 of 24 images") as caught:
+        open_folder(classes)
+    text = str(caught.value)
+    assert "03.png (image file is truncated" in text
+    assert "05.png (not an image that Pillow knows)" in text
+    assert "--skip-bad" in text
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("end", ["jpg", "png", "tif", "webp", "bmp", "gif"])
+def test_a_truncated_image_of_any_format_is_found_at_the_start(tmp_path, end):
+    save(tmp_path / "a.png")
+    path = save(tmp_path / f"b.{end}", width=64, height=64)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 4])
+    with pytest.raises(DataError, match=rf"b\.{end} cannot be read"):
+        open_folder(tmp_path)
+
+
+def test_bad_images_are_left_out_if_so_wished(heard, classes):
+    (classes / "cat" / "03.png").write_bytes(truncated())
+    dataset = open_folder(classes, heard, skip_bad=True)
+    assert len(dataset.sources) == 23
+    assert not any(dataset.path(item).endswith("03.png") for item in range(23))
+    assert list(dataset.left_out) == ["cat/03.png"]
+    (warning,) = heard.warnings
+    assert "1 of 24 images" in warning
+    assert "03.png (image file is truncated" in warning
+    # Other images are other data.
+    save(classes / "cat" / "03.png", 3)
+    assert open_folder(classes).fingerprint != dataset.fingerprint
+
+
+def test_a_folder_of_bad_images_alone_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(DataError, match="cannot be read"):
+        open_folder(tmp_path, skip_bad=True)
+
+
+def test_images_known_to_be_good_are_not_decoded_again(cache, monkeypatch, classes):
+    first = open_folder(classes)
+    monkeypatch.setattr("iin_cli.io.image_files.extent_of", None)
+    assert open_folder(classes).fingerprint == first.fingerprint
+    # One that has changed is.
+    save(classes / "cat" / "03.png", 999)
+    with pytest.raises(DataError, match=r"03\.png"):
+        open_folder(classes)
+    for file in (cache / "images").iterdir():
+        file.write_text("{damaged")
+    monkeypatch.undo()
+    assert open_folder(classes).fingerprint != first.fingerprint
+
+
+def test_names_that_are_no_text_are_escaped_where_they_are_shown(tmp_path):
+    root = tmp_path / os.fsdecode(b"root\xff")
+    try:
+        save(root / "two\nlines" / os.fsdecode(b"caf\xe9.png"), 1)
+        save(root / "dog" / "1.png", 2)
+    except OSError:
+        pytest.skip("this disk takes no such names")
+    dataset = open_folder(root)
+    assert dataset.name == f"{tmp_path}/root\\xff"
+    assert dataset.labels["class"].names == ("dog", "two\\nlines")
+    assert dataset.path(1) == f"{tmp_path}/root\\xff/two\\nlines/caf\\xe9.png"
+    assert dataset.images(np.arange(2), 12).shape == (2, 12, 12, 3)
+    assert dataset.file(1).is_file()
+
+
+def grey(path, numbers, **saved):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(numbers).save(path, **saved)
+    return path
+
+
+def test_equal_greys_are_equal_in_any_number_of_bits(heard, tmp_path):
+    ramp = np.arange(256, dtype=np.uint16).reshape(16, 16)
+    twelve = np.rint(ramp / 255 * 4095)
+    stored = {
+        "8.png": ramp.astype(np.uint8),
+        "16.png": ramp * 257,
+        "12in16.tif": twelve.astype(np.uint16),
+        "12in32.tif": twelve.astype(np.int32),
+        "16in32.tif": (ramp.astype(np.int32) * 257),
+        "unit.tif": (ramp / 255).astype(np.float32),
+        "signed.tif": (ramp / 127.5 - 1).astype(np.float32),
+        "bytes.tif": ramp.astype(np.float32),
+        "8in16.png": ramp,
+    }
+    for name, numbers in stored.items():
+        folder = grey(tmp_path / name.partition(".")[0] / name, numbers).parent
+        dataset = open_folder(folder, heard)
+        read = dataset.images(np.arange(1), 16)[0]
+        assert np.abs(read.astype(int) - ramp[..., None]).max() <= 1, name
+        assert (dataset.whole_image(0) == read).all(), name
+    # All but 8 bits are said aloud; that 65,535 is white is no guess.
+    assert len(heard.warnings) == 6
+    assert len(heard.notes) == 2
+    assert any("from 0 to 4095: 0 is read as black and 4095 as white" in text for text in heard.warnings)
+
+
+def test_all_images_of_a_folder_have_one_black_and_one_white(tmp_path):
+    grey(tmp_path / "dark.tif", np.full((4, 4), 819, np.uint16))
+    grey(tmp_path / "light.tif", np.full((4, 4), 4095, np.uint16))
+    dataset = open_folder(tmp_path)
+    assert dataset.images(np.arange(2), 4)[:, 0, 0, 0].tolist() == [51, 255]
+    assert dataset.greys.as_dict() == {"whole": [0.0, 4095.0]}
+
+
+def test_eight_bits_scaled_to_sixteen_stay_dark_however_dark_they_are(tmp_path):
+    grey(tmp_path / "a.png", np.full((4, 4), 10 * 257, np.uint16))
+    grey(tmp_path / "b.png", np.full((4, 4), 11 * 257, np.uint16))
+    assert open_folder(tmp_path).images(np.arange(2), 4)[:, 0, 0, 0].tolist() == [10, 11]
+
+
+def test_what_a_file_declares_holds(heard, tmp_path):
+    numbers = np.full((4, 4), 512, np.uint16)
+    grey(tmp_path / "a.tif", numbers, tiffinfo={281: 1023})
+    (tmp_path / "b.pgm").write_bytes(b"P5 4 4 1023\n" + numbers.astype(">u2").tobytes())
+    grey(tmp_path / "c.tif", numbers, tiffinfo={281: 1023, 262: 0})
+    dataset = open_folder(tmp_path, heard)
+    assert dataset.images(np.arange(3), 4)[:, 0, 0, 0].tolist() == [128, 128, 127]
+    assert heard.warnings == []
+
+
+def test_numbers_below_zero_are_scaled_between_the_least_and_the_largest(tmp_path):
+    grey(tmp_path / "a.tif", np.array([[-1000, 0], [500, 1000]], np.int32))
+    assert read_image(tmp_path / "a.tif", 2)[..., 0].tolist() == [[0, 128], [191, 255]]
+
+
+def test_pixels_that_are_not_finite_are_refused(tmp_path):
+    grey(tmp_path / "a.tif", np.full((4, 4), np.nan, np.float32))
+    with pytest.raises(DataError, match=r"a\.tif cannot be read .*not finite"):
+        open_folder(tmp_path)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DataError, match="not a regular file"):
+        read_image(tmp_path / "a.png", 4)

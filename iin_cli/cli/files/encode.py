@@ -29,6 +29,7 @@ def encode(
     split: options.SplitOpt = "all",
     concept: GroupOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     weights: options.WeightsOpt = "default",
     layer: options.LayerOpt = None,
     seed: options.SeedOpt = None,
@@ -52,7 +53,7 @@ def encode(
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice
 
-    choice = DataChoice(data, data_root, split, None, draw_seed(seed))
+    choice = DataChoice(data, data_root, split, None, draw_seed(seed), skip_bad=skip_bad)
     result = run(
         backbone, choice, out, concept or (), weights=weights, layer=layer, device=device, report=reporter(quiet)
     )

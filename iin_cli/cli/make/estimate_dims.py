@@ -23,6 +23,7 @@ def estimate_dims(
     concept: options.ConceptOpt,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     estimator: Annotated[
         str, typer.Option(help="variance: share of the latent's variance; correlation: mean over components.")
     ] = "variance",
@@ -60,7 +61,10 @@ def estimate_dims(
     from ...interpretation.data_choice import DataChoice
     from ...interpretation.network_choice import NetworkChoice
 
-    network, chosen = NetworkChoice(backbone, weights, layer), DataChoice(data, data_root, n=n, seed=draw_seed(seed))
+    network, chosen = (
+        NetworkChoice(backbone, weights, layer),
+        DataChoice(data, data_root, n=n, seed=draw_seed(seed), skip_bad=skip_bad),
+    )
     options = {"estimator": estimator, "device": device, "report": reporter(quiet)}
     if all_layers:
         print_result(estimate_layers(network, concept, chosen, out, **options), as_json)

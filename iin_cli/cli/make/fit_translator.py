@@ -39,6 +39,7 @@ def fit_translator(
     ] = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     out: options.OutOpt = None,
     dims: Annotated[
         str | None, typer.Option(help="Sizes of the factors; default: estimated.", metavar="digit=13,color=17")
@@ -138,7 +139,7 @@ def fit_translator(
     result = run(
         source,
         concept or (),
-        DataChoice(data, data_root),
+        DataChoice(data, data_root, skip_bad=skip_bad),
         wishes,
         RunChoice(out, seed, device, dry_run, resume),
         reporter(quiet),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ...distributed import draw_seed
-from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt
+from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt, SkipBadOpt
 from ..output import print_result, reporter
 
 __all__ = ["preview_concept"]
@@ -34,6 +34,7 @@ def preview_concept(
     concept: OneConceptOpt,
     data: PreviewDataOpt = None,
     data_root: DataRootOpt = None,
+    skip_bad: SkipBadOpt = False,
     n: GroupsOpt = 8,
     image_size: ImageSizeOpt = None,
     out: OutOpt = None,
@@ -60,6 +61,6 @@ def preview_concept(
     from ...commands.make.preview_concept import preview_concept as run
     from ...interpretation.data_choice import DataChoice
 
-    chosen = DataChoice(data, data_root, seed=draw_seed(seed))
+    chosen = DataChoice(data, data_root, seed=draw_seed(seed), skip_bad=skip_bad)
     result = run(concept, chosen, out, n=n, image_size=image_size, device=device, report=reporter(quiet))
     print_result(result, as_json)

@@ -23,6 +23,7 @@ def train_backbone(
         str, typer.Option("--data", "-d", help="A dataset's name or a folder of images.", metavar="NAME|DIR")
     ],
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     out: options.OutOpt = None,
     image_size: Annotated[
         int | None,
@@ -63,7 +64,7 @@ def train_backbone(
 
     result = run(
         BackboneChoice(backbone, image_size, latent_dim, weights, steps, max_seconds),
-        DataChoice(data, data_root),
+        DataChoice(data, data_root, skip_bad=skip_bad),
         RunChoice(out, seed, device, dry_run, resume),
         reporter(quiet),
     )

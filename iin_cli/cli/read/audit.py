@@ -49,6 +49,7 @@ def audit(
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -79,7 +80,7 @@ def audit(
         return
     result = recipe.audit(
         translator,
-        DataChoice(data, data_root, split, n, draw_seed(seed)),
+        DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad),
         oracles=oracle or (),
         concepts=concept or (),
         fail_if=fail_if or (),

@@ -48,6 +48,7 @@ def embed(
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -76,7 +77,7 @@ def embed(
     from ...measures.embedding.embed import MapChoice
     from ...translator.edit import OUWalk
 
-    choice = DataChoice(data, data_root, split, n, draw_seed(seed))
+    choice = DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad)
     # A choice refuses words that it does not know.
     maps = MapChoice(cast("Any", tuple(kind or ())), cast("Any", method), tuple(color_by or ()))
     walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma)

@@ -58,6 +58,7 @@ def explain(
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -86,7 +87,7 @@ def explain(
     from ...measures.explanation.library import LibraryChoice
     from ...translator.edit import OUWalk
 
-    choice = DataChoice(data, data_root, split, n, draw_seed(seed))
+    choice = DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad)
     walk = OUWalk((), steps, gamma, walk_sigma)
     # Choices refuse words that they do not know.
     edits = EditChoice(cast("Any", mode), tuple(factor or ()), sources, tuple(source or ()), walk)

@@ -93,6 +93,7 @@ def fid(
     split: options.SplitOpt = "test",
     save_stats: SaveStatsOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     backbone: options.MovedBackboneOpt = None,
     seed: ChoiceSeedOpt = 0,
     device: options.DeviceOpt = "auto",
@@ -130,13 +131,13 @@ def fid(
     if translator is None:
         only = {"data": data, "reference": reference, "trials": trials, "prior": prior, "truncation": truncation}
         first, second = _check_pair(a, b, [name for name, value in only.items() if value not in (None, [])])
-        choice = DataChoice(None, data_root, split, n, seed)
+        choice = DataChoice(None, data_root, split, n, seed, skip_bad=skip_bad)
         result = run(
             first, second, choice, network, backbone=backbone, device=device, save_stats=save_stats, report=report
         )
     else:
         _check_alone([value for value in (a, b) if value is not None], split, save_stats)
-        choice = DataChoice(data, data_root, reference or "test", n, seed)
+        choice = DataChoice(data, data_root, reference or "test", n, seed, skip_bad=skip_bad)
         priors = PriorChoice(prior or PRIORS, 1.0 if truncation is None else truncation)
         result = fid_of_translator(
             translator, choice, network, priors, trials=trials or 3, backbone=backbone, device=device, report=report

@@ -31,6 +31,7 @@ def report(
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -54,6 +55,6 @@ def report(
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice
 
-    choice = DataChoice(data, data_root, split, n, draw_seed(seed))
+    choice = DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad)
     result = run(translator, choice, out, backbone=backbone, device=device, report=reporter(quiet))
     print_result(result, json)

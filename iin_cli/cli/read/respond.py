@@ -37,6 +37,7 @@ def respond(
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -65,7 +66,7 @@ def respond(
     from ...measures.responses.walks import WalkDesign
     from ...translator.edit import OUWalk
 
-    choice = DataChoice(data, data_root, split, n, draw_seed(seed))
+    choice = DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad)
     # A walk refuses another center than it knows.
     walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma, cast("Any", center))
     design = WalkDesign(walk, walks, controls, choice.seed)

@@ -147,7 +147,7 @@ def _open(name: str, choice: DataChoice, device: torch.device, backbone: Path | 
     # A registered dataset wins over a folder of its name, here as in open_dataset.
     is_run = name not in names("datasets") and (path / "translator.safetensors").is_file()
     if path.suffix.lower() != ".safetensors" and not is_run:
-        return Stored.of(open_dataset(name, choice.root, report), choice.split, choice.n, choice.seed)
+        return Stored.of(open_dataset(name, choice.root, report, choice.skip_bad), choice.split, choice.n, choice.seed)
     file = checkpoint.locate(path, "translator")
     kind = checkpoint.describe(file)["kind"]
     if kind == "statistics":

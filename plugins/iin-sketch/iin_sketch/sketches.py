@@ -152,7 +152,7 @@ def read_styles(style: str | None) -> tuple[StyleBank, str]:
     if Path(style).expanduser().is_dir():
         folder = open_folder(style)
         chosen = np.arange(len(folder.sources))[:MOST_STYLES]
-        drawings = np.stack([read_sketch(Path(folder.path(int(index)))) for index in chosen])
+        drawings = np.stack([read_sketch(folder.file(int(index))) for index in chosen])
         return StyleBank(drawings, np.full(len(drawings), 1 / len(drawings))), style
     paths = [Path(name.strip()).expanduser() for name in style.split(",") if name.strip()]
     return sketch_bank(check_pair(*paths) if len(paths) == 2 else [read_sketch(path) for path in paths]), style

@@ -1,0 +1,50 @@
+"""Words for the parts of a data set, as people write them, and splits made of them or of the images themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..plugin_api import Labels
+
+__all__ = ["PARTS", "split_by_content", "splits_of"]
+
+TEST_FRACTION = 0.1
+# Every spelling, in small letters, and the part it stands for.
+PARTS = {
+    **dict.fromkeys(("train", "training", "trn", "trainset", "train_set", "training_set"), "train"),
+    **dict.fromkeys(("val", "valid", "validate", "validation", "dev", "valset", "val_set", "validation_set"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "testset", "test_set", "eval", "evaluation", "holdout"), "test"),
+}
+
+
+def splits_of(parts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return the splits of items whose parts (train, val, test) are declared.
+
+    With test items, val belongs to the training items; without any, val is the test split.
+
+    >>> {name: items.tolist() for name, items in splits_of(["train", "val", "train"]).items()}
+    {'train': [0, 2], 'test': [1]}
+    """
+    held_out = "test" if "test" in parts else "val"
+    is_test = np.array([part == held_out for part in parts], dtype=bool)
+    return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
+
+
+def split_by_content(keys: Sequence[str], sources: np.ndarray, classes: Labels | None) -> dict[str, np.ndarray]:
+    """Make a tenth of the sources of every class the test split: those with the smallest keys (hex digests of items).
+
+    The choice thus depends on content alone. A class of two sources or more has at least one in `test`; the largest key
+    never goes there, so `train` has an image. Without discrete classes all items count as one class.
+    """
+    chosen: set[int] = set()
+    values = np.zeros(len(sources), dtype=np.int64)
+    if classes is not None and not classes.continuous:
+        values = classes.values
+    for value in np.unique(values):
+        distinct = sorted(np.unique(sources[values == value]).tolist(), key=lambda source: keys[int(source)])
+        if len(distinct) > 1:
+            chosen.update(distinct[: max(1, round(TEST_FRACTION * len(distinct)))])
+    is_test = np.isin(sources, sorted(chosen))
+    return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from iin_cli.errors import CheckpointError, DataError
 from iin_cli.io import checkpoint
-from iin_cli.latents.files import read_iin_metadata, read_rest, read_rows, stored_tensors
+from iin_cli.latents.files import map_rows, read_iin_metadata, read_rest, read_rows, stored_tensors
 
 
 def test_a_foreign_file_is_read_and_any_float_becomes_float32(tmp_path):
@@ -62,6 +62,6 @@ def test_tensors_are_found_where_they_lie(tmp_path):
     assert found.keys() == tensors.keys()
     for name in ("z", "half", "mask"):
         assert found[name].shape == tuple(tensors[name].shape)
-        assert torch.equal(torch.from_numpy(found[name].rows()[:]), tensors[name].float())
+        assert torch.equal(torch.from_numpy(map_rows(found[name])[:]), tensors[name].float())
     with pytest.raises(DataError, match=r"one has shape \(1,\)"):
-        found["one"].rows()
+        map_rows(found["one"])

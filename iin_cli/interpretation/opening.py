@@ -192,9 +192,8 @@ def _from_checkpoint(path: Path, device: torch.device | str, report: Reporter | 
         raise
     except UsageError as error:
         raise CheckpointError(f"{file} holds a backbone that is not known here: {error}") from error
-    # Nothing is taken from the memory before the shapes agree.
-    with _described(file, name), torch.device("meta"):
-        planned = factory.from_config(metadata["config"])
+    with _described(file, name):
+        planned = _planned(factory, metadata["config"])
     require_fit(file, planned, name)
     found = checkpoint.load(file, "backbone", report)
     with _described(file, name):
@@ -208,6 +207,18 @@ def _from_checkpoint(path: Path, device: torch.device | str, report: Reporter | 
             )
     source, data = str(file.resolve()), metadata.get("data") or {}
     return Network.of(backbone, source, checkpoint.digest(file), data, device=device)
+
+
+def _planned(factory: Any, config: dict[str, Any]) -> Any:
+    """Return the backbone of `config` without its weights, so that its shapes are known before it takes memory."""
+    try:
+        with torch.device("meta"):
+            return factory.from_config(config)
+    except Exception as error:
+        # Some constructors compute with numbers, which tensors of that device do not have.
+        if "meta" not in str(error):
+            raise
+    return factory.from_config(config)
 
 
 @contextmanager

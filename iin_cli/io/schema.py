@@ -220,7 +220,8 @@ def read_json(file: Path, schema: type[Checked]) -> Checked:
         # Not msgspec's decoder: plans may hold Infinity, as Python's own JSON writes it.
         found = json.loads(file.read_text(encoding="utf-8"))
         return msgspec.convert(found, schema)
-    except (ValueError, RecursionError) as error:
+    # msgspec's errors are ValueErrors in newer versions only.
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise CheckpointError(f"{file} is damaged: {str(error)[:200]}; use another copy, or make it again") from error
 
 

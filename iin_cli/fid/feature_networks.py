@@ -89,4 +89,4 @@ class FeatureChoice:
         """
         if self.backbone is None:
             return InceptionFeatures(self.weights, device, report)
-        return BackboneFeatures(open_network(self.backbone, device, str(self.weights or "default")))
+        return BackboneFeatures(open_network(self.backbone, device, str(self.weights or "default"), report=report))

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import DataError, UsageError
 from ..io import checkpoint
 from ..latents.cache import Latents, MappedRows
-from ..latents.files import StoredTensor, check_finite, open_tensors, stored_tensors
+from ..latents.files import StoredTensor, check_finite, map_rows, open_tensors, stored_tensors, verified
 from ..latents.pairs import step_generator
 from ..latents.splitting import held_out_mask
 from ..latents.table import LatentTable
@@ -116,7 +116,7 @@ def read_pairs(path: Path, concepts: Sequence[str]) -> PairFile:
     """
     if len(set(concepts)) != len(concepts) or "residual" in concepts:
         raise UsageError("--concept: names must differ, and residual is taken by what no concept explains")
-    tensors = {name: tensor for name, tensor in stored_tensors(path).items() if name in ("z", *PAIR_NAMES)}
+    tensors = {name: tensor for name, tensor in stored_tensors(verified(path)).items() if name in ("z", *PAIR_NAMES)}
     names = (*concepts, "residual")
     parts, mask = _pairs(path, tensors, names) if concepts else (_singles(path, tensors), None)
     count, dim = sum(map(len, parts.values())), next(iter(parts.values())).shape[1]
@@ -209,7 +209,7 @@ def _digests(rows: MappedRows, name: str) -> np.ndarray:
 def _pairs(path: Path, tensors: dict[str, StoredTensor], names: Sequence[str]) -> tuple[dict[str, MappedRows], Tensor]:
     if missing := [name for name in PAIR_NAMES if name not in tensors]:
         raise DataError(f"{path} has no {', '.join(missing)}: pairs need z_a, z_b and mask; it has {_listed(tensors)}")
-    parts = {name: tensors[name].rows() for name in ("z_a", "z_b")}
+    parts = {name: map_rows(tensors[name]) for name in ("z_a", "z_b")}
     if parts["z_a"].shape != parts["z_b"].shape:
         raise DataError(f"{path}: z_a is {parts['z_a'].shape} and z_b {parts['z_b'].shape}; they must be alike")
     with open_tensors(path) as content:
@@ -221,7 +221,7 @@ def _singles(path: Path, tensors: dict[str, StoredTensor]) -> dict[str, MappedRo
     names = ["z"] if "z" in tensors else [name for name in ("z_a", "z_b") if name in tensors]
     if not names:
         raise DataError(f"{path} has no z: it has {_listed(tensors)}")
-    parts = {name: tensors[name].rows() for name in names}
+    parts = {name: map_rows(tensors[name]) for name in names}
     if len({part.shape[1] for part in parts.values()}) > 1:
         raise DataError(f"{path}: z_a is {parts['z_a'].shape} and z_b {parts['z_b'].shape}; they must be alike")
     return parts

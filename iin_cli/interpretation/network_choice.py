@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..progress import Reporter
 from .network import Network
 from .opening import open_network
 
@@ -26,6 +27,6 @@ class NetworkChoice:
     weights: str = "default"
     layer: str | None = None
 
-    def open(self, device: torch.device | str = "cpu") -> Network:
+    def open(self, device: torch.device | str = "cpu", report: Reporter | None = None) -> Network:
         """Open it on `device`; errors as `open_network`."""
-        return open_network(self.name, device, self.weights, self.layer)
+        return open_network(self.name, device, self.weights, self.layer, report)

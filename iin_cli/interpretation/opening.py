@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
+from torch import Tensor
 
-from ..errors import CheckpointError, IinError, NotInstalledError, UsageError
+from ..errors import (
+    CheckpointError,
+    IinError,
+    NotInstalledError,
+    PluginError,
+    ResourceError,
+    UsageError,
+    reason,
+)
 from ..io import checkpoint
+from ..io.schema import TranslatorMetadata, checked
+from ..io.shapes import require_fit, require_room
 from ..io.weights import module_digest
 from ..packaged_weights import is_weights_file, names_package
 from ..plugin_api import Backbone
+from ..progress import Reporter
 from ..registry import Found, find, is_known
 from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
+from ..translator.soundness import unsound
 from .answers import answer_of
 from .contract import breach_of
 from .network import FROM_PYTHON, Network
@@ -29,48 +44,52 @@ __all__ = ["FEATURE_NOISE", "describe_backbone", "open_network", "open_translato
 # The tensor of a translator's checkpoint that holds the std of the feature noise it was fitted with.
 FEATURE_NOISE = "feature_noise.std"
 
+# A library's error may list every tensor.
+LONGEST_REASON = 500
+
 
 def open_network(
     wanted: str | Path,
     device: torch.device | str = "cpu",
     weights: str | Path = "default",
     layer: str | None = None,
+    report: Reporter | None = None,
 ) -> Network:
     """Open a checkpoint, a run folder, or the registered name of a network with weights of its own.
 
     Args:
         weights: of a registered name: default, none, package, or a file.
         layer: cut the network there instead of where the backbone does.
+        report: is told of a file of iin 0.1, which has no digest.
 
     Raises CheckpointError for a damaged file, UsageError for an unknown name, one without pretrained weights, weights
     for a checkpoint, or an unknown layer.
     """
-    found = _open(str(wanted), device, str(weights))
+    found = _open(str(wanted), device, str(weights), report)
     return found if layer is None else found.at_layer(layer)
 
 
 def open_translator(
-    path: Path, device: torch.device | str = "cpu", backbone: Path | None = None, with_network: bool = True
+    path: Path,
+    device: torch.device | str = "cpu",
+    backbone: Path | None = None,
+    with_network: bool = True,
+    report: Reporter | None = None,
 ) -> OpenTranslator:
     """Open a translator and, unless `with_network` is False, the very network it was fitted to.
 
     Args:
         path: checkpoint or run folder.
         backbone: where the network lies now, if it was moved.
+        report: is told of a file of iin 0.1, which has no digest.
 
     Raises CheckpointError when the file is damaged, or its network is gone or no longer the same.
     """
-    file = checkpoint.load(path, "translator")
-    try:
-        factors = Factors.from_json(file.metadata["factors"])
-        translator = Translator(**file.metadata["config"])
-        std = file.tensors.pop(FEATURE_NOISE, None)
-        translator.load_state_dict(file.tensors)
-    except (KeyError, TypeError, RuntimeError, ValueError, IinError) as error:
-        raise CheckpointError(f"{file.path} does not hold the translator its metadata describes: {error}") from error
-    if factors.dim != translator.dim:
-        raise CheckpointError(f"{file.path}: its factors sum to {factors.dim}, its latents have {translator.dim}")
-    network = _recorded_network(file.path, file.metadata.get("backbone"), backbone, device) if with_network else None
+    translator, factors, file = _read_translator(path, report)
+    std = file.tensors.get(FEATURE_NOISE)
+    network = (
+        _recorded_network(file.path, file.metadata.get("backbone"), backbone, device, report) if with_network else None
+    )
     if network is not None and network.latent_dim != translator.dim:
         raise CheckpointError(f"{network.source} has {network.latent_dim} latents, {file.path} {translator.dim}")
     return OpenTranslator(
@@ -105,7 +124,40 @@ def versions() -> dict[str, str]:
     }
 
 
-def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
+def _read_translator(path: Path, report: Reporter | None) -> tuple[Translator, Factors, checkpoint.Checkpoint]:
+    """Read a translator that is what its metadata say: shapes are compared before anything is built."""
+    file = checkpoint.locate(path, "translator")
+    described = checked(checkpoint.describe(file, "translator"), TranslatorMetadata, file)
+    size = described.config
+    chains = size.within or [size.dim]
+    deep = size.depth if max(chains) > 1 else 0
+    require_room(file, "translator", size.dim, size.hidden, *chains, layers=size.blocks * len(chains) * (1 + deep))
+    try:
+        factors = Factors.from_json(msgspec.to_builtins(described.factors))
+        with torch.device("meta"):
+            translator = Translator(**msgspec.structs.asdict(size))
+    except (RuntimeError, IinError) as error:
+        raise CheckpointError(f"{file} does not hold the translator its metadata describes: {error}") from error
+    require_fit(file, translator, "translator", apart_from=FEATURE_NOISE)
+    if factors.dim != translator.dim:
+        raise CheckpointError(f"{file}: its factors sum to {factors.dim}, its latents have {translator.dim}")
+    found = checkpoint.load(file, "translator", report)
+    translator.to_empty(device="cpu")
+    translator.load_state_dict({name: tensor for name, tensor in found.tensors.items() if name != FEATURE_NOISE})
+    std = found.tensors.get(FEATURE_NOISE)
+    problem = unsound(translator)
+    if std is not None and not (std.shape == (factors.dim,) and std.is_floating_point() and _at_least_zero(std)):
+        problem = f"{FEATURE_NOISE} is no standard deviation of {factors.dim} features"
+    if problem:
+        raise CheckpointError(f"{file} holds a translator that cannot be used: {problem}; make it again")
+    return translator, factors, found
+
+
+def _at_least_zero(values: Tensor) -> bool:
+    return bool((values.isfinite() & (values >= 0)).all())
+
+
+def _open(wanted: str, device: torch.device | str, weights: str, report: Reporter | None = None) -> Network:
     path = Path(wanted).expanduser()
     if path.is_file() and path.suffix.lower() in (".pth", ".pt", ".bin"):
         raise CheckpointError(
@@ -115,7 +167,7 @@ def _open(wanted: str, device: torch.device | str, weights: str) -> Network:
     if path.exists() and not is_known("backbones", wanted):
         if weights != "default":
             raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
-        return _from_checkpoint(path, device)
+        return _from_checkpoint(path, device, report)
     if path.suffix.lower() == ".safetensors" or "/" in wanted:
         raise CheckpointError(f"no such backbone checkpoint: {wanted}")
     found = find("backbones", wanted)
@@ -143,27 +195,71 @@ def _check_guest(found: Found, backbone: Any) -> None:
         raise found.fault("breaks the contract of a backbone", breach)
 
 
-def _from_checkpoint(path: Path, device: torch.device | str) -> Network:
-    file = checkpoint.load(path, "backbone")
-    name = file.metadata.get("name", "")
-    found = find("backbones", name)
-    factory: Any = found.factory
+def _from_checkpoint(path: Path, device: torch.device | str, report: Reporter | None) -> Network:
+    file = checkpoint.locate(path, "backbone")
+    metadata = checkpoint.describe(file, "backbone")
+    name = metadata["name"]
     try:
-        backbone = factory.from_config(file.metadata["config"])
-        backbone.load_state_dict(file.tensors)
-    except (KeyError, TypeError, RuntimeError, ValueError, IinError) as error:
-        raise CheckpointError(f"{file.path} does not hold the {name} its metadata describes: {error}") from error
-    _check_guest(found, backbone)
-    source, data = str(file.path.resolve()), file.metadata.get("data") or {}
-    return Network.of(backbone, source, checkpoint.digest(file.path), data, device=device)
+        entry = find("backbones", name)
+        factory: Any = entry.factory
+    except (NotInstalledError, PluginError):
+        raise
+    except UsageError as error:
+        raise CheckpointError(f"{file} holds a backbone that is not known here: {error}") from error
+    with _described(file, name):
+        planned = _planned(factory, metadata["config"])
+    require_fit(file, planned, name)
+    found = checkpoint.load(file, "backbone", report)
+    with _described(file, name):
+        backbone = factory.from_config(metadata["config"])
+        backbone.load_state_dict(found.tensors)
+    for weight, value in backbone.named_parameters():
+        if not value.isfinite().all():
+            raise CheckpointError(
+                f"{file} holds weights that are not finite ({weight}), as a training that diverged leaves them: "
+                "train it again, or use another copy"
+            )
+    _check_guest(entry, backbone)
+    source, data = str(file.resolve()), metadata.get("data") or {}
+    return Network.of(backbone, source, checkpoint.digest(file), data, device=device)
+
+
+def _planned(factory: Any, config: dict[str, Any]) -> Any:
+    """Return the backbone of `config` without its weights, so that its shapes are known before it takes memory."""
+    try:
+        with torch.device("meta"):
+            return factory.from_config(config)
+    except Exception as error:
+        # Some constructors compute with numbers, which tensors of that device do not have.
+        if "meta" not in str(error):
+            raise
+    return factory.from_config(config)
+
+
+@contextmanager
+def _described(file: Path, name: str) -> Iterator[None]:
+    """Turn what a backbone raises over the config of `file` into a CheckpointError."""
+    try:
+        yield
+    except (MemoryError, NotInstalledError, ResourceError):
+        raise
+    # The config is the backbone's own, perhaps a plugin's, which may fail over it in any way.
+    except Exception as error:
+        raise CheckpointError(
+            f"{file} does not hold the {name} its metadata describes: {reason(error)[:LONGEST_REASON]}"
+        ) from error
 
 
 def _recorded_network(
-    translator: Path, recorded: Mapping[str, Any] | None, moved: Path | None, device: torch.device | str
+    translator: Path,
+    recorded: Mapping[str, Any] | None,
+    moved: Path | None,
+    device: torch.device | str,
+    report: Reporter | None,
 ) -> Network | None:
     if recorded is None:
         # Its checkpoint records no digest to compare with: the network is what the user says.
-        return open_network(str(moved), device) if moved is not None else None
+        return open_network(str(moved), device, report=report) if moved is not None else None
     source, weights = recorded["source"], recorded.get("weights", "default")
     if source.startswith(FROM_PYTHON) and moved is None:
         raise CheckpointError(
@@ -177,7 +273,7 @@ def _recorded_network(
         source = str(moved or source)
         _require_there(f"the backbone of {translator} is", source, "it is")
     try:
-        found = open_network(source, device, weights, recorded.get("layer"))
+        found = open_network(source, device, weights, recorded.get("layer"), report)
     except NotInstalledError as error:
         raise CheckpointError(f"the backbone of {translator} is not here: {error}") from error
     if found.sha256 != recorded["sha256"]:

@@ -28,6 +28,7 @@ class CheckpointInfo(Result):
         format_version: version of the metadata's format.
         size_bytes: size of the file.
         sha256: digest of the file.
+        digest: those of its tensors and metadata that were saved in it, and agree; None for a file of iin 0.1.
         parameters: numbers in all its floating-point tensors.
         tensors: how many tensors.
         config, factors, backbone, data, training, versions: as saved; None or empty where the kind has none.
@@ -40,6 +41,7 @@ class CheckpointInfo(Result):
     format_version: int
     size_bytes: int
     sha256: str
+    digest: dict[str, str] | None
     parameters: int
     tensors: int
     config: dict[str, Any] | None
@@ -81,6 +83,7 @@ class CheckpointInfo(Result):
                 if not isinstance(value, list)
             },
             "sha256": self.sha256[:12],
+            "checked": "whole, as it was saved" if self.digest else "no digest to check it by, as of iin 0.1",
             "size": f"{self.size_bytes:,} bytes",
             "parameters": f"{self.parameters:,} in {self.tensors} tensors",
         }
@@ -131,7 +134,7 @@ def describe(path: Path) -> InfoResult:
 
 
 def _describe_file(path: Path) -> CheckpointInfo:
-    metadata = dict(checkpoint.describe(path))
+    metadata = dict(checkpoint.verify(path))
     sizes = dict(_parameters(path))
     known = {
         key: metadata.pop(key, None) for key in ("kind", "name", "config", "backbone", "data", "training", "versions")
@@ -139,6 +142,7 @@ def _describe_file(path: Path) -> CheckpointInfo:
     return CheckpointInfo(
         file=str(path),
         format_version=metadata.pop("format_version"),
+        digest=metadata.pop("digest", None),
         size_bytes=path.stat().st_size,
         sha256=checkpoint.digest(path),
         parameters=sum(sizes.values()),

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import CheckpointError, UsageError
+from . import schema
 from .atomic import as_write_error, write_text
 from .checkpoint import digest
+from .schema import read_json
 
 __all__ = ["SHARD_SEEDS", "Manifest", "Shard", "cut", "is_begun", "runs_of"]
 
@@ -85,28 +87,29 @@ class Manifest:
             settings: JSON values that decide every file; those of an earlier run must be the same.
             seeds: those of an earlier run, and any more after them.
 
-        Raises UsageError naming what differs.
+        Raises UsageError naming what differs, CheckpointError for a manifest that is damaged.
         """
         asked = {"format_version": FORMAT_VERSION, "settings": dict(settings), "seeds": runs_of(seeds)}
         there = self.folder / FILE
         if not there.is_file():
             write_text(there, json.dumps(asked, indent=2, sort_keys=True) + "\n")
             return False
-        found = self._read(there)
-        self._require_same(found["settings"], settings)
-        self._require_extended(found["seeds"], seeds)
+        found = read_json(there, schema.Manifest)
+        runs = [list(run) for run in found.seeds]
+        self._require_same(found.settings, settings)
+        self._require_extended(runs, seeds)
         self._remove_unfinished()
-        if found["seeds"] != asked["seeds"]:
+        if runs != asked["seeds"]:
             write_text(there, json.dumps(asked, indent=2, sort_keys=True) + "\n")
         return True
 
     def is_complete(self, shard: Shard, names: Sequence[str]) -> bool:
         """Say whether the shard is recorded with these seeds and files, and every file holds the recorded bytes."""
         try:
-            record = json.loads(self._record(shard).read_text(encoding="utf-8"))
-            same = record["seeds"] == runs_of(shard.seeds) and set(record["files"]) == set(names)
-            return same and all(digest(self.folder / name) == record["files"][name] for name in names)
-        except (OSError, ValueError, KeyError, TypeError):
+            record = read_json(self._record(shard), schema.ShardRecord)
+            same = [*map(list, record.seeds)] == runs_of(shard.seeds) and set(record.files) == set(names)
+            return same and all(digest(self.folder / name) == record.files[name] for name in names)
+        except (OSError, CheckpointError):
             return False
 
     def record(self, shard: Shard, digests: Mapping[str, str]) -> None:
@@ -116,16 +119,6 @@ class Manifest:
 
     def _record(self, shard: Shard) -> Path:
         return self.folder / FOLDER / f"{shard.number:05d}.json"
-
-    def _read(self, file: Path) -> dict[str, Any]:
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            known = found["format_version"] == FORMAT_VERSION
-            if known and isinstance(found["settings"], dict) and isinstance(found["seeds"], list):
-                return found
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-        raise UsageError(f"{file} is damaged or not a manifest of this program: name a new folder")
 
     def _require_same(self, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
         different = [

@@ -66,10 +66,15 @@ def new_file(out: Path | None, label: str, default_name: str) -> Path:
 
 
 def recorded_seed(folder: Path, given: int | None) -> int:
-    """Return the seed of the interrupted run in `folder`; raises UsageError without one or if `given` differs."""
+    """Return the seed of the interrupted run in `folder`.
+
+    Raises UsageError without one or if `given` differs, CheckpointError where its `plan.json` is damaged.
+    """
+    from .schema import Plan, read_json
+
     try:
-        recorded = json.loads((folder / PLAN_NAME).read_text(encoding="utf-8"))["seed"]
-    except (OSError, ValueError, KeyError) as error:
+        recorded = read_json(folder / PLAN_NAME, Plan).seed
+    except OSError as error:
         raise UsageError(f"--resume: there is no interrupted run in {folder}; leave --resume out") from error
     if given is not None and given != recorded:
         raise UsageError(f"--resume: the run in {folder} has seed {recorded}, not {given}; leave --seed out")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ def read_state(path: Path) -> dict[str, Any]:
     """Read what `write_state` wrote; tuples come back as lists. Raises CheckpointError for any other file."""
     file = checkpoint.load(path, "training")
     try:
-        return _restore(file.metadata["tree"], file.tensors)
+        state = _restore(file.metadata["tree"], file.tensors)
+        if isinstance(state, dict):
+            return state
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} does not hold the state its metadata describes: {error}") from error
+    raise CheckpointError(f"{path} does not hold the state of a training")
 
 
 def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -41,6 +45,9 @@ def _flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"d": [[key, _flatten(entry, tensors)] for key, entry in value.items()]}
     if isinstance(value, (list, tuple)):
         return {"l": [_flatten(entry, tensors) for entry in value]}
+    if isinstance(value, float) and not math.isfinite(value):
+        # JSON has no such numbers.
+        return {"f": str(value)}
     return {"v": value}
 
 
@@ -52,4 +59,8 @@ def _restore(node: dict[str, Any], tensors: dict[str, Tensor]) -> Any:
         return {key: _restore(entry, tensors) for key, entry in content}
     if kind == "l":
         return [_restore(entry, tensors) for entry in content]
+    if kind == "f":
+        return float(content)
+    if kind != "v":
+        raise ValueError(f"unknown part {str(kind)[:20]!r}")
     return content

@@ -1,13 +1,15 @@
 """The cache of latents: every item is encoded once, memory-mapped, and found again by content.
 
 A cache entry is a folder of `.npy` files named by the sha256 of everything that decides its values: images, order,
-rendering, encoder, size. It appears whole or not at all. `MappedRows` reads rows of any such file and keeps no other
-part of it in memory.
+rendering, encoder, size. It appears whole or not at all, with the sha256 of each file in `digests.json`; an entry that
+does not agree with them is encoded again. `MappedRows` reads rows of any such file and keeps no other part of it in
+memory.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import mmap
 import os
@@ -24,6 +26,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, ResourceError
+from ..io.checkpoint import digest
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent
 
@@ -34,6 +37,9 @@ FORMAT = 1
 BLOCK_NUMBERS = 2**23
 # Reading one page maps up to 64 KiB around it; release them every few rows.
 READ_ROWS = 256
+DIGESTS = "digests.json"
+# Entries that this process has checked, by path, inode, size and time of their files: each is read through once.
+_known: set[tuple[str, ...]] = set()
 Encode = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 
@@ -146,16 +152,22 @@ def cached(
         encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic.
         called: position -> name of that item in a message.
 
-    Raises DataError when a latent is not finite or the cache is damaged, ResourceError when the disk is full.
+    An entry that is damaged, or was made before entries had digests, is encoded again, which is reported.
+
+    Raises DataError when a latent is not finite, ResourceError when the disk is full.
     """
+    report = report or Silent()
     folder = _folder(identity)
+    if folder.is_dir() and (problem := _problem(folder)):
+        report.warn(f"the cached latents in {folder} {problem}: they are encoded again")
+        _remove(folder)
     if not folder.is_dir():
         if count < 1:
             raise DataError("there are no items to encode")
         with (
             _appearing(folder) as unfinished,
             _Files(unfinished, count, called) as files,
-            (report or Silent()).task(description, count, "images") as task,
+            report.task(description, count, "images") as task,
         ):
             for start in range(0, count, batch):
                 positions = np.arange(start, min(start + batch, count))
@@ -165,6 +177,7 @@ def cached(
                 if log_variance is not None:
                     files.write("log_variance", positions, log_variance)
                 task.advance(len(positions))
+            files.finish()
     log_variance_file = folder / "log_variance.npy"
     try:
         return Latents(
@@ -173,6 +186,36 @@ def cached(
         )
     except (OSError, ValueError) as error:
         raise DataError(f"the cached latents in {folder} are damaged ({error}): remove that folder") from error
+
+
+def _problem(folder: Path) -> str | None:
+    """Say what is wrong with an entry of the cache; None where every file holds the bytes that were written."""
+    try:
+        recorded = json.loads((folder / DIGESTS).read_text(encoding="utf-8"))
+        found = {file.name: file.stat() for file in folder.iterdir() if file.name != DIGESTS}
+        key = str(folder), *(f"{name} {at.st_ino} {at.st_size} {at.st_mtime_ns}" for name, at in sorted(found.items()))
+        if key not in _known:
+            if "mean.npy" not in found or recorded != {name: digest(folder / name) for name in found}:
+                return "are damaged"
+            _known.add(key)
+    except FileNotFoundError:
+        return "have no digests, as a damaged entry or one of iin 0.1"
+    except (OSError, ValueError, RecursionError):
+        return "are damaged"
+    return None
+
+
+def _remove(folder: Path) -> None:
+    """Remove an entry; it disappears at once, so that nobody reads a part of it."""
+    try:
+        gone = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
+        os.replace(folder, gone)
+    except FileNotFoundError:
+        # Another process has removed it.
+        return
+    except OSError as error:
+        raise ResourceError(f"cannot write the cache {folder.parent}: {error.strerror}; set IIN_CACHE") from error
+    shutil.rmtree(gone, ignore_errors=True)
 
 
 def _folder(identity: Mapping[str, Any]) -> Path:
@@ -191,13 +234,24 @@ def _appearing(folder: Path) -> Iterator[Path]:
     try:
         yield unfinished
         try:
+            _settle(unfinished)
             os.replace(unfinished, folder)
+            _settle(folder.parent)
         except OSError:
             # Another process encoded the same items meanwhile; its result is as good.
             if not folder.is_dir():
                 raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _settle(folder: Path) -> None:
+    """Wait until the names in `folder` are on the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class _Files:
@@ -210,6 +264,7 @@ class _Files:
         self.folder, self.count, self.called = folder, count, called
         self.open = ExitStack()
         self.files: dict[str, BinaryIO] = {}
+        self.digests: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -225,14 +280,33 @@ class _Files:
             raise DataError(f"the backbone gives a {name} that is not finite for {self.called(first)}")
         try:
             if name not in self.files:
-                self.files[name] = self._new(name, (self.count, rows.shape[1]))
-            self.files[name].write(rows.float().cpu().numpy().tobytes())
+                self._begin(name, (self.count, rows.shape[1]))
+            self._append(name, rows.float().cpu().numpy().tobytes())
         except OSError as error:
-            raise ResourceError(
-                f"cannot write the cache {self.folder.parent}: {error.strerror}; set IIN_CACHE"
-            ) from error
+            raise self._failed(error) from error
 
-    def _new(self, name: str, shape: tuple[int, int]) -> BinaryIO:
+    def finish(self) -> None:
+        """Wait until every array is on the disk, and write their digests."""
+        digests = {f"{name}.npy": total.hexdigest() for name, total in self.digests.items()}
+        try:
+            for file in self.files.values():
+                file.flush()
+                os.fsync(file.fileno())
+            with (self.folder / DIGESTS).open("w", encoding="utf-8") as file:
+                json.dump(digests, file)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def _append(self, name: str, content: bytes) -> None:
+        self.digests[name].update(content)
+        self.files[name].write(content)
+
+    def _failed(self, error: OSError) -> ResourceError:
+        return ResourceError(f"cannot write the cache {self.folder.parent}: {error.strerror}; set IIN_CACHE")
+
+    def _begin(self, name: str, shape: tuple[int, int]) -> None:
         # Checked now rather than after an hour of encoding.
         needed, free = 4 * shape[0] * shape[1], shutil.disk_usage(self.folder).free
         if needed > free:
@@ -240,7 +314,9 @@ class _Files:
                 f"no space for the latents in the cache {self.folder.parent}: {needed >> 20} MiB needed, "
                 f"{free >> 20} MiB free; set IIN_CACHE to another disk"
             )
-        file = self.open.enter_context((self.folder / f"{name}.npy").open("wb"))
+        self.files[name] = self.open.enter_context((self.folder / f"{name}.npy").open("wb"))
+        self.digests[name] = hashlib.sha256()
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        return file
+        beginning = io.BytesIO()
+        np.lib.format.write_array_header_1_0(beginning, header)
+        self._append(name, beginning.getvalue())

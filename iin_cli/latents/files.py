@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,80 +11,54 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from ..errors import CheckpointError, DataError
+from ..io import checkpoint
+from ..io.tensor_file import DTYPES, StoredTensor, stored_tensors
+from ..progress import Reporter
 from .cache import MappedRows
 
 __all__ = [
     "StoredTensor",
     "check_finite",
+    "map_rows",
     "open_tensors",
     "read_iin_metadata",
     "read_rest",
     "read_rows",
     "stored_tensors",
+    "verified",
 ]
 
-# Real number types of torch by their names in safetensors.
-REAL = {
-    "BOOL": torch.bool,
-    "U8": torch.uint8,
-    "I8": torch.int8,
-    "I16": torch.int16,
-    "I32": torch.int32,
-    "I64": torch.int64,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F32": torch.float32,
-    "F64": torch.float64,
-}
+# Real numbers of every kind that torch computes with.
+REAL = {kind: DTYPES[kind] for kind in ("BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64")}
 
 
-@dataclass(frozen=True)
-class StoredTensor:
-    """A tensor's place in a safetensors file: its number type as named there, its shape, its first byte."""
-
-    file: Path
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    offset: int
-
-    def rows(self) -> MappedRows:
-        """Map a tensor (M, N) without reading it; raises DataError if it is empty, of another shape, or not real."""
-        if len(self.shape) != 2 or self.shape[1] < 2 or not self.shape[0]:
-            raise DataError(f"{self.file}: {self.name} has shape {self.shape}, needs (rows, N) with N of at least 2")
-        if self.kind not in REAL:
-            kind = "complex" if self.kind.startswith("C") else self.kind
-            raise DataError(f"{self.file}: {self.name} is {kind}, needs real numbers")
-        return MappedRows(self.file, self.offset, (self.shape[0], self.shape[1]), REAL[self.kind])
+def map_rows(tensor: StoredTensor) -> MappedRows:
+    """Map a tensor (M, N) without reading it; raises DataError if it is empty, of another shape, or not real."""
+    shape, dtype = tensor.shape, REAL.get(tensor.kind)
+    if len(shape) != 2 or shape[1] < 2 or not shape[0]:
+        raise DataError(f"{tensor.file}: {tensor.name} has shape {shape}, needs (rows, N) with N of at least 2")
+    if dtype is None:
+        kind = "complex" if tensor.kind.startswith("C") else tensor.kind
+        raise DataError(f"{tensor.file}: {tensor.name} is {kind}, needs real numbers")
+    return MappedRows(tensor.file, tensor.offset, (shape[0], shape[1]), dtype)
 
 
-def stored_tensors(path: Path) -> dict[str, StoredTensor]:
-    """Return the place of each tensor of a safetensors file; errors as `open_tensors`.
+def verified(path: Path, report: Reporter | None = None) -> Path:
+    """Return `path` once its tensors agree with the digest that it was saved with; a foreign file has none.
 
-    The library maps the whole file, and what was read counts as this process's memory. The format is read here instead:
-    8 bytes with the length of the header, little-endian; the header in JSON; the tensors, at offsets from there.
+    Raises CheckpointError for a file of this program that is damaged; errors as `open_tensors`.
     """
     with open_tensors(path) as content:
-        names = list(content.keys())
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
-    return {
-        name: StoredTensor(
-            path,
-            name,
-            header[name]["dtype"],
-            tuple(header[name]["shape"]),
-            8 + length + header[name]["data_offsets"][0],
-        )
-        for name in names
-    }
+        own = "iin" in (content.metadata() or {})
+    if own:
+        checkpoint.verify(path, report)
+    return path
 
 
 def read_rows(path: Path, tensor: str) -> Tensor:
     """Return the tensor named `tensor` (M, N) of a safetensors file as finite float32, on the CPU.
 
-    Whole numbers are taken, too, as `StoredTensor.rows` takes them. Raises DataError for a file or tensor that is
+    Whole numbers are taken, too, as `map_rows` takes them. Raises DataError for a file or tensor that is
     missing, a tensor that is not (M, N) of real numbers or is empty, and a value that is not finite in float32;
     CheckpointError for a file that is truncated or no safetensors file.
     """
@@ -112,12 +84,8 @@ def read_rest(path: Path, without: Collection[str]) -> dict[str, Tensor]:
 def read_iin_metadata(path: Path) -> dict[str, Any]:
     """Return the metadata of a file of this program; empty for a foreign file."""
     with open_tensors(path) as content:
-        raw = (content.metadata() or {}).get("iin", "{}")
-    try:
-        found = json.loads(raw)
-    except ValueError as error:
-        raise CheckpointError(f"{path} has damaged metadata under 'iin': {error}") from error
-    return found if isinstance(found, dict) else {}
+        own = "iin" in (content.metadata() or {})
+    return checkpoint.describe(path) if own else {}
 
 
 def open_tensors(path: Path) -> Any:

@@ -109,7 +109,7 @@ class CommandLines:
         try:
             plan = json.loads((self.translator.parent / "plan.json").read_text(encoding="utf-8"))
             return dict(plan["plan"]) if plan.get("factors") == self.opened.factors.dims else {}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}
 
 

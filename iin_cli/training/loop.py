@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import msgspec
 import torch
 
 from ..distributed import from_main, gather_numbers, is_main_rank, wait_for_all
-from ..errors import CheckpointError, DivergedError
+from ..errors import CheckpointError, DivergedError, ResourceError, reason
 from ..io.training_state import read_state
 from ..progress import Reporter, Silent, Task
 from .resuming import HeldSignals
@@ -288,7 +289,18 @@ def _require_finite(values: dict[str, float], step: int, advice: str) -> None:
 def _restore(work: Trainable, path: Path) -> tuple[LoopResult, Mapping[str, torch.Tensor]]:
     state = from_main(read_state(path) if is_main_rank() else None)
     try:
+        # Checked and not converted: whole numbers among the figures stay whole.
+        msgspec.convert(state["loop"], LoopResult)
         work.load_state_dict(state["work"])
+        if _shapes(state["best"]) != _shapes(work.weights()):
+            raise ValueError("its best weights are of another network")
         return LoopResult(**state["loop"]), state["best"]
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is not the state of this run: {error}") from error
+    except (MemoryError, ResourceError):
+        raise
+    # An optimiser, or a plugin's recipe, may fail in any way over a state that is not its own.
+    except Exception as error:
+        raise CheckpointError(f"{path} is not the state of this run: {reason(error)[:500]}") from error
+
+
+def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in weights.items()}

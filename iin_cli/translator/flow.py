@@ -76,7 +76,9 @@ class Translator(nn.Module):
             # One dimension alone has no other half: it is scaled and shifted.
             if dim > 1:
                 layers.append(Coupling(dim, self.hidden, self.depth))
-                layers.append(Shuffle(torch.randperm(dim, generator=generator)))
+                # On the CPU as its generator is, whatever device is the default.
+                order = torch.randperm(dim, generator=generator, device="cpu")
+                layers.append(Shuffle(order.to(torch.get_default_device())))
         if self.linear_start and dim > 1:
             order = torch.arange(dim)
             for layer in layers:

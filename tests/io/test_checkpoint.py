@@ -16,8 +16,8 @@ from iin_cli.io import checkpoint
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "translator.safetensors"
-    checkpoint.save(path, {"a": torch.arange(6).reshape(2, 3), "b": torch.ones(4)}, {"kind": "translator", "name": "z̃"})
+    path = tmp_path / "latents.safetensors"
+    checkpoint.save(path, {"a": torch.arange(6).reshape(2, 3), "b": torch.ones(4)}, {"kind": "latents", "name": "z̃"})
     return path
 
 
@@ -29,10 +29,16 @@ def refused(call, *arguments):
 
 
 def test_what_is_saved_comes_back(file):
-    loaded = checkpoint.load(file, "translator")
+    loaded = checkpoint.load(file, "latents")
     assert loaded.path == file
-    assert loaded.metadata["kind"] == "translator"
-    assert loaded.metadata == {"format_version": checkpoint.FORMAT_VERSION, "kind": "translator", "name": "z̃"}
+    assert loaded.metadata["kind"] == "latents"
+    digest = loaded.metadata["digest"]
+    assert loaded.metadata == {
+        "format_version": checkpoint.FORMAT_VERSION,
+        "kind": "latents",
+        "name": "z̃",
+        "digest": digest,
+    }
     assert loaded.tensors["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert loaded.tensors["b"].dtype == torch.float32
     assert checkpoint.describe(file) == loaded.metadata
@@ -49,19 +55,19 @@ def test_views_and_gradients_are_saved_as_values(tmp_path):
 
 def test_equal_content_gives_equal_files(tmp_path, file):
     again = tmp_path / "again"
-    checkpoint.save(again, checkpoint.load(file).tensors, {"name": "z̃", "kind": "translator"})
+    checkpoint.save(again, checkpoint.load(file).tensors, {"name": "z̃", "kind": "latents"})
     assert again.read_bytes() == file.read_bytes()
     assert checkpoint.digest(again) == hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def test_a_folder_stands_for_the_file_of_that_kind(file, tmp_path):
-    assert checkpoint.locate(tmp_path, "translator") == file
-    assert checkpoint.load(tmp_path, "translator").path == file
+    assert checkpoint.locate(tmp_path, "latents") == file
+    assert checkpoint.load(tmp_path, "latents").path == file
     assert "has no backbone.safetensors" in refused(checkpoint.load, tmp_path, "backbone")
 
 
 def test_another_kind_is_named(file):
-    assert "is a translator, expected a backbone" in refused(checkpoint.load, file, "backbone")
+    assert "is a latents, expected a backbone" in refused(checkpoint.load, file, "backbone")
 
 
 @pytest.mark.parametrize("call", [checkpoint.load, checkpoint.describe])

@@ -82,7 +82,9 @@ def test_a_folder_is_its_checkpoints(translator, tmp_path):
     alone = describe(tmp_path).as_dict()
     assert alone["kind"] == "translator"
     assert len(alone["checkpoints"]) == 1
-    checkpoint.save(tmp_path / "backbone.safetensors", {"a": torch.ones(1)}, {"kind": "backbone", "name": "mynet"})
+    checkpoint.save(
+        tmp_path / "backbone.safetensors", {"a": torch.ones(1)}, {"kind": "backbone", "name": "mynet", "config": {}}
+    )
     (tmp_path / "broken.safetensors").write_bytes(b"x")
     (tmp_path / "notes.txt").write_text("x")
     result = describe(tmp_path).as_dict()

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from iin_cli.errors import UsageError
+from iin_cli.errors import CheckpointError, UsageError
 from iin_cli.io.manifest import SHARD_SEEDS, Manifest, cut, is_begun, runs_of
 
 SETTINGS = {"translator": "a" * 64, "prior": "translator", "truncation": 1.0, "vary": ["digit"], "fix": {}}
@@ -90,7 +90,7 @@ def test_other_settings_are_refused_by_name(manifest):
 @pytest.mark.parametrize("text", ["", "[]", '{"name": "an app"}', '{"format_version": 1, "settings": 3, "seeds": []}'])
 def test_a_foreign_manifest_is_refused(manifest, tmp_path, text):
     (tmp_path / "manifest.json").write_text(text)
-    with pytest.raises(UsageError, match=r"manifest\.json is damaged or not a manifest"):
+    with pytest.raises(CheckpointError, match=r"manifest\.json is damaged"):
         manifest.begin(SETTINGS, range(10))
     assert (tmp_path / "manifest.json").read_text() == text
 

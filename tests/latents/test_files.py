@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 
 from iin_cli.errors import CheckpointError, DataError
 from iin_cli.io import checkpoint
-from iin_cli.latents.files import REAL, read_iin_metadata, read_rest, read_rows, stored_tensors
+from iin_cli.latents.files import REAL, map_rows, read_iin_metadata, read_rest, read_rows, stored_tensors
 
 
 def test_a_foreign_file_is_read_and_any_float_becomes_float32(tmp_path):
@@ -25,7 +25,7 @@ def test_what_a_fit_reads_is_read_for_a_translation(tmp_path, dtype):
     found = read_rows(tmp_path / "z.safetensors", "z")
     assert found.dtype == torch.float32
     assert torch.equal(found, rows.float())
-    assert torch.equal(torch.from_numpy(stored_tensors(tmp_path / "z.safetensors")["z"].rows()[:]), found)
+    assert torch.equal(torch.from_numpy(map_rows(stored_tensors(tmp_path / "z.safetensors")["z"])[:]), found)
 
 
 def test_metadata_of_a_file_of_ours(tmp_path):
@@ -72,6 +72,6 @@ def test_tensors_are_found_where_they_lie(tmp_path):
     assert found.keys() == tensors.keys()
     for name in ("z", "half", "mask"):
         assert found[name].shape == tuple(tensors[name].shape)
-        assert torch.equal(torch.from_numpy(found[name].rows()[:]), tensors[name].float())
+        assert torch.equal(torch.from_numpy(map_rows(found[name])[:]), tensors[name].float())
     with pytest.raises(DataError, match=r"one has shape \(1,\)"):
-        found["one"].rows()
+        map_rows(found["one"])

@@ -71,7 +71,7 @@ def sample(
     image, CheckpointError for damaged files, ResourceError for a full disk.
     """
     report, sampling = report or Silent(), sampling or Sampling()
-    opened = open_translator(translator, choose_device(device), backbone)
+    opened = open_translator(translator, choose_device(device), backbone, report=report)
     prior = sampling.open(opened)
     parts = prior.parts if isinstance(prior, PartialPrior) else None
     with SampleFolder.open(out, sampling, sampling.settings(opened, prior), seeds, report) as folder:

@@ -44,7 +44,7 @@ def swap(
     Raises UsageError (no or unknown factor, taken `out`), DataError (images), CheckpointError (damaged files).
     """
     report, choice = report or Silent(), choice or DataChoice()
-    opened = open_translator(translator, choose_device(device), backbone)
+    opened = open_translator(translator, choose_device(device), backbone, report=report)
     opened.require_factors(list(factors))
     files = swaps.FILES[opened.require_network().require_head().answer.kind]
     with Output.open(out, f"swap-{'-'.join(factors)}", *files) as output:

@@ -41,7 +41,7 @@ def walk(
     Raises UsageError, DataError and CheckpointError as their docstrings say.
     """
     report, choice = report or Silent(), choice or DataChoice()
-    opened = open_translator(translator, choose_device(device), backbone)
+    opened = open_translator(translator, choose_device(device), backbone, report=report)
     network = opened.require_network().require_head()
     # What cannot be walked or shown is refused before any image is read.
     mode.moving(opened)

@@ -24,7 +24,7 @@ from ...io import checkpoint
 from ...io.images import PngFolder
 from ...io.output import Output
 from ...io.tables import write_table
-from ...latents.files import read_rest, read_rows
+from ...latents.files import read_rest, read_rows, verified
 from ...progress import Reporter, Silent
 from ...results import Result
 
@@ -69,8 +69,8 @@ def decode(
     Raises DataError for a missing tensor, another N, or numbers that are not finite; CheckpointError for damaged files.
     """
     report, started = report or Silent(), time.monotonic()
-    network = open_network(backbone, choose_device(device), weights, layer).require_head()
-    z = read_rows(latents, "z")
+    network = open_network(backbone, choose_device(device), weights, layer, report).require_head()
+    z = read_rows(verified(latents, report), "z")
     if z.shape[1] != network.latent_dim:
         raise DataError(f"{latents}: z has N = {z.shape[1]}, {network.source} decodes {network.latent_dim}")
     writer = (_Logits if isinstance(network.answer, Classes) else _Images)(network, latents)

@@ -89,7 +89,7 @@ def encode(
     Raises UsageError, DataError and CheckpointError as their docstrings say.
     """
     report, providers = report or Silent(), find_providers(concepts)
-    network = open_network(backbone, choose_device(device), weights, layer)
+    network = open_network(backbone, choose_device(device), weights, layer, report)
     dataset = choice.open(network.data, report)
     indices = split_items(dataset, choice.split)
     groups = grouped(dataset, indices, providers, circumstances(network, choice.seed, report))

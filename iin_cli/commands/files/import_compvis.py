@@ -115,7 +115,7 @@ def _as_translator(
         "backbone": _provenance(file, backbone, published.latent_dim),
         "training": {"preset": "compvis", "sigma": SIGMA, "round_trip_error": _round_trip_error(file, translator)},
     }
-    return tensors, metadata
+    return translator.state_dict(), metadata
 
 
 def _named(file: Path, published: Published, dims: Mapping[str, int] | None) -> tuple[Factors, dict[str, Tensor]]:
@@ -165,7 +165,7 @@ def _as_backbone(
         "backbone": None,
         "training": {"preset": "compvis"},
     }
-    return published.tensors, metadata
+    return model.state_dict(), metadata
 
 
 def _provenance(file: Path, backbone: Path | None, dim: int) -> dict[str, str | None] | None:

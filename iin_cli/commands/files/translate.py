@@ -16,7 +16,7 @@ from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.opening import open_translator, versions
 from ...io import checkpoint
 from ...io.rundir import new_file
-from ...latents.files import check_finite, read_iin_metadata, read_rest, read_rows
+from ...latents.files import check_finite, read_iin_metadata, read_rest, read_rows, verified
 from ...progress import Reporter, Silent
 from ...results import Result, Table
 
@@ -67,9 +67,9 @@ def translate(
     CheckpointError for damaged files.
     """
     report, started = report or Silent(), time.monotonic()
-    opened = open_translator(translator, choose_device(device), with_network=False)
+    opened = open_translator(translator, choose_device(device), with_network=False, report=report)
     source, target = ("z_tilde", "z") if inverse else ("z", "z_tilde")
-    rows = read_rows(latents, source)
+    rows = read_rows(verified(latents, report), source)
     if rows.shape[1] != opened.factors.dim:
         raise DataError(f"{latents}: {source} has N = {rows.shape[1]}, {opened.path} translates {opened.factors.dim}")
     file = new_file(out, f"translate-{latents.stem}", f"{target}.safetensors")

@@ -45,7 +45,7 @@ def estimate_dims(
     """
     report, kind, where = report or Silent(), one_of("--estimator", estimator, ESTIMATORS), choose_device(device)
     providers = find_providers(concepts)
-    opened = network.open(where)
+    opened = network.open(where, report)
     dataset = data.open(opened.data, report)
     found = estimate(opened, dataset, providers, kind, data.seed, report, resampling)
     if out is None:
@@ -82,7 +82,7 @@ def estimate_layers(
     if network.layer is not None:
         raise UsageError(f"--layer {network.layer}: --all-layers looks at every layer; leave one of them out")
     providers = find_providers(concepts)
-    opened = network.open(where)
+    opened = network.open(where, report)
     require_layers(opened)
     dataset = data.open(opened.data, report)
     with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot") as output:

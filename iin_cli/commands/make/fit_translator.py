@@ -143,7 +143,7 @@ def _encoded(
 ) -> tuple[Material, Attachment]:
     """Check f = G∘E on images, group the training images, encode each once."""
     providers = find_providers(concepts)
-    network = choice.open(device)
+    network = choice.open(device, report)
     dataset = data.open(network.data, report)
     attachment = Attachment(network, dataset)
     attachment.describe(report)

@@ -59,7 +59,7 @@ def audit(
     UsageError (conditions, oracles, concepts) before the work begins, DataError, CheckpointError.
     """
     report, n = report or Silent(), choice.n or ITEMS
-    opened = open_translator(translator, choose_device(device), backbone)
+    opened = open_translator(translator, choose_device(device), backbone, report=report)
     conditions = parse_conditions(fail_if, tuple(describe_names(opened.factors)))
     given = given_concepts(concepts, opened.factors)
     data = ChosenData(opened, choice, report)

@@ -43,7 +43,7 @@ def embed(
     UsageError, DataError (images; no figure at all) and CheckpointError.
     """
     report = report or Silent()
-    opened = open_translator(translator, choose_device(device), backbone)
+    opened = open_translator(translator, choose_device(device), backbone, report=report)
     opened.choose_factors(walk.factors)
     data = ChosenData(opened, choice, report)
     several = len(maps.kinds) > 1

@@ -47,7 +47,7 @@ def explain(
     Results so far are saved after every image. Raises UsageError, DataError and CheckpointError.
     """
     report = report or Silent()
-    opened = open_translator(translator, choose_device(device), backbone)
+    opened = open_translator(translator, choose_device(device), backbone, report=report)
     data = ChosenData(opened, choice, report)
     opened.choose_factors(edits.factors)
     targets = data.starts(images, choice.n)

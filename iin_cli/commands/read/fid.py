@@ -123,7 +123,7 @@ def fid_of_translator(
     Raises what `fid_protocol` does, CheckpointError for damaged files, UsageError for a classifier or an unknown name.
     """
     report, on = report or Silent(), choose_device(device)
-    opened = open_translator(translator, on, backbone)
+    opened = open_translator(translator, on, backbone, report=report)
     chosen = priors.of(opened)
     return fid_protocol(
         opened,
@@ -154,7 +154,7 @@ def _open(name: str, choice: DataChoice, device: torch.device, backbone: Path | 
         return _statistics(file, choice.n)
     if kind != "translator":
         raise CheckpointError(f"{file} is a {kind}: give a translator, statistics, a dataset or a folder of images")
-    return open_translator(file, device, backbone)
+    return open_translator(file, device, backbone, report=report)
 
 
 def _statistics(file: Path, n: int | None) -> Statistics:

@@ -45,7 +45,7 @@ def report(
     """
     began = time.monotonic()
     _check(out, choice.n)
-    opened = open_translator(translator, choose_device(device), backbone)
+    opened = open_translator(translator, choose_device(device), backbone, report=report)
     data = ChosenData(opened, choice, report or Silent())
     data.split_items()
     file = new_file(out, "report", "report.html")

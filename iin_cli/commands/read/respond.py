@@ -48,7 +48,7 @@ def respond(
     raised only where none can be measured. Raises UsageError, DataError and CheckpointError.
     """
     report = report or Silent()
-    opened = open_translator(translator, choose_device(device), backbone)
+    opened = open_translator(translator, choose_device(device), backbone, report=report)
     opened.require_network().require_head()
     data = ChosenData(opened, choice, report)
     opened.choose_factors(design.walk.factors)

@@ -86,7 +86,7 @@ class SketchConcept(ConceptProvider):
     def _open(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> OpenStylizer:
         report = circumstances.report
         if self._trained is not None:
-            return open_stylizer(self._trained, circumstances.device)
+            return open_stylizer(self._trained, circumstances.device, report)
         device = torch.device(circumstances.device)
         source = "default" if default_file().is_file() else "random"
         side = working_side(circumstances.image_size, size_for(device).side)
@@ -96,7 +96,7 @@ class SketchConcept(ConceptProvider):
             report.note(f"concept {self.concept}: using the stylizer of an earlier run, {file}")
         else:
             self._train(file, source, side, dataset, indices, circumstances)
-        opened = open_stylizer(file, device)
+        opened = open_stylizer(file, device, report)
         if opened.metadata["encoder"]["source"] == "random":
             report.warn(
                 f"concept {self.concept} is drawn with an encoder of random weights, since VGG-19's are not in "

@@ -132,7 +132,8 @@ def test_unfit_stylizers(prepare, tmp_path, stylizer):
         prepare(roundness_concept(str(tmp_path / "b.safetensors")))
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         prepare(roundness_concept(str(tmp_path / "nowhere")))
-    checkpoint.save(tmp_path / "c.safetensors", {}, {"kind": "stylizer", "config": stylizer.config})
+    described = {"kind": "stylizer", "config": stylizer.config, "encoder": {"source": "random"}}
+    checkpoint.save(tmp_path / "c.safetensors", {}, described)
     with pytest.raises(CheckpointError, match="does not hold the stylizer"):
         prepare(roundness_concept(str(tmp_path / "c.safetensors")))
 

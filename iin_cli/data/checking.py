@@ -30,6 +30,8 @@ __all__ = ["Checked", "check_images"]
 FORMAT = 1
 MOST_NAMED = 200
 FULL = (0.0, 65535.0)
+# The upper 8 of 16 bits stay below this where 14 bits are used.
+DARK = 64
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def check_images(folder: Path, files: Sequence[str], report: Reporter, skip_bad:
     greys = Greys.of(extents)
     _tell_greys(folder, extents, greys, report)
     named = [file for file, _ in good], [look.digest for _, look in good]
-    return Checked(*named, greys, any(extent is not None for extent in extents), bad)
+    return Checked(*named, greys, any(extent is not None and extent.kind != "color" for extent in extents), bad)
 
 
 def _look(folder: Path, files: Sequence[str], memory: _Memory, report: Reporter) -> list[Inspected]:
@@ -110,6 +112,12 @@ def _tell_greys(folder: Path, extents: Sequence[Extent | None], greys: Greys, re
             f"{pair[0]:g} is read as black and {pair[1]:g} as white"
         )
         report.note(text) if pair == FULL else report.warn(f"{text}; save them with 8 bits if that is wrong")
+    colors = [extent.high for extent in extents if extent is not None and extent.kind == "color"]
+    if colors and max(colors) < DARK:
+        report.warn(
+            f"{printable(str(folder))}: {len(colors)} images have colours of 16 bits, of which at most 14 are used, "
+            "and are read as nearly black: save them with 8 bits"
+        )
 
 
 class _Memory:

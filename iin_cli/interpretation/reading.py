@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from torch import Tensor
@@ -55,15 +55,21 @@ class Inputs:
         return cls(pixels, tuple(dataset.path(int(item)) for item in items), z)
 
     @classmethod
-    def of_files(cls, network: Network, paths: Sequence[Path], report: Reporter | None = None) -> Inputs:
+    def of_files(
+        cls,
+        network: Network,
+        paths: Sequence[Path],
+        recorded: Mapping[str, Any] | None = None,
+        report: Reporter | None = None,
+    ) -> Inputs:
         """Read files, and all images of folders. DataError for a missing or corrupt image.
 
-        Greys of more than 8 bits are read as those that the network was trained on, else by the files together, which
-        `report` is told.
+        Greys of more than 8 bits are read as in the data that were `recorded`, by default the network's own, else by
+        the files together, which `report` is told.
         """
         report = report or Silent()
         files = [file for path in paths for file in _files(path.expanduser(), report)]
-        greys = Greys.of_json((network.data or {}).get("greys"))
+        greys = Greys.of_json((recorded or network.data or {}).get("greys"))
         if greys == Greys():
             greys = greys_of(files)
             for black, white in greys.as_dict().values():
@@ -141,10 +147,14 @@ class ChosenData:
         """Return `usual`, or how many images the split has for each of `sides`: at least 1."""
         return max(1, min(usual, len(self.split_items()) // sides))
 
+    def named(self, paths: Sequence[Path]) -> Inputs:
+        """Read the images named: files, and all images of folders."""
+        return Inputs.of_files(self.network, paths, self.opened.recorded_data, self.report)
+
     def starts(self, target: Sequence[Path], count: int | None, usual: int = 1) -> Inputs:
         """Read the images named, else `count` drawn from the data; None draws the `usual` number, or what there is."""
         if target:
-            return Inputs.of_files(self.network, target, self.report)
+            return self.named(target)
         return self.draw(count if count is not None else self.at_most(usual))
 
     def targets_and_sources(
@@ -156,14 +166,12 @@ class ChosenData:
         as many as the other side has; no image is drawn twice.
         """
         if target and source:
-            return Inputs.of_files(self.network, target, self.report), Inputs.of_files(
-                self.network, source, self.report
-            )
+            return self.named(target), self.named(source)
         if target:
-            targets = Inputs.of_files(self.network, target, self.report)
+            targets = self.named(target)
             return targets, self.draw(len(targets))
         if source:
-            sources = Inputs.of_files(self.network, source, self.report)
+            sources = self.named(source)
             return self.draw(len(sources)), sources
         count = count if count is not None else self.at_most(usual, 2)
         both = choose_items(self.dataset, self.choice.split, 2 * count, self.choice.seed)

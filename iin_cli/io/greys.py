@@ -17,7 +17,7 @@ from PIL import Image
 
 __all__ = ["Extent", "Greys", "as_eight_bits", "extent_of", "is_deep"]
 
-Kind = Literal["whole", "real"]
+Kind = Literal["whole", "real", "color"]
 BITS = (8, 10, 12, 14, 16)
 # TIFF: SMaxSampleValue and MaxSampleValue; PhotometricInterpretation, of which 0 means that white is zero.
 LARGEST_TAGS = (341, 281)
@@ -28,7 +28,10 @@ EIGHT_TO_SIXTEEN = 257
 
 @dataclass(frozen=True)
 class Extent:
-    """The numbers in one image: the least, the largest, their greatest common divisor, and the declared white."""
+    """The numbers in one image: the least, the largest, their greatest common divisor, and the declared white.
+
+    Of colours with 16 bits (`color`) Pillow gives the upper 8 alone.
+    """
 
     kind: Kind
     low: float
@@ -74,8 +77,15 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def extent_of(image: Image.Image) -> Extent | None:
-    """Return the numbers of an image of deep greys, None of any other. ValueError for one that is not finite."""
-    return _extent(image, np.asarray(image)) if is_deep(image) else None
+    """Return the numbers of an image with more than 8 bits, else None. ValueError for one that is not finite."""
+    # Once it is decoded, an image no longer says how it was stored.
+    is_deep_color = image.mode == "RGB" and ";16" in str(getattr(image, "tile", ""))
+    if is_deep(image):
+        return _extent(image, np.asarray(image))
+    if is_deep_color:
+        numbers = np.asarray(image)
+        return Extent("color", float(numbers.min()), float(numbers.max()))
+    return None
 
 
 def as_eight_bits(numbers: np.ndarray, image: Image.Image, greys: Greys) -> np.ndarray:

@@ -3,6 +3,10 @@ import os
 import subprocess
 import sys
 
+from PIL import Image
+
+from iin_cli.io import checkpoint
+
 
 def test_images_to_latents(files, tmp_path):
     command = [sys.executable, "-m", "iin_cli", "encode", "--backbone", str(files.autoencoder), "--split", "test"]
@@ -24,3 +28,20 @@ def test_bad_input_is_one_line(files, command_line):
         got, out, err = command_line("encode", *arguments)
         assert (got, out, len(err.splitlines())) == (code, "", 1)
         assert words in err
+
+
+def test_bad_images_are_left_out_if_so_wished(files, command_line, tmp_path):
+    folder, file = tmp_path / "photos", tmp_path / "z.safetensors"
+    for index in range(4):
+        path = folder / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), (index, 0, 0)).save(path)
+    (folder / "a" / "0.png").write_bytes(b"no image")
+    command = ["encode", "-b", files.autoencoder, "-d", folder, "--device", "cpu", "--out", file]
+    code, _, err = command_line(*command)
+    assert (code, len(err.splitlines())) == (3, 1)
+    assert "--skip-bad" in err
+    code, out, err = command_line(*command, "--skip-bad", "--json")
+    assert (code, json.loads(out)["count"]) == (0, 3)
+    assert "a/0.png (not an image" in err
+    assert checkpoint.describe(file)["data"]["left_out"] == {"a/0.png": "not an image that Pillow knows"}

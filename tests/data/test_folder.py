@@ -503,6 +503,18 @@ def test_what_a_file_declares_holds(heard, tmp_path):
     assert heard.warnings == []
 
 
+def test_colours_that_use_few_of_their_bits_are_said_to_be_dark(heard, tmp_path):
+    colors = np.random.default_rng(0).integers(0, 4096, (6, 6, 3), dtype=np.uint16)
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(colors))
+    open_folder(tmp_path, heard)
+    (warning,) = heard.warnings
+    assert "1 images have colours of 16 bits" in warning
+    (tmp_path / "b.png").write_bytes(png_of_16_bits(colors * 16))
+    heard.warnings.clear()
+    open_folder(tmp_path, heard)
+    assert heard.warnings == []
+
+
 def test_numbers_below_zero_are_scaled_between_the_least_and_the_largest(tmp_path):
     grey(tmp_path / "a.tif", np.array([[-1000, 0], [500, 1000]], np.int32))
     assert read_image(tmp_path / "a.tif", 2)[..., 0].tolist() == [[0, 128], [191, 255]]

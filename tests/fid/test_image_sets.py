@@ -86,3 +86,21 @@ def test_stored_images_are_read_as_asked(digits, tmp_path):
     stored = Stored.of(open_dataset(str(tmp_path))).images(None)
     assert stored.image_size is None
     assert [image.shape for image in stored.read(60, 70)] == [(9, 5 + index, 3) for index in range(60, 70)]
+
+
+def test_a_set_has_the_pixels_that_every_command_sees(tmp_path):
+    colors = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    layer, grey = Image.fromarray(colors), Image.fromarray(colors[..., 0].astype(np.uint16) * 257)
+    over = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    layer.save(tmp_path / "a.png")
+    over.save(tmp_path / "b.png")
+    grey.save(tmp_path / "c.png")
+    Image.fromarray(colors[..., 0]).save(tmp_path / "d.png")
+    over.save(tmp_path / "e.png", exif=turned)
+    whole = read_set(Stored.of(open_dataset(str(tmp_path))).images(None))
+    assert (whole[0] == whole[1]).all()
+    assert (whole[2] == whole[3]).all()
+    assert (whole[4] == np.rot90(whole[1], -1)).all()
+    assert (whole == open_dataset(str(tmp_path)).images(np.arange(5), 8)).all()

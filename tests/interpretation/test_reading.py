@@ -1,5 +1,8 @@
 """Items as a translator sees them."""
 
+import json
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +11,9 @@ from PIL import Image
 from iin_cli.data import open_dataset
 from iin_cli.errors import DataError, UsageError
 from iin_cli.interpretation import data_choice
-from iin_cli.interpretation.data_choice import DataChoice, choose_items, split_items
+from iin_cli.interpretation.data_choice import DataChoice, choose_items, describe_data, split_items
 from iin_cli.interpretation.opening import open_translator
-from iin_cli.interpretation.reading import ChosenData
+from iin_cli.interpretation.reading import ChosenData, Inputs
 from iin_cli.progress import Silent
 
 
@@ -118,6 +121,40 @@ def test_missing_and_corrupt_images_are_named(files, tmp_path):
     (tmp_path / "bad.png").write_bytes(b"\x89PNG but not really")
     with pytest.raises(DataError, match=r"bad\.png"):
         data.targets_and_sources([tmp_path / "bad.png"], [], 4)
+
+
+def test_deep_greys_are_read_as_in_the_recorded_data_else_by_themselves(heard, files, tmp_path):
+    Image.fromarray(np.full((32, 32), 819, np.uint16)).save(tmp_path / "a.tif")
+    network = open_translator(files.of_images).require_network()
+    recorded = {"name": "x", "greys": {"whole": [0.0, 4095.0]}}
+    assert (Inputs.of_files(network, [tmp_path / "a.tif"], recorded, heard).pixels == 51).all()
+    assert heard.warnings == []
+    assert (Inputs.of_files(network, [tmp_path / "a.tif"], report=heard).pixels == 204).all()
+    (warning,) = heard.warnings
+    assert "1023 as white" in warning
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_named_pipe_is_no_image(files, tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DataError, match="not a regular file"):
+        chosen(files.of_images).starts([tmp_path / "a.png"], 1)
+
+
+def test_what_was_left_out_is_recorded_and_left_out_again(heard, photos, tmp_path):
+    (photos / "1.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="--skip-bad"):
+        DataChoice(str(photos)).open(None)
+    dataset = DataChoice(str(photos), skip_bad=True).open(None)
+    recorded = describe_data(dataset, tmp_path)
+    assert recorded["left_out"] == {"1.png": "not an image that Pillow knows"}
+    assert json.loads(json.dumps(recorded)) == recorded
+    assert DataChoice().open(recorded, heard).fingerprint == dataset.fingerprint
+    assert "left out" in heard.warnings[0]
+    # Data that the user names are other data.
+    with pytest.raises(DataError, match="--skip-bad"):
+        DataChoice(str(photos)).open(recorded)
 
 
 def test_drawn_images_continue_one_order(files):

@@ -92,7 +92,7 @@ class EditChoice:
         """Return the edits; no drawn source is one of the first `n` images that the data's seed draws."""
         if self.mode == "walk":
             return Edits.of_walks(data.opened, self.factors, self.walk, self.count, data.choice.seed)
-        sources = Inputs.of_files(data.network, self.source, data.report) if self.source else self._drawn(data)
+        sources = data.named(self.source) if self.source else self._drawn(data)
         return Edits.of_sources(data.opened, self.factors, sources)
 
     def _drawn(self, data: ChosenData) -> Inputs:

@@ -16,8 +16,8 @@ def opened(monkeypatch):
     counts = Counter()
     load, find = checkpoint.load, data.find
 
-    def loading(path, kind=None):
-        file = load(path, kind)
+    def loading(path, kind=None, *more):
+        file = load(path, kind, *more)
         counts[file.metadata["kind"]] += 1
         return file
 

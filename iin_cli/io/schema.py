@@ -156,7 +156,7 @@ class TrainingMetadata(Metadata, kw_only=True):
 class Plan(Struct):
     """What is taken from `plan.json`; the rest is only compared."""
 
-    seed: Annotated[int, Meta(ge=0)]
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 
 class Manifest(Struct):

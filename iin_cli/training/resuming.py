@@ -22,6 +22,8 @@ __all__ = ["HeldSignals", "resumable", "seed_of_run"]
 STATE_NAME = "training-state.safetensors"
 # What may differ between an interrupted run and its continuation: time limits, figures that rounding changes, paths.
 FREE = ("max_seconds", "scores", "root")
+# A message names what differs; a damaged plan may hold a text of megabytes.
+SHOWN = 200
 
 
 class HeldSignals:
@@ -132,8 +134,8 @@ def _require_same(folder: Path, recorded: dict[str, Any], wanted: dict[str, Any]
     for name in {**before, **now}:
         if before.get(name) != now.get(name):
             raise UsageError(
-                f"--resume: the run in {folder} has {name.replace('.', ' ')} {before.get(name)}, "
-                f"and now it is {now.get(name)}: repeat the command as it was"
+                f"--resume: the run in {folder} has {name.replace('.', ' ')[:SHOWN]} {str(before.get(name))[:SHOWN]}, "
+                f"and now it is {str(now.get(name))[:SHOWN]}: repeat the command as it was"
             )
 
 

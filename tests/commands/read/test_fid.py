@@ -71,7 +71,9 @@ def test_bad_names_are_named(tmp_path, run):
         run(tmp_path / "empty", a)
     with pytest.raises(UsageError, match="nonesuch"):
         run("nonesuch", a)
-    checkpoint.save(tmp_path / "backbone.safetensors", {"w": torch.zeros(1)}, {"kind": "backbone"})
+    checkpoint.save(
+        tmp_path / "backbone.safetensors", {"w": torch.zeros(1)}, {"kind": "backbone", "name": "x", "config": {}}
+    )
     with pytest.raises(CheckpointError, match=r"backbone\.safetensors is a backbone: give a translator"):
         run(tmp_path / "backbone.safetensors", "digits")
     with pytest.raises(CheckpointError, match=r"gone\.safetensors"):

@@ -104,9 +104,9 @@ def page(hostile, tmp_path_factory):
     folder, opened = tmp_path_factory.mktemp("page"), []
     load, find = checkpoint.load, data.find
 
-    def counted_load(path, kind=None):
+    def counted_load(path, kind=None, *more):
         opened.append(kind)
-        return load(path, kind)
+        return load(path, kind, *more)
 
     def counted_find(group, name):
         opened.append(group)

@@ -19,9 +19,8 @@ import PIL
 from ..errors import DataError, IinError
 from ..io.atomic import write_text
 from ..io.greys import Extent, Greys
-from ..io.image_files import Inspected, inspect
+from ..io.image_files import Inspected, in_threads, inspect
 from ..io.paths import cache_dir
-from ..io.threads import in_threads
 from ..printable import printable
 from ..progress import Reporter
 

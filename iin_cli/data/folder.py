@@ -18,8 +18,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..io.greys import Greys
-from ..io.image_files import read_image, read_whole, short_side
-from ..io.threads import in_threads
+from ..io.image_files import in_threads, read_image, read_whole, short_side
 from ..plugin_api import Dataset, Interpolation, Labels
 from ..printable import printable
 from ..progress import Reporter, Silent

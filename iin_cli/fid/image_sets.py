@@ -18,7 +18,7 @@ from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.pieces import piece_rows
 from ..io import checkpoint
-from ..io.threads import in_threads
+from ..io.image_files import in_threads
 from ..latents.cache import index_digest
 from ..plugin_api import Dataset, Interpolation
 

@@ -17,8 +17,11 @@ def iin(*arguments):
 
 def test_a_run_folder_from_the_shell(tmp_path):
     factors = [{"name": "digit", "dim": 2, "sigma": 0.9, "relation": "share"}]
+    config = {"dim": 2, "blocks": 1, "hidden": 2, "depth": 1}
     checkpoint.save(
-        tmp_path / "translator.safetensors", {"w": torch.ones(3)}, {"kind": "translator", "factors": factors}
+        tmp_path / "translator.safetensors",
+        {"w": torch.ones(3)},
+        {"kind": "translator", "config": config, "factors": factors},
     )
     (tmp_path / "cut.safetensors").write_bytes(b"cut")
     done = iin(tmp_path, "--json")

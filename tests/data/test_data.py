@@ -6,9 +6,12 @@ from PIL import Image
 
 from iin_cli import data
 from iin_cli.data import open_dataset
+from iin_cli.entry_points import Point
 from iin_cli.errors import DataError, UsageError
 from iin_cli.progress import Silent
 from iin_cli.registry import Found
+
+GUEST = Point("iin.datasets", "own", "guest:make", "guest", "1")
 
 
 def test_a_registered_name_opens_its_dataset():
@@ -49,7 +52,7 @@ def test_a_factory_that_listens_is_told_where_progress_goes(monkeypatch, listens
         return open_dataset("digits")
 
     find = data.find
-    found = Found("own", "x", with_report if listens else without)
+    found = Found("own", "x", with_report if listens else without, GUEST)
     monkeypatch.setattr(data, "find", lambda group, name: found if name == "own:x" else find(group, name))
     report = Silent()
     open_dataset("own:x", None, report)
@@ -57,7 +60,9 @@ def test_a_factory_that_listens_is_told_where_progress_goes(monkeypatch, listens
 
 
 def test_a_plugin_that_makes_no_dataset_is_named(monkeypatch):
-    monkeypatch.setattr(data, "find", lambda group, name: Found("own", None, lambda data_root, argument: "images"))
+    monkeypatch.setattr(
+        data, "find", lambda group, name: Found("own", None, lambda data_root, argument: "images", GUEST)
+    )
     with pytest.raises(DataError, match="plugin 'own' made a str instead of a Dataset"):
         open_dataset("own")
 

@@ -12,7 +12,7 @@ from iin_cli.io import atomic, checkpoint
 from iin_cli.training import saving
 from iin_cli.training.saving import Saving, save_product
 
-TENSORS, METADATA = {"w": torch.arange(4.0)}, {"kind": "translator"}
+TENSORS, METADATA = {"w": torch.arange(4.0)}, {"kind": "training", "tree": {}}
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_a_full_disk_at_the_end_loses_nothing(full_disk):
     assert str(told.value) == (
         f"no space left on the disk for {folder / 'translator.safetensors'}: it is kept as {kept}, move it"
     )
-    assert torch.equal(checkpoint.load(kept, "translator").tensors["w"], TENSORS["w"])
+    assert torch.equal(checkpoint.load(kept, "training").tensors["w"], TENSORS["w"])
     assert list(folder.iterdir()) == []
 
 
@@ -95,4 +95,4 @@ def test_where_both_disks_are_full_nothing_is_left_over(full_disk):
 
 def test_there_is_room(tmp_path):
     save_product(tmp_path / "t.safetensors", TENSORS, METADATA)
-    assert checkpoint.load(tmp_path / "t.safetensors").metadata["kind"] == "translator"
+    assert checkpoint.load(tmp_path / "t.safetensors").metadata["kind"] == "training"

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from iin_cli.io.threads import in_threads
+from iin_cli.io.image_files import in_threads
 
 
 def test_outcomes_come_in_order():
@@ -38,11 +38,12 @@ def test_after_a_failure_nothing_more_is_begun():
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_the_look_at_many_images(number, code, tmp_path):
     program = """
+import sys
 import time
 import iin_cli.data.checking as checking
 from iin_cli.cli import main
 def slow(path, known):
-    print("begun", flush=True)
+    open(sys.argv[-1] + "-begun", "w").close()
     time.sleep(0.5)
 checking.inspect = slow
 main()
@@ -53,7 +54,8 @@ main()
     process = subprocess.Popen(
         [sys.executable, "-c", program, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    process.stdout.readline()
+    while not (tmp_path / "out-begun").exists() and process.poll() is None:
+        time.sleep(0.05)
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert (process.returncode, len(err.splitlines())) == (code, 1)

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from stages import computed, machine
 
-from iin_cli.fitting.fit import fit_material, infer
+from iin_cli.fitting.fit import fit_material
+from iin_cli.fitting.inference import infer
 from iin_cli.fitting.materials import Material, from_images
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.grouping import find_providers

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..distributed import choose_device, draw_seed
 from ..errors import CheckpointError, UsageError
-from ..fitting.fit import fit_material, infer
+from ..fitting.fit import fit_material
+from ..fitting.inference import infer
 from ..fitting.pairs import Pairs
 from ..interpretation.network import Network
 from ..interpretation.opening import open_translator
@@ -74,7 +76,9 @@ def fit(
         gaussianise=gaussianise or None,
     )
     material = pairs.material(listener)
-    fitted = fit_material(material, infer(material, wishes, seed, where, listener), where, listener)
+    started = time.monotonic()
+    inferred = infer(material, wishes, seed, where, listener)
+    fitted = fit_material(material, inferred, where, listener, started=started)
     provenance: dict[str, Any] = {} if network is None else {"backbone": network.provenance, "data": network.data}
     return Interpretation(
         path=None,

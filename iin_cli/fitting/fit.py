@@ -1,7 +1,8 @@
-"""Fit a translator to a material: infer its factors and its plan, optimise, prove; nothing is written."""
+"""Fit a translator to a material as inferred: optimise, compare with the closed form, prove; nothing is written."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,64 +11,34 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..distributed import bfloat16_is_fast, from_main, is_main_rank, world_size
-from ..errors import UsageError, nearest
+from ..distributed import from_main, is_main_rank, world_size
 from ..interpretation.opening import FEATURE_NOISE, versions
-from ..latents.dominance import Dominance
-from ..plan import WIDE, Cost, TranslatorPlan, Wishes, plan_translator
+from ..plan import WIDE, TranslatorPlan
 from ..progress import Reporter, Silent
+from ..sizing.paired_latents import PairedLatents
 from ..training.loop import ADVICE, LoopResult, Schedule, optimise
 from ..training.parallel import batch_part
 from ..translator.alignment import Alignment, alignments
-from ..translator.dims import allocate, complete
-from ..translator.factors import RESIDUAL, Factors
+from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
-from ..translator.pair_moments import MANY_ROWS
 from ..translator.round_trip import round_trip_error
-from ..translator.spectrum import PairSpectrum
+from .inference import Inferred
 from .materials import Material
 from .separation import Separation, separate, worse
 from .streams import PairStream
-from .translator_fit import TranslatorFit, fitting_speed, log_det_error
+from .translator_fit import TranslatorFit, log_det_error
 
-__all__ = ["FitFigures", "Fitted", "Inferred", "fit_material", "infer", "size_factors"]
+__all__ = ["FitFigures", "Fitted", "fit_material"]
 
 PROOF_ROWS = 1000
-# Concepts of which more lies in common directions are reported.
-OVERLAP = 0.5
 # A fit that gains this part of everything at each of its last validations was stopped too early.
 STILL = 0.01
 ROUND_TRIP_LIMIT = 1e-4
+# Of a limit in seconds, the part kept for the proofs that follow the steps.
+PROOFS = 0.03
 # A learning rate so many times the default is the likely cause of a fit that diverges.
 FAST = 3.0
-
-
-@dataclass(frozen=True)
-class Inferred:
-    """What is inferred before a fit.
-
-    Attributes:
-        factors: names and sizes.
-        scores: concept -> score of Eq 11, where sizes were inferred.
-        plan: how the translator is built and fitted.
-        cost: what the fit takes, estimated.
-        seed: of the fit.
-        dominance: the few latents that make much of the variance, where sizes were inferred from it.
-        spectrum: of the concepts' pairs, with the closed form that a fit starts from; None for the published presets.
-    """
-
-    factors: Factors
-    scores: dict[str, float]
-    plan: TranslatorPlan
-    cost: Cost
-    seed: int
-    dominance: Dominance | None = None
-    spectrum: PairSpectrum | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what a continuation must agree with, as `plan.json` keeps it."""
-        return {"factors": self.factors.dims, "scores": self.scores, "plan": self.plan.as_dict(), "seed": self.seed}
 
 
 @dataclass(frozen=True)
@@ -156,89 +127,6 @@ class Fitted:
         }
 
 
-def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, report: Reporter) -> Inferred:
-    """Infer factors, plan and cost of a fit to `material`; what `wishes` says is taken as it is.
-
-    Warns of few latents that make much of the variance. Raises UsageError for unknown names, or sizes that do not sum
-    to N, DataError for latents that do not vary.
-    """
-    scores = {} if wishes.dims else material.scores(seed, wishes.estimator)
-    dominance = material.dominance(report) if scores else None
-    rows, stochastic = len(material.table), material.table.stochastic
-    plan = plan_translator(
-        material.dim, rows, device.type, wishes, not stochastic, bfloat16_is_fast(device), bool(material.relations)
-    )
-    factors = size_factors(material, scores, wishes.dims, plan)
-    spectrum = None
-    if plan.linear_start:
-        sizes = {name: size for name, size in factors.dims.items() if name != RESIDUAL} if wishes.dims else None
-        spectrum = material.paired_latents(seed).spectrum(sizes, seed)
-        _tell(spectrum, report)
-        plan = _informed(plan, spectrum, wishes, stochastic)
-        factors = size_factors(material, scores, spectrum.sizes, plan)
-    report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
-    # Processes share every step.
-    speed = fitting_speed(device, plan, material.dim) * world_size()
-    cost = plan.cost(material.dim, speed, list(factors.dims.values()))
-    if plan.method == "linear" and wishes.method == "auto":
-        report.note(
-            f"the closed form: a flow would overfit {rows} latents, fewer than 10·N = {MANY_ROWS * material.dim}; "
-            "--method flow fits one"
-        )
-    report.note(cost.sentence(plan.steps))
-    return Inferred(factors, scores, plan, cost, seed, dominance, spectrum)
-
-
-def _tell(spectrum: PairSpectrum, report: Reporter) -> None:
-    """Warn of concepts that are not there, and of those that overlap."""
-    for name in spectrum.absent:
-        report.warn(
-            f"concept {name} is not in the latents: its pairs explain no direction beyond chance, so its factor, of "
-            f"{spectrum.sizes[name]} dimension{'s' * (spectrum.sizes[name] > 1)}, means nothing"
-        )
-    for overlap in spectrum.overlaps:
-        if overlap.part > OVERLAP and not {overlap.first, overlap.second} & set(spectrum.absent):
-            report.warn(
-                f"concepts {overlap.first} and {overlap.second} overlap: {overlap.part:.0%} of the smaller lies in the "
-                "directions of the other; what both explain went to the one that explains more"
-            )
-
-
-def _informed(plan: TranslatorPlan, spectrum: PairSpectrum, wishes: Wishes, stochastic: bool) -> TranslatorPlan:
-    """Take noise and correlations from the spectrum where the user gave none."""
-    if wishes.feature_noise is None and not stochastic:
-        plan = replace(plan, feature_noise=max(plan.feature_noise, spectrum.noise))
-    if wishes.sigma is None and plan.method == "linear":
-        return replace(plan, sigmas={name: sigma for name, sigma in spectrum.sigmas.items() if name != RESIDUAL})
-    # An absent concept must not be asked for a correlation that its pairs have not.
-    absent = {name: spectrum.sigmas[name] for name in spectrum.absent if name not in plan.sigmas}
-    return replace(plan, sigmas={**plan.sigmas, **absent})
-
-
-def size_factors(
-    material: Material, scores: Mapping[str, float], dims: Mapping[str, int] | None, plan: TranslatorPlan
-) -> Factors:
-    """Size the factors as `dims` says, else by `scores` (Eq 11).
-
-    Raises UsageError for names of no concept, and for sizes that do not sum to N.
-    """
-    wanted = list(material.relations)
-    for name in plan.sigmas:
-        if name not in wanted:
-            raise UsageError(f"--sigma names {name!r}: {nearest(name, wanted)}")
-    if not dims:
-        sizes = allocate(scores, material.dim)
-    else:
-        given = [name for name in dims if name != RESIDUAL]
-        if sorted(given) != sorted(wanted):
-            raise UsageError(
-                f"--dims names {', '.join(given) or 'nothing'}; the concepts are {', '.join(wanted) or 'none'}"
-            )
-        in_order = [*wanted, *([RESIDUAL] if RESIDUAL in dims else [])]
-        sizes = complete({name: dims[name] for name in in_order}, material.dim)
-    return Factors.of(sizes, {name: plan.sigmas.get(name, plan.sigma) for name in sizes}, material.relations)
-
-
 def fit_material(
     material: Material,
     inferred: Inferred,
@@ -246,19 +134,23 @@ def fit_material(
     report: Reporter | None = None,
     state: Path | None = None,
     resume: bool = False,
+    started: float | None = None,
 ) -> Fitted:
     """Fit a translator to `material` as inferred and prove it: Eqs 4–10 for pairs, Eq 12 for single latents.
 
     Args:
         state: file in which an interrupted fit is kept; None keeps nothing.
         resume: continue the fit in `state` exactly.
+        started: when the plan's `max_seconds` began, in seconds of `time.monotonic`; None is now.
 
     A fit with a `state` that diverges returns the best weights so far, if there are any; `loop.diverged` says why.
     Under torchrun all processes share every step. Raises DataError for latents that do not vary or are too few,
     DivergedError where the fit diverges, CheckpointError for a state that does not fit.
 
     >>> import numpy as np
+    >>> from iin_cli.fitting.inference import infer
     >>> from iin_cli.fitting.pairs import Pairs
+    >>> from iin_cli.plan import Wishes
     >>> labels = np.arange(200) % 2
     >>> z = np.random.default_rng(0).normal(size=(200, 4)) + 3 * labels[:, None]
     >>> material, cpu = Pairs(z).share("side", labels).material(Silent()), torch.device("cpu")
@@ -267,7 +159,7 @@ def fit_material(
     >>> fitted.factors.dims, fitted.loop.steps, fitted.figures.round_trip_error < 1e-4
     ({'side': 1, 'residual': 3}, 5, True)
     """
-    report, plan = report or Silent(), inferred.plan
+    report, plan, began = report or Silent(), inferred.plan, time.monotonic()
     within = list(inferred.factors.dims.values()) if plan.within else None
     translator = Translator(
         material.dim,
@@ -285,9 +177,10 @@ def fit_material(
         fit.initialize(inferred.spectrum)
     if world_size() > 1 and plan.steps:
         fit.distribute(batch_part(len(stream.batch(0).z_a), device))
+    closed_form = _closed_form(fit, inferred, material) if is_main_rank() else None
     schedule = Schedule(
         plan.steps,
-        plan.max_seconds,
+        from_main(_seconds_left(plan, began if started is None else started, closed_form, report)),
         plan.validate_every,
         plan.patience,
         stream.rows_per_step,
@@ -307,7 +200,7 @@ def fit_material(
     if _still_improving(loop):
         report.note("the fit was still improving when it ended: give it more --steps, or a longer --max-seconds")
     translator.eval().requires_grad_(False)
-    separations = from_main(_compared(fit, inferred, material, report) if is_main_rank() else None)
+    separations = from_main(_compared(fit, inferred, closed_form, report) if closed_form else {})
     figures = replace(from_main(_measured(fit, loop) if is_main_rank() else None), **separations)
     # Written so that NaN is told too.
     if not figures.round_trip_error <= ROUND_TRIP_LIMIT:
@@ -336,23 +229,53 @@ def _wanted(inferred: Inferred, stream: PairStream) -> dict[str, tuple[Alignment
     return {name: alignments(inferred.factors, mask, absent) for name, mask in stream.masks.items()}
 
 
-def _compared(fit: TranslatorFit, inferred: Inferred, material: Material, report: Reporter) -> dict[str, Any]:
-    """Measure the separation, and return to the closed form where the flow separates a concept worse."""
+@dataclass(frozen=True)
+class _ClosedForm:
+    """What a fit starts from: its separation of the concepts of `latents`, which took `seconds` to measure."""
+
+    separation: dict[str, Separation]
+    latents: PairedLatents | None
+    seconds: float
+
+
+def _closed_form(fit: TranslatorFit, inferred: Inferred, material: Material) -> _ClosedForm:
+    """Measure how the closed form separates concepts; nothing for the presets and without concepts."""
+    began = time.monotonic()
     if inferred.spectrum is None or not inferred.spectrum.concepts:
-        return {}
+        return _ClosedForm({}, None, 0.0)
     latents, whitening = material.paired_latents(inferred.seed), inferred.spectrum.whitening().to(fit.device)
-    start = found = separate(lambda z: whitening(z)[0], inferred.factors, latents, fit.device)
-    linear = inferred.plan.method == "linear"
+    found = separate(lambda z: whitening(z)[0], inferred.factors, latents, fit.device)
+    return _ClosedForm(found, latents, time.monotonic() - began)
+
+
+def _seconds_left(plan: TranslatorPlan, started: float, start: _ClosedForm | None, report: Reporter) -> float | None:
+    """Return how long the steps may take, so that the proofs after them end within `max_seconds` too."""
+    if plan.max_seconds is None or start is None:
+        return None
+    left = plan.max_seconds * (1 - PROOFS) - (time.monotonic() - started) - start.seconds
+    if left <= 0 and plan.steps:
+        report.warn(
+            f"{plan.max_seconds:g} seconds leave none for the steps: what is inferred before them and measured after "
+            "them takes longer; give a longer --max-seconds, or --method linear"
+        )
+    return max(left, 0.0)
+
+
+def _compared(fit: TranslatorFit, inferred: Inferred, start: _ClosedForm, report: Reporter) -> dict[str, Any]:
+    """Measure the separation, and return to the closed form where the flow separates a concept worse."""
+    if start.latents is None:
+        return {}
+    found, linear = start.separation, inferred.plan.method == "linear"
     if not linear or inferred.plan.gaussianise:
-        found = separate(lambda z: fit.translator(z)[0], inferred.factors, latents, fit.device)
-    if not linear and (lost := worse(found, start)):
+        found = separate(lambda z: fit.translator(z)[0], inferred.factors, start.latents, fit.device)
+    if not linear and (lost := worse(found, start.separation)):
         report.note(
             f"the flow separates {', '.join(lost)} worse than the closed form that it started from: "
             "the closed form is kept"
         )
         fit.translator.begin_at_identity()
-        found = start
-    return {"separation": found, "separation_linear": start}
+        found = start.separation
+    return {"separation": found, "separation_linear": start.separation}
 
 
 def _measured(fit: TranslatorFit, loop: LoopResult) -> FitFigures:

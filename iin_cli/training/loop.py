@@ -272,7 +272,7 @@ def _finished(result: LoopResult, schedule: Schedule) -> Literal["steps", "time"
 
 def _fraction(result: LoopResult, schedule: Schedule) -> float:
     by_steps = result.steps / schedule.steps
-    by_time = result.seconds / schedule.max_seconds if schedule.max_seconds else 0.0
+    by_time = result.seconds / schedule.max_seconds if schedule.max_seconds else float(schedule.max_seconds == 0)
     return min(max(by_steps, by_time), 1 - 1e-9)
 
 

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from iin_cli.errors import DataError, UsageError
-from iin_cli.fitting.fit import fit_material, infer
+from iin_cli.fitting import fit as module
+from iin_cli.fitting.fit import fit_material
+from iin_cli.fitting.inference import infer
 from iin_cli.fitting.pairs import Pairs
 from iin_cli.fitting.translator_fit import TranslatorFit
 from iin_cli.interpretation.opening import FEATURE_NOISE
@@ -53,6 +57,27 @@ def test_a_fit_writes_nothing_and_says_what_it_did(heard, tmp_path):
     assert found.figures.log_det_error < 1e-3
     assert not found.translator.training
     assert any("rows/s over 40 steps" in note for note in heard.notes)
+
+
+def test_a_limit_in_seconds_holds_for_all_of_a_fit(heard):
+    found = fitted(replace(SMALL, max_seconds=60.0), report=heard, started=time.monotonic() - 60)
+    assert (found.loop.steps, found.loop.stopped) == (1, "time")
+    assert any("60 seconds leave none for the steps" in warning for warning in heard.warnings)
+
+
+def test_what_is_measured_after_the_steps_is_taken_off_the_limit(monkeypatch):
+    limits = []
+    optimise = module.optimise
+
+    def noted(fit, schedule, **options):
+        limits.append(schedule.max_seconds)
+        return optimise(fit, schedule, **options)
+
+    monkeypatch.setattr(module, "optimise", noted)
+    fitted(replace(SMALL, max_seconds=1000.0), started=time.monotonic() - 500)
+    fitted(SMALL)
+    assert 400 < limits[0] < 500
+    assert limits[1] is None
 
 
 def test_one_seed_one_translator():

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from iin_cli.data import open_dataset
 from iin_cli.fitting import materials
-from iin_cli.fitting.fit import infer, size_factors
+from iin_cli.fitting.inference import infer, size_factors
 from iin_cli.fitting.materials import from_file, from_images
 from iin_cli.fitting.pair_files import read_pairs
 from iin_cli.fitting.streams import FixedPairs, SingleRows

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from iin_cli.fitting import pair_files
-from iin_cli.fitting.fit import size_factors
+from iin_cli.fitting.inference import size_factors
 from iin_cli.fitting.materials import from_file
 from iin_cli.fitting.pair_files import read_pairs
 from iin_cli.fitting.translator_fit import TranslatorFit

@@ -26,7 +26,7 @@ from iin_cli.commands.make.train_backbone import train_backbone
 from iin_cli.data import open_dataset
 from iin_cli.distributed import from_main, gather, leaders_first, rank, seeded, world_size
 from iin_cli.errors import DivergedError, UsageError
-from iin_cli.fitting import fit as fit_module
+from iin_cli.fitting import inference
 from iin_cli.fitting.backbone_training import BackboneChoice, BackboneTraining
 from iin_cli.fitting.streams import FreshPairs, SingleRows
 from iin_cli.fitting.translator_fit import TranslatorFit
@@ -254,7 +254,7 @@ def fitted(backbone, out):
 
 def without_bfloat16():
     """Rounding to 8 bits would hide what is compared here."""
-    recipes.bfloat16_is_fast = fit_module.bfloat16_is_fast = lambda device: False
+    recipes.bfloat16_is_fast = inference.bfloat16_is_fast = lambda device: False
 
 
 def main(folder, pictures):
@@ -386,7 +386,7 @@ def test_one_result_in_one_folder(alone, together):
 
 def test_one_process_alone_gives_the_same_result(alone, together, pictures, tmp_path, monkeypatch):
     monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(fit_module, "bfloat16_is_fast", lambda device: False)
+    monkeypatch.setattr(inference, "bfloat16_is_fast", lambda device: False)
     expected = fitted(alone[0] / "backbone", tmp_path / "fit")
     fit = together[0]["commands"][1]
     assert fit.keys() == expected.as_dict().keys()

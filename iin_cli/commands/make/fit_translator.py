@@ -12,7 +12,8 @@ import torch
 
 from ...distributed import choose_device, from_main, is_main_rank, leaders_first
 from ...fitting.attachment import Attachment
-from ...fitting.fit import Fitted, Inferred, fit_material, infer
+from ...fitting.fit import Fitted, fit_material
+from ...fitting.inference import Inferred, infer
 from ...fitting.materials import Material, from_file, from_images
 from ...fitting.pair_files import read_pairs
 from ...interpretation.data_choice import DataChoice
@@ -117,12 +118,14 @@ def fit_translator(
                 material, attachment = from_file(read_pairs(source, concepts), report), None
             else:
                 material, attachment = _encoded(source, concepts, data, seed, device, report)
+        # Encoding is no part of --max-seconds: it is done once, and takes what the network takes.
+        encoded = time.monotonic()
         inferred = from_main(infer(material, wishes, seed, device, report))
         result = _dry(inferred, attachment)
         if folder is None:
             return result
         with resumable(folder, {**material.provenance, **inferred.as_dict()}, run.resume) as state:
-            fitted = fit_material(material, inferred, device, report, state, run.resume)
+            fitted = fit_material(material, inferred, device, report, state, run.resume, encoded)
             if is_main_rank():
                 proofs = _proofs(fitted, attachment, report)
                 save_product(folder / PRODUCT, fitted.tensors(), fitted.metadata(proofs))

@@ -113,10 +113,8 @@ def main() -> None:
     parser.add_argument("--image-size", default="96")
     parser.add_argument("--backbone-steps", default="320")
     parser.add_argument("--backbone-seconds", default="600")
-    parser.add_argument(
-        "--dims", default="roundness=128,greyscale=128", help="sizes of the factors; estimated: by Eq 11"
-    )
-    parser.add_argument("--translator-seconds", default="600")
+    parser.add_argument("--dims", help="sizes of the factors; default: inferred")
+    parser.add_argument("--translator-seconds", help="limit of the fit; default: none")
     given = parser.parse_args()
     work, seed = given.work, given.seed
     work.mkdir(parents=True, exist_ok=True)
@@ -127,8 +125,9 @@ def main() -> None:
         work, "backbone", ["train-backbone", "--backbone", "resnet50", *where, *size, "--out", str(work / "backbone")]
     )
     concepts = [word for concept in CONCEPTS for word in ("--concept", concept)]
-    out = ["--out", str(work / "fit"), "--max-seconds", given.translator_seconds]
-    out += ["--dims", given.dims] if given.dims != "estimated" else []
+    out = ["--out", str(work / "fit")]
+    out += ["--max-seconds", given.translator_seconds] if given.translator_seconds else []
+    out += ["--dims", given.dims] if given.dims else []
     fit = run(work, "fit", ["fit-translator", "--backbone", str(work / "backbone"), *concepts, *where, *out])
     found = computed(work, "evaluation", lambda: evaluate(work, given.data_root, seed))
 

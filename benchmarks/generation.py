@@ -56,7 +56,8 @@ def trained(work: Path, data: str, given: argparse.Namespace) -> dict[str, dict[
     if given.features == "classifier":
         limit = ["--max-seconds", given.classifier_seconds, "--out", str(work / "classifier")]
         results["classifier"] = run(work, "classifier", ["train-backbone", "--backbone", "classifier", *where, *limit])
-    limit = ["--max-seconds", given.translator_seconds, "--out", str(work / "translator")]
+    limit = ["--max-seconds", given.translator_seconds] if given.translator_seconds else []
+    limit += ["--out", str(work / "translator")]
     results["translator"] = run(
         work, "translator", ["fit-translator", "--backbone", str(work / "autoencoder"), *where, *limit]
     )
@@ -101,7 +102,7 @@ def main() -> None:
     parser.add_argument("--autoencoder-steps", help="default: inferred from the data")
     parser.add_argument("--autoencoder-seconds", default="720")
     parser.add_argument("--classifier-seconds", default="90")
-    parser.add_argument("--translator-seconds", default="1200")
+    parser.add_argument("--translator-seconds", help="limit of the fit; default: none")
     parser.add_argument("--two-stage-seconds", type=float, default=600.0)
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--trials", type=int, default=3)

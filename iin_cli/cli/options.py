@@ -122,7 +122,8 @@ SeedOpt = Annotated[
 DeviceOpt = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
 StepsOpt = Annotated[int | None, typer.Option("--steps", help="Optimisation steps; default: inferred.", min=1)]
 MaxSecondsOpt = Annotated[
-    float | None, typer.Option("--max-seconds", help="Stop training after this many seconds; default: inferred.", min=1)
+    float | None,
+    typer.Option("--max-seconds", help="Finish within so many seconds, encoding aside; default: none.", min=1),
 ]
 BatchOpt = Annotated[int, typer.Option("--batch", help="Images per batch.", min=1)]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]

@@ -35,6 +35,8 @@ PROOF_ROWS = 1000
 # A fit that gains this part of everything at each of its last validations was stopped too early.
 STILL = 0.01
 ROUND_TRIP_LIMIT = 1e-4
+# After patience has run out the rate falls to zero within this part of the steps to the best weights.
+COOLDOWN = 1.0
 # Of a limit in seconds, the part kept for the proofs that follow the steps.
 PROOFS = 0.03
 # A learning rate so many times the default is the likely cause of a fit that diverges.
@@ -183,6 +185,7 @@ def fit_material(
         from_main(_seconds_left(plan, began if started is None else started, closed_form, report)),
         plan.validate_every,
         plan.patience,
+        COOLDOWN if plan.decay == "cosine" else 0.0,
         stream.rows_per_step,
         from_start=plan.linear_start,
         advice=_advice(plan),

@@ -27,6 +27,8 @@ from .saving import Saving
 
 __all__ = ["ADVICE", "LoopResult", "Schedule", "Trainable", "flushed_denormals", "optimise"]
 
+# Which limit ended a run.
+Reason = Literal["steps", "time", "held-out"]
 # What to do about a training that diverged, where nothing better is known.
 ADVICE = "start again with another --seed, or look for outliers in the data"
 
@@ -71,6 +73,8 @@ class Schedule:
         max_seconds: limit in seconds of wall clock, None for none; the run's fraction follows the nearer limit.
         validate_every: steps between validations; the last step is always validated.
         patience: validations without a better score before stopping; 0 never stops.
+        cooldown: after that, go back to the best weights and let the run's fraction rise to 1 within this part of the
+            steps that led to them, so that a rate which falls with it comes down too; 0 stops at once.
         rows_per_step: for the speed in rows/s.
         unit: what a row is called.
         from_start: validate before the first step too, so that weights are kept only where they improve on it.
@@ -82,6 +86,7 @@ class Schedule:
     max_seconds: float | None = None
     validate_every: int = 100
     patience: int = 0
+    cooldown: float = 0.0
     rows_per_step: int = 1
     unit: str = "rows"
     keep: Literal["best", "last"] = "best"
@@ -100,6 +105,8 @@ class LoopResult:
         rows: trained on.
         best_step, best_score, best: the validation whose weights are kept.
         stopped: which limit ended the run.
+        cooled_from, cooling_steps: the step at which patience ran out, and how many follow it; 0 where it did not.
+        reached: the run's fraction at `cooled_from`.
         diverged: why it diverged; empty where it did not.
         history: the figures of every validation.
     """
@@ -110,9 +117,12 @@ class LoopResult:
     rows: int = 0
     best_step: int = 0
     best_score: float = math.inf
-    stopped: Literal["steps", "time", "held-out", "diverged"] = "steps"
+    stopped: Reason | Literal["diverged"] = "steps"
     best: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
+    cooled_from: int = 0
+    cooling_steps: int = 0
+    reached: float = 0.0
     diverged: str = ""
 
     def require_converged(self, kept: Path) -> None:
@@ -202,7 +212,7 @@ class _Run:
                 _require_finite({"score": held_out["score"]}, result.steps, schedule.advice)
                 self._judge(held_out, shown)
                 task.advance(0, **{key: value for key, value in held_out.items() if key != "score"})
-                reason = reason or _finished(result, schedule)
+                reason = self._cooled(reason or _finished(result, schedule))
             if signals.due or self.saving.due:
                 self.saving.save(self._state)
             if signals.due:
@@ -210,6 +220,16 @@ class _Run:
                 wait_for_all()
                 signals.act()
         result.stopped = reason
+
+    def _cooled(self, reason: Reason | None) -> Reason | None:
+        """Go on from the best weights where patience has run out for the first time; else return `reason`."""
+        result, schedule = self.result, self.schedule
+        if reason != "held-out" or not schedule.cooldown or result.cooling_steps or not result.best_step:
+            return reason
+        result.reached, result.cooled_from = _fraction(result, schedule), result.steps
+        result.cooling_steps = max(1, round(schedule.cooldown * result.best_step))
+        self.work.load_weights(from_main(self.best_weights if is_main_rank() else None))
+        return None
 
     def _judge(self, held_out: dict[str, float], shown: dict[str, float]) -> None:
         """Note a validation; keep the weights if it is the best so far."""
@@ -259,11 +279,13 @@ def _exchanged(result: LoopResult, signals: HeldSignals, started: float, *parts:
     return [sum(column) for column in columns]
 
 
-def _finished(result: LoopResult, schedule: Schedule) -> Literal["steps", "time", "held-out"] | None:
+def _finished(result: LoopResult, schedule: Schedule) -> Reason | None:
     if result.steps >= schedule.steps:
         return "steps"
     if schedule.max_seconds is not None and result.seconds >= schedule.max_seconds and result.steps > 0:
         return "time"
+    if result.cooling_steps:
+        return "held-out" if result.steps - result.cooled_from >= result.cooling_steps else None
     since_best = (result.steps - result.best_step) / schedule.validate_every
     if schedule.patience and result.history and since_best >= schedule.patience:
         return "held-out"
@@ -273,6 +295,9 @@ def _finished(result: LoopResult, schedule: Schedule) -> Literal["steps", "time"
 def _fraction(result: LoopResult, schedule: Schedule) -> float:
     by_steps = result.steps / schedule.steps
     by_time = result.seconds / schedule.max_seconds if schedule.max_seconds else float(schedule.max_seconds == 0)
+    if result.cooling_steps:
+        done = (result.steps - result.cooled_from) / result.cooling_steps
+        by_steps = result.reached + (1 - result.reached) * done
     return min(max(by_steps, by_time), 1 - 1e-9)
 
 

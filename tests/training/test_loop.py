@@ -89,6 +89,34 @@ def test_patience():
     assert (result.steps, result.best_step, result.stopped) == (12, 6, "held-out")
 
 
+COOLING = Schedule(1000, validate_every=2, patience=3, cooldown=0.75)
+
+
+def test_a_run_cools_down_from_its_best_weights():
+    """Patience ends at step 12, 6 steps after the best; three quarters of 6, rounded, follow from the best weights."""
+    work, loaded = Quadratic(worse_after=6), []
+    load = work.load_weights
+    work.load_weights = lambda weights: (loaded.append(weights["w"].clone()), load(weights))
+    result = optimise(work, COOLING)
+    assert (result.steps, result.best_step, result.stopped, result.cooled_from) == (16, 6, "held-out", 12)
+    assert work.fractions[:12] == [step / 1000 for step in range(12)]
+    assert work.fractions[12:] == pytest.approx([0.012 + 0.988 * part for part in (0, 0.25, 0.5, 0.75)])
+    assert torch.equal(loaded[0], after(6))
+    assert torch.equal(work.w, after(6))
+
+
+def test_a_run_interrupted_while_it_cools_goes_on_exactly(tmp_path):
+    expected, state = optimise(Quadratic(worse_after=6), COOLING), tmp_path / "state.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        optimise(
+            Quadratic(worse_after=6, at={13: lambda: os.kill(os.getpid(), signal.SIGINT)}), COOLING, state_path=state
+        )
+    again = Quadratic(worse_after=6)
+    result = optimise(again, COOLING, state_path=state, resume=True)
+    assert again.fractions == pytest.approx([0.012 + 0.988 * part for part in (0.5, 0.75)])
+    assert (result.steps, result.cooled_from, result.history[-1]["norm"]) == (16, 12, expected.history[-1]["norm"])
+
+
 def test_the_clock_ends_a_run_and_its_last_step_is_validated():
     work = Quadratic(at={step: lambda: time.sleep(0.05) for step in range(1000)})
     result = optimise(work, Schedule(1000, max_seconds=0.3, validate_every=100))

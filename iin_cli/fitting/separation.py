@@ -20,7 +20,7 @@ from ..translator.spectrum import pair_spectrum
 __all__ = ["Separation", "separate", "worse"]
 
 FEATURES, ROWS = 256, 6000
-# A difference within two standard errors of a held-out correlation is none.
+# A difference within two standard errors is none; a net has those of two held-out correlations.
 ERRORS = 2.0
 
 
@@ -38,6 +38,11 @@ class Separation:
     own: float
     elsewhere: float
     error: float
+
+    @property
+    def net(self) -> float:
+        """What its own factor tells beyond all others."""
+        return self.own - self.elsewhere
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as JSON values."""
@@ -71,13 +76,11 @@ def separate(
 
 
 def worse(found: dict[str, Separation], start: dict[str, Separation]) -> list[str]:
-    """Name the concepts that `found` separates worse than `start` does, by more than chance."""
-    return [
-        name
-        for name, before in start.items()
-        if before.own - found[name].own > ERRORS * before.error
-        or found[name].elsewhere - before.elsewhere > ERRORS * before.error
-    ]
+    """Name the concepts that `found` separates worse than `start` does, by more than chance.
+
+    What counts is the net, so that a factor which tells more of its concept may leave a little more elsewhere.
+    """
+    return [name for name, before in start.items() if before.net - found[name].net > ERRORS * 2**0.5 * before.error]
 
 
 def _translated(transform: Callable[[Tensor], Tensor], rows: PairedRows, device: torch.device) -> PairedRows:

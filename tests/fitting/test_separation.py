@@ -47,8 +47,9 @@ def test_a_leak_is_seen_even_where_it_is_not_linear() -> None:
     assert measured(leak=True, squared=True).elsewhere > 0.3
 
 
-def test_worse_is_less_in_the_own_factor_or_more_elsewhere() -> None:
+def test_worse_is_less_in_the_own_factor_or_more_elsewhere_beyond_what_was_gained() -> None:
     start = {"side": Separation(1.5, 0.1, 0.05)}
     assert worse({"side": Separation(1.45, 0.15, 0.05)}, start) == []
     assert worse({"side": Separation(1.3, 0.1, 0.05)}, start) == ["side"]
-    assert worse({"side": Separation(1.6, 0.3, 0.05)}, start) == ["side"]
+    assert worse({"side": Separation(1.5, 0.3, 0.05)}, start) == ["side"]
+    assert worse({"side": Separation(1.6, 0.3, 0.05)}, start) == []

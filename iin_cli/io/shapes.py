@@ -8,7 +8,8 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .tensor_file import NAMES, StoredTensor, stored_tensors
+from .tensor_digest import NAMES
+from .tensor_file import StoredTensor, stored_tensors
 
 __all__ = ["misfit", "require_fit", "require_room"]
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..errors import CheckpointError, DataError
 from ..io import checkpoint
-from ..io.tensor_file import DTYPES, StoredTensor, stored_tensors
+from ..io.tensor_digest import DTYPES
+from ..io.tensor_file import StoredTensor, stored_tensors
 from ..progress import Reporter
 from .cache import MappedRows
 

@@ -41,8 +41,7 @@ from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.network_choice import NetworkChoice
 from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.io import checkpoint
-from iin_cli.io.tensor_digest import digest_of_tensors
-from iin_cli.io.tensor_file import digest_of_file, read_metadata
+from iin_cli.io.tensor_file import digest_of_file, digest_of_tensors, read_metadata
 from iin_cli.plan import Wishes
 from iin_cli.training import loop
 from iin_cli.training.runs import RunChoice

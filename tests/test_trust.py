@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from iin_cli.errors import CheckpointError, DataError, UsageError
 from iin_cli.interpretation.opening import open_network, open_translator
-from iin_cli.io import checkpoint, tensor_digest, tensor_file
+from iin_cli.io import checkpoint, tensor_file
 from iin_cli.io.manifest import Manifest
 from iin_cli.io.rundir import recorded_seed
 from iin_cli.io.training_state import read_state, write_state
@@ -246,12 +246,12 @@ def test_a_file_of_before_digests_opens_and_is_named_once(closed_form, monkeypat
 def test_the_digest_of_a_file_is_that_of_its_tensors(tmp_path):
     tensors = {
         str(number): torch.ones(3, 2).to(dtype)
-        for number, dtype in enumerate(tensor_digest.DTYPES.values())
+        for number, dtype in enumerate(getattr(torch, name) for name in tensor_file.DTYPES.values())
         if not str(dtype).startswith("torch.uint") or dtype == torch.uint8
     }
     tensors |= {"scalar": torch.tensor(1.5), "empty": torch.ones(0, 3)}
     save_file(tensors, tmp_path / "x")
-    assert tensor_file.digest_of_file(tmp_path / "x") == tensor_digest.digest_of_tensors(tensors)
+    assert tensor_file.digest_of_file(tmp_path / "x") == tensor_file.digest_of_tensors(tensors)
 
 
 def test_latents_are_compared_with_their_digest(tmp_path):

@@ -24,7 +24,7 @@ from ..errors import CheckpointError
 from ..progress import Reporter
 from .atomic import write_atomically
 from .schema import Described, Digests, checked, checked_plain, damaged, schema_of
-from .tensor_file import digest_of_file, read_metadata
+from .tensor_file import digest_of_file, digest_of_tensors, read_metadata
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,8 +57,6 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any])
     """
     # Imported where tensors are, since to describe a checkpoint needs no torch.
     from safetensors.torch import save_file
-
-    from .tensor_digest import digest_of_tensors
 
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     full = _finite({"format_version": FORMAT_VERSION, **metadata})
@@ -93,8 +91,6 @@ def load(
 
     Raises CheckpointError for a missing, truncated, damaged or foreign file, or one of another kind or a newer format.
     """
-    from .tensor_digest import digest_of_tensors
-
     metadata = describe(path, kind, schema)
     file = locate(path, kind) if kind is not None else path
     with _opened(file) as content:

@@ -1,25 +1,56 @@
-"""Read the header of a safetensors file without its tensors, and take the sha256 of the tensors in the file.
+"""Read the header of a safetensors file without its tensors, and take the sha256 of tensors in memory or in the file.
 
 The format: 8 bytes with the length of the header, little-endian; the header in JSON; the tensors, at offsets from
-there. Torch is not imported, so that a checkpoint is described at once.
+there. Torch is imported with tensors only, so that a checkpoint is described at once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from safetensors import SafetensorError, safe_open
 
 from ..errors import CheckpointError
 
-__all__ = ["StoredTensor", "described", "digest_of_file", "read_metadata", "stored_tensors"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
+__all__ = [
+    "DTYPES",
+    "StoredTensor",
+    "digest_of_file",
+    "digest_of_tensors",
+    "kind_of",
+    "read_metadata",
+    "stored_tensors",
+]
+
+# Names of torch's number types by their names in safetensors.
+DTYPES = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "U16": "uint16",
+    "U32": "uint32",
+    "U64": "uint64",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
+}
+NAMES = {dtype: name for name, dtype in DTYPES.items()}
 BLOCK_BYTES = 2**24
 
 
@@ -64,6 +95,12 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
     }
 
 
+def kind_of(tensor: Tensor) -> str:
+    """Return a tensor's number type by its name in safetensors, or by torch's where it has none there."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    return NAMES.get(name, name)
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the text metadata of a safetensors file; CheckpointError for a file that is not a whole one."""
     try:
@@ -73,21 +110,35 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
 
 
+def digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of named tensors on the CPU: of their names, number types, shapes and bytes, in order of name.
+
+    >>> digest_of_tensors({"a": torch.ones(2)}) == digest_of_tensors({"a": torch.ones(1, 2)})
+    False
+    """
+    import torch
+
+    total = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        total.update(_described(name, kind_of(tensor), tensor.shape))
+        total.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
 def digest_of_file(path: Path) -> str:
     """Return what `digest_of_tensors` gives for the tensors of a file, a few of its bytes at a time."""
     total = hashlib.sha256()
     found = stored_tensors(path)
     with open(path, "rb") as file:
         for name, stored in sorted(found.items()):
-            total.update(described(name, stored.kind, stored.shape))
+            total.update(_described(name, stored.kind, stored.shape))
             file.seek(stored.offset)
             for start in range(0, stored.size, BLOCK_BYTES):
                 total.update(file.read(min(BLOCK_BYTES, stored.size - start)))
     return total.hexdigest()
 
 
-def described(name: str, kind: str, shape: Iterable[int]) -> bytes:
-    """Return what stands before a tensor's bytes in the sha256: its name, number type and shape."""
+def _described(name: str, kind: str, shape: Iterable[int]) -> bytes:
     return f"{json.dumps([name, kind, list(shape)])}\n".encode()
 
 

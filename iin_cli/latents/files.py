@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, DataError
 from ..io import checkpoint
-from ..io.tensor_digest import DTYPES
-from ..io.tensor_file import StoredTensor, stored_tensors
+from ..io.tensor_file import DTYPES, StoredTensor, stored_tensors
 from ..progress import Reporter
 from .cache import MappedRows
 
@@ -30,7 +29,10 @@ __all__ = [
 ]
 
 # Real numbers of every kind that torch computes with.
-REAL = {kind: DTYPES[kind] for kind in ("BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64")}
+REAL = {
+    kind: getattr(torch, DTYPES[kind])
+    for kind in ("BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64")
+}
 
 
 def map_rows(tensor: StoredTensor) -> MappedRows:

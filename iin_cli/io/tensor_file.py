@@ -113,6 +113,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 def digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """Return the sha256 of named tensors on the CPU: of their names, number types, shapes and bytes, in order of name.
 
+    >>> import torch
     >>> digest_of_tensors({"a": torch.ones(2)}) == digest_of_tensors({"a": torch.ones(1, 2)})
     False
     """

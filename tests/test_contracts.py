@@ -11,9 +11,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 import typer
 
 from iin_cli.cli import COMMANDS, GROUPS, add_plugin_commands, app
+from iin_cli.io import checkpoint
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "iin_cli"
@@ -201,6 +203,18 @@ def test_help_lists_every_command_without_heavy_imports():
     assert done.stderr.split() == ["loaded:"]
     for name in COMMANDS:
         assert re.search(rf"^\W*{name}\s", done.stdout, re.MULTILINE), name
+
+
+def test_describing_a_checkpoint_imports_no_torch(tmp_path):
+    checkpoint.save(tmp_path / "x.safetensors", {"a": torch.ones(1)}, {"kind": "statistics"})
+    program = (
+        f"import sys; from iin_cli.cli import main; sys.argv = ['iin', 'info', {str(tmp_path)!r}]\n"
+        "try: main()\n"
+        "finally: print('loaded:', *({'torch', 'PIL', 'matplotlib', 'scipy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.split()) == (0, ["loaded:"])
+    assert "statistics" in done.stdout
 
 
 def test_what_draws_nothing_imports_no_drawing():

@@ -246,7 +246,7 @@ def test_a_file_of_before_digests_opens_and_is_named_once(closed_form, monkeypat
 def test_the_digest_of_a_file_is_that_of_its_tensors(tmp_path):
     tensors = {
         str(number): torch.ones(3, 2).to(dtype)
-        for number, dtype in enumerate(tensor_file.DTYPES.values())
+        for number, dtype in enumerate(getattr(torch, name) for name in tensor_file.DTYPES.values())
         if not str(dtype).startswith("torch.uint") or dtype == torch.uint8
     }
     tensors |= {"scalar": torch.tensor(1.5), "empty": torch.ones(0, 3)}

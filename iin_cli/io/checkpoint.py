@@ -15,18 +15,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, Struct
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from ..errors import CheckpointError
 from ..progress import Reporter
 from .atomic import write_atomically
 from .schema import Described, Digests, checked, checked_plain, damaged, schema_of
 from .tensor_file import digest_of_file, digest_of_tensors, read_metadata
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["FORMAT_VERSION", "Checkpoint", "describe", "digest", "load", "locate", "save", "verify"]
 
@@ -54,6 +55,9 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any])
     Figures that are not finite are written as null. Raises ResourceError (disk full) and UsageError (folder cannot be
     written).
     """
+    # Imported where tensors are, since to describe a checkpoint needs no torch.
+    from safetensors.torch import save_file
+
     flat = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     full = _finite({"format_version": FORMAT_VERSION, **metadata})
     full["digest"] = {"tensors": digest_of_tensors(flat)}

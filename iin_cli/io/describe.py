@@ -154,7 +154,7 @@ def _describe_file(path: Path) -> CheckpointInfo:
 
 
 def _parameters(path: Path) -> Iterator[tuple[str, int]]:
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="np") as file:
         for name in file.keys():  # noqa: SIM118 - not a mapping
             piece = file.get_slice(name)
             # Permutations and flags are not parameters.

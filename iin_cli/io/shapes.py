@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
-from .tensor_file import NAMES, StoredTensor, stored_tensors
+from .tensor_file import StoredTensor, kind_of, stored_tensors
 
 __all__ = ["misfit", "require_fit", "require_room"]
 
@@ -27,9 +27,9 @@ def misfit(stored: Mapping[str, StoredTensor], expected: Mapping[str, Tensor]) -
         if names
     ]
     wrong = [
-        f"{name} is {stored[name].kind} {stored[name].shape}, not {NAMES.get(tensor.dtype)} {tuple(tensor.shape)}"
+        f"{name} is {stored[name].kind} {stored[name].shape}, not {kind_of(tensor)} {tuple(tensor.shape)}"
         for name, tensor in expected.items()
-        if name in stored and (stored[name].shape, stored[name].kind) != (tuple(tensor.shape), NAMES.get(tensor.dtype))
+        if name in stored and (stored[name].shape, stored[name].kind) != (tuple(tensor.shape), kind_of(tensor))
     ]
     return "; ".join([*parts, *([_listed(wrong)] if wrong else [])]) or None
 

@@ -1,7 +1,7 @@
 """Read the header of a safetensors file without its tensors, and take the sha256 of tensors in memory or in the file.
 
 The format: 8 bytes with the length of the header, little-endian; the header in JSON; the tensors, at offsets from
-there.
+there. Torch is imported with tensors only, so that a checkpoint is described at once.
 """
 
 from __future__ import annotations
@@ -11,35 +11,44 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from ..errors import CheckpointError
 
-__all__ = ["DTYPES", "StoredTensor", "digest_of_file", "digest_of_tensors", "read_metadata", "stored_tensors"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-# Number types of torch by their names in safetensors.
+__all__ = [
+    "DTYPES",
+    "StoredTensor",
+    "digest_of_file",
+    "digest_of_tensors",
+    "kind_of",
+    "read_metadata",
+    "stored_tensors",
+]
+
+# Names of torch's number types by their names in safetensors.
 DTYPES = {
-    "BOOL": torch.bool,
-    "U8": torch.uint8,
-    "U16": torch.uint16,
-    "U32": torch.uint32,
-    "U64": torch.uint64,
-    "I8": torch.int8,
-    "I16": torch.int16,
-    "I32": torch.int32,
-    "I64": torch.int64,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F32": torch.float32,
-    "F64": torch.float64,
-    "C64": torch.complex64,
+    "BOOL": "bool",
+    "U8": "uint8",
+    "U16": "uint16",
+    "U32": "uint32",
+    "U64": "uint64",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 BLOCK_BYTES = 2**24
@@ -86,10 +95,16 @@ def stored_tensors(path: Path) -> dict[str, StoredTensor]:
     }
 
 
+def kind_of(tensor: Tensor) -> str:
+    """Return a tensor's number type by its name in safetensors, or by torch's where it has none there."""
+    name = str(tensor.dtype).removeprefix("torch.")
+    return NAMES.get(name, name)
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the text metadata of a safetensors file; CheckpointError for a file that is not a whole one."""
     try:
-        with safe_open(path, framework="pt", device="cpu") as file:
+        with safe_open(path, framework="np") as file:
             return file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
@@ -98,12 +113,15 @@ def read_metadata(path: Path) -> dict[str, str]:
 def digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
     """Return the sha256 of named tensors on the CPU: of their names, number types, shapes and bytes, in order of name.
 
+    >>> import torch
     >>> digest_of_tensors({"a": torch.ones(2)}) == digest_of_tensors({"a": torch.ones(1, 2)})
     False
     """
+    import torch
+
     total = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
-        total.update(_described(name, NAMES.get(tensor.dtype, str(tensor.dtype)), tensor.shape))
+        total.update(_described(name, kind_of(tensor), tensor.shape))
         total.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
 

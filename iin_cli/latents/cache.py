@@ -29,6 +29,7 @@ from ..errors import DataError, ResourceError
 from ..io.checkpoint import digest
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent
+from .reading_ahead import read_ahead
 
 __all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest", "is_cached"]
 
@@ -169,10 +170,10 @@ def cached(
             _Files(unfinished, count, called) as files,
             report.task(description, count, "images") as task,
         ):
-            for start in range(0, count, batch):
-                positions = np.arange(start, min(start + batch, count))
+            parts = [np.arange(start, min(start + batch, count)) for start in range(0, count, batch)]
+            for positions, images in zip(parts, read_ahead(lambda part: as_images(read(part)), parts), strict=True):
                 with torch.inference_mode():
-                    mean, log_variance = encode(as_images(read(positions)).to(device))
+                    mean, log_variance = encode(images.to(device))
                 files.write("mean", positions, mean)
                 if log_variance is not None:
                     files.write("log_variance", positions, log_variance)

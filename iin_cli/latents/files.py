@@ -29,7 +29,10 @@ __all__ = [
 ]
 
 # Real numbers of every kind that torch computes with.
-REAL = {kind: DTYPES[kind] for kind in ("BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64")}
+REAL = {
+    kind: getattr(torch, DTYPES[kind])
+    for kind in ("BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64")
+}
 
 
 def map_rows(tensor: StoredTensor) -> MappedRows:

@@ -106,7 +106,7 @@ def test_saving_where_nothing_can_be_saved(tmp_path, monkeypatch):
 
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr("safetensors.torch.save_file", full)
     with pytest.raises(ResourceError, match="no space left"):
         checkpoint.save(tmp_path / "x", {"a": torch.ones(1)}, {"kind": "x"})
     assert os.listdir(tmp_path) == ["file"]

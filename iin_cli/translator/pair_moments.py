@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ STD_FLOOR = 1e-3
 MANY_ROWS = 10
 LEAST_SHRINKAGE, MOST_SHRINKAGE = 1e-4, 0.99
 SHUFFLES = 20
+# Up to this N, and this many numbers of rows, a matrix is multiplied out rather than only by vectors.
+DENSE_DIM, DENSE_NUMBERS = 512, 2**25
 # An eigenvalue of chance lies above its mean by more than this many standard deviations once in thousands.
 DEVIATIONS = 5.0
 
@@ -153,22 +156,40 @@ def spectral_edges(rows: PairedRows, known: Moments, whiten: Tensor, count: int,
     shuffled: list[np.ndarray] = []
     for _ in range(SHUFFLES):
         chance = _Chance(w, group_of.numpy()[generator.permutation(len(w))], weight)
-        shuffled.append(largest_eigenvalues(chance.times, generator.standard_normal(known.dim), count))
+        start = generator.standard_normal(known.dim)
+        if known.dim <= DENSE_DIM and w.size <= DENSE_NUMBERS:
+            # At most N − 1, as of a matrix that is only given by its products.
+            values = chance.eigenvalues()[: min(count, known.dim - 1)]
+        else:
+            values = largest_eigenvalues(chance.times, start, count)
+        shuffled.append(values)
     return np.mean(shuffled, axis=0) + DEVIATIONS * np.std(shuffled, axis=0)
 
 
 class _Chance:
-    """The pair covariance of whitened rows w (M, N) in random groups, as a product with a vector."""
+    """The pair covariance of whitened rows w (M, N) in random groups, whole or as a product with a vector."""
 
     def __init__(self, w: np.ndarray, groups: np.ndarray, weight: np.ndarray) -> None:
         self.w, self.groups, self.weight = w, groups, weight
-        self.order = np.argsort(groups, kind="stable")
-        self.starts = np.searchsorted(groups[self.order], np.arange(len(weight)))
+
+    @cached_property
+    def _ordered(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows in order of their groups, and the first of each."""
+        order = np.argsort(self.groups, kind="stable")
+        return order, np.searchsorted(self.groups[order], np.arange(len(self.weight)))
+
+    def eigenvalues(self) -> np.ndarray:
+        """Return all eigenvalues of C, largest first, which takes less time than products where N is small."""
+        w, groups, weight = (torch.from_numpy(each) for each in (self.w, self.groups, self.weight.astype(np.float32)))
+        sums = torch.zeros(len(weight), w.shape[1]).index_add_(0, groups, w) * weight.sqrt()[:, None]
+        matrix = _covariance(sums) * (len(sums) / len(w)) - _covariance(w * weight[groups].sqrt()[:, None])
+        return torch.linalg.eigvalsh(matrix).flip(0).numpy()
 
     def times(self, vector: np.ndarray) -> np.ndarray:
         """Return C v (N,): each row gets what the other rows of its group have along v."""
+        order, starts = self._ordered
         along = self.w @ vector.ravel().astype(np.float32)
-        sums = np.add.reduceat(along[self.order], self.starts)
+        sums = np.add.reduceat(along[order], starts)
         return (self.weight[self.groups] * (sums[self.groups] - along)) @ self.w / len(self.w)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from iin_cli.errors import DataError
+from iin_cli.translator import pair_moments
 from iin_cli.translator.pair_moments import PairedRows, moments, spectral_edges
 from iin_cli.translator.spectrum import PairSpectrum, pair_spectrum
 
@@ -270,3 +271,14 @@ def test_each_concept_has_a_shrinkage_of_its_own() -> None:
     assert of_class.shrinkage > of_grey.shrinkage
     assert found.sizes == {"class": 7, "grey": 1, "residual": 292}
     assert torch.allclose(found.whitening().inverse(found.whitening()(z)[0]), z, atol=1e-3)
+
+
+def test_the_matrix_of_chance_is_its_product_with_vectors(monkeypatch):
+    generator = np.random.default_rng(0)
+    z, groups = torch.from_numpy(generator.normal(size=(300, 7))).float(), generator.integers(0, 40, 300)
+    rows = PairedRows("x", "share", z, groups)
+    known = moments(z, [rows], [], z)
+    whiten = torch.linalg.inv(torch.linalg.cholesky(known.covariance)).T
+    multiplied = spectral_edges(rows, known, whiten, 2, 0)
+    monkeypatch.setattr(pair_moments, "DENSE_DIM", 0)
+    np.testing.assert_allclose(spectral_edges(rows, known, whiten, 2, 0), multiplied, rtol=0.03)

@@ -26,6 +26,7 @@ from ..translator.flow import Translator
 from ..translator.pair_moments import MANY_ROWS
 from ..translator.round_trip import round_trip_error
 from ..translator.spectrum import PairSpectrum
+from .extending import Base
 from .materials import Material
 from .separation import Separation, separate, worse
 from .streams import PairStream
@@ -55,6 +56,7 @@ class Inferred:
         seed: of the fit.
         dominance: the few latents that make much of the variance, where sizes were inferred from it.
         spectrum: of the concepts' pairs, with the closed form that a fit starts from; None for the published presets.
+        base: the translator that `factors` are added to; of it, the spectrum and the plan are of the residual.
     """
 
     factors: Factors
@@ -64,6 +66,19 @@ class Inferred:
     seed: int
     dominance: Dominance | None = None
     spectrum: PairSpectrum | None = None
+    base: Base | None = None
+
+    @property
+    def sizes(self) -> list[int]:
+        """Sizes of the factors that are fitted: all, or those of the residual of `base`."""
+        kept = 0 if self.base is None else len(self.base.factors) - 1
+        return list(self.factors.dims.values())[kept:]
+
+    def behind(self, base: Base) -> Inferred:
+        """Return the fit to the whole of z of what was inferred from the residual of `base`."""
+        # What is added sees what the base makes of latents with the base's own noise.
+        plan = replace(self.plan, feature_noise=base.noise_fraction)
+        return replace(self, factors=base.extended(self.factors), plan=plan, base=base)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a continuation must agree with, as `plan.json` keeps it."""
@@ -174,7 +189,7 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
         sizes = {name: size for name, size in factors.dims.items() if name != RESIDUAL} if wishes.dims else None
         spectrum = material.paired_latents(seed).spectrum(sizes, seed)
         _tell(spectrum, report)
-        plan = _informed(plan, spectrum, wishes, stochastic)
+        plan = _informed(plan, spectrum, wishes, stochastic, material.partly_known)
         factors = size_factors(material, scores, spectrum.sizes, plan)
     report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
     # Processes share every step.
@@ -204,11 +219,14 @@ def _tell(spectrum: PairSpectrum, report: Reporter) -> None:
             )
 
 
-def _informed(plan: TranslatorPlan, spectrum: PairSpectrum, wishes: Wishes, stochastic: bool) -> TranslatorPlan:
+def _informed(
+    plan: TranslatorPlan, spectrum: PairSpectrum, wishes: Wishes, stochastic: bool, partly_known: bool
+) -> TranslatorPlan:
     """Take noise and correlations from the spectrum where the user gave none."""
     if wishes.feature_noise is None and not stochastic:
         plan = replace(plan, feature_noise=max(plan.feature_noise, spectrum.noise))
-    if wishes.sigma is None and plan.method == "linear":
+    # Pairs that correlate less than a wished-for σ would be taken for pairs that share nothing.
+    if wishes.sigma is None and (plan.method == "linear" or partly_known):
         return replace(plan, sigmas={name: sigma for name, sigma in spectrum.sigmas.items() if name != RESIDUAL})
     # An absent concept must not be asked for a correlation that its pairs have not.
     absent = {name: spectrum.sigmas[name] for name in spectrum.absent if name not in plan.sigmas}
@@ -268,21 +286,11 @@ def fit_material(
     ({'side': 1, 'residual': 3}, 5, True)
     """
     report, plan = report or Silent(), inferred.plan
-    within = list(inferred.factors.dims.values()) if plan.within else None
-    translator = Translator(
-        material.dim,
-        plan.blocks,
-        plan.hidden,
-        plan.depth,
-        inferred.seed,
-        plan.linear_start,
-        within,
-        plan.gaussianise,
-    ).to(device)
+    translator = _translator(inferred).to(device)
     stream = material.stream(inferred.factors, plan, inferred.seed)
     fit = TranslatorFit(translator, stream, plan, inferred.seed, device, _wanted(inferred, stream))
     if not resume:
-        fit.initialize(inferred.spectrum)
+        fit.initialize(inferred.spectrum, None if inferred.base is None else inferred.base.noise)
     if world_size() > 1 and plan.steps:
         fit.distribute(batch_part(len(stream.batch(0).z_a), device))
     schedule = Schedule(
@@ -315,6 +323,22 @@ def fit_material(
     return Fitted(translator, inferred, loop, figures, fit.noise, material.provenance)
 
 
+def _translator(inferred: Inferred) -> Translator:
+    """Build the translator that is fitted, as it is before any fit."""
+    plan = inferred.plan
+    config: dict[str, Any] = {
+        "dim": sum(inferred.sizes),
+        "blocks": plan.blocks,
+        "hidden": plan.hidden,
+        "depth": plan.depth,
+        "seed": inferred.seed,
+        "linear_start": plan.linear_start,
+        "within": inferred.sizes if plan.within else None,
+        "gaussianise": plan.gaussianise,
+    }
+    return Translator(**config) if inferred.base is None else inferred.base.continued(config)
+
+
 def _advice(plan: TranslatorPlan) -> str:
     """Say what to do about a fit that diverges, by its likely cause."""
     if plan.learning_rate > FAST * plan.usual_rate:
@@ -341,7 +365,8 @@ def _compared(fit: TranslatorFit, inferred: Inferred, material: Material, report
     if inferred.spectrum is None or not inferred.spectrum.concepts:
         return {}
     latents, whitening = material.paired_latents(inferred.seed), inferred.spectrum.whitening().to(fit.device)
-    start = found = separate(lambda z: whitening(z)[0], inferred.factors, latents, fit.device)
+    begin = (lambda z: whitening(z)[0]) if inferred.base is None else inferred.base.behind(whitening)
+    start = found = separate(begin, inferred.factors, latents, fit.device)
     linear = inferred.plan.method == "linear"
     if not linear or inferred.plan.gaussianise:
         found = separate(lambda z: fit.translator(z)[0], inferred.factors, latents, fit.device)

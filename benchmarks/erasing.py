@@ -24,8 +24,9 @@ from torch import Tensor
 
 from iin_cli.data import open_dataset
 from iin_cli.data.arrays import ArrayDataset, digest
+from iin_cli.distributed import seeded
 from iin_cli.editing.erasing import Erasing, erase
-from iin_cli.fitting.backbone_training import BackboneChoice, BackboneTraining
+from iin_cli.fitting.backbone_training import BackboneTraining
 from iin_cli.fitting.fit import fit_material, infer
 from iin_cli.fitting.materials import from_images
 from iin_cli.interpretation.encoding import encode_items
@@ -81,12 +82,15 @@ class BiasedDigits(Dataset):
         self.fingerprint = digest(self.base.fingerprint.encode(), self.color_of, self.splits["train"], PALETTE)
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
+        """Draw items in their colours."""
         return self._colored(indices, self.color_of[indices], size, interpolation)
 
     def redraw(self, indices: np.ndarray, size: int, column: str, seed: int) -> np.ndarray:
+        """Draw items in other colours, for `redraw:color`."""
         return self._colored(indices, self.redrawn(indices, seed), size, "bicubic")
 
     def redrawn(self, indices: np.ndarray, seed: int) -> np.ndarray:
+        """Return the colours of `redraw`, (B,)."""
         return np.random.default_rng([7, seed]).integers(0, CLASSES, len(self.sources))[indices]
 
     def _colored(self, indices: np.ndarray, colors: np.ndarray, size: int, way: Interpolation) -> np.ndarray:
@@ -95,10 +99,15 @@ class BiasedDigits(Dataset):
         return np.rint(grey * PALETTE[colors][:, None, None] + 127.5).astype(np.uint8)
 
 
-def trained(dataset: Dataset, file: Path) -> Network:
+def trained(dataset: Dataset, file: Path, channels: int) -> Network:
     """Train a classifier on the biased images by its own recipe, unless that is done already."""
     if not file.exists():
-        module, recipe = BackboneChoice("classifier").build(find("backbones", "classifier"), dataset, 0, CPU)
+        names = dataset.labels["class"].names
+        config = {"image_size": 32, "classes": names, "base_channels": channels}
+        with seeded(0):
+            module: Any = find("backbones", "classifier").factory.from_config(config)
+        module.train_items = len(dataset.splits["train"])
+        recipe = module.recipe(None, 0)
         work = BackboneTraining(module, recipe, dataset, 0, CPU)
         optimise(work, Schedule(recipe.steps, validate_every=recipe.steps // 8, rows_per_step=work.batch_size))
         checkpoint.save(file, module.state_dict(), describe_backbone(module))
@@ -138,11 +147,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/erasing"))
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--bias", type=float, default=0.95)
+    parser.add_argument("--channels", type=int, default=64, help="of the classifier's first layer")
+    parser.add_argument("--no-flow", action="store_true", help="closed forms alone")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     dataset = BiasedDigits(given.data_root, given.images, given.bias)
-    network = trained(dataset, given.work / "backbone.safetensors")
+    network = trained(dataset, given.work / "backbone.safetensors", given.channels)
     items = {name: np.asarray(dataset.splits[name]) for name in ("train", "test")}
     provider = find_providers(["redraw:color"])[0]
     recolored = [
@@ -179,6 +190,8 @@ def main() -> None:
         "flow, 16 draws": lambda: of_translator("auto", "redraw:color", 16),
         "closed form, biased colours alone": lambda: of_translator("linear", "label:color", 0),
     }
+    if given.no_flow:
+        ways = {name: way for name, way in ways.items() if "flow" not in name}
     found = {name: computed(given.work, name.replace(", ", "-").replace(" ", "-"), way) for name, way in ways.items()}
     print(f"\n{machine(time.monotonic() - started)}, {len(items['train'])} training images\n")
     print("| way | worst group | test | as in training | colour told, linear | MLP |\n|---|---|---|---|---|---|")

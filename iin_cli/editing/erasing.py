@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..interpretation.erased import Erased
+from ..interpretation.erased import Erased, answers_without
 from ..interpretation.modules import FunctionBackbone
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
@@ -86,11 +86,30 @@ def erase(opened: OpenTranslator, how: Erasing) -> Network:
     network, eraser = opened.require_network(), how.eraser(opened)
     backbone = network.backbone
     if isinstance(backbone, FunctionBackbone):
-        raise UsageError(f"{network.name} was given from Python: T⁻¹ of an edited z̃ is a line there, see README")
+        return _of_functions(backbone, eraser)
     if network.layer is not None:
         backbone = open_network(network.source, network.device, network.weights).backbone
     erased = Erased(backbone, network.layer, eraser)
     return Network.of(erased, network.source, module_digest(erased), _data(opened, network), device=network.device)
+
+
+def _of_functions(backbone: FunctionBackbone, eraser: Eraser) -> Network:
+    """Return a network given from Python without the factors: two functions again."""
+    device = eraser.values.device
+
+    def encode(inputs: Tensor) -> Tensor:
+        return eraser(backbone.encode_inputs(inputs).to(device))
+
+    def decode(z: Tensor) -> Tensor:
+        return answers_without(eraser, backbone.decode, z.to(device)).cpu()
+
+    return Network(
+        encode,
+        decode if backbone.has_head else None,
+        classes=backbone.classes,
+        preprocess=backbone.preprocess,
+        name=f"{backbone.name} without {', '.join(eraser.names)}",
+    )
 
 
 def describe_erased(opened: OpenTranslator, network: Network, how: Erasing) -> dict[str, Any]:

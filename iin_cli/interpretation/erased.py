@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn
 
 import torch
@@ -16,7 +17,7 @@ from ..translator.flow import Translator
 from ..translator.soundness import unsound
 from .layered import at_layer
 
-__all__ = ["Erased"]
+__all__ = ["Erased", "answers_without"]
 
 MADE_BY = "make one with `iin erase`, then pass the folder it wrote to --backbone"
 
@@ -69,11 +70,7 @@ class Erased(nn.Module, Backbone):
         """G': z (B, N) -> what G answers without the erased factors: logits (B, C), or images (B, 3, S, S)."""
         if not self.has_head:
             return super().decode(z)
-        rows = self.eraser.draws(z)
-        answers = self._inner.decode(rows.flatten(0, 1)).float().unflatten(0, rows.shape[:2])
-        if len(answers) == 1:
-            return answers[0]
-        return answers.mean(0) if self.classes is None else _mean_logits(answers)
+        return answers_without(self.eraser, self._inner.decode, z)
 
     def load_state_dict(self, *given: Any, **options: Any) -> Any:
         """Take the weights of a checkpoint. CheckpointError for a translator without an inverse."""
@@ -115,6 +112,15 @@ class Erased(nn.Module, Backbone):
     def for_training(cls, argument: str | None, facts: DataFacts, latent_dim: int | None, weights: str) -> NoReturn:
         """Raise UsageError: it is made, not trained."""
         raise UsageError(f"erased cannot be trained: {MADE_BY}")
+
+
+def answers_without(eraser: Eraser, decode: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """Return what G, `decode`, answers to z (B, N) without the erased factors: the mean over what stands for them."""
+    rows = eraser.draws(z)
+    answers = decode(rows.flatten(0, 1)).float().unflatten(0, rows.shape[:2])
+    if len(answers) == 1:
+        return answers[0]
+    return _mean_logits(answers) if answers.ndim == 3 else answers.mean(0)
 
 
 def _frozen(backbone: Any) -> Backbone:

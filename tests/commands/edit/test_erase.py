@@ -7,7 +7,6 @@ from iin_cli.commands.edit.erase import erase_factors
 from iin_cli.editing.erasing import Erasing, erase
 from iin_cli.errors import CheckpointError, DataError, UsageError
 from iin_cli.interpretation.data_choice import DataChoice
-from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.io import checkpoint
 from iin_cli.translator.factors import Factors
@@ -105,10 +104,6 @@ def test_bad_input_leaves_nothing(files, tmp_path):
     with pytest.raises(DataError, match="nowhere"):
         erase_factors(files.of_images, Erasing(("digit",)), out, choice=DataChoice("./nowhere"))
     assert not out.exists()
-    opened = open_translator(files.of_images)
-    network = Network(opened.network.backbone.encode, name="mine")
-    with pytest.raises(UsageError, match="given from Python"):
-        erase(type(opened)(None, opened.translator, opened.factors, {}, network, opened.device), Erasing(("digit",)))
 
 
 def test_a_translator_that_has_no_inverse_is_refused(files, tmp_path):

@@ -157,10 +157,12 @@ def main() -> None:
     items = {name: np.asarray(dataset.splits[name]) for name in ("train", "test")}
     provider = find_providers(["redraw:color"])[0]
     recolored = [
-        torch.from_numpy(np.asarray(encode_items(network, dataset, items["train"], provider, variant).mean[:]))
+        torch.from_numpy(
+            np.asarray(encode_items(network, dataset, items["train"], provider, variant, report=Silent()).mean[:])
+        )
         for variant in (1, 2)
     ]
-    test = torch.from_numpy(np.asarray(encode_items(network, dataset, items["test"]).mean[:]))
+    test = torch.from_numpy(np.asarray(encode_items(network, dataset, items["test"], report=Silent()).mean[:]))
     known = [dataset.redrawn(items["train"], variant) for variant in (1, 2)]
     digit, color = dataset.labels["digit"].values[items["test"]], dataset.color_of[items["test"]]
 

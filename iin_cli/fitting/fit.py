@@ -26,6 +26,7 @@ from ..translator.flow import Translator
 from ..translator.pair_moments import MANY_ROWS
 from ..translator.round_trip import round_trip_error
 from ..translator.spectrum import PairSpectrum
+from .deciding import spectrum_of
 from .extending import Base
 from .materials import Material
 from .separation import Separation, separate, worse
@@ -187,7 +188,7 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     spectrum = None
     if plan.linear_start:
         sizes = {name: size for name, size in factors.dims.items() if name != RESIDUAL} if wishes.dims else None
-        spectrum = material.paired_latents(seed).spectrum(sizes, seed)
+        spectrum = spectrum_of(material, sizes, seed)
         _tell(spectrum, report)
         plan = _informed(plan, spectrum, wishes, stochastic, material.partly_known)
         factors = size_factors(material, scores, spectrum.sizes, plan)

@@ -15,7 +15,6 @@ from torch import Tensor
 from ..interpretation.data_choice import describe_data
 from ..interpretation.grouping import group
 from ..interpretation.network import Network
-from ..latents.cache import MappedRows
 from ..latents.dominance import Dominance, check_dominance
 from ..latents.table import ConceptPairs, LatentTable, MappedTable
 from ..plan import WIDE, TranslatorPlan, few_rows
@@ -150,16 +149,32 @@ class PairMaterial(Material):
     @property
     def partly_known(self) -> bool:
         """Whether it is not known of all pairs what they share."""
-        return self.file.unknown > 0
+        return bool((self.chosen.mask < 0).any())
+
+    def translated(self, transform: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Return z̃ of both members of all pairs by `transform`, each (P, N), on the CPU."""
+        rows = np.array_split(np.arange(len(self.chosen.z_a)), -(-len(self.chosen.z_a) // ROWS))
+        a, b = (
+            torch.cat([transform(torch.from_numpy(part[some])).cpu() for some in rows])
+            for part in (self.chosen.z_a, self.chosen.z_b)
+        )
+        return a, b
 
     def shared(self, transform: Callable[[Tensor], Tensor], factors: Factors) -> Tensor:
         """Return the chance that each pair shares each factor (P, K+1), with z̃ by `transform`; 0 and 1 where known."""
         mask = self.chosen.mask.float()
-        prior, found = torch.where(mask < 0, mask_prior(self.chosen.mask), mask), []
-        for rows in np.array_split(np.arange(len(mask)), -(-len(mask) // ROWS)):
-            a, b = (transform(torch.from_numpy(part[rows])) for part in (self.chosen.z_a, self.chosen.z_b))
-            found.append(mask_posterior(a, b, factors, prior[torch.from_numpy(rows)]))
-        return torch.cat(found)
+        prior = torch.where(mask < 0, mask_prior(self.chosen.mask), mask)
+        return mask_posterior(*self.translated(transform), factors, prior)
+
+    def decided(self, shared: Tensor, certain: float) -> Self:
+        """Return the same pairs, of which it is taken as known what is at least `certain` by `shared` (P, K+1).
+
+        Sizes and directions come from these; the likelihood sums over what is not known as before.
+        """
+        mask = self.chosen.mask.clone()
+        mask[(mask < 0) & (shared >= certain)] = 1
+        mask[(mask < 0) & (shared <= 1 - certain)] = 0
+        return replace(self, file=replace(self.file, mask=mask))
 
     def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
         """Score every concept on its pairs in the file."""
@@ -171,12 +186,7 @@ class PairMaterial(Material):
 
     def mapped(self, function: Callable[[Tensor], Tensor], dim: int) -> Self:
         """Map all latents at once, into memory."""
-
-        def whole(part: MappedRows | np.ndarray) -> np.ndarray:
-            rows = np.array_split(np.arange(len(part)), -(-len(part) // ROWS))
-            return torch.cat([function(torch.from_numpy(part[some])) for some in rows]).numpy()
-
-        z_a, z_b = (whole(part) for part in self.file.parts)
+        z_a, z_b = (part.numpy() for part in self.translated(function))
         file, chosen = replace(self.file, parts=(z_a, z_b)), replace(self.chosen, z_a=z_a, z_b=z_b)
         return replace(self, table=file.table, file=file, chosen=chosen)
 

@@ -109,8 +109,12 @@ class PairFile:
         with_others = (mask[:, column] == 1) & (mask[:, -1] == 0)
         candidates: list[tuple[Relation, Tensor]] = [("share", alone), ("share", with_others), ("differ", all_but)]
         for relation, rows in candidates:
-            if int(rows.sum()) >= 2:
+            # Few of which everything is known tell less than many that share other things as well.
+            if int(rows.sum()) >= (self.dim if self.unknown else 2):
                 return relation, rows
+        relation, rows = max(candidates, key=lambda each: int(each[1].sum()))
+        if int(rows.sum()) >= 2:
+            return relation, rows
         known = "" if (mask >= 0).all() else " as far as is known"
         raise DataError(f"{self.called} has {int(with_others.sum())} pairs that share {name}{known}: needs at least 2")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -247,7 +247,8 @@ class FixedPairs:
         prior = torch.where(mask < 0, self.prior, mask)
         # Where it is not known what pairs share, this is what they correlate by on average.
         rho = correlations(self.factors, prior)
-        return Batch(z_a, z_b, rho, _equal_weights(len(rows)), kind, *((prior, self.factors) if self.partly else ()))
+        batch = Batch(z_a, z_b, rho, _equal_weights(len(rows)), kind)
+        return replace(batch, prior=prior, factors=self.factors) if self.partly else batch
 
 
 def mask_prior(mask: Tensor) -> Tensor:

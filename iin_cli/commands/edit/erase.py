@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ...distributed import choose_device
 from ...editing.erasing import ErasedEffect, Erasing, describe_erased, effect_of, erase
@@ -89,7 +90,8 @@ def erase_factors(
     with Output.open(out, f"erase-{'-'.join(how.factors)}", (".safetensors",), "a backbone") as output:
         effect = _effect(opened, network, how, choice, report)
         file = output.path if output.is_file else output.path / PRODUCT
-        checkpoint.save(file, network.backbone.state_dict(), describe_erased(opened, network, how))
+        module: Any = network.backbone
+        checkpoint.save(file, module.state_dict(), describe_erased(opened, network, how))
         result = EraseResult(
             str(file),
             checkpoint.digest(file),

@@ -9,10 +9,12 @@ from typing import Any
 
 from ..distributed import choose_device, draw_seed
 from ..errors import CheckpointError, UsageError
+from ..fitting.extending import Base
 from ..fitting.fit import fit_material
 from ..fitting.inference import infer
-from ..fitting.pairs import Pairs
+from ..fitting.pairs import GivenPairs, Pairs
 from ..interpretation.network import Network
+from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.opening import open_translator
 from ..plan import Method, Wishes
 from .interpretation import Interpretation
@@ -22,9 +24,10 @@ __all__ = ["fit", "load"]
 
 
 def fit(
-    pairs: Pairs,
+    pairs: Pairs | GivenPairs,
     *,
     network: Network | None = None,
+    start: OpenTranslator | None = None,
     seed: int | None = None,
     dims: Mapping[str, int] | None = None,
     sigma: float | Mapping[str, float] | None = None,
@@ -41,6 +44,7 @@ def fit(
 
     Args:
         network: whose latents they are; verbs that need an answer need it.
+        start: a translator to which the concepts are added: cut out of its residual, its own factors stay as they are.
         seed: of everything random; None draws one, which `plan["seed"]` keeps.
         dims: concept -> dimensions; None infers them (the pair spectrum).
         method: `flow` starts from the closed form and improves on it, `linear` is the closed form alone, in seconds;
@@ -62,6 +66,7 @@ def fit(
     >>> t.factors.names, t.transform(z).shape, bool(np.allclose(t.inverse_transform(t.transform(z)), z, atol=1e-4))
     (('side', 'residual'), (400, 4), True)
     """
+    network = network if start is None or network is not None else start.network
     listener, where, seed = listen(progress), choose_device(device), draw_seed(seed)
     if network is not None and network.latent_dim != pairs.dim:
         raise UsageError(f"the pairs have latents of {pairs.dim} dimensions, {network.name} of {network.latent_dim}")
@@ -75,9 +80,13 @@ def fit(
         hidden=hidden,
         gaussianise=gaussianise or None,
     )
-    material = pairs.material(listener)
+    material, base = pairs.material(listener), None if start is None else Base.of(start)
     started = time.monotonic()
-    inferred = infer(material, wishes, seed, where, listener)
+    if base is None:
+        inferred = infer(material, wishes, seed, where, listener)
+    else:
+        base.require_new(list(material.relations))
+        inferred = infer(base.seen(material), wishes, seed, where, listener).behind(base)
     fitted = fit_material(material, inferred, where, listener, started=started)
     provenance: dict[str, Any] = {} if network is None else {"backbone": network.provenance, "data": network.data}
     return Interpretation(

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..editing.erasing import Erasing, erase
 from ..editing.samples import Samples, draw_samples
 from ..editing.swap import SwapResult
 from ..editing.swap import swap as swap_inputs
@@ -19,6 +20,7 @@ from ..editing.walk_paths import GridWalk, LinearWalk, Wandering
 from ..errors import DataError, UsageError
 from ..interpretation.data_choice import DataChoice
 from ..interpretation.memory import MemoryDataset
+from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.opening import FEATURE_NOISE
 from ..interpretation.pictures import count_of
@@ -149,6 +151,14 @@ class Interpretation(OpenTranslator):
                 f"has is of shape {tuple(flags.shape)}, and there are {len(z_tilde)} images: one value each"
             )
         return edit.attribute_axis(z_tilde, flags)
+
+    def erase(self, factors: str | Sequence[str], *, draws: int = 0, seed: int = 0) -> Network:
+        """Return the network without some factors: neither its latents nor its answers depend on them.
+
+        Args:
+            draws: over how many draws of the factors answers are averaged; 0 sets the factors to their mean.
+        """
+        return erase(self, Erasing(_names(factors), draws, seed))
 
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Samples:
         """Draw z̃ ~ N(0, ψ²) for each seed, and let the network answer T⁻¹(z̃) (Eq 13); a sample depends on its seed."""

@@ -162,21 +162,11 @@ def fit_material(
     ({'side': 1, 'residual': 3}, 5, True)
     """
     report, plan, began = report or Silent(), inferred.plan, time.monotonic()
-    within = list(inferred.factors.dims.values()) if plan.within else None
-    translator = Translator(
-        material.dim,
-        plan.blocks,
-        plan.hidden,
-        plan.depth,
-        inferred.seed,
-        plan.linear_start,
-        within,
-        plan.gaussianise,
-    ).to(device)
+    translator = _translator(inferred).to(device)
     stream = material.stream(inferred.factors, plan, inferred.seed)
     fit = TranslatorFit(translator, stream, plan, inferred.seed, device, _wanted(inferred, stream))
     if not resume:
-        fit.initialize(inferred.spectrum)
+        fit.initialize(inferred.spectrum, None if inferred.base is None else inferred.base.noise)
     if world_size() > 1 and plan.steps:
         fit.distribute(batch_part(len(stream.batch(0).z_a), device))
     closed_form = _closed_form(fit, inferred, material) if is_main_rank() else None
@@ -209,6 +199,22 @@ def fit_material(
     if not figures.round_trip_error <= ROUND_TRIP_LIMIT:
         report.warn(f"the round trip T⁻¹(T(z)) is off by {figures.round_trip_error:.1e} of a component's std")
     return Fitted(translator, inferred, loop, figures, fit.noise, material.provenance)
+
+
+def _translator(inferred: Inferred) -> Translator:
+    """Build the translator that is fitted, as it is before any fit."""
+    plan = inferred.plan
+    config: dict[str, Any] = {
+        "dim": sum(inferred.sizes),
+        "blocks": plan.blocks,
+        "hidden": plan.hidden,
+        "depth": plan.depth,
+        "seed": inferred.seed,
+        "linear_start": plan.linear_start,
+        "within": inferred.sizes if plan.within else None,
+        "gaussianise": plan.gaussianise,
+    }
+    return Translator(**config) if inferred.base is None else inferred.base.continued(config)
 
 
 def _advice(plan: TranslatorPlan) -> str:
@@ -247,7 +253,8 @@ def _closed_form(fit: TranslatorFit, inferred: Inferred, material: Material) -> 
     if inferred.spectrum is None or not inferred.spectrum.concepts:
         return _ClosedForm({}, None, 0.0)
     latents, whitening = material.paired_latents(inferred.seed), inferred.spectrum.whitening().to(fit.device)
-    found = separate(lambda z: whitening(z)[0], inferred.factors, latents, fit.device)
+    begin = (lambda z: whitening(z)[0]) if inferred.base is None else inferred.base.behind(whitening)
+    found = separate(begin, inferred.factors, latents, fit.device)
     return _ClosedForm(found, latents, time.monotonic() - began)
 
 

@@ -17,6 +17,8 @@ from ..translator.dims import allocate, complete
 from ..translator.factors import RESIDUAL, Factors
 from ..translator.pair_moments import MANY_ROWS
 from ..translator.spectrum import PairSpectrum
+from .deciding import spectrum_of
+from .extending import Base
 from .materials import Material
 from .translator_fit import fitting_speed
 
@@ -38,6 +40,7 @@ class Inferred:
         seed: of the fit.
         dominance: the few latents that make much of the variance, where sizes were inferred from it.
         spectrum: of the concepts' pairs, with the closed form that a fit starts from; None for the published presets.
+        base: the translator that `factors` are added to; of it, the spectrum and the plan are of the residual.
     """
 
     factors: Factors
@@ -47,6 +50,19 @@ class Inferred:
     seed: int
     dominance: Dominance | None = None
     spectrum: PairSpectrum | None = None
+    base: Base | None = None
+
+    @property
+    def sizes(self) -> list[int]:
+        """Sizes of the factors that are fitted: all, or those of the residual of `base`."""
+        kept = 0 if self.base is None else len(self.base.factors) - 1
+        return list(self.factors.dims.values())[kept:]
+
+    def behind(self, base: Base) -> Inferred:
+        """Return the fit to the whole of z of what was inferred from the residual of `base`."""
+        # What is added sees what the base makes of latents with the base's own noise.
+        plan = replace(self.plan, feature_noise=base.noise_fraction)
+        return replace(self, factors=base.extended(self.factors), plan=plan, base=base)
 
     def as_dict(self) -> dict[str, Any]:
         """Return what a continuation must agree with, as `plan.json` keeps it."""
@@ -69,9 +85,9 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     spectrum = None
     if plan.linear_start:
         sizes = {name: size for name, size in factors.dims.items() if name != RESIDUAL} if wishes.dims else None
-        spectrum = material.paired_latents(seed).spectrum(sizes, seed)
+        spectrum = spectrum_of(material, sizes, seed)
         _tell(spectrum, report)
-        plan = _informed(plan, spectrum, wishes, stochastic)
+        plan = _informed(plan, spectrum, wishes, stochastic, material.partly_known)
         factors = size_factors(material, scores, spectrum.sizes, plan)
     report.note(f"factors {', '.join(f'{name} {size}' for name, size in factors.dims.items())} of {material.dim}")
     # Processes share every step.
@@ -101,11 +117,14 @@ def _tell(spectrum: PairSpectrum, report: Reporter) -> None:
             )
 
 
-def _informed(plan: TranslatorPlan, spectrum: PairSpectrum, wishes: Wishes, stochastic: bool) -> TranslatorPlan:
+def _informed(
+    plan: TranslatorPlan, spectrum: PairSpectrum, wishes: Wishes, stochastic: bool, partly_known: bool
+) -> TranslatorPlan:
     """Take noise and correlations from the spectrum where the user gave none."""
     if wishes.feature_noise is None and not stochastic:
         plan = replace(plan, feature_noise=max(plan.feature_noise, spectrum.noise))
-    if wishes.sigma is None and plan.method == "linear":
+    # Pairs that correlate less than a wished-for σ would be taken for pairs that share nothing.
+    if wishes.sigma is None and (plan.method == "linear" or partly_known):
         return replace(plan, sigmas={name: sigma for name, sigma in spectrum.sigmas.items() if name != RESIDUAL})
     # An absent concept must not be asked for a correlation that its pairs have not.
     absent = {name: spectrum.sigmas[name] for name in spectrum.absent if name not in plan.sigmas}

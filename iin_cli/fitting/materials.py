@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from ..interpretation.data_choice import describe_data
 from ..interpretation.grouping import group
 from ..interpretation.network import Network
 from ..latents.dominance import Dominance, check_dominance
-from ..latents.table import ConceptPairs, LatentTable
+from ..latents.table import ConceptPairs, LatentTable, MappedTable
 from ..plan import WIDE, TranslatorPlan, few_rows
 from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter
@@ -22,13 +24,16 @@ from ..sizing.paired_latents import PairedLatents
 from ..sizing.scores import score_concepts
 from ..translator.dims import Estimator
 from ..translator.factors import Factors
+from ..translator.likelihood import mask_posterior
 from .pair_files import PairFile, held_out_rows, paired_latents, split_pairs
-from .streams import FixedPairs, FreshPairs, MaskedPairs, PairStream, SingleRows
+from .streams import FixedPairs, FreshPairs, MaskedPairs, PairStream, SingleRows, mask_prior
 
 __all__ = ["GroupedMaterial", "Material", "PairMaterial", "from_file", "from_images"]
 
 # Pairs per concept that the held-out NLL is measured on. Wide translators are slow, and their data few.
 HELD_OUT_PAIRS, HELD_OUT_PAIRS_WIDE = 2048, 512
+# Pairs translated at once.
+ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,15 @@ class Material(ABC):
     @abstractmethod
     def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
         """Return the stream of batches for these factors."""
+
+    @abstractmethod
+    def mapped(self, function: Callable[[Tensor], Tensor], dim: int) -> Self:
+        """Return the same pairs of what `function` makes of their latents, (B, N) -> (B, dim)."""
+
+    @property
+    def partly_known(self) -> bool:
+        """Whether there are pairs of which it is not known what they share."""
+        return False
 
     @property
     def _held(self) -> int:
@@ -114,6 +128,10 @@ class GroupedMaterial(Material):
         """Sample the latents of every concept's items once."""
         return PairedLatents.of_groups(self.table, self.pairs, self.held_out, seed)
 
+    def mapped(self, function: Callable[[Tensor], Tensor], dim: int) -> Self:
+        """Map latents whenever they are read."""
+        return replace(self, table=MappedTable(self.table, function, dim))
+
     def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
         """Draw fresh pairs, or single latents without concepts."""
         if self.pairs:
@@ -128,6 +146,36 @@ class PairMaterial(Material):
     file: PairFile
     chosen: MaskedPairs
 
+    @property
+    def partly_known(self) -> bool:
+        """Whether it is not known of all pairs what they share."""
+        return bool((self.chosen.mask < 0).any())
+
+    def translated(self, transform: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+        """Return z̃ of both members of all pairs by `transform`, each (P, N), on the CPU."""
+        rows = np.array_split(np.arange(len(self.chosen.z_a)), -(-len(self.chosen.z_a) // ROWS))
+        a, b = (
+            torch.cat([transform(torch.from_numpy(part[some])).cpu() for some in rows])
+            for part in (self.chosen.z_a, self.chosen.z_b)
+        )
+        return a, b
+
+    def shared(self, transform: Callable[[Tensor], Tensor], factors: Factors) -> Tensor:
+        """Return the chance that each pair shares each factor (P, K+1), with z̃ by `transform`; 0 and 1 where known."""
+        mask = self.chosen.mask.float()
+        prior = torch.where(mask < 0, mask_prior(self.chosen.mask), mask)
+        return mask_posterior(*self.translated(transform), factors, prior)
+
+    def decided(self, shared: Tensor, certain: float) -> Self:
+        """Return the same pairs, of which it is taken as known what is at least `certain` by `shared` (P, K+1).
+
+        Sizes and directions come from these; the likelihood sums over what is not known as before.
+        """
+        mask = self.chosen.mask.clone()
+        mask[(mask < 0) & (shared >= certain)] = 1
+        mask[(mask < 0) & (shared <= 1 - certain)] = 0
+        return replace(self, file=replace(self.file, mask=mask))
+
     def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
         """Score every concept on its pairs in the file."""
         return self.file.scores(estimator)
@@ -135,6 +183,12 @@ class PairMaterial(Material):
     def paired_latents(self, seed: int) -> PairedLatents:
         """Take the pairs of the file."""
         return paired_latents(self.file, self.chosen.fit, self.chosen.held_out, seed)
+
+    def mapped(self, function: Callable[[Tensor], Tensor], dim: int) -> Self:
+        """Map all latents at once, into memory."""
+        z_a, z_b = (part.numpy() for part in self.translated(function))
+        file, chosen = replace(self.file, parts=(z_a, z_b)), replace(self.chosen, z_a=z_a, z_b=z_b)
+        return replace(self, table=file.table, file=file, chosen=chosen)
 
     def stream(self, factors: Factors, plan: TranslatorPlan, seed: int) -> PairStream:
         """Draw pairs of the file, equally many of each kind."""
@@ -161,13 +215,19 @@ def from_images(
 
 def from_file(file: PairFile, report: Reporter) -> Material:
     """Take the pairs of a file, or its single latents; DataError where a concept has no pairs."""
-    data = {"name": str(file.path.resolve()), "root": None, "fingerprint": file.sha256}
+    name = None if file.path is None else str(file.path.resolve())
+    data = {"name": name, "root": None, "fingerprint": file.sha256}
     provenance = {"backbone": None, "data": data}
     if file.mask is None:
-        _warn_of_few(f"{file.path} has {file.rows} latents", file.rows, file.dim, report)
+        _warn_of_few(f"{file.called} has {file.rows} latents", file.rows, file.dim, report)
         return GroupedMaterial(file.table, {}, provenance, [], held_out_rows(file))
     (z_a, z_b), (fit, held_out) = file.parts, split_pairs(file, report)
-    _warn_of_few(f"{file.path} has {len(z_a)} pairs", len(z_a), file.dim, report)
+    _warn_of_few(f"{file.called} has {len(z_a)} pairs", len(z_a), file.dim, report)
+    if file.unknown:
+        report.note(
+            f"of {file.unknown} of {len(z_a)} pairs not all is known that they share: the likelihood sums over it, and "
+            "sizes come from the others"
+        )
     chosen = MaskedPairs(z_a, z_b, file.mask, fit, held_out)
     return PairMaterial(file.table, file.relations, provenance, file, chosen)
 

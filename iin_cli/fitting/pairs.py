@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..errors import DataError, UsageError
@@ -18,9 +20,10 @@ from ..latents.table import ConceptPairs, LatentTable
 from ..plugin_api import Relation
 from ..progress import Reporter, Silent
 from ..translator.factors import RESIDUAL
-from .materials import GroupedMaterial
+from .materials import GroupedMaterial, Material, from_file
+from .pair_files import PairFile, pairs_in_memory
 
-__all__ = ["Pairs"]
+__all__ = ["GivenPairs", "Pairs"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,28 @@ class Pairs:
         drawn = tuple(self._rendering(concept, mean, variance) for mean, variance in zip(given, variances, strict=True))
         return self._with(_Concept(concept, "differ", np.tile(np.arange(len(self)), 1 + len(drawn)), drawn))
 
+    @staticmethod
+    def given(z_a: Any, z_b: Any, mask: Any, concepts: Sequence[str]) -> GivenPairs:
+        """Take pairs as they are, of which it may not be known what they share.
+
+        Args:
+            z_a, z_b: latents (P, N).
+            mask: (P, K+1) whole numbers, a column for each of `concepts` and one for the residual: 1 where the pair
+                shares the factor, 0 where it does not, −1 where that is not known.
+
+        >>> z = np.random.default_rng(0).normal(size=(2, 500, 8))
+        >>> Pairs.given(*z, np.tile([[1, 0], [-1, -1]], (250, 1)), ["digit"])
+        GivenPairs(500 pairs, N = 8; digit; 250 not all known)
+        """
+        first = as_latents(z_a, "z_a")
+        known = _as_array(mask, "mask")
+        if known.dtype.kind not in "iub":
+            raise DataError(f"mask holds {known.dtype}, it is whole numbers: 1, 0, and −1 for what is not known")
+        if len(set(concepts)) != len(concepts) or not concepts or RESIDUAL in concepts:
+            raise UsageError("name each concept once, and not residual, which is what no concept explains")
+        file = pairs_in_memory(first, as_latents(z_b, "z_b", first.shape[1]), torch.from_numpy(known), concepts)
+        return GivenPairs(file)
+
     def material(self, report: Reporter | None = None) -> GroupedMaterial:
         """Return what a translator is fitted to; warn of few latents and of concepts that cannot be held out.
 
@@ -181,6 +206,29 @@ class Pairs:
             if concept.relation == "differ" and not concept.renderings:
                 sources = _joined(sources, concept.groups)
         return sources
+
+
+@dataclass(frozen=True, repr=False)
+class GivenPairs:
+    """Pairs of latents in memory, and a mask of what each shares; made by `Pairs.given`."""
+
+    file: PairFile
+
+    @property
+    def dim(self) -> int:
+        """N."""
+        return self.file.dim
+
+    def __len__(self) -> int:
+        return len(self.file.parts[0])
+
+    def __repr__(self) -> str:
+        listed = ", ".join(self.file.names[:-1])
+        return f"GivenPairs({len(self)} pairs, N = {self.dim}; {listed}; {self.file.unknown} not all known)"
+
+    def material(self, report: Reporter | None = None) -> Material:
+        """Return what a translator is fitted to; warn of few pairs. DataError where a concept has no pairs."""
+        return from_file(self.file, report or Silent())
 
 
 def _latents(mean: Any, log_variance: Any, name: str, dim: int | None = None) -> Latents:

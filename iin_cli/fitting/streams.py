@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -18,10 +18,12 @@ from ..plan import share_out
 from ..translator.factors import Factors
 from ..translator.likelihood import correlations
 
-__all__ = ["Batch", "FixedPairs", "FreshPairs", "MaskedPairs", "PairStream", "SingleRows"]
+__all__ = ["Batch", "FixedPairs", "FreshPairs", "MaskedPairs", "PairStream", "SingleRows", "mask_prior"]
 
 # Streams of the counter-based generators: pairs of concept k use stream k, their noise stream NOISE_STREAM + k, etc.
 NOISE_STREAM, HELD_OUT_STREAM, INITIAL_STREAM = 1000, 2000, 3000
+# Stands in a mask where it is not known whether a pair shares the factor.
+UNKNOWN = -1
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Batch:
         rho: correlations (P, N) of the factors' dimensions; None for single latents.
         weight: (P,), sums to 1 (Eq 10).
         kind: (P,), which of the stream's `masks` each pair has; None for single latents.
+        prior: (P, K+1), the chance that each pair shares each of `factors`; None where it is known of all.
     """
 
     z_a: Tensor
@@ -40,6 +43,8 @@ class Batch:
     rho: Tensor | None
     weight: Tensor
     kind: Tensor | None = None
+    prior: Tensor | None = None
+    factors: Factors | None = None
 
     def kinds(self) -> Tensor:
         """Return `kind` (P,); zeros where there is only one."""
@@ -50,7 +55,8 @@ class Batch:
         z_b = None if self.z_b is None else self.z_b[part]
         rho = None if self.rho is None else self.rho[part]
         kind = None if self.kind is None else self.kind[part]
-        return Batch(self.z_a[part], z_b, rho, self.weight[part], kind)
+        prior = None if self.prior is None else self.prior[part]
+        return Batch(self.z_a[part], z_b, rho, self.weight[part], kind, prior, self.factors)
 
 
 class PairStream(Protocol):
@@ -172,7 +178,7 @@ class MaskedPairs:
 
     Attributes:
         z_a, z_b: their members (P, N); those of a file stay there.
-        mask: uint8 (P, K+1), 1 where a pair shares the factor.
+        mask: int8 (P, K+1), 1 where a pair shares the factor, −1 where that is not known.
         fit, held_out: bool (P,), the pairs to fit to and those to hold out.
     """
 
@@ -186,21 +192,25 @@ class MaskedPairs:
 class FixedPairs:
     """Fixed pairs. Those that share the same factors make a stratum, which counts as a concept does in Eq 10.
 
-    Every batch holds equally many pairs of each stratum, however many there are.
+    Every batch holds equally many pairs of each stratum, however many there are. Pairs of which something is not known
+    make one more.
     """
 
     def __init__(self, pairs: MaskedPairs, factors: Factors, batch_pairs: int, seed: int, held: int) -> None:
         self.pairs, self.seed, self.held = pairs, seed, held
-        patterns, stratum = np.unique(pairs.mask.numpy(), axis=0, return_inverse=True)
+        self.prior = mask_prior(pairs.mask)
+        # Whatever it is that is not known of a pair, it counts among those of which something is not.
+        whole = torch.where((pairs.mask < 0).any(1)[:, None], UNKNOWN, pairs.mask)
+        patterns, stratum = np.unique(whole.numpy(), axis=0, return_inverse=True)
         self.masks: dict[str, tuple[int, ...]] = {}
-        self.rho: dict[str, Tensor] = {}
+        self.factors, self.partly = factors, bool((pairs.mask < 0).any())
         self.rows: dict[str, np.ndarray] = {}
         self.rest: dict[str, np.ndarray] = {}
         for number, pattern in enumerate(patterns):
             mine = stratum.reshape(-1) == number
             name = "+".join(factor for factor, shared in zip(factors.names, pattern, strict=True) if shared) or "none"
+            name = "unknown" if pattern[0] == UNKNOWN else name
             self.masks[name] = tuple(int(shared) for shared in pattern)
-            self.rho[name] = correlations(factors, pattern)
             if (mine & pairs.fit).any():
                 self.rows[name] = np.flatnonzero(mine & pairs.fit)
             if (mine & pairs.held_out).any():
@@ -233,7 +243,21 @@ class FixedPairs:
     def _take(self, name: str, rows: np.ndarray) -> Batch:
         z_a, z_b = torch.from_numpy(self.pairs.z_a[rows]), torch.from_numpy(self.pairs.z_b[rows])
         kind = torch.full((len(rows),), list(self.masks).index(name))
-        return Batch(z_a, z_b, self.rho[name].expand(len(rows), -1), _equal_weights(len(rows)), kind)
+        mask = self.pairs.mask[torch.from_numpy(rows)].float()
+        prior = torch.where(mask < 0, self.prior, mask)
+        # Where it is not known what pairs share, this is what they correlate by on average.
+        rho = correlations(self.factors, prior)
+        batch = Batch(z_a, z_b, rho, _equal_weights(len(rows)), kind)
+        return replace(batch, prior=prior, factors=self.factors) if self.partly else batch
+
+
+def mask_prior(mask: Tensor) -> Tensor:
+    """Return how often pairs share each factor (K+1,), among those of which it is known; 1/2 where it is of none.
+
+    >>> mask_prior(torch.tensor([[1, -1], [1, -1], [0, -1], [-1, -1]], dtype=torch.int8))
+    tensor([0.6000, 0.5000])
+    """
+    return ((mask == 1).sum(0) + 1) / ((mask >= 0).sum(0) + 2)
 
 
 def _drawn(rows: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
@@ -248,11 +272,15 @@ def _joined(batches: Sequence[Batch]) -> Batch:
         rho=torch.cat([batch.rho for batch in batches if batch.rho is not None]),
         weight=torch.cat([batch.weight / len(batches) for batch in batches]),
         kind=torch.cat([batch.kind for batch in batches if batch.kind is not None]),
+        prior=torch.cat(priors) if (priors := [b.prior for b in batches if b.prior is not None]) else None,
+        factors=batches[0].factors,
     )
 
 
 def _sampled(table: LatentTable, rows: np.ndarray, generator: np.random.Generator) -> Tensor:
-    noise = generator.standard_normal((len(rows), table.dim), np.float32) if table.stochastic else np.empty((0, 0))
+    noise = (
+        generator.standard_normal((len(rows), table.noise_dim), np.float32) if table.stochastic else np.empty((0, 0))
+    )
     return table.sample(rows, noise)
 
 

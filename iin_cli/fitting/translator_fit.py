@@ -18,7 +18,7 @@ from ..plugin_api import BatchPart
 from ..translator.alignment import Alignment, explained, reward
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
-from ..translator.likelihood import bits_per_dim, nll, pair_nll
+from ..translator.likelihood import bits_per_dim, marginal_pair_nll, nll, pair_nll
 from ..translator.spectrum import PairSpectrum
 from .streams import Batch, PairStream
 
@@ -46,7 +46,8 @@ class TranslatorFit:
         self.translator, self.stream, self.plan, self.seed, self.device = translator, stream, plan, seed, device
         # The closed form alone has nothing to optimise.
         self.optimizer = torch.optim.Adam(
-            list(translator.parameters()) or [torch.zeros(1, requires_grad=True, device=device)],
+            [weight for weight in translator.parameters() if weight.requires_grad]
+            or [torch.zeros(1, requires_grad=True, device=device)],
             lr=plan.learning_rate,
             betas=plan.betas,
             fused=device.type in ("cpu", "cuda"),
@@ -64,13 +65,14 @@ class TranslatorFit:
         """Train on a part of every batch from now on, with the main process's translator."""
         self.batch_part, self.fitted = part, part.replicate(self.translator)
 
-    def initialize(self, spectrum: PairSpectrum | None = None) -> None:
+    def initialize(self, spectrum: PairSpectrum | None = None, noise: FeatureNoise | None = None) -> None:
         """Set actnorms and feature noise from at least min(10·N, all) latents; the same in every process.
 
-        With a `spectrum` the translator begins as its closed form, and actnorms stay the identity.
+        With a `spectrum` the translator begins as its closed form, and actnorms stay the identity. With `noise` the
+        feature noise is that.
         """
         z = self.stream.initial(max(10 * self.translator.dim, 2000))
-        self.noise = FeatureNoise.of(z, self.plan.feature_noise)
+        self.noise = FeatureNoise.of(z, self.plan.feature_noise) if noise is None else noise
         # In place, since wide latents are the largest arrays of the fit.
         self.noise.add(z, step_generator(self.seed, FEATURE_NOISE_STREAM, 2**32))
         if spectrum is None:
@@ -165,8 +167,10 @@ class TranslatorFit:
         if batch.z_b is None or batch.rho is None:
             return z_tilde, nll(z_tilde, log_det)
         count = len(batch.z_a)
-        rho = batch.rho.to(self.device)
-        return z_tilde, 0.5 * pair_nll(z_tilde[:count], log_det[:count], z_tilde[count:], log_det[count:], rho)
+        members = z_tilde[:count], log_det[:count], z_tilde[count:], log_det[count:]
+        if batch.prior is not None and batch.factors is not None:
+            return z_tilde, 0.5 * marginal_pair_nll(*members, batch.factors, batch.prior.to(self.device))
+        return z_tilde, 0.5 * pair_nll(*members, batch.rho.to(self.device))
 
     def _measured(self, batch: Batch) -> tuple[Tensor, float]:
         """Return z̃ of all first members, then of all second ones, and the mean NLL in nats per latent."""

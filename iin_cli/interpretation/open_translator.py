@@ -15,6 +15,7 @@ from ..progress import Reporter, Silent
 from ..translator.factors import Factors
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
+from ..translator.likelihood import mask_posterior
 from .network import Network
 from .pieces import in_pieces
 
@@ -98,6 +99,16 @@ class OpenTranslator:
     def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
         """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
         return self._mapped(z_tilde, self.translator.inverse, report)
+
+    def shared(self, z_a: Tensor, z_b: Tensor, prior: Tensor | float = 0.5) -> Tensor:
+        """Return how probable it is that pairs z_a, z_b (P, N) share each factor, the residual last: (P, K+1).
+
+        Args:
+            prior: how probable that is before the pair is seen, one number or one per factor (K+1,).
+        """
+        first, second = (torch.as_tensor(self.transform(z)) for z in (z_a, z_b))
+        chance = torch.as_tensor(prior, dtype=torch.float32).expand(len(first), len(self.factors))
+        return mask_posterior(first, second, self.factors, chance)
 
     def feature_noise(self, z: Tensor) -> FeatureNoise:
         """Return the noise it was fitted with, of a checkpoint of 0.1 that of its fraction of the latents z (M, N)."""

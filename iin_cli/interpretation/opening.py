@@ -128,14 +128,14 @@ def _read_translator(path: Path, report: Reporter | None) -> tuple[Translator, F
     """Read a translator that is what its metadata say: shapes are compared before anything is built."""
     file = checkpoint.locate(path, "translator")
     described = checked(checkpoint.describe(file, "translator"), TranslatorMetadata, file)
-    size = described.config
-    chains = size.within or [size.dim]
-    deep = size.depth if max(chains) > 1 else 0
-    require_room(file, "translator", size.dim, size.hidden, *chains, layers=size.blocks * len(chains) * (1 + deep))
+    for size in described.config.all():
+        chains = size.within or [size.dim]
+        deep = size.depth if max(chains) > 1 else 0
+        require_room(file, "translator", size.dim, size.hidden, *chains, layers=size.blocks * len(chains) * (1 + deep))
     try:
         factors = Factors.from_json(msgspec.to_builtins(described.factors))
         with torch.device("meta"):
-            translator = Translator(**msgspec.structs.asdict(size))
+            translator = Translator(**msgspec.to_builtins(described.config))
     except (RuntimeError, IinError) as error:
         raise CheckpointError(f"{file} does not hold the translator its metadata describes: {error}") from error
     require_fit(file, translator, "translator", apart_from=FEATURE_NOISE)

@@ -107,6 +107,11 @@ class TranslatorConfig(Struct, forbid_unknown_fields=True):
     linear_start: bool = False
     within: Annotated[list[Positive], Meta(min_length=1)] | None = None
     gaussianise: bool = False
+    added: list[TranslatorConfig] = []
+
+    def all(self) -> list[TranslatorConfig]:
+        """Return this and those added to it."""
+        return [self, *(each for added in self.added for each in added.all())]
 
 
 class TranslatorMetadata(Described, kw_only=True):

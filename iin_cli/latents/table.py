@@ -15,19 +15,19 @@ from ..plugin_api import Relation
 from .cache import Latents
 from .pairs import PairSampler
 
-__all__ = ["ConceptPairs", "LatentTable"]
+__all__ = ["ConceptPairs", "LatentTable", "MappedTable"]
 
 
 class LatentTable:
     """Latents of all rows, left in their blocks: rows are numbered through the blocks.
 
-    `called` names the item in a row, for messages.
+    `called` names the item in a row, for messages. `sample` takes noise of `noise_dim` dimensions.
     """
 
     def __init__(self, blocks: Sequence[Latents], called: Callable[[int], str] = "row {}".format) -> None:
         self.blocks, self.called = list(blocks), called
         self.offsets = np.cumsum([0, *(len(block.mean) for block in self.blocks)])
-        self.dim = int(self.blocks[0].mean.shape[1])
+        self.dim = self.noise_dim = int(self.blocks[0].mean.shape[1])
         self.stochastic = all(block.log_variance is not None for block in self.blocks)
 
     def __len__(self) -> int:
@@ -45,13 +45,29 @@ class LatentTable:
         return torch.from_numpy(mean)
 
     def _gather(self, rows: np.ndarray, column: Callable[[Latents], Any]) -> np.ndarray:
-        gathered = np.empty((len(rows), self.dim), np.float32)
+        gathered = np.empty((len(rows), self.noise_dim), np.float32)
         which = np.searchsorted(self.offsets, rows, side="right") - 1
         for number, block in enumerate(self.blocks):
             mine = which == number
             if mine.any():
                 gathered[mine] = column(block)[rows[mine] - self.offsets[number]]
         return gathered
+
+
+class MappedTable(LatentTable):
+    """The rows of a table, each sent through a function when it is read: (B, N) -> (B, `dim`)."""
+
+    def __init__(self, table: LatentTable, function: Callable[[Tensor], Tensor], dim: int) -> None:
+        super().__init__(table.blocks, table.called)
+        self._table, self._function, self.dim = table, function, dim
+
+    def mean(self, rows: np.ndarray) -> Tensor:
+        """Return the function of the posterior means (B, dim) of `rows` (B,)."""
+        return self._function(self._table.mean(rows))
+
+    def sample(self, rows: np.ndarray, noise: np.ndarray) -> Tensor:
+        """Return the function of z ~ q(z|x) (B, dim), drawn with standard normal `noise` (B, noise_dim)."""
+        return self._function(self._table.sample(rows, noise))
 
 
 @dataclass(frozen=True)

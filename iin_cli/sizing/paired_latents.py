@@ -50,7 +50,9 @@ class PairedLatents:
 
         def rows_of(rows: np.ndarray, stream: int) -> Tensor:
             generator = step_generator(seed, STREAM + stream, 0)
-            noise = generator.standard_normal((len(rows), table.dim), np.float32) if table.stochastic else np.empty(0)
+            noise = (
+                generator.standard_normal((len(rows), table.noise_dim), np.float32) if table.stochastic else np.empty(0)
+            )
             return table.sample(rows, noise)
 
         def paired(concept: ConceptPairs, sampler: PairSampler | None, stream: int) -> PairedRows | None:

@@ -33,16 +33,18 @@ def alignments(factors: Factors, mask: Sequence[int], absent: Sequence[str] = ()
     """Return what the pairs of `mask` (K+1,) say of factors: share pairs which are alike, differ pairs which are not.
 
     A pair that shares the residual is one that differs in something. Concepts in `absent` are left out: what is not
-    there could only be overfitted.
+    there could only be overfitted. What is not known (−1) says nothing.
 
     >>> [(a.name, a.sign) for a in alignments(Factors.of({"digit": 2, "residual": 4}), (1, 0))]
     [('digit', 1)]
     """
+    if mask[-1] < 0:
+        return ()
     differs = bool(mask[-1])
     return tuple(
         Alignment(name, factors.slice(name), -1 if differs else 1)
         for name, shared in zip(factors.names, mask, strict=True)
-        if name != RESIDUAL and name not in absent and bool(shared) != differs
+        if name != RESIDUAL and name not in absent and shared >= 0 and bool(shared) != differs
     )
 
 

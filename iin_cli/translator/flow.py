@@ -2,11 +2,12 @@
 
 A block is actnorm → coupling of one half, then of the other → a fixed random permutation. A translator may begin with
 the closed form (`layers.Whitening`); then every block begins as the identity, and step 0 of a fit *is* the closed form.
+A fitted translator may be continued in its residual (`Behind`): its other factors stay as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from ..errors import DataError
 from .gaussianise import Gaussianise
 from .layers import ActNorm, Coupling, Layer, ScaleShiftNet, Shuffle, Whitening, Within
 
-__all__ = ["ActNorm", "Coupling", "ScaleShiftNet", "Shuffle", "Translator"]
+__all__ = ["ActNorm", "Behind", "Coupling", "ScaleShiftNet", "Shuffle", "Translator"]
 
 INITIAL_ROWS = 1024
 
@@ -33,6 +34,7 @@ class Translator(nn.Module):
         linear_start: begin with the closed form, `whitening`; the blocks begin as the identity.
         within: sizes of the factors, to give each a flow of its own that no other factor enters.
         gaussianise: behind the closed form, map every dimension to a Gaussian one.
+        added: arguments of the translators that continue this one, each in the last dimensions of what was before.
 
     >>> translator = Translator(4, blocks=2, hidden=8, linear_start=True)
     >>> translator(torch.ones(1, 4))[0].detach()
@@ -49,6 +51,7 @@ class Translator(nn.Module):
         linear_start: bool = False,
         within: Sequence[int] | None = None,
         gaussianise: bool = False,
+        added: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         super().__init__()
         if dim < 2:
@@ -66,7 +69,7 @@ class Translator(nn.Module):
             else:
                 flow = [Within(self.within, [self._flow(size, generator) for size in self.within])]
             start = [*([Whitening(dim)] if linear_start else []), *([Gaussianise(dim)] if gaussianise else [])]
-            self.layers = nn.ModuleList([*start, *flow])
+            self.layers = nn.ModuleList([*start, *flow, *(Behind(dim, Translator(**each)) for each in added)])
 
     def _flow(self, dim: int, generator: torch.Generator) -> list[Layer]:
         """Return the blocks of `dim` dimensions; after a closed form they begin as the identity."""
@@ -105,7 +108,35 @@ class Translator(nn.Module):
             **({"linear_start": True} if self.linear_start else {}),
             **({"within": self.within} if self.within is not None else {}),
             **({"gaussianise": True} if self.gaussianise else {}),
+            **({"added": [each.inner.config for each in self._added]} if self._added else {}),
         }
+
+    @property
+    def _added(self) -> list[Behind]:
+        return [layer for layer in self.layers if isinstance(layer, Behind)]
+
+    def continued(self, config: Mapping[str, Any]) -> Translator:
+        """Return this translator with one more behind it, `Translator(**config)`, which alone is not frozen.
+
+        >>> old = Translator(5, blocks=1, hidden=4).eval()
+        >>> new = old.continued({"dim": 3, "blocks": 1, "hidden": 4, "seed": 1})
+        >>> z = torch.randn(2, 5)
+        >>> torch.equal(new(z)[0][:, :2], old(z)[0][:, :2]), torch.equal(new(z)[0][:, 2:], old(z)[0][:, 2:])
+        (True, False)
+        """
+        more = Translator(**self.config)
+        more.load_state_dict(self.state_dict())
+        more.requires_grad_(False).layers.append(Behind(self.dim, Translator(**config)))
+        return more
+
+    def _fitted(self, z: Tensor) -> tuple[Translator, Tensor]:
+        """Return the translator that a fit changes, the last one added or this one, and what it is given of z."""
+        if not self._added:
+            return self, z
+        last = self._added[-1]
+        for layer in list(self.layers)[:-1]:
+            z = layer(z)[0]
+        return last.inner, z[:, -last.inner.dim :]
 
     @property
     def whitening(self) -> Whitening:
@@ -118,10 +149,11 @@ class Translator(nn.Module):
     @torch.no_grad()
     def start_from(self, closed_form: Whitening, z: Tensor) -> None:
         """Begin with a closed form; `z` (B, N) are rows whose dimensions are made Gaussian, where that is wanted."""
-        self.whitening.load_state_dict(closed_form.state_dict())
-        for layer in self.layers:
+        fitted, z = self._fitted(z)
+        fitted.whitening.load_state_dict(closed_form.state_dict())
+        for layer in fitted.layers:
             if isinstance(layer, Gaussianise):
-                layer.fit(self.whitening(z)[0])
+                layer.fit(fitted.whitening(z)[0])
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z̃ = T(z) (B, N) and log|det T'(z)| (B,)."""
@@ -140,7 +172,7 @@ class Translator(nn.Module):
     @torch.no_grad()
     def begin_at_identity(self) -> None:
         """Make every block the identity, so that only the closed form is left."""
-        for layer in self.modules():
+        for layer in (self._added[-1].inner if self._added else self).modules():
             if isinstance(layer, Coupling):
                 layer.begin_at_identity()
             elif isinstance(layer, ActNorm):
@@ -150,10 +182,33 @@ class Translator(nn.Module):
     @torch.no_grad()
     def initialize(self, z: Tensor) -> None:
         """Set every actnorm from `z` (B, N), layer by layer; B should be at least 10·N, or all rows there are."""
+        fitted, z = self._fitted(z)
         z = z.clone()
-        for layer in self.layers:
+        for layer in fitted.layers:
             if isinstance(layer, ActNorm):
                 layer.initialize(z)
             # A few rows at a time: a coupling's intermediate values take several times the memory of wide latents.
             for rows in torch.split(z, INITIAL_ROWS):
                 rows.copy_(layer(rows)[0])
+
+
+class Behind(Layer):
+    """A translator of the last dimensions alone, behind one of all `dim`; DataError where there are too few."""
+
+    def __init__(self, dim: int, inner: Translator) -> None:
+        super().__init__()
+        if inner.dim > dim:
+            raise DataError(f"a translator of {inner.dim} dimensions cannot continue one of {dim}")
+        self.inner = inner
+        self.sizes = [dim - inner.dim, inner.dim]
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z with its last dimensions translated (B, N), and their log|det| (B,)."""
+        kept, rest = z.split_with_sizes(self.sizes, dim=1)
+        rest, log_det = self.inner(rest)
+        return torch.cat((kept, rest), dim=1), log_det
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`."""
+        kept, rest = z_tilde.split_with_sizes(self.sizes, dim=1)
+        return torch.cat((kept, self.inner.inverse(rest)), dim=1)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..errors import UsageError
 from .factors import Factors
 
-__all__ = ["bits_per_dim", "correlations", "nll", "pair_nll"]
+__all__ = ["bits_per_dim", "correlations", "marginal_pair_nll", "mask_posterior", "nll", "pair_nll"]
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -56,6 +56,53 @@ def pair_nll(z_tilde_a: Tensor, log_det_a: Tensor, z_tilde_b: Tensor, log_det_b:
     variance = 1 - rho.square()
     given_a = 0.5 * ((z_tilde_b - rho * z_tilde_a).square() / variance + variance.log()).sum(1)
     return nll(z_tilde_a, log_det_a) + given_a + z_tilde_b.shape[1] * HALF_LOG_2PI - log_det_b
+
+
+def marginal_pair_nll(
+    z_tilde_a: Tensor, log_det_a: Tensor, z_tilde_b: Tensor, log_det_b: Tensor, factors: Factors, prior: Tensor
+) -> Tensor:
+    """−log p(z_a, z_b) of pairs of which it is not known what they share, nats per pair (B,).
+
+    Given z̃_a the factors are independent, so the sum over all 2^(K+1) masks of Eqs 4–9 is one of two terms per factor:
+    p(z̃_b,k | z̃_a) = π_k N(σ_k z̃_a,k, 1 − σ_k²) + (1 − π_k) N(0, 1).
+
+    Args:
+        z_tilde_a, z_tilde_b, log_det_a, log_det_b: as in `pair_nll`.
+        prior: π (B, K+1), the chance that the pair shares each factor; 0 and 1 where that is known.
+
+    >>> import torch
+    >>> z, zero, factors = torch.randn(2, 1, 3), torch.zeros(1), Factors.of({"digit": 1, "residual": 2})
+    >>> known = pair_nll(z[0], zero, z[1], zero, correlations(factors, (1, 0)))
+    >>> torch.allclose(known, marginal_pair_nll(z[0], zero, z[1], zero, factors, torch.tensor([[1.0, 0.0]])))
+    True
+    """
+    alone, shared = _given(z_tilde_a, z_tilde_b, factors)
+    given_a = -torch.logaddexp((1 - prior).log() - alone, prior.log() - shared).sum(1)
+    return nll(z_tilde_a, log_det_a) + given_a + z_tilde_b.shape[1] * HALF_LOG_2PI - log_det_b
+
+
+def mask_posterior(z_tilde_a: Tensor, z_tilde_b: Tensor, factors: Factors, prior: Tensor) -> Tensor:
+    """Return the chance that each pair shares each factor, given its latents: (B, K+1).
+
+    Args:
+        z_tilde_a, z_tilde_b: (B, N).
+        prior: the same chance before they are seen, (B, K+1) or (K+1,).
+    """
+    alone, shared = _given(z_tilde_a, z_tilde_b, factors)
+    return torch.sigmoid(prior.log() - shared - (1 - prior).log() + alone)
+
+
+def _given(z_tilde_a: Tensor, z_tilde_b: Tensor, factors: Factors) -> tuple[Tensor, Tensor]:
+    """Return −log p(z̃_b,k | z̃_a) of each factor, without 2π: where the pair does not share it, and where it does."""
+    rho = correlations(factors, [1] * len(factors)).to(z_tilde_a.device)
+    variance = 1 - rho.square()
+    terms = (
+        0.5 * z_tilde_b.square(),
+        0.5 * ((z_tilde_b - rho * z_tilde_a).square() / variance + variance.log()),
+    )
+    sizes = [factor.dim for factor in factors]
+    alone, shared = (torch.stack([part.sum(1) for part in term.split_with_sizes(sizes, 1)], 1) for term in terms)
+    return alone, shared
 
 
 def bits_per_dim(nats: float, dim: int) -> float:

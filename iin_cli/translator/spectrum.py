@@ -26,7 +26,7 @@ from .linear_algebra import eigh, orthonormal, relative_eigenpairs, singular_val
 from .pair_moments import Moments, PairedRows, moments
 from .subspaces import SHOWN, Subspace, Whitened, find, share_out
 
-__all__ = ["ConceptSpectrum", "Overlap", "PairSpectrum", "pair_spectrum"]
+__all__ = ["MOST_SIGMA", "ConceptSpectrum", "Overlap", "PairSpectrum", "pair_spectrum"]
 
 MOST_SIGMA = 0.99
 

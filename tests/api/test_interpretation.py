@@ -206,3 +206,17 @@ def test_every_public_name_is_there_and_documented():
         assert getattr(iin, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = iin.nothing
+
+
+@pytest.mark.parametrize("draws", [0, 3])
+def test_a_network_in_memory_without_a_factor(memory, draws):
+    t = memory.t
+    network = t.erase("size", draws=draws)
+    z = network.encode(memory.x)
+    assert t.transform(z)[:, t.factors.slice("size")].abs().max() < 1e-4
+    assert network.classes == ("a", "b", "c")
+    exchanged = t.transform(memory.z).clone()
+    exchanged[:, t.factors.slice("size")] += 1
+    answers = network.answers(t.inverse_transform(exchanged))
+    torch.testing.assert_close(answers, network.answers(z), atol=1e-3, rtol=1e-3)
+    assert network.name == "Sequential without size"

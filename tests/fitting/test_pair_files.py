@@ -163,7 +163,7 @@ def nan_at(row, value=float("nan")):
         ({**tensors(), "z_a": torch.zeros(60)}, r"z_a has shape \(60,\)"),
         ({**tensors(), "z_a": torch.zeros(60, 1), "z_b": torch.zeros(60, 1)}, "N of at least 2"),
         ({**tensors(), "mask": torch.ones(60, 2)}, r"needs \(60, 3\) with the columns digit, color, residual"),
-        ({**tensors(), "mask": torch.full((60, 3), 2)}, "values other than 0 and 1"),
+        ({**tensors(), "mask": torch.full((60, 3), 2)}, "values other than 0, 1 and −1"),
         ({"z": torch.zeros(60, 4)}, "has no z_a, z_b, mask: .* it has z$"),
         ({"other": torch.zeros(60, 4)}, "it has none of z, z_a, z_b, mask"),
         (tensors(3, 8, [DIGIT, COLOR, COLOR]), "6 latents, fewer than their 8 dimensions"),

@@ -105,7 +105,7 @@ def test_single_rows():
 
 def fixed(mask, batch=12, held_out=OUT, fit=None):
     z = np.repeat(np.arange(40, dtype=np.float32)[:, None], 4, axis=1)
-    pairs = MaskedPairs(z, z + 0.5, torch.tensor(mask, dtype=torch.uint8), ~held_out if fit is None else fit, held_out)
+    pairs = MaskedPairs(z, z + 0.5, torch.tensor(mask, dtype=torch.int8), ~held_out if fit is None else fit, held_out)
     return FixedPairs(pairs, FACTORS, batch, 0, 50)
 
 
@@ -143,3 +143,17 @@ def test_too_few_fixed_pairs():
         fixed(mask, held_out=np.ones(40, bool))
     with pytest.raises(DataError, match="too few"):
         fixed(mask, held_out=np.zeros(40, bool))
+
+
+def test_pairs_of_which_something_is_not_known_are_one_stratum():
+    mask = [[1, 0, 0] if row % 4 == 0 else [-1, 0, 0] if row % 4 == 1 else [-1, -1, 0] for row in range(40)]
+    stream = fixed(mask)
+    assert stream.masks == {"unknown": (-1, -1, -1), "digit": (1, 0, 0)}
+    batch = stream.batch(0)
+    rows = batch.z_a[:, 0].long()
+    assert (rows % 4 == 0).sum() == 6
+    # 10 of 10 known share the digit, none of 20 the colour; both with one more of each kind.
+    wanted = {0: [1, 0, 0], 1: [11 / 12, 0, 0], 2: [11 / 12, 1 / 22, 0], 3: [11 / 12, 1 / 22, 0]}
+    np.testing.assert_allclose(batch.prior, [wanted[int(row % 4)] for row in rows], rtol=1e-6)
+    assert fixed([[1, 0, 0]] * 40).batch(0).prior is None
+    assert len(batch.rows(slice(0, 3)).prior) == 3

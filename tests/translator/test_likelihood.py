@@ -1,5 +1,6 @@
 """Pair likelihood against torch.distributions with the covariance written out."""
 
+import itertools
 import math
 
 import pytest
@@ -9,7 +10,14 @@ from torch.distributions import MultivariateNormal, Normal
 from iin_cli.errors import UsageError
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
-from iin_cli.translator.likelihood import bits_per_dim, correlations, nll, pair_nll
+from iin_cli.translator.likelihood import (
+    bits_per_dim,
+    correlations,
+    marginal_pair_nll,
+    mask_posterior,
+    nll,
+    pair_nll,
+)
 
 
 def noise(*shape, seed=0):
@@ -85,3 +93,31 @@ def test_a_mask_of_another_width_is_refused():
 
 def test_bits_per_dim():
     assert bits_per_dim(8 * math.log(2), 4) == pytest.approx(2)
+
+
+def test_what_is_not_known_of_a_pair_is_summed_over():
+    """Against the sum of exp(−pair_nll) over all masks, each with its prior."""
+    a, b, zero = torch.randn(5, 6), torch.randn(5, 6), torch.zeros(5)
+    prior = torch.rand(5, 3) * 0.8 + 0.1
+    total = torch.zeros(5, dtype=torch.float64)
+    shared = torch.zeros(5, 3, dtype=torch.float64)
+    for mask in itertools.product((0, 1), repeat=3):
+        chosen = torch.tensor(mask)
+        chance = torch.where(chosen.bool(), prior, 1 - prior).prod(1).double()
+        joint = chance * (-pair_nll(a, zero, b, zero, correlations(FACTORS, mask)).double()).exp()
+        total += joint
+        shared += joint[:, None] * chosen
+    found = marginal_pair_nll(a, zero, b, zero, FACTORS, prior)
+    torch.testing.assert_close(found.double(), -total.log(), atol=1e-4, rtol=1e-5)
+    posterior = mask_posterior(a, b, FACTORS, prior).double()
+    torch.testing.assert_close(posterior, shared / total[:, None], atol=1e-5, rtol=1e-4)
+
+
+def test_what_is_known_needs_no_sum_and_has_slopes():
+    z = torch.randn(2, 4, 6, requires_grad=True)
+    zero, mask = torch.zeros(4), torch.tensor([[1.0, 0.0, 1.0]]).expand(4, -1)
+    found = marginal_pair_nll(z[0], zero, z[1], zero, FACTORS, mask)
+    torch.testing.assert_close(found, pair_nll(z[0], zero, z[1], zero, correlations(FACTORS, [1, 0, 1])))
+    found.sum().backward()
+    assert z.grad.isfinite().all()
+    assert mask_posterior(z[0], z[1], FACTORS, mask)[:, 1].max() == 0

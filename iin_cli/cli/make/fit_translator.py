@@ -20,8 +20,16 @@ def fit_translator(
         typer.Option(
             "--backbone",
             "-b",
-            help="A trained backbone: checkpoint, run folder, or registered name.",
+            help="A trained backbone: checkpoint, run folder, or registered name; with --from, where it is now.",
             metavar="CKPT|NAME",
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="A translator to which the concepts are added; its own factors stay as they are.",
+            metavar="CKPT",
         ),
     ] = None,
     concept: Annotated[
@@ -35,7 +43,10 @@ def fit_translator(
     ] = None,
     latents: Annotated[
         Path | None,
-        typer.Option(help="Latents of any network instead of a backbone: z, or z_a, z_b, mask.", metavar="FILE"),
+        typer.Option(
+            help="Latents of any network instead of a backbone: z, or z_a, z_b, mask (1, 0, or -1: not known).",
+            metavar="FILE",
+        ),
     ] = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
@@ -92,7 +103,8 @@ def fit_translator(
 ) -> None:
     """Fit a translator to a network's latents and concepts.
 
-    A file of latents (--latents) can stand for the network. Without a concept the whole latent is one factor.
+    A file of latents (--latents) can stand for the network. Without a concept the whole latent is one factor. With
+    --from, new factors are cut out of the residual of a fitted translator, whose own factors stay as they are.
 
     Examples:
 
@@ -109,6 +121,8 @@ def fit_translator(
         iin fit-translator --backbone resnet50 --layer layer4 --concept class --data faces/
 
         iin fit-translator --latents pairs.safetensors --concept digit --dims digit=8
+
+        iin fit-translator --from t --concept greyscale --out t2
     """
     from ...commands.make.fit_translator import fit_translator as run
     from ...interpretation.data_choice import DataChoice
@@ -117,9 +131,11 @@ def fit_translator(
     from ...training.runs import RunChoice
     from ...translator.dims import ESTIMATORS
 
-    source = latents if backbone is None else NetworkChoice(backbone, weights, layer)
-    if source is None or (backbone is not None and latents is not None):
+    source = latents if backbone is None or start is not None else NetworkChoice(backbone, weights, layer)
+    if (source is None and start is None) or (backbone is not None and latents is not None):
         raise UsageError("give either --backbone or --latents")
+    if start is not None and (layer is not None or weights != "default"):
+        raise UsageError("--from takes the network as its translator recorded it: leave --layer and --weights out")
     wishes = Wishes(
         preset=one_of("--preset", preset, PRESETS),
         method=one_of("--method", method, METHODS),
@@ -143,5 +159,7 @@ def fit_translator(
         wishes,
         RunChoice(out, seed, device, dry_run, resume),
         reporter(quiet),
+        start=start,
+        moved=None if start is None or backbone is None else Path(backbone),
     )
     print_result(result, as_json)

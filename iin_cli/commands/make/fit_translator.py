@@ -11,14 +11,19 @@ from typing import Any
 import torch
 
 from ...distributed import choose_device, from_main, is_main_rank, leaders_first
+from ...errors import UsageError
 from ...fitting.attachment import Attachment
+from ...fitting.extending import Base
 from ...fitting.fit import Fitted, fit_material
 from ...fitting.inference import Inferred, infer
-from ...fitting.materials import Material, from_file, from_images
+from ...fitting.materials import Material, PairMaterial, from_file, from_images
 from ...fitting.pair_files import read_pairs
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.grouping import find_providers
+from ...interpretation.network import Network
 from ...interpretation.network_choice import NetworkChoice
+from ...interpretation.opening import open_translator
+from ...io import checkpoint
 from ...io.rundir import write_json
 from ...plan import Wishes
 from ...progress import Reporter, Silent
@@ -30,6 +35,8 @@ from ...training.saving import save_product
 __all__ = ["FitResult", "fit_translator"]
 
 PRODUCT = "translator.safetensors"
+# Of pairs of which it is not known what they share: how probable that is, tensor `shared` (P, K+1).
+MASKS = "masks.safetensors"
 
 
 @dataclass(frozen=True)
@@ -91,19 +98,24 @@ class FitResult(Result):
 
 
 def fit_translator(
-    source: NetworkChoice | Path,
+    source: NetworkChoice | Path | None,
     concepts: Sequence[str] = (),
     data: DataChoice | None = None,
     wishes: Wishes | None = None,
     run: RunChoice | None = None,
     report: Reporter | None = None,
+    *,
+    start: Path | None = None,
+    moved: Path | None = None,
 ) -> FitResult:
     """Fit T to the latents of a network, or to those of a file, and save it; without concepts by Eq 12.
 
     Args:
-        source: the network, or a safetensors file with `z`, or `z_a`, `z_b` and `mask`.
+        source: the network, or a safetensors file with `z`, or `z_a`, `z_b` and `mask`; None takes that of `start`.
         concepts: `NAME[:ARGUMENT]`; factors come in this order, the residual last.
         data: what the network encodes; None takes the data it was trained on.
+        start: a translator to which the concepts are added; its factors stay as they are.
+        moved: where the network of `start` lies now, if it was moved.
 
     Under torchrun all processes share every step; one process of a machine encodes while its others wait.
 
@@ -114,13 +126,20 @@ def fit_translator(
     seed = run.final_seed(PRODUCT)
     with run.open(_label(source, concepts), report) as folder:
         with leaders_first():
+            base = None if start is None else _base(start, source, moved, concepts, device, report)
             if isinstance(source, Path):
                 material, attachment = from_file(read_pairs(source, concepts), report), None
             else:
-                material, attachment = _encoded(source, concepts, data, seed, device, report)
+                opened = _opened(source, base, device, report)
+                material, attachment = _encoded(opened, concepts, data, seed, report)
         # Encoding is no part of --max-seconds: it is done once, and takes what the network takes.
         encoded = time.monotonic()
-        inferred = from_main(infer(material, wishes, seed, device, report))
+        seen = material if base is None else base.seen(material)
+        inferred = from_main(infer(seen, wishes, seed, device, report))
+        if base is not None:
+            inferred = inferred.behind(base)
+            backbone = material.provenance["backbone"] or base.opened.metadata.get("backbone")
+            material = replace(material, provenance={**material.provenance, "backbone": backbone, "from": base.origin})
         result = _dry(inferred, attachment)
         if folder is None:
             return result
@@ -129,6 +148,7 @@ def fit_translator(
             if is_main_rank():
                 proofs = _proofs(fitted, attachment, report)
                 save_product(folder / PRODUCT, fitted.tensors(), fitted.metadata(proofs))
+                _write_masks(folder, material, fitted)
                 result = _finished(result, fitted, proofs, folder, time.monotonic() - started)
                 write_json(folder / "result.json", {**result.as_dict(), "history": fitted.history})
             result = from_main(result)
@@ -136,21 +156,56 @@ def fit_translator(
             return result
 
 
+def _base(
+    start: Path,
+    source: NetworkChoice | Path | None,
+    moved: Path | None,
+    concepts: Sequence[str],
+    device: torch.device,
+    report: Reporter,
+) -> Base:
+    """Open the translator to which concepts are added, with its network unless the latents come from a file."""
+    base = Base.of(open_translator(start, device, moved, not isinstance(source, Path), report))
+    names = concepts if isinstance(source, Path) else [provider.concept for provider in find_providers(concepts)]
+    base.require_new(names)
+    return base
+
+
+def _opened(
+    choice: NetworkChoice | None, base: Base | None, device: torch.device, report: Reporter
+) -> tuple[Network, dict[str, Any] | None]:
+    """Return the network, and the data that are taken where the user names none."""
+    if base is not None:
+        return base.opened.require_network(), base.opened.recorded_data
+    if choice is None:
+        raise UsageError("give a network, or a file of latents")
+    network = choice.open(device, report)
+    return network, network.data
+
+
 def _encoded(
-    choice: NetworkChoice,
+    opened: tuple[Network, dict[str, Any] | None],
     concepts: Sequence[str],
     data: DataChoice,
     seed: int,
-    device: torch.device,
     report: Reporter,
 ) -> tuple[Material, Attachment]:
     """Check f = G∘E on images, group the training images, encode each once."""
-    providers = find_providers(concepts)
-    network = choice.open(device, report)
-    dataset = data.open(network.data, report)
+    providers, (network, recorded) = find_providers(concepts), opened
+    dataset = data.open(recorded, report)
     attachment = Attachment(network, dataset)
     attachment.describe(report)
-    return from_images(network, dataset, data.root_of(network.data), providers, seed, report), attachment
+    return from_images(network, dataset, data.root_of(recorded), providers, seed, report), attachment
+
+
+def _write_masks(folder: Path, material: Material, fitted: Fitted) -> None:
+    """Write how probable it is that each pair shares each factor, where that is not known of all pairs."""
+    if not isinstance(material, PairMaterial) or not material.partly_known:
+        return
+    device = next(fitted.translator.buffers()).device
+    with torch.no_grad():
+        shared = material.shared(lambda z: fitted.translator(z.to(device))[0].cpu(), fitted.factors)
+    checkpoint.save(folder / MASKS, {"shared": shared}, {"kind": "masks", "factors": fitted.factors.as_json()})
 
 
 def _dry(inferred: Inferred, attachment: Attachment | None) -> FitResult:
@@ -193,6 +248,6 @@ def _finished(
     )
 
 
-def _label(source: NetworkChoice | Path, concepts: Sequence[str]) -> str:
-    name = Path(source.name).stem if isinstance(source, NetworkChoice) else "latents"
+def _label(source: NetworkChoice | Path | None, concepts: Sequence[str]) -> str:
+    name = Path(source.name).stem if isinstance(source, NetworkChoice) else "latents" if source else "more"
     return "-".join(["fit-translator", name, *concepts])

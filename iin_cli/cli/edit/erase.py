@@ -1,0 +1,72 @@
+"""`iin erase`: write a network whose answers no longer depend on a factor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .. import options
+from ..output import print_result, reporter
+
+__all__ = ["erase"]
+
+DrawsOpt = Annotated[
+    int,
+    typer.Option(
+        help="Average the answers over this many draws of the factors; 0 sets the factors to their mean.", min=0
+    ),
+]
+CountOpt = Annotated[
+    int | None,
+    typer.Option("--n", "-n", help="Images to measure the effect on; default: 512, or what there is.", min=2),
+]
+
+
+def erase(
+    translator: options.TranslatorOpt,
+    factor: options.FactorOpt,
+    draws: DrawsOpt = 0,
+    out: options.OutOpt = None,
+    backbone: options.MovedBackboneOpt = None,
+    data: options.DataOpt = None,
+    data_root: options.DataRootOpt = None,
+    skip_bad: options.SkipBadOpt = False,
+    split: options.SplitOpt = "test",
+    n: CountOpt = None,
+    seed: options.SeedOpt = None,
+    device: options.DeviceOpt = "auto",
+    as_json: options.JsonOpt = False,
+    quiet: options.QuietOpt = False,
+    debug: options.DebugOpt = False,
+) -> None:
+    """Write a network whose answers no longer depend on a factor.
+
+    The new backbone sets the factor to its mean in every latent, for what `encode` gives and for what is answered. It
+    holds copies of the network and the translator, and every command takes it by --backbone. What the translator did
+    not put into the factor stays: `iin audit` says how much leaks elsewhere.
+
+    Examples:
+
+      iin erase --translator t --factor color --out colorblind
+
+      iin erase -t t.safetensors -f color -f greyscale --out colorblind.safetensors --json
+
+      iin erase -t t --factor color --draws 16
+    """
+    from ...commands.edit.erase import erase_factors
+    from ...distributed import draw_seed
+    from ...editing.erasing import Erasing
+    from ...interpretation.data_choice import DataChoice
+
+    drawn = draw_seed(seed)
+    result = erase_factors(
+        translator,
+        Erasing(tuple(dict.fromkeys(factor)), draws, drawn),
+        out,
+        choice=DataChoice(data, data_root, split, n, drawn, skip_bad=skip_bad),
+        backbone=backbone,
+        device=device,
+        report=reporter(quiet),
+    )
+    print_result(result, as_json)

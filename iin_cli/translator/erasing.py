@@ -1,0 +1,58 @@
+"""Take factors out of z: T⁻¹ of z̃ with these factors at their mean, or at several draws of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .factors import Factors
+from .flow import Translator
+
+__all__ = ["Eraser"]
+
+
+class Eraser(nn.Module):
+    """z with some factors of z̃ replaced by constants, which is all that is left of them.
+
+    Args:
+        translator: T, of N dimensions.
+        factors: names and sizes of z̃'s factors.
+        names: the factors to erase.
+        values: (k, d), what `draws` puts in the place of the d erased dimensions.
+
+    Raises UsageError for a factor that there is not.
+
+    >>> eraser = Eraser(Translator(3, blocks=1, hidden=4), Factors.of({"color": 1, "residual": 2}), ["color"])
+    >>> z = torch.randn(2, 3)
+    >>> once = eraser(z)
+    >>> torch.allclose(eraser(once), once, atol=1e-5), torch.allclose(eraser.draws(z)[0], once)
+    (True, True)
+    """
+
+    values: Tensor
+    where: Tensor
+
+    def __init__(
+        self, translator: Translator, factors: Factors, names: Sequence[str], values: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        chosen = torch.zeros(translator.dim, dtype=torch.bool, device="cpu")
+        for name in names:
+            chosen[factors.slice(name)] = True
+        self.translator, self.factors, self.names = translator, factors, tuple(names)
+        self.register_buffer("where", chosen.nonzero()[:, 0].to(torch.get_default_device()), persistent=False)
+        # The mean of every factor is 0 by construction: z̃ is N(0, 1).
+        self.register_buffer("values", torch.zeros(1, len(self.where)) if values is None else values)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return z (B, N) with the erased factors at their mean."""
+        z_tilde = self.translator(z)[0]
+        return self.translator.inverse(z_tilde.index_fill(1, self.where, 0.0))
+
+    def draws(self, z: Tensor) -> Tensor:
+        """Return z (B, N) with the erased factors at each of the k `values`: (k, B, N)."""
+        z_tilde = self.translator(z)[0]
+        rows = [z_tilde.index_copy(1, self.where, value.expand(len(z), -1)) for value in self.values]
+        return self.translator.inverse(torch.cat(rows)).view(len(rows), *z.shape)

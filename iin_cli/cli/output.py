@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ..io.left_out import with_left_out
 from ..printable import printable
 from ..progress import Reporter, Silent, Task
 from ..results import Result
@@ -48,6 +49,8 @@ def print_result(
         return
     if isinstance(result, Result):
         result, tables = result.as_dict(), tables or result.tables()
+    if isinstance(result, Mapping):
+        result = with_left_out(result)
     with for_results():
         _print(result, as_json, tables)
 

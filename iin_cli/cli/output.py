@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ..io.left_out import with_left_out
 from ..printable import printable
 from ..progress import Reporter, Silent, Task
-from ..results import Result
+from ..results import Result, with_left_out
 from .stdout import for_results
 
 __all__ = ["print_result", "reporter"]

@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from functools import wraps
 from typing import Any
 
-from ..io.left_out import noting_left_out
+from ..results import noting_left_out
 
 __all__ = ["for_results", "only_results"]
 

@@ -20,10 +20,10 @@ from ..errors import DataError, IinError
 from ..io.atomic import write_text
 from ..io.greys import Extent, Greys
 from ..io.image_files import Inspected, in_threads, inspect
-from ..io.left_out import note_left_out
 from ..io.paths import cache_dir
 from ..printable import printable
 from ..progress import Reporter
+from ..results import note_left_out
 
 __all__ = ["Checked", "check_images"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -11,12 +12,21 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, overload
 
-from ..errors import UsageError
+from ..errors import CheckpointError, UsageError
+from ..results import with_left_out
 from .atomic import as_write_error, write_text
 from .holding import hold, hold_file, remove_unfinished, unfinished
-from .left_out import with_left_out
 
-__all__ = ["PLAN_NAME", "new_file", "open_run", "recorded_seed", "write_json", "write_result"]
+__all__ = [
+    "PLAN_NAME",
+    "new_file",
+    "open_run",
+    "read_plan",
+    "recorded_seed",
+    "write_json",
+    "write_plan",
+    "write_result",
+]
 
 # What a training inferred and was asked for.
 PLAN_NAME = "plan.json"
@@ -94,11 +104,34 @@ def recorded_seed(folder: Path, given: int | None) -> int:
 
     try:
         recorded = read_json(folder / PLAN_NAME, Plan).seed
+        read_plan(folder)
     except OSError as error:
         raise UsageError(f"--resume: there is no interrupted run in {folder}; leave --resume out") from error
     if given is not None and given != recorded:
         raise UsageError(f"--resume: the run in {folder} has seed {recorded}, not {given}; leave --seed out")
     return recorded
+
+
+def write_plan(path: Path, plan: Mapping[str, Any]) -> None:
+    """Write the plan of a training with a digest of it: a resumed run takes its seed from there."""
+    write_json(path, {**plan, "digest": _digest(plan)})
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """Read the plan in `folder`. CheckpointError for one that is not as it was saved, OSError where there is none."""
+    from .schema import read_json
+
+    plan = read_json(folder / PLAN_NAME, dict[str, Any])
+    # Runs of 0.1 have none.
+    if plan.pop("digest", None) not in (None, _digest(plan)):
+        raise CheckpointError(
+            f"{folder / PLAN_NAME} is damaged: it is not as it was saved; use another copy, or start the run again"
+        )
+    return plan
+
+
+def _digest(plan: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

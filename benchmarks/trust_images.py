@@ -1,4 +1,4 @@
-"""What a folder of images may hold: 60 kinds of files, some of them no images, and what every command must make of them.
+"""What a folder of images may hold: 60 kinds of files, some of them no images, and what commands must make of them.
 
 Each kind is put among good images, several times over, and the folder is opened as every command opens it. A kind is
 either readable, and then every pixel is there, or every file of it is named, with exit status 3, before anything else;
@@ -210,9 +210,8 @@ def main() -> None:
             if verdict is not None:
                 wrong.append(f"{kind}: {verdict}")
     files = options.copies * (len(GOOD) + len(BAD))
-    print(
-        "| kinds that are images | kinds that are not | files | not as they must be | slowest kind |\n|--:|--:|--:|--:|--:|"
-    )
+    print("| kinds that are images | kinds that are not | files | not as they must be | slowest kind |")
+    print("|--:|--:|--:|--:|--:|")
     print(f"| {len(GOOD)} | {len(BAD)} | {files} | {len(wrong)} | {slowest:.1f} s |\n")
     for line in wrong:
         print(f"- {line}")

@@ -5,7 +5,7 @@ for every write and every kind of failure, which that write meets. A failure mus
 line, or be got over; whatever stands in its folder must be whole, nothing half written may stay, and the same command
 must work afterwards. A training may keep its state, which must be one that `--resume` takes.
 
-    uv run python benchmarks/trust_writes.py [--work runs/trust-writes]
+    uv run python benchmarks/trust_writes.py [--work runs/trust-writes] [--commands encode …] [--failures full …]
 """
 
 from __future__ import annotations
@@ -121,6 +121,8 @@ def commands(work: Path) -> dict[str, Callable[[Path], None]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--commands", nargs="+", help="only these; default: all")
+    parser.add_argument("--failures", nargs="+", choices=[*FAILURES], default=[*FAILURES])
     parser.add_argument("--work", type=Path, default=Path("runs/trust-writes"))
     options = parser.parse_args()
     began, work = time.monotonic(), options.work.resolve()
@@ -130,15 +132,17 @@ def main() -> None:
     (work / "temporary").mkdir(parents=True)
     wrong, rows = [], []
     for name, run in commands(work).items():
+        if name not in (options.commands or [name]):
+            continue
         folder, writes = work / "out" / name, Writes(work)
         with watched(writes):
             run(folder)
         counted: Counter[str] = Counter()
         for place in range(writes.count):
-            for kind, number in FAILURES.items():
+            for kind in options.failures:
                 shutil.rmtree(folder, ignore_errors=True)
                 shutil.rmtree(work / "cache", ignore_errors=True)
-                outcome = met(run, folder, Writes(work, place, number))
+                outcome = met(run, folder, Writes(work, place, FAILURES[kind]))
                 counted[outcome.partition(":")[0]] += 1
                 if outcome.isupper() or outcome[:4].isupper():
                     wrong.append(f"{name}, write {place} of {writes.count}, {kind}: {outcome}")

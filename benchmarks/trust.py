@@ -43,7 +43,7 @@ from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.io import checkpoint
 from iin_cli.io.tensor_file import digest_of_file, digest_of_tensors, read_metadata
 from iin_cli.plan import Wishes
-from iin_cli.training import loop
+from iin_cli.training import saving
 from iin_cli.training.runs import RunChoice
 
 SLOW_SECONDS = 5.0
@@ -76,13 +76,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--kinds", nargs="+", help="only these kinds of file: backbone, translator, latents, cache, state, stylizer"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/trust"))
     options = parser.parse_args()
     began = time.monotonic()
     work = options.work.resolve()
     shutil.rmtree(work, ignore_errors=True)
     os.environ["IIN_CACHE"] = str(work / "cache")
-    subjects = made(work)
+    subjects = {name: subject for name, subject in made(work).items() if name in (options.kinds or [name])}
     outcomes = []
     for number in range(options.mutants):
         outcomes.append(tried(work, subjects, number, options.seed))
@@ -137,21 +140,21 @@ def made(work: Path) -> dict[str, Subject]:
 
 def interrupted(z: Path, wishes: Wishes, folder: Path) -> None:
     """Leave the state of a fit that was interrupted half-way."""
-    save, loop.SAVE_EVERY_SECONDS = loop._save, -1.0
+    save, kept = saving.Saving.save, (saving.FIRST_SAVE_SECONDS, saving.SAVE_SHARE)
+    saving.FIRST_SAVE_SECONDS, saving.SAVE_SHARE = 0.0, math.inf
 
-    def stopping(work: Any, result: Any, best: Any, path: Path) -> float:
-        when = save(work, result, best, path)
-        if result.steps == wishes.steps // 2:
+    def stopping(self: saving.Saving, state: Callable[[], dict[str, Any]]) -> None:
+        save(self, state)
+        if state()["loop"]["steps"] == wishes.steps // 2:
             raise KeyboardInterrupt
-        return when
 
-    loop._save = stopping
+    saving.Saving.save = stopping
     try:
         fit_translator(z, (), None, wishes, RunChoice(folder, 0))
     except KeyboardInterrupt:
         pass
     finally:
-        loop._save, loop.SAVE_EVERY_SECONDS = save, 60.0
+        saving.Saving.save, (saving.FIRST_SAVE_SECONDS, saving.SAVE_SHARE) = save, kept
 
 
 def of_backbone(copy: Path) -> str:

@@ -20,6 +20,7 @@ from .errors import IinError, NotInstalledError, PluginError, UsageError, neares
 from .plugin_api import Family
 from .probing import try_each
 from .progress import Reporter, Silent
+from .vetting import why_unsafe
 
 __all__ = [
     "BARE",
@@ -200,6 +201,9 @@ def find(group: Group, wanted: str) -> Found:
             f"write {' or '.join(f'{distribution}:{name}' for distribution in claiming)}"
         )
     (owner,) = owners
+    if group == "commands":
+        # It is loaded for every `--help`, by a user who may not know that it is installed.
+        _vet(owner.point)
     factory = _load(owner.point)
     takes_one = not owner.bare and _takes_argument(factory, PLACES_BEFORE.get(group, 0))
     if argument is not None and not takes_one:
@@ -323,6 +327,13 @@ def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter] | N
     # Factories written in C may have no signature.
     except (TypeError, ValueError):
         return None
+
+
+def _vet(point: Point) -> None:
+    """Raise PluginError for a guest that would crash this process, or keep it for ever."""
+    own = {OWN, *(package for there in FIRST_PARTY.values() for package in there.values())}
+    if point.distribution not in own and (why := why_unsafe(point, f"{__name__}:probe")) is not None:
+        raise PluginError(_blame(point, "cannot be loaded", why))
 
 
 def _load(point: Point) -> Callable[..., Any]:

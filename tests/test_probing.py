@@ -54,11 +54,17 @@ def test_a_plugin_that_ends_the_process_at_import_is_listed(tmp_path, run_cli):
         facts.mkdir()
         (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (facts / "entry_points.txt").write_text(
-            f"[iin.concepts]\n{name} = {name}_plugin:thing\n[iin.commands]\nno name\n"
+            f"[iin.concepts]\n{name} = {name}_plugin:thing\n[iin.commands]\nno name\n{name}-it = {name}_plugin:thing\n"
         )
         (tmp_path / f"{name}_plugin.py").write_text(source + "\n")
     env = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
-    assert run_cli("--help", env=env)[0] == 0
+    code, out, err = run_cli("--help", env=env)
+    assert (code, err) == (0, "")
+    assert "quitter-it" in out
+    assert run_cli("quitter-it", env=env)[::2] == (
+        2,
+        "iin: plugin 'quitter-it' of quitter 1.0 cannot be loaded: it crashes the process (SIGSEGV)\n",
+    )
     code, out, _ = run_cli("plugins", "--json", env=env)
     assert code == 0
     rows = {row["name"]: row for row in json.loads(out)}

@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -302,7 +303,7 @@ class Straight:
         self.w = torch.zeros(3)
 
     def step(self, step, fraction):
-        self.w += 1
+        self.w += torch.ones(3)
         return {"loss": 1.0}
 
     def validate(self):
@@ -356,12 +357,59 @@ def test_a_state_of_other_types_is_not_resumed(state):
             refused(resume, state)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda state: state["work"]["w"].fill_(math.nan), "not finite"),
+        (lambda state: state["best"]["w"].fill_(math.inf), "not finite"),
+        (lambda state: state["loop"].update(steps=-1), "negative"),
+        (lambda state: state["loop"].update(seconds=-1.0), "negative"),
+        (lambda state: state["loop"].update(history=[{"score": 1.0}]), "lacks a step"),
+        # Only a step notices what an optimiser has taken over.
+        (lambda state: state["work"].update(w=torch.zeros(5)), "must match"),
+    ],
+)
+def test_a_state_that_no_training_has_is_not_resumed(state, change, said):
+    forged = read_state(state)
+    change(forged)
+    write_state(state, forged)
+    message = refused(resume, state)
+    assert "is not the state of this run" in message
+    assert said in message
+
+
+def test_a_step_that_fails_later_is_no_fault_of_the_state(state, monkeypatch):
+    def fails(self, step, fraction):
+        if step == 5:
+            raise ValueError("later")
+        return {"loss": 1.0}
+
+    monkeypatch.setattr(Straight, "step", fails)
+    with pytest.raises(ValueError, match="later"):
+        resume(state)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"seed": "x"}', '{"seed": null}', "[" * 10**5, '{"seed": 1'])
 def test_a_plan_that_is_none_is_named(tmp_path, text):
     (tmp_path / "plan.json").write_text(text)
     assert "plan.json is damaged" in refused(recorded_seed, tmp_path, None)
     with pytest.raises((CheckpointError, UsageError)), resumable(tmp_path, {"seed": 1}, True):
         pass
+
+
+def test_a_plan_with_another_seed_is_not_resumed(tmp_path):
+    with suppress(KeyboardInterrupt), resumable(tmp_path, {"seed": 1, "limit": math.inf}, False) as state:
+        state.touch()
+        raise KeyboardInterrupt
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert recorded_seed(tmp_path, None) == 1
+    with suppress(KeyboardInterrupt), resumable(tmp_path, {"seed": 1, "limit": math.inf}, True):
+        raise KeyboardInterrupt
+    (tmp_path / "plan.json").write_text(json.dumps({**plan, "seed": 2}))
+    assert "plan.json is damaged: it is not as it was saved" in refused(recorded_seed, tmp_path, None)
+    # A run of 0.1 has no digest.
+    (tmp_path / "plan.json").write_text('{"seed": 2}')
+    assert recorded_seed(tmp_path, None) == 2
 
 
 @pytest.mark.parametrize("seeds", ["x", [1], [[1]], [["a", 2]], [[1, 2, 3]], None, {}])

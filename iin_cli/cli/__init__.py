@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from ..distributed import failure, is_main_rank, leave, lost_process, rank, report_failure, world_size
 from ..errors import IinError, UsageError
 from ..printable import printable
-from ..registry import FIRST_PARTY, find, names
+from ..registry import FIRST_PARTY, Found, find, names
 from ..stopping import ENDING, Stopped, listen, raising
 from .home import home_expanded
 from .stdout import only_results
@@ -104,10 +104,21 @@ for _folder, (_, _names) in GROUPS.items():
         app.command(_name)(home_expanded(only_results(_command)))
 
 
+def _as_command(found: Found) -> Any:
+    """Return the function of a plugin's command; PluginError for one that Typer cannot make a command of."""
+    with found.blamed("is no command"):
+        run = home_expanded(found.factory)
+        alone = typer.Typer()
+        alone.command()(run)
+        # Typer looks at the parameters of all commands at once, and one would fail with all others.
+        typer.main.get_command(alone)
+    return run
+
+
 def _add_plugin_command(name: str) -> None:
     """Add the command `name` of a plugin; if the plugin is broken or missing, add one that only reports that."""
     try:
-        app.command(name)(home_expanded(find("commands", name).factory))
+        app.command(name)(_as_command(find("commands", name)))
     except UsageError as found:
         problem = found
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..printable import printable
 from ..progress import Reporter, Silent, Task
-from ..results import Result
+from ..results import Result, with_left_out
 from .stdout import for_results
 
 __all__ = ["print_result", "reporter"]
@@ -48,6 +48,8 @@ def print_result(
         return
     if isinstance(result, Result):
         result, tables = result.as_dict(), tables or result.tables()
+    if isinstance(result, Mapping):
+        result = with_left_out(result)
     with for_results():
         _print(result, as_json, tables)
 

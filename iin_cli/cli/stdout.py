@@ -9,6 +9,8 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from functools import wraps
 from typing import Any
 
+from ..results import noting_left_out
+
 __all__ = ["for_results", "only_results"]
 
 
@@ -43,7 +45,7 @@ def only_results(command: Callable[..., None]) -> Callable[..., None]:
         aside = _Aside()
         _aside.append(aside)
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), noting_left_out():
                 command(*args, **kwargs)
         finally:
             _aside.pop()

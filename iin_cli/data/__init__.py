@@ -7,6 +7,7 @@ animal_faces.py      animalfaces: class folders under the data root
 celeba.py            celeba: torchvision's layout; deepfashion.py: the in-shop layout (list_files.py reads their lists)
 folder.py            a path: class subfolders, flat, or with a labels.csv (label_table.py); scanning.py finds the files,
                      checking.py looks at each once, splits.py makes or recognises the splits
+contract.py          what a plugin's dataset must be
 arrays.py            images in memory, with or without a colour per item
 
 All are reached by name through the registry, like those of a plugin; only a path needs no registration.
@@ -16,10 +17,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import DataError, PluginError, UsageError
+from ..errors import PluginError, UsageError
 from ..plugin_api import Dataset, is_path
 from ..progress import Reporter
 from ..registry import find
+from .contract import breach_of
 
 __all__ = ["open_dataset"]
 
@@ -45,6 +47,9 @@ def open_dataset(
 
         return open_folder(name_or_path, report, skip_bad)
     dataset = found.make(data_root, report=report, skip_bad=skip_bad)
-    if not isinstance(dataset, Dataset):
-        raise DataError(f"plugin {found.name!r} made a {type(dataset).__name__} instead of a Dataset")
+    if not found.is_built_in:
+        with found.blamed("fails over its first image"):
+            breach = breach_of(dataset)
+        if breach is not None:
+            raise found.fault("breaks the contract of a dataset", breach)
     return dataset

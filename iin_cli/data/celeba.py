@@ -9,9 +9,10 @@ import numpy as np
 from ..errors import DataError
 from ..io.paths import data_root as resolve_root
 from ..plugin_api import Labels
-from ..progress import Reporter
+from ..progress import Reporter, Silent
+from .checking import check_images
 from .folder import FileDataset
-from .list_files import ListFile, check_against, listed_fingerprint, not_placed, read_list
+from .list_files import ListFile, check_against, listed_fingerprint, not_placed, read_list, without
 from .scanning import scan
 
 __all__ = ["open_celeba"]
@@ -27,11 +28,15 @@ SOURCE = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html (for non-commercial research
 PARTITIONS = ("0", "1", "2")
 
 
-def open_celeba(data_root: Path | None = None, report: Reporter | None = None) -> FileDataset:
+def open_celeba(
+    data_root: Path | None = None, report: Reporter | None = None, *, skip_bad: bool = False
+) -> FileDataset:
     """Open `celeba` of the data root: one label per attribute, `no` or `yes`, named as in the list's header.
 
-    With `identity_CelebA.txt` there is a label `identity`, too. Splits are those of `list_eval_partition.txt`.
-    Raises DataError for a missing file, and for lists that do not agree with each other or with the images.
+    With `identity_CelebA.txt` there is a label `identity`, too. Splits are those of `list_eval_partition.txt`. Every
+    image is decoded once; those that cannot be read are left out with `skip_bad`, their lines too.
+    Raises DataError for a missing file, an image that cannot be read, and for lists that do not agree with each other
+    or with the images.
     """
     folder = resolve_root(data_root) / "celeba"
     for part in (IMAGES, ATTRIBUTES, PARTITION):
@@ -40,19 +45,23 @@ def open_celeba(data_root: Path | None = None, report: Reporter | None = None) -
             raise not_placed("celeba", folder / part, SOURCE, layout)
     attributes = read_list(folder / ATTRIBUTES)
     partition = read_list(folder / PARTITION, words=1, headed=False)
-    check_against(attributes, scan(folder / IMAGES, report), folder / IMAGES)
+    there = scan(folder / IMAGES, report)
+    check_against(attributes, there, folder / IMAGES)
     check_against(partition, attributes.rows, attributes.path)
+    checked = check_images(folder / IMAGES, there, report or Silent(), skip_bad)
+    attributes = without(attributes, checked.left_out)
     files = list(attributes.rows)
     labels, lists = _attributes(attributes), [attributes, partition]
     if (folder / IDENTITY).exists():
         identity = read_list(folder / IDENTITY, words=1, headed=False)
-        check_against(identity, files, attributes.path)
+        check_against(identity, partition.rows, attributes.path)
         numbers = np.unique([identity.rows[file][0] for file in files], return_inverse=True)[1]
         labels["identity"] = Labels(numbers.astype(np.int64))
         lists.append(identity)
-    fingerprint = listed_fingerprint(folder / IMAGES, files, lists)
+    fingerprint = listed_fingerprint(checked, files, lists)
     splits = _splits(partition, files)
-    return FileDataset("celeba", folder / IMAGES, files, labels, splits, np.arange(len(files)), fingerprint)
+    made = FileDataset("celeba", folder / IMAGES, files, labels, splits, np.arange(len(files)), fingerprint)
+    return made.as_checked(checked)
 
 
 def _attributes(listed: ListFile) -> dict[str, Labels]:

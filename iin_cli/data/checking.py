@@ -23,6 +23,7 @@ from ..io.image_files import Inspected, in_threads, inspect
 from ..io.paths import cache_dir
 from ..printable import printable
 from ..progress import Reporter
+from ..results import note_left_out
 
 __all__ = ["Checked", "check_images"]
 
@@ -62,6 +63,7 @@ def check_images(folder: Path, files: Sequence[str], report: Reporter, skip_bad:
     if bad:
         # Named by where they are, since a command may read several folders.
         _report_bad(folder, len(files), bad, report, skip_bad)
+        note_left_out({printable(str(folder / file)): why for file, why in bad.items()})
     good = [(file, look) for file, look in zip(files, looks, strict=True) if look.problem is None]
     memory.remember({look.digest: look.extent for _, look in good})
     extents = [look.extent for _, look in good]

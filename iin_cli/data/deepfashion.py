@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import DataError
 from ..io.paths import data_root as resolve_root
-from ..progress import Reporter
+from ..progress import Reporter, Silent
+from .checking import check_images
 from .folder import FileDataset
 from .label_table import as_labels
 from .list_files import ListFile, check_against, first_there, listed_fingerprint, not_placed, read_list
@@ -31,13 +32,17 @@ SPLIT_OF = {"train": "train", "query": "test", "gallery": "test"}
 LAYOUT = "WOMEN/Dresses/id_00000002/02_1_front.jpg"
 
 
-def open_deepfashion(data_root: Path | None = None, report: Reporter | None = None) -> FileDataset:
+def open_deepfashion(
+    data_root: Path | None = None, report: Reporter | None = None, *, skip_bad: bool = False
+) -> FileDataset:
     """Open the benchmark below `deepfashion` in the data root.
 
     Labels: `item` (`id_00000002`), `class` (`WOMEN/Dresses`) and `pose` (front, side, back, full, additional, flat),
     the last word of the file's name. Training items are those of `Eval/list_eval_partition.txt`, the test split is its
-    queries and gallery together; without the list a tenth of the items of every class is the test split.
-    Raises DataError for a missing set, another layout, and a list that does not agree with the images.
+    queries and gallery together; without the list a tenth of the items of every class is the test split. Every image is
+    decoded once; those that cannot be read are left out with `skip_bad`.
+    Raises DataError for a missing set, an image that cannot be read, another layout, and a list that does not agree
+    with the images.
     """
     root = resolve_root(data_root)
     folder = first_there(root, FOLDERS) or root / FOLDERS[0]
@@ -45,23 +50,30 @@ def open_deepfashion(data_root: Path | None = None, report: Reporter | None = No
     if images is None:
         layout = f"{folder / IMAGES[0]}/{LAYOUT} and {folder / LISTS[0]}"
         raise not_placed("deepfashion", folder / IMAGES[0], SOURCE, layout)
-    files = scan(images, report)
+    there = scan(images, report)
+    # The layout and the list are cheaper to look at than the images.
+    for file in there:
+        _parts(images, file)
+    place = first_there(folder, LISTS)
+    rows = None
+    if place is not None:
+        rows = _below_images(read_list(place, words=2))
+        check_against(rows, there, images)
+    checked = check_images(images, there, report or Silent(), skip_bad)
+    files = checked.files
     parts = [_parts(images, file) for file in files]
     labels = {"class": as_labels(["/".join(part[:-2]) for part in parts])}
     labels["pose"] = as_labels([PurePosixPath(part[-1]).stem.rpartition("_")[2] for part in parts])
-    place = first_there(folder, LISTS)
-    if place is None:
+    if rows is None:
         items, lists = [part[-2] for part in parts], []
         keys = [hashlib.sha256(item.encode()).hexdigest() for item in items]
         splits = split_by_content(keys, one_source(items), labels["class"])
     else:
-        listed = read_list(place, words=2)
-        rows = _below_images(listed)
-        check_against(rows, files, images)
-        items, splits, lists = [rows.rows[file][0] for file in files], _splits(rows, files), [listed]
+        items, splits, lists = [rows.rows[file][0] for file in files], _splits(rows, files), [rows]
     labels = {"item": as_labels(items), **labels}
-    fingerprint = listed_fingerprint(images, files, lists)
-    return FileDataset("deepfashion", images, files, labels, splits, np.arange(len(files)), fingerprint)
+    fingerprint = listed_fingerprint(checked, files, lists)
+    made = FileDataset("deepfashion", images, files, labels, splits, np.arange(len(files)), fingerprint)
+    return made.as_checked(checked)
 
 
 def _parts(images: Path, file: str) -> tuple[str, ...]:

@@ -95,8 +95,12 @@ class FileDataset(Dataset):
         else:
             splits = split_by_content(digests, sources, labels.get("class"))
         made = cls(name, folder, files, labels, splits, sources, _fingerprint(checked, table))
-        made.greys, made.left_out = checked.greys, checked.left_out
-        return made
+        return made.as_checked(checked)
+
+    def as_checked(self, checked: Checked) -> Self:
+        """Remember of the look at every file what its images need: greys, and what is left out."""
+        self.greys, self.left_out = checked.greys, checked.left_out
+        return self
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Return items `indices` (B,) as uint8 (B, size, size, 3), as `read_image` reads them."""

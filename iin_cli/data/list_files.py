@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import DataError
+from .checking import Checked
 
-__all__ = ["ListFile", "check_against", "first_there", "listed_fingerprint", "not_placed", "read_list"]
+__all__ = ["ListFile", "check_against", "first_there", "listed_fingerprint", "not_placed", "read_list", "without"]
 
 
 @dataclass(frozen=True)
@@ -73,17 +73,17 @@ def check_against(listed: ListFile, images: Iterable[str], where: Path) -> None:
         )
 
 
-def listed_fingerprint(folder: Path, files: Sequence[str], lists: Sequence[ListFile]) -> str:
-    """Return a digest of the lists and of every file's name and size.
+def without(listed: ListFile, left_out: Collection[str]) -> ListFile:
+    """Return the list without the rows of images that are left out."""
+    return replace(listed, rows={name: row for name, row in listed.rows.items() if name not in left_out})
 
-    Pixels are not hashed: hashing 200,000 files would delay every command. Raises DataError for an empty file.
-    """
+
+def listed_fingerprint(checked: Checked, files: Sequence[str], lists: Sequence[ListFile]) -> str:
+    """Return a digest of the lists and of every file's name and content."""
     total = hashlib.sha256("".join(listed.digest for listed in lists).encode())
+    digests = dict(zip(checked.files, checked.digests, strict=True))
     for file in files:
-        size = os.stat(f"{folder}/{file}").st_size
-        if size == 0:
-            raise DataError(f"image {folder / file} is empty (0 bytes): replace or remove it")
-        total.update(f"{file}\0{size}\n".encode("utf-8", "surrogateescape"))
+        total.update(f"{file}\0{digests[file]}\n".encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
 

@@ -19,7 +19,7 @@ from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.pieces import in_pieces
 from ..interpretation.reading import Inputs
 from ..io.output import Output
-from ..io.rundir import write_json
+from ..io.rundir import write_result
 from ..io.tables import write_table
 from ..progress import Reporter, Silent
 from ..results import Result, Table
@@ -121,7 +121,7 @@ def write(result: SwapResult, output: Output) -> SwapResult:
         edits = _write_images(result, output.path)
     result = replace(result, out=str(output.path), edits=edits)
     if not output.is_file:
-        write_json(output.path / "swap.json", result.as_dict())
+        write_result(output.path / "swap.json", result.as_dict())
     return result
 
 

@@ -15,7 +15,7 @@ from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.reading import ChosenData
 from ..io.output import Output
-from ..io.rundir import write_json
+from ..io.rundir import write_result
 from ..io.tables import write_table
 from ..progress import Reporter, Silent
 from ..results import Result, Table
@@ -129,5 +129,5 @@ def write(result: WalkResult, output: Output, film: str | None = None, report: R
         if film is not None and (file := output.at(f"walk.{film}")) is not None:
             save_film(file, network, walks, report)
     if not output.is_file:
-        write_json(output.path / "walk.json", result.as_dict())
+        write_result(output.path / "walk.json", result.as_dict())
     return result

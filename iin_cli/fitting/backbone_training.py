@@ -17,6 +17,7 @@ from ..latents.pairs import step_generator
 from ..latents.splitting import held_out_mask
 from ..plugin_api import Backbone, BatchPart, DataFacts, Dataset, Recipe
 from ..registry import Found
+from .training_contract import breach_of_training
 
 __all__ = ["BackboneChoice", "BackboneTraining"]
 
@@ -48,13 +49,17 @@ class BackboneChoice:
     def build(self, found: Found, dataset: Dataset, seed: int, device: torch.device) -> tuple[Any, Recipe]:
         """Build the module and its recipe for `dataset`; the weights depend on `seed` only.
 
-        Raises DataError for fewer than two different training images, UsageError for what cannot be built.
+        Raises DataError for fewer than two different training images, UsageError for what cannot be built, PluginError
+        for a plugin's that breaks its contract.
         """
         facts, factory = _facts(dataset, self.image_size), cast(type[Backbone], found.factory)
         with leaders_first(), seeded(seed):
-            module: Any = factory.for_training(found.argument, facts, self.latent_dim, self.weights)
-            module.to(device)
-            return module, module.recipe(self.steps, seed)
+            with found.blamed("cannot be built"):
+                module: Any = factory.for_training(found.argument, facts, self.latent_dim, self.weights)
+                module.to(device)
+                recipe = module.recipe(self.steps, seed)
+            _check_guest(found, module, recipe)
+            return module, recipe
 
 
 class BackboneTraining:
@@ -117,6 +122,15 @@ class BackboneTraining:
         pixels = self.dataset.images(indices, self.backbone.image_size, self.backbone.interpolation)
         labels = None if self.labels is None else torch.from_numpy(self.labels[indices]).to(self.device)
         return as_images(pixels).to(self.device), labels
+
+
+def _check_guest(found: Found, module: Any, recipe: Any) -> None:
+    if found.is_built_in:
+        return
+    with found.blamed("fails before its training"):
+        breach = breach_of_training(module, recipe)
+    if breach is not None:
+        raise found.fault("breaks the contract of a backbone", breach)
 
 
 def _facts(dataset: Dataset, image_size: int | None) -> DataFacts:

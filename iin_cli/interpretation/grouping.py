@@ -15,6 +15,7 @@ from ..plugin_api import Circumstances, ConceptProvider, Dataset, Groups
 from ..progress import Reporter
 from ..registry import find
 from ..translator.factors import RESIDUAL
+from .concept_contract import check_groups, wrong_attribute
 from .encoding import encode_items
 from .network import Network
 
@@ -43,9 +44,8 @@ def find_providers(concepts: Sequence[str]) -> list[ConceptProvider]:
     providers: list[ConceptProvider] = []
     for wanted in concepts:
         provider = (found := find("concepts", wanted)).make()
-        if not isinstance(provider, ConceptProvider):
-            made = f"it made a {type(provider).__name__} instead of a ConceptProvider"
-            raise found.fault("breaks the contract of a concept", made)
+        if (wrong := wrong_attribute(provider)) is not None:
+            raise found.fault("breaks the contract of a concept", wrong)
         if provider.concept in [other.concept for other in providers]:
             raise UsageError(f"--concept {wanted}: the concept {provider.concept} is given twice")
         if provider.concept == RESIDUAL:
@@ -105,10 +105,17 @@ def circumstances(network: Network, seed: int, report: Reporter) -> Circumstance
 def grouped(
     dataset: Dataset, indices: np.ndarray, providers: Sequence[ConceptProvider], circumstances: Circumstances
 ) -> list[Groups]:
-    """Prepare every concept and let it group the items `indices` (M,) of `dataset`; errors as the concepts raise."""
+    """Prepare every concept and let it group the items `indices` (M,) of `dataset`.
+
+    Errors as the concepts raise; PluginError for one that breaks its contract.
+    """
     for provider in providers:
         provider.prepare(dataset, indices, circumstances)
-    return [provider.groups(dataset, indices, circumstances.seed) for provider in providers]
+    made = [provider.groups(dataset, indices, circumstances.seed) for provider in providers]
+    return [
+        check_groups(provider, own, dataset, indices, circumstances)
+        for provider, own in zip(providers, made, strict=True)
+    ]
 
 
 def _rows(

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import UsageError
 from .atomic import as_write_error
 
-__all__ = ["hold", "remove_unfinished", "unfinished"]
+__all__ = ["hold", "hold_file", "remove_unfinished", "unfinished"]
 
 # The names that `write_atomically` writes under before it renames.
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
@@ -34,6 +34,32 @@ def hold(folder: Path) -> Iterator[None]:
         if not _lock(handle) or not _is_at(folder, handle):
             raise UsageError(f"another run is writing into {folder}: wait for it, or name another folder")
         yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def hold_file(path: Path) -> Iterator[None]:
+    """Hold the name of a result file that does not exist yet against other runs; as `hold` does a folder.
+
+    An empty file beside it is locked meanwhile. A run that is killed leaves it, for the next one to use and remove.
+    Processes of one run under torchrun share the name, so that only the first holds it.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    claim = path.with_name(f".{path.name}.{'0' * 8}.part")
+    try:
+        handle = os.open(claim, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise as_write_error(path, error) from error
+    try:
+        if not _lock(handle) or not _is_at(claim, handle):
+            raise UsageError(f"another run is writing {path}: wait for it, or choose another name")
+        try:
+            yield
+        finally:
+            claim.unlink(missing_ok=True)
     finally:
         os.close(handle)
 

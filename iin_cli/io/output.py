@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from ..errors import UsageError
-from .rundir import new_file, open_run, write_json
+from .rundir import new_file, open_run, write_result
 
 __all__ = ["Output", "ends_like_a_file"]
 
@@ -54,13 +54,14 @@ class Output:
             endings: file endings that can hold this result (`.png`).
             holds: what the result is, for the message (`images`).
 
-        Raises UsageError for a file of another ending and for one that exists.
+        Raises UsageError for a file of another ending, one that exists, and one that another run is writing.
         """
         if out is not None and ends_like_a_file(out):
             if out.suffix.lower() not in endings:
                 known = " or ".join(endings)
                 raise UsageError(f"--out {out}: the result is {holds}; name a folder or a file that ends in {known}")
-            yield cls(new_file(out, "", ""), True)
+            with new_file(out, "", "") as file:
+                yield cls(file, True)
             return
         with open_run(out, label) as folder:
             yield cls(folder, False)
@@ -81,9 +82,9 @@ class Output:
         return self.path if Path(name).suffix == self.ending else None
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
-        """Write `value` to the path of the part `name`, if it has one."""
+        """Write `value`, with the files left out of the data, to the path of the part `name`, if it has one."""
         if (file := self.at(name)) is not None:
-            write_json(file, value)
+            write_result(file, value)
 
 
 def ends_like_a_file(out: Path | None) -> TypeGuard[Path]:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, overload
 
-from ..errors import UsageError
+from ..errors import CheckpointError, UsageError
+from ..results import with_left_out
 from .atomic import as_write_error, write_text
-from .holding import hold, remove_unfinished, unfinished
+from .holding import hold, hold_file, remove_unfinished, unfinished
 
-__all__ = ["PLAN_NAME", "new_file", "open_run", "recorded_seed", "write_json"]
+__all__ = [
+    "PLAN_NAME",
+    "new_file",
+    "open_run",
+    "read_plan",
+    "recorded_seed",
+    "write_json",
+    "write_plan",
+    "write_result",
+]
 
 # What a training inferred and was asked for.
 PLAN_NAME = "plan.json"
@@ -55,14 +66,33 @@ def open_run(out: Path | None, label: str, resume: bool = False, dry: bool = Fal
             raise
 
 
-def new_file(out: Path | None, label: str, default_name: str) -> Path:
-    """Return the path of a new result file: `out`, or `default_name` in a run folder; UsageError if `out` exists."""
+@contextmanager
+def new_file(out: Path | None, label: str, default_name: str) -> Iterator[Path]:
+    """Yield the path of a new result file: `out`, or `default_name` in a run folder; its name is held meanwhile.
+
+    Raises UsageError if `out` exists, or another run is writing it.
+    """
     if out is None:
-        return _next_numbered(Path("runs"), label) / default_name
+        folder = _next_numbered(Path("runs"), label)
+        try:
+            yield folder / default_name
+        except BaseException:
+            with suppress(OSError):
+                # Only an empty folder goes.
+                folder.rmdir()
+            raise
+        return
+    _require_new(out)
+    _require_writable(out.parent)
+    with hold_file(out):
+        # The run that held it until now has finished.
+        _require_new(out)
+        yield out
+
+
+def _require_new(out: Path) -> None:
     if out.exists():
         raise UsageError(f"--out {out} exists already: choose another name or remove it")
-    _require_writable(out.parent)
-    return out
 
 
 def recorded_seed(folder: Path, given: int | None) -> int:
@@ -74,6 +104,7 @@ def recorded_seed(folder: Path, given: int | None) -> int:
 
     try:
         recorded = read_json(folder / PLAN_NAME, Plan).seed
+        read_plan(folder)
     except OSError as error:
         raise UsageError(f"--resume: there is no interrupted run in {folder}; leave --resume out") from error
     if given is not None and given != recorded:
@@ -81,9 +112,36 @@ def recorded_seed(folder: Path, given: int | None) -> int:
     return recorded
 
 
+def write_plan(path: Path, plan: Mapping[str, Any]) -> None:
+    """Write the plan of a training with a digest of it: a resumed run takes its seed from there."""
+    write_json(path, {**plan, "digest": _digest(plan)})
+
+
+def read_plan(folder: Path) -> dict[str, Any]:
+    """Read the plan in `folder`. CheckpointError for one that is not as it was saved, OSError where there is none."""
+    from .schema import read_json
+
+    plan = read_json(folder / PLAN_NAME, dict[str, Any])
+    # Runs of 0.1 have none.
+    if plan.pop("digest", None) not in (None, _digest(plan)):
+        raise CheckpointError(
+            f"{folder / PLAN_NAME} is damaged: it is not as it was saved; use another copy, or start the run again"
+        )
+    return plan
+
+
+def _digest(plan: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(plan, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()
+
+
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write `value` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def write_result(path: Path, value: Mapping[str, Any]) -> None:
+    """Write the JSON of a result as `write_json`, with the files that the command left out of its data."""
+    write_json(path, with_left_out(value))
 
 
 def _made(out: Path) -> Path:

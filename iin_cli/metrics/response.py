@@ -72,8 +72,9 @@ class Comparison:
         return LESS if self.difference.high < -ROUNDING else UNDECIDED
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the comparison as JSON values."""
+        """Return the comparison as JSON values; `value` is the factor's, as wherever JSON holds a figure."""
         return {
+            "value": self.factor.value,
             "factor": self.factor.as_dict(),
             "control": self.control.as_dict(),
             "difference": self.difference.as_dict(),

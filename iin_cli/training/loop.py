@@ -19,7 +19,7 @@ import msgspec
 import torch
 
 from ..distributed import from_main, gather_numbers, is_main_rank, wait_for_all
-from ..errors import CheckpointError, DivergedError, ResourceError, reason
+from ..errors import CheckpointError, DivergedError, IinError, ResourceError, reason
 from ..io.training_state import read_state
 from ..progress import Reporter, Silent, Task
 from .resuming import HeldSignals
@@ -165,7 +165,7 @@ def optimise(
     if resume and state_path is not None:
         result, best_weights = _restore(work, state_path)
     started = time.monotonic() - result.seconds
-    run = _Run(work, schedule, result, best_weights, saving, started)
+    run = _Run(work, schedule, result, best_weights, saving, started, state_path if resume else None)
     with HeldSignals() as signals, flushed_denormals(), report.task(description, schedule.steps, "steps") as task:
         task.advance(result.steps)
         try:
@@ -183,7 +183,10 @@ def optimise(
 
 @dataclass
 class _Run:
-    """One run under way; `best_weights` are those of the best validation so far."""
+    """One run under way; `best_weights` are those of the best validation so far.
+
+    `untried` is the state that the run goes on from, until a step was taken with it.
+    """
 
     work: Trainable
     schedule: Schedule
@@ -191,6 +194,7 @@ class _Run:
     best_weights: Mapping[str, torch.Tensor]
     saving: Saving
     started: float
+    untried: Path | None = None
 
     def to_end(self, signals: HeldSignals, task: Task) -> None:
         """Take step after step until a limit is reached or a signal ends the run."""
@@ -202,7 +206,7 @@ class _Run:
             self._judge(from_main(self.work.validate() if is_main_rank() else None), {})
             reason = _finished(result, schedule)
         while reason is None:
-            shown = _timed_step(self.work, result, schedule, signals, self.started)
+            shown = self._step(signals)
             task.advance(1, **shown, **_speed(result, schedule))
             # Read once, so that the last step is validated whatever the clock says a moment later.
             reason = _finished(result, schedule)
@@ -230,6 +234,19 @@ class _Run:
         result.cooling_steps = max(1, round(schedule.cooldown * result.best_step))
         self.work.load_weights(from_main(self.best_weights if is_main_rank() else None))
         return None
+
+    def _step(self, signals: HeldSignals) -> dict[str, float]:
+        """Take a step; CheckpointError where the first one after a resume fails over the state."""
+        untried, self.untried = self.untried, None
+        try:
+            return _timed_step(self.work, self.result, self.schedule, signals, self.started)
+        except (IinError, MemoryError):
+            raise
+        except Exception as error:
+            # Moments of another shape are noticed by the optimiser's step, and not when it takes them.
+            if untried is None or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
+                raise
+            raise _not_of_this_run(untried, error) from error
 
     def _judge(self, held_out: dict[str, float], shown: dict[str, float]) -> None:
         """Note a validation; keep the weights if it is the best so far."""
@@ -315,7 +332,7 @@ def _restore(work: Trainable, path: Path) -> tuple[LoopResult, Mapping[str, torc
     state = from_main(read_state(path) if is_main_rank() else None)
     try:
         # Checked and not converted: whole numbers among the figures stay whole.
-        msgspec.convert(state["loop"], LoopResult)
+        _require_sound(msgspec.convert(state["loop"], LoopResult), state)
         work.load_state_dict(state["work"])
         if _shapes(state["best"]) != _shapes(work.weights()):
             raise ValueError("its best weights are of another network")
@@ -324,7 +341,31 @@ def _restore(work: Trainable, path: Path) -> tuple[LoopResult, Mapping[str, torc
         raise
     # An optimiser, or a plugin's recipe, may fail in any way over a state that is not its own.
     except Exception as error:
-        raise CheckpointError(f"{path} is not the state of this run: {reason(error)[:500]}") from error
+        raise _not_of_this_run(path, error) from error
+
+
+def _not_of_this_run(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path} is not the state of this run: {reason(error)[:500]}")
+
+
+def _require_sound(loop: LoopResult, state: Mapping[str, Any]) -> None:
+    """Raise ValueError for counts below zero, a history without steps, or numbers that no saved training has."""
+    if min(loop.steps, loop.rows, loop.best_step, loop.seconds, loop.training_seconds) < 0:
+        raise ValueError("a count or a time is negative")
+    if not all("step" in figures for figures in loop.history):
+        raise ValueError("its history lacks a step")
+    if not all(value.isfinite().all() for value in _numbers([state["work"], state["best"]])):
+        raise ValueError("it holds numbers that are not finite")
+
+
+def _numbers(tree: Any) -> Iterator[torch.Tensor]:
+    """Yield the tensors of floating-point numbers in nested dicts and lists."""
+    if isinstance(tree, torch.Tensor):
+        if tree.is_floating_point():
+            yield tree
+    elif isinstance(tree, (dict, list)):
+        for entry in tree.values() if isinstance(tree, dict) else tree:
+            yield from _numbers(entry)
 
 
 def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:

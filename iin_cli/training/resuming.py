@@ -13,8 +13,7 @@ from typing import Any
 
 from ..distributed import draw_seed, from_main, is_main_rank, world_size
 from ..errors import DivergedError, UsageError
-from ..io.rundir import PLAN_NAME, recorded_seed, write_json
-from ..io.schema import read_json
+from ..io.rundir import PLAN_NAME, read_plan, recorded_seed, write_plan
 from ..stopping import ENDING
 
 __all__ = ["HeldSignals", "resumable", "seed_of_run"]
@@ -113,8 +112,8 @@ def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[P
         yield state
         return
     if resume:
-        _require_same(folder, read_json(plan_file, dict[str, Any]), json.loads(json.dumps(plan)))
-    write_json(plan_file, plan)
+        _require_same(folder, read_plan(folder), json.loads(json.dumps(plan)))
+    write_plan(plan_file, plan)
     try:
         yield state
     except BaseException as error:

@@ -45,3 +45,13 @@ def test_bad_images_are_left_out_if_so_wished(files, command_line, tmp_path):
     assert (code, json.loads(out)["count"]) == (0, 3)
     assert "a/0.png (not an image" in err
     assert checkpoint.describe(file)["data"]["left_out"] == {"a/0.png": "not an image that Pillow knows"}
+    # What is printed, and what has no checkpoint, says so, too; a command without such files does not.
+    assert json.loads(out)["left_out"] == {str(folder / "a" / "0.png"): "not an image that Pillow knows"}
+    command = ["walk", "-t", files.of_images, "--factor", "digit", "-d", folder, "--n", "1", "--device", "cpu"]
+    code, out, err = command_line(*command, "--split", "all", "--skip-bad", "--out", tmp_path / "walk", "--json")
+    assert code == 0, err
+    for value in (json.loads(out), json.loads((tmp_path / "walk" / "walk.json").read_text())):
+        assert [*value["left_out"]] == [str(folder / "a" / "0.png")]
+    (folder / "a" / "0.png").unlink()
+    code, out, err = command_line(*command, "--split", "all", "--out", tmp_path / "again", "--json")
+    assert "left_out" not in json.loads(out)

@@ -89,7 +89,10 @@ def replace(name, old, new):
         (replace("list_eval_partition.txt", "000002.jpg 0\n", ""), r"no line for 000002\.jpg of .*list_attr_celeba"),
         (replace("list_eval_partition.txt", "000002.jpg 0", "000002.jpg 5"), r"partition of 000002\.jpg is '5'"),
         (replace("identity_CelebA.txt", "000008.jpg", "000088.jpg"), r"identity_CelebA.txt lists 000088\.jpg"),
-        (lambda folder: (folder / "img_align_celeba" / "000001.jpg").write_bytes(b""), r"000001\.jpg is empty"),
+        (
+            lambda folder: (folder / "img_align_celeba" / "000001.jpg").write_bytes(b""),
+            r"000001\.jpg cannot be read \(it is empty",
+        ),
     ],
 )
 def test_what_does_not_agree_is_named(root, change, message):
@@ -104,3 +107,25 @@ def test_what_is_missing_is_named_with_its_source(root, part):
     (root / "celeba" / part).unlink()
     with pytest.raises(DataError, match=rf"celeba is not at .*{part}.*projects/CelebA"):
         open_celeba(root)
+
+
+def test_images_that_cannot_be_read_are_all_named_or_left_out(root, heard):
+    images = root / "celeba" / "img_align_celeba"
+    for name in ("000002.jpg", "000007.jpg"):
+        (images / name).write_bytes((images / name).read_bytes()[:200])
+    with pytest.raises(DataError, match=r"2 of 8 images of .*000002\.jpg .*000007\.jpg .*--skip-bad"):
+        open_celeba(root)
+    dataset = open_celeba(root, heard, skip_bad=True)
+    assert list(dataset.left_out) == ["000002.jpg", "000007.jpg"]
+    assert "are left out" in heard.warnings[0]
+    assert dataset.labels["identity"].values.tolist() == [3, 2, 2, 1, 1, 0]
+    assert dataset.splits["test"].tolist() == [5]
+    assert dataset.images(np.arange(6), 8).shape == (6, 8, 8, 3)
+
+
+def test_the_fingerprint_tells_contents_of_one_size_apart(root):
+    before, path = open_celeba(root).fingerprint, root / "celeba" / "img_align_celeba" / "000004.jpg"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    assert open_celeba(root).fingerprint != before

@@ -7,7 +7,7 @@ from PIL import Image
 from iin_cli import data
 from iin_cli.data import open_dataset
 from iin_cli.entry_points import Point
-from iin_cli.errors import DataError, UsageError
+from iin_cli.errors import DataError, PluginError, UsageError
 from iin_cli.progress import Silent
 from iin_cli.registry import Found
 
@@ -63,7 +63,7 @@ def test_a_plugin_that_makes_no_dataset_is_named(monkeypatch):
     monkeypatch.setattr(
         data, "find", lambda group, name: Found("own", None, lambda data_root, argument: "images", GUEST)
     )
-    with pytest.raises(DataError, match="plugin 'own' made a str instead of a Dataset"):
+    with pytest.raises(PluginError, match="breaks the contract of a dataset: it made a str instead of a Dataset"):
         open_dataset("own")
 
 

@@ -119,3 +119,17 @@ def test_without_the_set_one_line_says_what_to_do(tmp_path):
         open_deepfashion(tmp_path)
     assert str(tmp_path / "deepfashion" / "Img" / "img") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_images_that_cannot_be_read_are_named_or_left_out(set_of, heard, listed):
+    if listed:
+        write_list(set_of)
+    (bad, *rest) = sorted((set_of / "Img/img").rglob("*.jpg"))
+    bad.write_bytes(b"no image")
+    with pytest.raises(DataError, match=rf"{bad.name} cannot be read"):
+        open_deepfashion(set_of.parent)
+    dataset = open_deepfashion(set_of.parent, heard, skip_bad=True)
+    assert list(dataset.left_out) == [str(bad.relative_to(set_of / "Img/img"))]
+    assert len(dataset.sources) == len(rest)
+    assert "left out" in heard.warnings[0]

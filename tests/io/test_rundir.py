@@ -2,10 +2,13 @@
 
 import json
 import os
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from iin_cli.errors import UsageError
+from iin_cli.io import rundir
 from iin_cli.io.rundir import new_file, open_run, write_json
 
 
@@ -94,12 +97,51 @@ def test_what_a_failed_run_left_or_the_user_made_stays(tmp_path):
 
 
 def test_a_result_file_is_new(tmp_path):
-    assert new_file(tmp_path / "a" / "grid.png", "swap", "x.png") == tmp_path / "a" / "grid.png"
-    assert (tmp_path / "a").is_dir()
-    (tmp_path / "a" / "grid.png").write_text("mine")
-    with pytest.raises(UsageError, match="exists already"):
-        new_file(tmp_path / "a" / "grid.png", "swap", "x.png")
-    assert new_file(None, "swap", "grid.png").as_posix() == "runs/00000-swap/grid.png"
+    with new_file(tmp_path / "a" / "grid.png", "swap", "x.png") as file:
+        assert file == tmp_path / "a" / "grid.png"
+        assert file.parent.is_dir()
+        file.write_text("mine")
+    assert [entry.name for entry in file.parent.iterdir()] == ["grid.png"]
+    with pytest.raises(UsageError, match="exists already"), new_file(file, "swap", "x.png"):
+        pass
+    with new_file(None, "swap", "grid.png") as file:
+        assert file.as_posix() == "runs/00000-swap/grid.png"
+    with pytest.raises(ValueError, match="mine"), new_file(None, "swap", "grid.png"):
+        raise ValueError("mine")
+    assert [entry.name for entry in Path("runs").iterdir()] == ["00000-swap"]
+
+
+def test_a_result_file_is_written_by_one_run(tmp_path, monkeypatch):
+    file = tmp_path / "grid.png"
+    with new_file(file, "", ""):
+        with pytest.raises(UsageError, match=r"another run is writing .*grid\.png"), new_file(file, "", ""):
+            pass
+        # The other processes of one run under torchrun write nothing.
+        with monkeypatch.context() as processes:
+            processes.setenv("RANK", "1")
+            with new_file(file, "", "") as same:
+                assert same == file
+    with pytest.raises(ValueError, match="mine"), new_file(file, "", ""):
+        raise ValueError("mine")
+    # A killed run leaves its claim, unlocked.
+    (tmp_path / ".grid.png.00000000.part").touch()
+    with new_file(file, "", ""):
+        file.touch()
+    assert [entry.name for entry in tmp_path.iterdir() if "grid" in entry.name] == ["grid.png"]
+
+
+def test_a_file_that_another_run_finished_meanwhile_stays(tmp_path, monkeypatch):
+    file = tmp_path / "grid.png"
+
+    @contextmanager
+    def late(path):
+        path.write_text("theirs")
+        yield
+
+    monkeypatch.setattr(rundir, "hold_file", late)
+    with pytest.raises(UsageError, match="exists already"), new_file(file, "", ""):
+        pytest.fail("it would be written over")
+    assert file.read_text() == "theirs"
 
 
 def test_json_is_whole_and_sorted(tmp_path):

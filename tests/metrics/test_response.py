@@ -66,6 +66,8 @@ def test_too_few_images_and_no_change_give_no_verdict():
     (equal,) = compare(np.full((60, 1), 0.3), np.full((3, 60, 1), 0.3))
     assert equal.verdict == UNDECIDED
     assert equal.as_dict()["ratio"]["value"] == pytest.approx(1)
+    # The figure itself stands where JSON holds every figure.
+    assert equal.as_dict()["value"] == equal.factor.value
 
 
 def test_what_cannot_be_compared_is_told():

@@ -11,7 +11,7 @@ from ...distributed import choose_device, is_main_rank
 from ...editing.partial_sampling import PartialPrior
 from ...editing.sample import SampleFolder, Sampling
 from ...interpretation.opening import open_translator
-from ...io.rundir import write_json
+from ...io.rundir import write_result
 from ...progress import Reporter, Silent
 from ...results import Result
 
@@ -94,5 +94,5 @@ def sample(
         )
         record = folder.path / "sample.json"
         if is_main_rank() and (rest or not record.exists()):
-            write_json(record, result.as_dict())
+            write_result(record, result.as_dict())
     return result

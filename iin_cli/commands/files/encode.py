@@ -94,8 +94,6 @@ def encode(
     indices = split_items(dataset, choice.split)
     groups = grouped(dataset, indices, providers, circumstances(network, choice.seed, report))
     rows = _rows(indices, providers, groups)
-    file = new_file(out, f"encode-{Path(dataset.name).name}-{choice.split}", "z.safetensors")
-    tensors = _encoded(network, dataset, rows, report) | _described(dataset, rows)
     metadata = {
         "kind": "latents",
         "backbone": network.provenance,
@@ -106,7 +104,9 @@ def encode(
         "label_names": {name: list(label.names) for name, label in dataset.labels.items() if label.names is not None},
         "versions": versions(),
     }
-    checkpoint.save(file, tensors, metadata)
+    with new_file(out, f"encode-{Path(dataset.name).name}-{choice.split}", "z.safetensors") as file:
+        tensors = _encoded(network, dataset, rows, report) | _described(dataset, rows)
+        checkpoint.save(file, tensors, metadata)
     names = tuple(sorted(tensors))
     return EncodeResult(str(file), len(rows.indices), network.latent_dim, dataset.name, choice.split, names)
 

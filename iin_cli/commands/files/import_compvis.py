@@ -88,8 +88,8 @@ def import_compvis(
         "versions": versions(),
         "source": {"path": str(file), "sha256": checkpoint.digest(file)},
     }
-    target = new_file(out, f"import-compvis-{published.kind}", f"{metadata['kind']}.safetensors")
-    checkpoint.save(target, tensors, metadata)
+    with new_file(out, f"import-compvis-{published.kind}", f"{metadata['kind']}.safetensors") as target:
+        checkpoint.save(target, tensors, metadata)
     return ImportResult(
         checkpoint=target,
         kind=metadata["kind"],

@@ -72,11 +72,8 @@ def translate(
     rows = read_rows(verified(latents, report), source)
     if rows.shape[1] != opened.factors.dim:
         raise DataError(f"{latents}: {source} has N = {rows.shape[1]}, {opened.path} translates {opened.factors.dim}")
-    file = new_file(out, f"translate-{latents.stem}", f"{target}.safetensors")
     metadata = read_iin_metadata(latents)
     _compare_backbones(latents, metadata, opened, report)
-    tensors = {**read_rest(latents, OWN_NAMES), **_translated(opened, rows, inverse, batch, report)}
-    check_finite(tensors[target], f"{target} of {latents}")
     known = {key: metadata[key] for key in ("backbone", "data", "split", "label_names") if key in metadata}
     path = opened.require_path()
     described = {
@@ -86,7 +83,10 @@ def translate(
         "factors": opened.factors.as_json(),
         "versions": versions(),
     }
-    checkpoint.save(file, tensors, described)
+    with new_file(out, f"translate-{latents.stem}", f"{target}.safetensors") as file:
+        tensors = {**read_rest(latents, OWN_NAMES), **_translated(opened, rows, inverse, batch, report)}
+        check_finite(tensors[target], f"{target} of {latents}")
+        checkpoint.save(file, tensors, described)
     return TranslateResult(
         str(file),
         f"{source} to {target}",

@@ -13,7 +13,7 @@ from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
 from ...io import checkpoint
-from ...io.rundir import open_run, write_json
+from ...io.rundir import open_run, write_result
 from ...measures.audit import auditing
 from ...measures.audit.auditing import POOL, AuditResult
 from ...measures.audit.conditions import describe_names, parse_conditions
@@ -77,7 +77,7 @@ def audit(
                 given=given,
                 resampling=replace(resampling or Resampling(), seed=choice.seed),
                 report=report,
-                save=lambda found: write_json(folder / "audit.json", judged(found).as_dict()),
+                save=lambda found: write_result(folder / "audit.json", judged(found).as_dict()),
             )
         )
         why = attempt(lambda: _draw(result, folder / "audit.png"))

@@ -48,9 +48,9 @@ def report(
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     data = ChosenData(opened, choice, report or Silent())
     data.split_items()
-    file = new_file(out, "report", "report.html")
     lines = CommandLines.of(data, backbone, device)
-    result = make_report(data, effort, lines, lambda page: write_text(file, page))
+    with new_file(out, "report", "report.html") as file:
+        result = make_report(data, effort, lines, lambda page: write_text(file, page))
     return replace(result, out=str(file), seconds=round(time.monotonic() - began, 1))
 
 

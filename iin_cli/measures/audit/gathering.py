@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ...errors import DataError, IinError
 from ...interpretation.encoding import encode_items
-from ...interpretation.grouping import circumstances, find_providers
+from ...interpretation.grouping import circumstances, find_providers, grouped
 from ...interpretation.reading import Reading
 from ...metrics.informativeness import Target
 from ...plugin_api import ConceptProvider, Groups, Relation
@@ -117,8 +117,8 @@ class _Gathering:
     def _groups(self, provider: ConceptProvider) -> Groups:
         """Prepare the concept on the items it is audited on, and let it group them."""
         items = self.pool.items if self.relation == "share" else self.items.items
-        provider.prepare(self.dataset, items, circumstances(self.pool.network, self.seed, self.report))
-        return provider.groups(self.dataset, items, self.seed)
+        around = circumstances(self.pool.network, self.seed, self.report)
+        return grouped(self.dataset, items, [provider], around)[0]
 
     def _pairs(self, provider: ConceptProvider, groups: Groups) -> IndependentPairs:
         (z_a, std_a), (z_b, std_b) = (

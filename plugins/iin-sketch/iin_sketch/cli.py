@@ -15,6 +15,7 @@ from iin_cli.cli.options import (
     QuietOpt,
     ResumeOpt,
     SeedOpt,
+    SkipBadOpt,
     StepsOpt,
 )
 from iin_cli.cli.output import print_result, reporter
@@ -34,6 +35,7 @@ def train_stylizer(
         ),
     ] = None,
     data_root: DataRootOpt = None,
+    skip_bad: SkipBadOpt = False,
     out: OutOpt = None,
     encoder_weights: Annotated[
         str, typer.Option(help="VGG-19 weights: default (torchvision's), random, or a file.", metavar="WEIGHTS")
@@ -66,6 +68,7 @@ def train_stylizer(
         content,
         style,
         data_root=data_root,
+        skip_bad=skip_bad,
         out=out,
         encoder_weights=encoder_weights,
         image_size=image_size,

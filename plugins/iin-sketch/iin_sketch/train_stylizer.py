@@ -93,6 +93,7 @@ def train_stylizer(
     style: str | None = None,
     *,
     data_root: Path | None = None,
+    skip_bad: bool = False,
     out: Path | None = None,
     encoder_weights: str = "default",
     image_size: int | None = None,
@@ -108,6 +109,7 @@ def train_stylizer(
     Args:
         style: a folder of drawings, or sketches as `A.png,B.png`; None takes the shipped ones (`read_styles`).
         encoder_weights: default (torchvision's VGG-19), random, or a file.
+        skip_bad: leave out images that cannot be read.
         image_size: side of the images as a backbone will see them; None takes the data's.
         resume: resume the interrupted run in `out`.
 
@@ -116,7 +118,7 @@ def train_stylizer(
     report, started, where = report or Silent(), time.monotonic(), choose_device(device)
     seed = seed_of_run(out, PRODUCT, seed, resume)
     bank, called = read_styles(style)
-    dataset = open_dataset(content, data_root, report)
+    dataset = open_dataset(content, data_root, report, skip_bad)
     with open_run(out, f"train-stylizer-{Path(content).name}", resume) as folder:
         report.note(f"run folder {folder}")
         # Infer sizes from data and device.

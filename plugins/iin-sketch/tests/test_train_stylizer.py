@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from iin_cli.commands.make.fit_translator import fit_translator
-from iin_cli.errors import DivergedError, UsageError
+from iin_cli.errors import DataError, DivergedError, UsageError
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.network_choice import NetworkChoice
 from iin_cli.io import checkpoint
@@ -49,6 +49,17 @@ def test_the_same_seed_trains_the_same_file(train, tmp_path):
     tensors = [checkpoint.load(tmp_path / name, "stylizer").tensors for name in "ab" if train(out=tmp_path / name)]
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(tensors[0][name], tensors[1][name]) for name in tensors[0])
+
+
+def test_images_that_cannot_be_read_are_left_out_and_recorded(pictures, train, tmp_path):
+    (pictures / "bad.png").write_bytes(b"no image")
+    try:
+        with pytest.raises(DataError, match=r"bad\.png cannot be read .*--skip-bad"):
+            train()
+        train(skip_bad=True)
+    finally:
+        (pictures / "bad.png").unlink()
+    assert [*checkpoint.describe(tmp_path / "run" / "stylizer.safetensors")["data"]["left_out"]] == ["bad.png"]
 
 
 def test_sketches_of_ones_own(train, drawings, tmp_path):

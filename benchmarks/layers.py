@@ -1,7 +1,7 @@
-"""Shape or texture: which layers of EfficientNet-Lite0 hold either, beside random weights, and which one answers follow.
+"""Shape or texture: which layers of EfficientNet-Lite0 hold either, beside random weights, and which answers follow.
 
-On `cueconflict`, with the ImageNet weights that timm's `tf_efficientnet_lite0` takes. Prints Markdown tables, and writes
-`layers.json` and `layers.png`.
+On `cueconflict`, with the ImageNet weights that timm's `tf_efficientnet_lite0` takes. Prints Markdown tables, and
+writes `layers.json` and `layers.png`.
 
     uv run python benchmarks/layers.py --data-root DIR --weights FILE --out runs/layers [-n 400]
 """

@@ -66,7 +66,7 @@ def both(a, b, features=None, split="test", **options):
 def run(a, b, features=None, report=None, save_stats=None, **options):
     of_a, of_b = both(a, b, features, report=report, **options)
     if save_stats is not None:
-        write_statistics(save_stats, of_a)
+        write_statistics(save_stats, of_a.statistics)
     return distance(of_a, of_b, network="means", seed=options.get("seed", 0), report=report)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,7 +89,8 @@ def plot_layers(
         panels[1].set_ylabel("size (share of the layer's width)")
     figure.legend(loc="outside right upper", frameon=False)
     if title:
-        panels[0].set_title(title, fontsize="medium")
+        # Beside the legend there is room for about eleven letters an inch.
+        panels[0].set_title(fill(title, int(11 * (width - 3))), fontsize="medium", loc="left")
     return figure
 
 

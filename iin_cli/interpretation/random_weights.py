@@ -48,8 +48,9 @@ def with_random_weights(network: Network, images: Tensor, seed: int = 0) -> Netw
 @torch.no_grad()
 def _settle(network: Network, images: Tensor, seed: int) -> None:
     """Give normalisation layers the statistics of `images`; dropout stays off, and weights stay as they are."""
-    module = network.backbone
+    module, layer = network.backbone, network.layers()[-1:]
     assert isinstance(module, nn.Module)
+    # Not earlier: looking for layers computes with blank images, which must not count.
     module.train()
     batch_norms = [each for each in module.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
     momentum = [each.momentum for each in batch_norms]
@@ -61,7 +62,7 @@ def _settle(network: Network, images: Tensor, seed: int) -> None:
             each.eval()
     try:
         with seeded(seed, network.device):
-            network.encode_layers(images, network.layers()[-1:])
+            network.encode_layers(images, layer)
     finally:
         module.eval()
         for each, value in zip(batch_norms, momentum, strict=True):

@@ -5,6 +5,7 @@ shapes.py            shapes: drawn on request, every parameter known (drawing.py
 torchvision_sets.py  mnist, fashionmnist, cifar10, colormnist: torchvision layouts under the data root
 animal_faces.py      animalfaces: class folders under the data root
 celeba.py            celeba: torchvision's layout; deepfashion.py: the in-shop layout (list_files.py reads their lists)
+cue_conflict.py      cueconflict: shapes in the texture of other things, and which classes of ImageNet these are
 folder.py            a path: class subfolders, flat, or with a labels.csv (label_table.py); scanning.py finds the files,
                      checking.py looks at each once, splits.py makes or recognises the splits
 contract.py          what a plugin's dataset must be

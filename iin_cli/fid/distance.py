@@ -1,21 +1,28 @@
-"""Fréchet distance between two sets of images: items of a dataset, a translator's samples or saved statistics."""
+"""Distances between two sets of images: items of a dataset, a translator's samples or saved statistics."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
 
 from ..distributed import is_main_rank
 from ..editing.priors import TranslatorPrior
 from ..errors import CheckpointError, UsageError
 from ..interpretation.open_translator import OpenTranslator
+from ..metrics.bootstrap import Interval
 from ..metrics.fid import Statistics, check_comparable, frechet_distance
+from ..metrics.kernel_distance import KernelDistance
 from ..progress import Reporter, Silent
-from ..results import Result
+from ..results import Result, Table
+from .comparison import MOST_COMPARED, ReferenceFeatures, kernel_name
 from .feature_networks import BackboneFeatures, Features
 from .image_sets import ImageSet, Stored, drawn
-from .set_statistics import measure, metric_name, warn_of_few
+from .set_statistics import MeasuredSet, measure, metric_name, warn_of_few
 
 __all__ = ["FidResult", "Source", "distance", "measure_both"]
 
@@ -37,6 +44,10 @@ class FidResult(Result):
         resize: how images were brought to the network's size; None where that is not known.
         seed: of the images generated or chosen.
         seconds: wall time.
+        kernel: kernel distance (KID with the official weights); None where either set is a statistics file.
+        density, coverage: of the other set's images among those of `reference`; None as above, or for few images.
+        reference: the set that counts as real; None without these.
+        n_compared: images of the smaller set that these three are from, at most 10,000.
     """
 
     metric: str
@@ -49,6 +60,20 @@ class FidResult(Result):
     resize: str | None
     seed: int
     seconds: float
+    kernel: KernelDistance | None = None
+    density: Interval | None = None
+    coverage: Interval | None = None
+    reference: str | None = None
+    n_compared: int | None = None
+
+    def tables(self) -> list[Table]:
+        """Return one table: what single features tell, with intervals; none for statistics files."""
+        if self.kernel is None:
+            return []
+        shares = {"density": self.density, "coverage": self.coverage}
+        row = {name: None if share is None else f"{share:.3f}" for name, share in shares.items()}
+        title = f"against {self.reference} ({self.n_compared:,} images)"
+        return [(title, [{kernel_name(self.metric): str(self.kernel), **row}])]
 
 
 def measure_both(
@@ -60,7 +85,7 @@ def measure_both(
     seed: int = 0,
     batch: int = 50,
     report: Reporter | None = None,
-) -> tuple[Statistics, Statistics] | None:
+) -> tuple[MeasuredSet, MeasuredSet] | None:
     """Measure two sets of images in the features of one network.
 
     Args:
@@ -70,6 +95,7 @@ def measure_both(
         batch: images per forward pass.
 
     Beside a translator, stored images are read as its network saw them in training; otherwise as they are stored.
+    Features of up to 10,000 images of each are kept; a larger set is read in random order, so that these are typical.
     Statistics are cached by the content of images and weights. Under torchrun every rank calls it and sees its part of
     the images; all but the main one get None.
     Raises CheckpointError for statistics that cannot be compared, before the network runs where that is known then;
@@ -80,51 +106,71 @@ def measure_both(
     of_a, of_b = (_statistics(entry, features, batch, report) for entry in sets)
     if not is_main_rank() or of_a is None or of_b is None:
         return None
-    _check_files(sets, [of_a.image_size, of_b.image_size])
-    check_comparable(of_a, of_b)
+    _check_files(sets, [of_a.statistics.image_size, of_b.statistics.image_size])
+    check_comparable(of_a.statistics, of_b.statistics)
     return of_a, of_b
 
 
 def distance(
-    a: Statistics,
-    b: Statistics,
+    a: MeasuredSet,
+    b: MeasuredSet,
     *,
     network: str | None = None,
     seed: int = 0,
     started: float | None = None,
     report: Reporter | None = None,
+    device: torch.device | str = "cpu",
+    b_is_reference: bool = False,
 ) -> FidResult:
-    """Return the Fréchet distance of two sets of features; symmetric in them.
+    """Return the distances of two sets of features; the Fréchet and the kernel distance are symmetric in them.
 
     Args:
         network, seed: what the features are of, for the result.
         started: `time.monotonic()` when the work began; default: now.
+        device: where features are compared with one another.
+        b_is_reference: which set's images count as real for density and coverage; default: those of `a`.
 
     Warns of few images, and of statistics that do not say which weights they were made with. Raises CheckpointError
     where the two cannot be compared.
     """
     report, started = report or Silent(), time.monotonic() if started is None else started
-    value = frechet_distance(a, b)
-    weights = a.weights_sha256 if a.weights_sha256 == b.weights_sha256 else None
+    both = (a.statistics, b.statistics)
+    value = frechet_distance(*both)
+    digests = {statistics.weights_sha256 for statistics in both}
+    weights = digests.pop() if len(digests) == 1 else None
     metric = metric_name(weights)
-    counts = [statistics.n for statistics in (a, b) if statistics.n is not None]
-    for statistics in (a, b):
+    counts = [statistics.n for statistics in both if statistics.n is not None]
+    for statistics in both:
         if statistics.weights_sha256 is None:
             report.warn(f"{statistics.source} does not say which weights it was made with: the result is fd, not fid")
     if counts:
-        warn_of_few(metric, min(counts), len(a.mean), report)
+        warn_of_few(metric, min(counts), len(both[0].mean), report)
+    reference, other = (b, a) if b_is_reference else (a, b)
+    compared = _compared(reference, other, torch.device(device), report)
     return FidResult(
         metric=metric,
         value=value,
         network=network,
         n=min(counts, default=None),
-        n_a=a.n,
-        n_b=b.n,
+        n_a=both[0].n,
+        n_b=both[1].n,
         weights_sha256=weights,
-        resize=a.resize if a.resize == b.resize else None,
+        resize=both[0].resize if both[0].resize == both[1].resize else None,
         seed=seed,
         seconds=time.monotonic() - started,
+        **compared,
     )
+
+
+def _compared(reference: MeasuredSet, other: MeasuredSet, device: torch.device, report: Reporter) -> dict[str, Any]:
+    """Return what the features themselves tell, as fields of the result; nothing where either set has none."""
+    count = min(len(reference.features), len(other.features))
+    if not count:
+        return {}
+    name = reference.statistics.source
+    real = ReferenceFeatures(reference.features, name, device, report)
+    found = real.compare(other.features, other.statistics.source)
+    return {**vars(found), "reference": name, "n_compared": count}
 
 
 def _settle(sides: Sequence[Source], n: int | None, seed: int) -> list[Statistics | ImageSet]:
@@ -140,10 +186,18 @@ def _settle(sides: Sequence[Source], n: int | None, seed: int) -> list[Statistic
             images = drawn(side, TranslatorPrior(side), range(seed, seed + samples))
             sets.append(replace(images, name=str(side.path)))
         elif isinstance(side, Stored):
+            side = _shuffled(side)
             sets.append(side.images(None) if network is None else side.images_for(network))
         else:
             sets.append(side)
     return sets
+
+
+def _shuffled(side: Stored) -> Stored:
+    """Return the items of a large set in random order, always the same: folders have theirs by class."""
+    if len(side.indices) <= MOST_COMPARED:
+        return side
+    return replace(side, indices=np.random.default_rng(0).permutation(side.indices))
 
 
 def _check_files(
@@ -169,11 +223,10 @@ def _check_files(
 
 def _statistics(
     entry: Statistics | ImageSet, features: Features | None, batch: int, report: Reporter
-) -> Statistics | None:
-    """Return the statistics of one side; None on every rank but the main one for those that are measured."""
+) -> MeasuredSet | None:
+    """Return what is known of one side; None on every rank but the main one for a side that is measured."""
     if isinstance(entry, Statistics):
-        return entry
+        return MeasuredSet(entry, torch.empty(0, len(entry.mean)))
     if features is None:
         raise UsageError(f"images of {entry.name} are compared in the features of a network: give one")
-    measured = measure(entry, features, batch, report)
-    return None if measured is None else measured.statistics
+    return measure(entry, features, batch, report, MOST_COMPARED)

@@ -20,10 +20,12 @@ from ..errors import DataError, UsageError
 from ..interpretation.data_choice import choose_items, split_items
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
+from ..metrics.bootstrap import Resampling
 from ..metrics.fid import frechet_distance
 from ..metrics.precision_recall import NEIGHBOURS, Manifold, precision_recall
 from ..plugin_api import Dataset
 from ..progress import Reporter, Silent
+from .comparison import MOST_COMPARED, ReferenceFeatures
 from .feature_networks import Features
 from .image_sets import ImageSet, Stored, drawn, reconstructions
 from .scores import FLOOR, ProtocolResult, SetScores, Trial
@@ -32,8 +34,6 @@ from .set_statistics import MeasuredSet, measure, metric_name, warn_of_few
 __all__ = ["fid_protocol"]
 
 MOST_SAMPLES = 10_000
-# Precision and recall compare every image with every other, and keep their features in memory.
-MOST_NEIGHBOURS = 10_000
 # Seed of the order in which the reference is read: its first images are a random choice, always the same one.
 REFERENCE_ORDER = 0
 
@@ -79,14 +79,14 @@ def fid_protocol(
 
     # The reference: kept on the main rank; the other ranks only compute features for it.
     whole = Stored(dataset, items).images_for(network)
-    measured = measure(replace(whole, name=f"{dataset.name} {reference}"), features, batch, report, MOST_NEIGHBOURS)
+    measured = measure(replace(whole, name=f"{dataset.name} {reference}"), features, batch, report, MOST_COMPARED)
     against = None if measured is None else _Reference(measured, n, opened.device, report)
     if against is not None:
         warn_of_few(metric_name(features.weights_sha256), n, against.dim, report)
 
     # The sets, each in as many parts as it has trials. An image is drawn when it is measured, and not kept.
     def score(parts: Sequence[ImageSet]) -> list[Trial]:
-        found = (measure(part, features, batch, report, MOST_NEIGHBOURS) for part in parts)
+        found = (measure(part, features, batch, report, MOST_COMPARED) for part in parts)
         return [against.compare(part) for part in found if part is not None and against is not None]
 
     scores = [_summary(prior, n, score(_drawn(opened, prior, n, trials, seed))) for prior in priors]
@@ -119,7 +119,7 @@ class _Reference:
     """The reference's statistics and manifold, and what is compared with them; on the main rank alone.
 
     Args:
-        n: images of the sets to come; precision and recall use at most as many of either side.
+        n: images of the sets to come; all but the Fréchet distance use at most as many of either side.
         device: where neighbours are searched.
     """
 
@@ -128,17 +128,21 @@ class _Reference:
         self.dim = len(measured.statistics.mean)
         self.n_neighbours = min(n, len(measured.features))
         self._manifold = self._manifold_of(measured)
+        rows = measured.features[: self.n_neighbours]
+        self._features = ReferenceFeatures(rows, measured.statistics.source, device, report)
 
     def compare(self, measured: MeasuredSet) -> Trial:
         """Score one set and report the figure at once: the other sets may take hours."""
         distance = frechet_distance(self.statistics, measured.statistics)
         name, metric = measured.statistics.source, metric_name(measured.statistics.weights_sha256)
         self._report.note(f"{name}: {metric} {distance:.4g}")
-        manifold = self._manifold_of(measured)
-        if manifold is None or self._manifold is None:
-            return Trial(distance, None, None)
-        with self._report.task(f"precision and recall of {name}", self.n_neighbours, "images") as task:
-            return Trial(distance, *precision_recall(self._manifold, manifold, task.advance))
+        found = self._features.compare(measured.features[: self.n_neighbours], name, Resampling(1))
+        density, coverage = (None if share is None else share.value for share in (found.density, found.coverage))
+        precision, recall, manifold = None, None, self._manifold_of(measured)
+        if manifold is not None and self._manifold is not None:
+            with self._report.task(f"precision and recall of {name}", self.n_neighbours, "images") as task:
+                precision, recall = precision_recall(self._manifold, manifold, task.advance)
+        return Trial(distance, precision, recall, found.kernel, density, coverage)
 
     def _manifold_of(self, measured: MeasuredSet) -> Manifold | None:
         if self.n_neighbours <= NEIGHBOURS:

@@ -1,4 +1,4 @@
-"""What the FID protocol found: distance, precision and recall of every set of images, as JSON and as a table."""
+"""What the FID protocol found: distances, precision, recall and more of every set of images, as JSON and as a table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from ..metrics.kernel_distance import KernelDistance
 from ..results import Result, Table
+from .comparison import kernel_name
 
 __all__ = ["FLOOR", "ProtocolResult", "SetScores", "Trial"]
 
@@ -16,11 +18,14 @@ FLOOR = "reconstructions"
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of images against the reference; precision and recall are None for too few images to have neighbours."""
+    """One set of images against the reference; what needs neighbours is None for too few images."""
 
     distance: float
     precision: float | None
     recall: float | None
+    kernel: KernelDistance | None = None
+    density: float | None = None
+    coverage: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,9 @@ class SetScores:
             "value": [trial.distance for trial in self.trials],
             "precision": [trial.precision for trial in self.trials],
             "recall": [trial.recall for trial in self.trials],
+            "kernel": [None if trial.kernel is None else trial.kernel.value for trial in self.trials],
+            "density": [trial.density for trial in self.trials],
+            "coverage": [trial.coverage for trial in self.trials],
         }
         scores: dict[str, Any] = {}
         for name, values in columns.items():
@@ -59,6 +67,9 @@ class SetScores:
             scores[name] = statistics.mean(values) if known else None
             scores[f"{name}_std"] = statistics.stdev(values) if known and len(values) > 1 else None
             scores[f"{name}_trials"] = values
+        scores["kernel_intervals"] = [
+            None if trial.kernel is None else [trial.kernel.low, trial.kernel.high] for trial in self.trials
+        ]
         return {
             "images": self.images,
             "n": self.n,
@@ -78,7 +89,8 @@ class ProtocolResult(Result):
             brought to its size, and how many features it gives.
         data, reference: the dataset and its split that everything is compared with; n_reference images, all of them.
         n, trials: images of a trial, and trials of a prior.
-        neighbours, n_neighbours: k of precision and recall, and how many images of each side they are from.
+        neighbours, n_neighbours: k of precision and recall, and how many images of each side all but the Fréchet
+            distance are from.
         seed: the first seed.
         seconds: wall time.
         sets: one entry for each prior, in their order, and the reconstructions.
@@ -124,7 +136,11 @@ class ProtocolResult(Result):
         for entry in self.as_dict()["sets"]:
             scores = {
                 column: _spread(entry[key], entry[f"{key}_std"])
-                for column, key in ((self.metric, "value"), ("precision", "precision"), ("recall", "recall"))
+                for column, key in (
+                    (self.metric, "value"),
+                    (kernel_name(self.metric), "kernel"),
+                    *((name, name) for name in ("precision", "recall", "density", "coverage")),
+                )
             }
             closed = entry["gap_closed"]
             rows.append(

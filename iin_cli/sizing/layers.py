@@ -4,132 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from ..errors import DataError, UsageError
-from ..figures.layers import plot_layers
 from ..interpretation.encoding import PIXELS_AT_ONCE
 from ..interpretation.grouping import circumstances, grouped
 from ..interpretation.network import Network
-from ..latents.dominance import Dominance, find_dominance, names_of_rows, variant_of
+from ..interpretation.random_weights import LEAST_IMAGES, with_random_weights
+from ..latents.cache import as_images
+from ..latents.dominance import find_dominance, names_of_rows, variant_of
 from ..latents.pairs import step_generator
 from ..metrics.bootstrap import FEW_ITEMS, Resampling
-from ..plugin_api import ConceptProvider, Dataset, Groups, Relation
+from ..plugin_api import ConceptProvider, Dataset, Groups
 from ..progress import Reporter
-from ..results import Result, Table
 from ..translator.dims import Estimator
-from .evidence import SHUFFLES, Evidence, curve_of, thin, weigh
+from .cue_decisions import decide
+from .evidence import SHUFFLES, thin, weigh
 from .layer_features import LayerFeatures, read_layers
+from .layer_results import LayerFinding, LayerSweep
+from .layer_sizes import PairedItems, layer_sizes
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-__all__ = ["LayerFinding", "LayerSweep", "require_layers", "sweep_layers"]
+__all__ = ["require_layers", "sweep_layers"]
 
 # Half as many as for a single latent: there are many layers.
 RESAMPLES = 250
-
-
-@dataclass(frozen=True)
-class LayerFinding:
-    """What was found at one layer.
-
-    Attributes:
-        width: of its latent.
-        evidence: concept -> evidence.
-        failed: concept -> why it could not be scored.
-        dominance: the few items that make much of the variance, if there are any.
-    """
-
-    width: int
-    evidence: dict[str, Evidence]
-    failed: dict[str, str]
-    dominance: Dominance | None
-
-
-@dataclass(frozen=True)
-class LayerSweep(Result):
-    """What was found at every layer.
-
-    Attributes:
-        network: the backbone's name; `backbone`: where it comes from.
-        n: items per concept at most.
-        concepts: their names.
-        layers: what was found at each, in the order of computation.
-        out: the folder or file written; None where nothing was.
-    """
-
-    network: str
-    backbone: str
-    data: str
-    n: int
-    seed: int
-    estimator: Estimator
-    concepts: tuple[str, ...]
-    layers: dict[str, LayerFinding]
-    out: str | None = None
-
-    @property
-    def widths(self) -> dict[str, int]:
-        """Width of each layer's latent."""
-        return {layer: found.width for layer, found in self.layers.items()}
-
-    @property
-    def evidence(self) -> dict[str, dict[str, Evidence]]:
-        """Layer -> concept -> evidence."""
-        return {layer: found.evidence for layer, found in self.layers.items()}
-
-    @property
-    def failed(self) -> dict[str, dict[str, str]]:
-        """Layer -> concept -> why it could not be scored, of layers where there are such."""
-        return {layer: found.failed for layer, found in self.layers.items() if found.failed}
-
-    @property
-    def dominance(self) -> dict[str, Dominance]:
-        """Layer -> the few items that make much of the variance, of layers where there are such."""
-        return {layer: found.dominance for layer, found in self.layers.items() if found.dominance is not None}
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the result as JSON values."""
-        evidence = {
-            layer: {name: found.as_dict() for name, found in concepts.items()}
-            for layer, concepts in self.evidence.items()
-        }
-        return {
-            "out": self.out,
-            "backbone": self.backbone,
-            "data": self.data,
-            "n": self.n,
-            "seed": self.seed,
-            "estimator": self.estimator,
-            "widths": self.widths,
-            # As a list too: JSON objects have no order that a reader must keep.
-            "layers": list(self.layers),
-            "evidence": evidence,
-            "failed": self.failed,
-            "dominance": {layer: found.as_dict() for layer, found in self.dominance.items()},
-        }
-
-    def tables(self) -> list[Table]:
-        """Return (title, rows): one row per layer and concept."""
-        rows = [
-            {"layer": layer, "width": at.width, "concept": name, "score": found.score.value, **found.as_row()}
-            for layer, at in self.layers.items()
-            for name, found in at.evidence.items()
-        ]
-        return [("layers", rows)]
-
-    def plot(self) -> Figure:
-        """Draw one line per concept over the layers."""
-        curves = {
-            name: curve_of([found.evidence.get(name) for found in self.layers.values()]) for name in self.concepts
-        }
-        title = f"{self.network} on {Path(self.data).name}: at most {self.n} items per concept"
-        return plot_layers(list(self.layers), curves, title)
 
 
 @dataclass(frozen=True)
@@ -139,17 +39,6 @@ class _Rendering:
     provider: ConceptProvider | None
     variant: int
     items: np.ndarray
-
-
-@dataclass(frozen=True)
-class _Items:
-    """Items of one concept: rows of the features, their groups and the images they show, all (M,)."""
-
-    name: str
-    relation: Relation
-    rows: np.ndarray
-    groups: np.ndarray
-    sources: np.ndarray
 
 
 def sweep_layers(
@@ -162,6 +51,8 @@ def sweep_layers(
     report: Reporter,
     resampling: Resampling | None = None,
     after_layer: Callable[[LayerSweep], None] | None = None,
+    null: str | None = None,
+    layers: Sequence[str] | None = None,
 ) -> LayerSweep:
     """Score the concepts of `providers` at every layer of `network`.
 
@@ -169,32 +60,52 @@ def sweep_layers(
         n: training items per concept at most, drawn by `seed`.
         resampling: of the evidence; None draws 250 resamples and 199 shuffles by `seed`.
         after_layer: told after each layer what is known by then.
+        null: `random-weights` scores the same images in the same architecture with random weights, too.
+        layers: which of the network's layers; None takes all.
 
-    A layer that cannot be scored is recorded with its reason. Raises UsageError for a network with one latent only,
-    DataError as the concepts do.
+    A layer that cannot be scored is recorded with its reason. Where two concepts are cues that contradict each other
+    (labels with the same names), the network's answers to the same images say which of them decides. Raises UsageError
+    for a network with one latent only, or one that cannot be built again; DataError as the concepts do.
     """
-    layers = require_layers(network)
+    layers = require_layers(network) if layers is None else tuple(layers)
     items, renderings = _choose(network, dataset, providers, n, seed, report)
+    untrained = None if null is None else _untrained(network, dataset, renderings, seed)
     names = tuple(concept.name for concept in items)
-    sweep = LayerSweep(network.name, network.source, dataset.name, n, seed, estimator, names, {})
+    resampling = resampling or Resampling(RESAMPLES, SHUFFLES, seed)
+    shown = np.unique(np.concatenate([drawn.items for drawn in renderings if drawn.provider is None]))
+    decisions = decide(network, dataset, shown, names, resampling, report)
+    sweep = LayerSweep(
+        network.name, network.source, dataset.name, n, seed, estimator, names, {}, null, decisions=decisions
+    )
     called = names_of_rows(
         dataset,
         [drawn.items for drawn in renderings],
         [variant_of(drawn.provider, drawn.variant) for drawn in renderings],
     )
-    resampling = resampling or Resampling(RESAMPLES, SHUFFLES, seed)
-    with (
-        report.task("reading layers", sum(len(drawn.items) for drawn in renderings), "images") as reading,
-        read_layers(network, layers, _batches(network, dataset, renderings), reading) as features,
-        report.task("weighing concepts", len(features.widths), "layers") as weighing,
-    ):
-        for layer, found in _findings(features, items, estimator, resampling, called, report):
-            sweep = replace(sweep, layers={**sweep.layers, layer: found})
-            if after_layer is not None:
-                after_layer(sweep)
-            weighing.advance()
+    for part, of in (("layers", network), ("random", untrained)):
+        if of is None:
+            continue
+        kind = " of random weights" if part == "random" else ""
+        with (
+            report.task(f"reading layers{kind}", sum(len(drawn.items) for drawn in renderings), "images") as reading,
+            read_layers(of, layers, _batches(of, dataset, renderings), reading) as features,
+            report.task(f"weighing concepts{kind}", len(features.widths), "layers") as weighing,
+        ):
+            for layer, found in _findings(features, items, estimator, resampling, called, report):
+                sweep = replace(sweep, **{part: {**getattr(sweep, part), layer: found}})
+                if after_layer is not None:
+                    after_layer(sweep)
+                weighing.advance()
     _warn_of_dominance(sweep, report)
     return sweep
+
+
+def _untrained(network: Network, dataset: Dataset, renderings: Sequence[_Rendering], seed: int) -> Network:
+    """Return the network with random weights, its normalisation set by some of the images."""
+    items = next(drawn.items for drawn in renderings if drawn.provider is None)
+    chosen = np.sort(step_generator(seed, 3000, 1).permutation(items)[:LEAST_IMAGES])
+    pixels = dataset.images(chosen, network.backbone.image_size, network.backbone.interpolation)
+    return with_random_weights(network, as_images(pixels), seed)
 
 
 def require_layers(network: Network) -> tuple[str, ...]:
@@ -207,14 +118,14 @@ def require_layers(network: Network) -> tuple[str, ...]:
 
 def _choose(
     network: Network, dataset: Dataset, providers: Sequence[ConceptProvider], n: int, seed: int, report: Reporter
-) -> tuple[list[_Items], list[_Rendering]]:
+) -> tuple[list[PairedItems], list[_Rendering]]:
     """Choose the items of every concept, and list what has to be drawn for them, each image once."""
     indices = np.asarray(dataset.splits["train"])
     groups = grouped(dataset, indices, providers, circumstances(network, seed, report))
     chosen = [_thinned(provider, own, n, seed, report) for provider, own in zip(providers, groups, strict=True)]
     renderings = _renderings(providers, chosen)
     items = [
-        _Items(
+        PairedItems(
             provider.concept,
             provider.relation,
             _rows(provider, own, renderings),
@@ -272,7 +183,7 @@ def _batches(network: Network, dataset: Dataset, renderings: Sequence[_Rendering
 
 def _findings(
     features: LayerFeatures,
-    items: Sequence[_Items],
+    items: Sequence[PairedItems],
     estimator: Estimator,
     resampling: Resampling,
     called: Callable[[int], str],
@@ -295,7 +206,7 @@ def _findings(
                     failed[own.name] = str(error)
                     report.warn(f"layer {layer}, concept {own.name}: {error}")
             dominance = find_dominance(z.__getitem__, np.arange(len(z)), called)
-            found = LayerFinding(values.shape[1], evidence, failed, dominance)
+            found = LayerFinding(values.shape[1], evidence, failed, dominance, layer_sizes(z, items))
         before = values
         yield layer, found
 

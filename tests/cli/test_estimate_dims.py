@@ -49,6 +49,8 @@ def test_a_plot_and_the_result_are_written(command_line, files, pictures, tmp_pa
         (("-c", "digit", "-d", "nowhere"), 2, "or give the path of a folder of images"),
         (("-c", "digit", "--layer", "x"), 2, "--layer x: autoencoder has no such layer; choose from: decoder, encoder"),
         (("-c", "digit", "--all-layers", "--layer", "x"), 2, "--layer x: --all-layers looks at every layer"),
+        (("-c", "digit", "--null", "random-weights"), 2, "--null random-weights goes with --all-layers: add that"),
+        (("-c", "digit", "--all-layers", "--null", "zeros"), 2, "--null 'zeros': choose from: random-weights"),
         (("-c", "digit", "--out", "x.jpg"), 2, "--out x.jpg: the result is a plot; name a folder"),
         ((), 2, "--concept"),
     ],

@@ -17,6 +17,8 @@ from iin_cli.io import checkpoint
 from iin_cli.io.paths import cache_dir
 from iin_cli.metrics.fid import Statistics, frechet_distance, read_statistics, write_statistics
 from iin_cli.metrics.inception import OFFICIAL_SHA256
+from iin_cli.metrics.kernel_distance import KernelSums, kernel_distance
+from iin_cli.metrics.precision_recall import Manifold, density_coverage
 
 
 class Means:
@@ -66,7 +68,7 @@ def both(a, b, features=None, split="test", **options):
 def run(a, b, features=None, report=None, save_stats=None, **options):
     of_a, of_b = both(a, b, features, report=report, **options)
     if save_stats is not None:
-        write_statistics(save_stats, of_a)
+        write_statistics(save_stats, of_a.statistics)
     return distance(of_a, of_b, network="means", seed=options.get("seed", 0), report=report)
 
 
@@ -76,6 +78,33 @@ def statistics_of(images):
 
 
 # ------------------------------------------------------------------------------------------------------------ folders
+def test_single_features_are_compared_and_a_is_real(tmp_path):
+    a, b = photos(tmp_path / "a", 20, 0), photos(tmp_path / "b", 12, 1, low=60)
+    rows = [Means()(images) for images in (a, b)]
+    got = run(tmp_path / "a", tmp_path / "b")
+    assert got.kernel == kernel_distance(*map(KernelSums, rows))
+    spread = density_coverage(Manifold(rows[0], 5), rows[1])
+    assert (got.density.value, got.coverage.value) == pytest.approx((spread.density, spread.coverage))
+    assert got.coverage.low <= got.coverage.value <= got.coverage.high
+    assert (got.reference, got.n_compared, got.coverage.items) == (str(tmp_path / "a"), 12, 20)
+    ((title, (row,)),) = got.tables()
+    assert str(tmp_path / "a") in title
+    # Not Inception's official weights: neither FID nor KID.
+    assert list(row) == ["kd", "density", "coverage"]
+
+
+def test_of_a_large_set_the_images_kept_are_of_all_its_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr("iin_cli.fid.distance.MOST_COMPARED", 8)
+    (tmp_path / "a").mkdir()
+    for index in range(40):
+        # Sorted by brightness, as a folder of classes is by class.
+        Image.new("RGB", (8, 8), (6 * index, 0, 0)).save(tmp_path / "a" / f"{index:03d}.png")
+    features = Means()
+    of_a, _ = both(tmp_path / "a", tmp_path / "a", features)
+    assert len(of_a.features) == 8
+    assert of_a.features[:, 0].max() > 0.5
+
+
 def test_two_folders_of_mixed_sizes_at_their_own_sizes(tmp_path):
     a, b = photos(tmp_path / "a", 9, 0, sides=(8, 13)), photos(tmp_path / "b", 6, 1, low=60)
     features = Means()
@@ -210,7 +239,9 @@ def test_saved_statistics_stand_for_their_images(tmp_path):
     got = distance(*measure_both(source(kept), source(kept)))
     assert got.value <= 1e-9
     again = run(kept, tmp_path / "b")
-    assert replace(again, seconds=direct.seconds) == direct
+    # Statistics have no single features to compare.
+    alone = replace(direct, kernel=None, density=None, coverage=None, reference=None, n_compared=None)
+    assert replace(again, seconds=direct.seconds) == alone
 
 
 def test_statistics_of_other_weights_are_refused_before_any_image_is_read(tmp_path):

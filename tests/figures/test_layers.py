@@ -16,7 +16,7 @@ def test_what_is_drawn():
     curves = {"class": curve(0.1, 0.2, 0.6), "hue": curve(0.5, np.nan, 0.0, found=[True, False, False])}
     figure = plot_layers(["stem", "block", "head"], curves, "net on data")
     (panel,) = figure.axes
-    assert panel.get_title() == "net on data"
+    assert panel.get_title(loc="left") == "net on data"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["class", "hue"]
     assert [text.get_text() for text in panel.get_xticklabels()] == ["stem", "block", "head"]
     lines = {line.get_label(): line for line in panel.lines}

@@ -3,7 +3,7 @@ import torch
 
 from iin_cli.errors import DataError
 from iin_cli.metrics import precision_recall as module
-from iin_cli.metrics.precision_recall import Manifold, precision_recall
+from iin_cli.metrics.precision_recall import Manifold, density_coverage, precision_recall
 
 
 def draw(rows, dim, seed, shift=0.0):
@@ -72,3 +72,30 @@ def test_progress_counts_every_row():
 def test_too_few_features_are_refused():
     with pytest.raises(DataError, match="more than 3 images, there are 3"):
         Manifold(draw(3, 4, 0))
+
+
+# ------------------------------------------------------------------------------------------------ density and coverage
+def test_density_and_coverage_equal_prdc(monkeypatch):
+    reference = pytest.importorskip("prdc")
+    monkeypatch.setattr(module, "BLOCK_ROWS", 33)
+    generator = torch.Generator().manual_seed(0)
+    real, drawn = torch.randn(120, 8, generator=generator), torch.randn(90, 8, generator=generator) * 1.2
+    theirs = reference.compute_prdc(real.numpy(), drawn.numpy(), nearest_k=5)
+    ours = density_coverage(Manifold(real, 5), drawn)
+    assert (ours.density, ours.coverage) == pytest.approx((theirs["density"], theirs["coverage"]), abs=1e-6)
+    assert 0 < ours.coverage < 1
+
+
+def test_a_set_covers_itself_at_density_one():
+    real = torch.randn(60, 4, generator=torch.Generator().manual_seed(0))
+    # Every ball holds its own centre and the four neighbours before the fifth, which is on its edge.
+    found = density_coverage(Manifold(real, 5), real)
+    assert (found.density, found.coverage) == (1.0, 1.0)
+
+
+def test_density_counts_balls_and_coverage_those_that_are_hit():
+    real = torch.tensor([0.0, 1.0, 2.0, 10.0, 11.0, 12.0])[:, None]
+    found = density_coverage(Manifold(real, 1), torch.tensor([[0.5], [0.5], [50.0]]))
+    # 0.5 is in the balls around 0 and around 1.
+    assert found.dense.tolist() == [2.0, 2.0, 0.0]
+    assert found.covered.tolist() == [True, True, False, False, False, False]

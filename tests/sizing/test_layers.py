@@ -8,16 +8,20 @@ from iin_cli.interpretation import grouping
 from iin_cli.interpretation.grouping import find_providers
 from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_network
-from iin_cli.metrics.bootstrap import Resampling
+from iin_cli.metrics.bootstrap import Interval, Resampling
 from iin_cli.progress import Silent
 from iin_cli.registry import find
 from iin_cli.sizing.estimate import estimate
+from iin_cli.sizing.evidence import Evidence
 from iin_cli.sizing.layer_features import LayerFeatures
+from iin_cli.sizing.layer_results import LayerFinding, LayerSweep
+from iin_cli.sizing.layer_sizes import LayerSizes
 from iin_cli.sizing.layers import sweep_layers
 
 pytestmark = pytest.mark.usefixtures("cache")
 
 QUICK = Resampling(5, 99)
+LAYERS = ("features.0", "features.3")
 
 
 @pytest.fixture
@@ -63,6 +67,39 @@ def test_a_sweep_agrees_with_one_layer_and_with_itself(sweep, network, pictures,
     alone = estimate(opened, open_dataset(str(pictures)), providers, "variance", 0, Silent(), QUICK)
     # Theirs leaves the held-out images out.
     assert alone.evidence["class"].score.value == pytest.approx(result.evidence[layer]["class"].score.value, abs=0.05)
+
+
+def test_random_weights_are_swept_beside(sweep, network):
+    told = []
+    result = sweep("color", null="random-weights", after_layer=told.append, layers=LAYERS)
+    assert list(result.layers) == list(result.random) == list(LAYERS)
+    assert [(len(part.layers), len(part.random)) for part in told] == [(1, 0), (2, 0), (2, 1), (2, 2)]
+    # The checkpoint's weights are random, too, but others; the images are the same.
+    assert result.evidence == sweep("color", layers=LAYERS).evidence
+    own, other = (found[LAYERS[0]].evidence["color"].score for found in (result.layers, result.random))
+    assert own.items == other.items
+    kept = result.as_dict()
+    assert kept["null"] == "random-weights"
+    assert kept["random"]["beyond"] == {layer: {"color": result.beyond_random(layer, "color")} for layer in LAYERS}
+    assert set(kept["sizes"][LAYERS[0]]) == {"spectrum", "explained", "code", "paper", "scores"}
+    row = result.tables()[0][1][0]
+    assert row["beyond random"] in ("more", "less", "same")
+    figure = result.plot()
+    assert "color, random weights" in [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(figure.axes) == 2
+
+
+def test_more_than_random_is_when_intervals_do_not_meet():
+    def at(low, high):
+        score = Interval((low + high) / 2, low, high, 9)
+        evidence = {"hue": Evidence(score, score, None, 1.0)}
+        return LayerFinding(4, evidence, {}, None, LayerSizes(None, None, None, None, {}))
+
+    own, other = [(0.5, 0.6), (0.1, 0.2), (0.3, 0.5), (0.1, 0.9)], [(0.3, 0.4), (0.3, 0.4), (0.4, 0.6), (0.3, 0.4)]
+    layers, random = ({str(n): at(*ends) for n, ends in enumerate(each)} for each in (own, other))
+    sweep = LayerSweep("net", "net", "data", 9, 0, "variance", ("hue",), layers, "random-weights", random)
+    assert [sweep.beyond_random(layer, "hue") for layer in layers] == ["more", "less", "same", "same"]
+    assert sweep.beyond_random("0", "age") is None
 
 
 def test_a_dead_layer_is_recorded_and_the_others_are_scored(sweep, monkeypatch):

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ...distributed import draw_seed
+from ...errors import UsageError
 from .. import options
 from ..output import print_result, reporter
 
@@ -14,6 +15,10 @@ __all__ = ["estimate_dims"]
 
 AllLayersOpt = Annotated[
     bool, typer.Option("--all-layers", help="Score every layer of the backbone, and plot the scores.")
+]
+NullOpt = Annotated[
+    str | None,
+    typer.Option("--null", help="--all-layers: random-weights also scores the untrained architecture.", metavar="NAME"),
 ]
 ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="--all-layers: training items per concept at most.", min=20)]
 
@@ -30,6 +35,7 @@ def estimate_dims(
     weights: options.WeightsOpt = "default",
     layer: options.LayerOpt = None,
     all_layers: AllLayersOpt = False,
+    null: NullOpt = None,
     n: ItemsOpt = 2000,
     out: options.OutOpt = None,
     seed: options.SeedOpt = None,
@@ -46,6 +52,11 @@ def estimate_dims(
     absent concept (null), z and p of the two, and the verdict. Eq 11 gives dimensions even to an absent concept (if
     absent); calibrated sizes leave these out. With --out a plot and the result are written.
 
+    With --all-layers every layer has the score, and the sizes by the pair spectrum and by Eq 11, from variances (the
+    authors' code) and from correlations (the paper). A network with random weights keeps much of an image, too: --null
+    random-weights puts its scores beside. Where two concepts are cues that contradict each other, as the shape and
+    texture of cueconflict, it also says which of them decides the network's answers.
+
     Examples:
 
         iin estimate-dims --backbone ae --concept digit --concept color
@@ -55,6 +66,8 @@ def estimate_dims(
         iin estimate-dims --backbone ae --concept greyscale --estimator correlation --json
 
         iin estimate-dims --backbone resnet50 --concept class --concept greyscale --all-layers --out layers
+
+        iin estimate-dims -b resnet50 -d cueconflict -c label:shape -c label:texture --all-layers --null random-weights
     """
     from ...commands.make.estimate_dims import estimate_dims as run
     from ...commands.make.estimate_dims import estimate_layers
@@ -66,7 +79,9 @@ def estimate_dims(
         DataChoice(data, data_root, n=n, seed=draw_seed(seed), skip_bad=skip_bad),
     )
     options = {"estimator": estimator, "device": device, "report": reporter(quiet)}
+    if null is not None and not all_layers:
+        raise UsageError(f"--null {null} goes with --all-layers: add that, or leave --null out")
     if all_layers:
-        print_result(estimate_layers(network, concept, chosen, out, **options), as_json)
+        print_result(estimate_layers(network, concept, chosen, out, null=null, **options), as_json)
     else:
         print_result(run(network, concept, chosen, out, **options), as_json)

@@ -1,4 +1,4 @@
-"""`iin fid`: the Fréchet distance between two sets of images, or of a translator between its floor and its ceiling."""
+"""`iin fid`: distances between two sets of images, or of a translator between its floor and its ceiling."""
 
 from __future__ import annotations
 
@@ -102,12 +102,17 @@ def fid(
     quiet: options.QuietOpt = False,
     debug: options.DebugOpt = False,
 ) -> None:
-    """Measure the Fréchet distance of two sets of images.
+    """Measure the distance of two sets of images.
+
+    The Fréchet distance; the kernel distance with its 95 % interval, which few images do not bias; and density and
+    coverage of one set among the images of the other, which counts as real: A, or whichever is stored where the other
+    is drawn by a translator. A statistics file has the Fréchet distance alone.
 
     With --translator: its images against its data, mean ± standard deviation over trials with disjoint seeds, beside
-    the backbone's own prior (the ceiling) and reconstructions (the floor), each with precision and recall.
+    the backbone's own prior (the ceiling) and reconstructions (the floor), each with precision and recall, too.
 
-    With pytorch-fid's official Inception weights the result is called fid, with any other network or weights fd.
+    With pytorch-fid's official Inception weights the results are called fid and kid, with any other network or weights
+    fd and kd. --features takes any backbone, also an encoder without a head.
     Statistics are cached, so a set costs its pass through the network once. The processes of torchrun share the work.
 
     Examples:

@@ -16,7 +16,8 @@ from ...io.output import Output
 from ...metrics.bootstrap import Resampling
 from ...progress import Reporter, Silent
 from ...sizing.estimate import DimsResult, estimate
-from ...sizing.layers import LayerSweep, require_layers, sweep_layers
+from ...sizing.layer_results import RANDOM_WEIGHTS, LayerSweep
+from ...sizing.layers import require_layers, sweep_layers
 from ...translator.dims import ESTIMATORS
 
 __all__ = ["estimate_dims", "estimate_layers"]
@@ -68,17 +69,21 @@ def estimate_layers(
     device: str = "auto",
     resampling: Resampling | None = None,
     report: Reporter | None = None,
+    null: str | None = None,
 ) -> LayerSweep:
     """Score `concepts` at every layer of a network and plot which layer knows what.
 
     Args:
         data: `n` training items per concept at most, 2,000 by default, are drawn by its seed.
         out: new folder, for `layers.png` and `layers.json`, or new file of one of these endings.
+        null: `random-weights` also scores the same architecture with random weights.
 
     The table is written after every layer. Raises UsageError for a network with one latent only; else as
     `estimate_dims`.
     """
     report, kind, where = report or Silent(), one_of("--estimator", estimator, ESTIMATORS), choose_device(device)
+    if null is not None:
+        one_of("--null", null, (RANDOM_WEIGHTS,))
     if network.layer is not None:
         raise UsageError(f"--layer {network.layer}: --all-layers looks at every layer; leave one of them out")
     providers = find_providers(concepts)
@@ -100,6 +105,7 @@ def estimate_layers(
             report,
             resampling,
             lambda sweep: output.write_json("layers.json", placed(sweep).as_dict()),
+            null,
         )
         if (picture := output.at("layers.png")) is not None:
             save_figure(picture, found.plot())

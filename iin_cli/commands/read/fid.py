@@ -70,7 +70,7 @@ def fid(
     save_stats: Path | None = None,
     report: Reporter | None = None,
 ) -> FidResult:
-    """Measure the Fréchet distance between the images that `a` and `b` name; symmetric in them.
+    """Measure the distances between the images that `a` and `b` name; density and coverage take those of `a` as real.
 
     Args:
         a, b: a folder of images (all of them), a dataset's name, a translator or a statistics file (`.safetensors`,
@@ -95,9 +95,20 @@ def fid(
     if both is not None:
         of_a, of_b = both
         name = None if network is None else network.name
-        result = distance(of_a, of_b, network=name, seed=choice.seed, started=started, report=report)
+        # What was drawn is compared with what is real, whichever comes first.
+        drawn_first = isinstance(named[a], OpenTranslator) and not isinstance(named[b], OpenTranslator)
+        result = distance(
+            of_a,
+            of_b,
+            network=name,
+            seed=choice.seed,
+            started=started,
+            report=report,
+            device=on,
+            b_is_reference=drawn_first,
+        )
         if save_stats is not None:
-            write_statistics(save_stats, of_a)
+            write_statistics(save_stats, of_a.statistics)
     return gather(result)[0]
 
 

@@ -1,0 +1,130 @@
+"""Which of two cues decides what a network calls an image: its shape bias, where the cues are shape and texture.
+
+An image that shows the shape of a cat in the texture of an elephant is decided by its shape where the answer is "cat",
+by its texture where it is "elephant", and by neither otherwise (Geirhos et al., ICLR 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.cue_conflict import imagenet_groups
+from ..interpretation.answers import Classes
+from ..interpretation.network import Network
+from ..metrics.bootstrap import Interval, Resampling, bootstrap, mean_interval
+from ..plugin_api import Dataset
+from ..progress import Reporter
+from ..results import Result, Table
+
+__all__ = ["CueDecisions", "answers_among", "bias_of", "decide"]
+
+IMAGES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class CueDecisions(Result):
+    """How many images are decided by either of two cues, among those whose cues differ.
+
+    Attributes:
+        first, second: labels that say what either cue shows.
+        n: images whose cues differ.
+        by_first, by_second: fraction of them that are called by that cue.
+        bias: fraction decided by the first, of those decided by either; None where there are none.
+    """
+
+    first: str
+    second: str
+    n: int
+    by_first: Interval
+    by_second: Interval
+    bias: Interval | None
+
+    def tables(self) -> list[Table]:
+        """Return one table with one row."""
+        shares = {self.first: self.by_first, self.second: self.by_second, f"{self.first} bias": self.bias}
+        row = {name: None if share is None else f"{share:.3f}" for name, share in shares.items()}
+        return [("answers decided by", [{"images": self.n, **row}])]
+
+
+def decide(
+    network: Network,
+    dataset: Dataset,
+    items: np.ndarray,
+    columns: Sequence[str],
+    resampling: Resampling,
+    report: Reporter,
+) -> CueDecisions | None:
+    """Ask `network` what the items (M,) show, and say by which of two labels it decides.
+
+    Args:
+        columns: labels to choose from. The first two with the same names are the cues.
+
+    Returns None where there are no two such labels, or where the network names other classes. A name stands for the
+    class of that name, or for its kinds among ImageNet's classes, whose probabilities are averaged.
+    """
+    cues = _two_alike(dataset, columns)
+    if cues is None or not isinstance(network.answer, Classes):
+        return None
+    first, second = cues
+    names = dataset.labels[first].names or ()
+    groups = _places(names, network.answer.names)
+    if groups is None:
+        return None
+    of_first, of_second = (dataset.labels[name].values[items] for name in cues)
+    items = items[of_first != of_second]
+    if not len(items):
+        return None
+    called = []
+    with report.task("asking for answers", len(items), "images") as task:
+        for start in range(0, len(items), IMAGES_AT_ONCE):
+            part = items[start : start + IMAGES_AT_ONCE]
+            pixels = dataset.images(part, network.backbone.image_size, network.backbone.interpolation)
+            called.append(answers_among(network.answers(network.encode_pixels(pixels)), groups))
+            task.advance(len(part))
+    answers, differ = np.concatenate(called), of_first != of_second
+    return bias_of(first, second, answers == of_first[differ], answers == of_second[differ], resampling)
+
+
+def answers_among(log_probabilities: Tensor, groups: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return which group of classes is most probable on average: (B, C) and G groups -> (B,).
+
+    >>> answers_among(torch.tensor([[0.5, 0.3, 0.2]]).log(), [[0, 2], [1]]).tolist()
+    [0]
+    """
+    probabilities = log_probabilities.double().exp()
+    return torch.stack([probabilities[:, list(group)].mean(1) for group in groups], 1).argmax(1).numpy()
+
+
+def bias_of(
+    first: str, second: str, by_first: np.ndarray, by_second: np.ndarray, resampling: Resampling
+) -> CueDecisions:
+    """Return the decisions of images (M,), each by the first cue, the second, or neither."""
+
+    def share(chosen: np.ndarray) -> float:
+        decided = (by_first | by_second)[chosen].sum()
+        return by_first[chosen].sum() / decided if decided else np.nan
+
+    bias = bootstrap(share, len(by_first), resampling) if (by_first | by_second).any() else None
+    shares = (mean_interval(each, resampling) for each in (by_first, by_second))
+    return CueDecisions(first, second, len(by_first), *shares, bias)
+
+
+def _two_alike(dataset: Dataset, columns: Sequence[str]) -> tuple[str, str] | None:
+    known = [name for name in columns if name in dataset.labels and dataset.labels[name].names]
+    for place, first in enumerate(known):
+        for second in known[place + 1 :]:
+            if dataset.labels[first].names == dataset.labels[second].names:
+                return first, second
+    return None
+
+
+def _places(names: Sequence[str], classes: Sequence[str]) -> list[list[int]] | None:
+    place = {name: number for number, name in enumerate(classes)}
+    if set(names) <= place.keys():
+        return [[place[name]] for name in names]
+    return imagenet_groups(names, classes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Result", "Table", "as_html", "json_values"]
+__all__ = ["Result", "Table", "as_html", "json_values", "single_values"]
 
 # A title, and rows that map column to value.
 Table = tuple[str, Sequence[Mapping[str, Any]]]
@@ -29,6 +29,10 @@ class Result:
         """Return the result as titled tables for a reader."""
         return []
 
+    def facts(self) -> dict[str, Any]:
+        """Return the single values for a reader, by their names in words; those that are not there are left out."""
+        return single_values(self.as_dict())
+
     def plot(self) -> Figure:
         """Draw the result as a matplotlib figure; raises UsageError for a result without a picture."""
         from .errors import UsageError
@@ -37,9 +41,22 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Show the tables, then all single values, in a notebook."""
-        single = {key: value for key, value in self.as_dict().items() if isinstance(value, (str, int, float))}
+        single = self.facts()
         shown = [*self.tables(), *([(type(self).__name__, [single])] if single else [])]
         return as_html(shown)
+
+
+def single_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `values` that are single, by their names in words.
+
+    >>> single_values({"best_step": 3, "dominance": None, "factors": {"digit": 4}})
+    {'best step': 3}
+    """
+    return {
+        key.replace("_", " "): value
+        for key, value in values.items()
+        if value not in (None, "") and not isinstance(value, (dict, list, tuple))
+    }
 
 
 def json_values(value: Any) -> Any:

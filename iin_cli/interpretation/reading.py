@@ -194,6 +194,16 @@ class ChosenData:
         """Encode the items that `chosen_items` returns, each once ever, and translate them."""
         return read_items(self.opened, self.dataset, self.chosen_items(count), self.report)
 
+    def training_items(self, count: int) -> np.ndarray:
+        """Draw `count` training items by the seed, int64 (M,) in their order; all where there are no more."""
+        everything = np.asarray(self.dataset.splits.get("train", ()), np.int64)
+        return everything[np.sort(np.random.default_rng(self.choice.seed).permutation(len(everything))[:count])]
+
+    def read_training(self, count: int) -> Reading | None:
+        """Encode and translate the items that `training_items` returns; None where there is none."""
+        items = self.training_items(count)
+        return read_items(self.opened, self.dataset, items, self.report) if len(items) else None
+
     def varied(self, n: int | None = None, report: Reporter | None = None) -> ChosenData:
         """Return the same open data, of which `n` images are drawn, or which tells `report` its progress."""
         choice = replace(self.choice, n=n or self.choice.n)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..measures.audit.auditing import VERDICTS
 from ..measures.audit.conditions import describe_names
 from ..measures.explanation.results import ExplainResult
 from ..measures.responses.results import RespondResult
@@ -15,11 +16,13 @@ from ..translator.factors import Factors
 __all__ = [
     "AUDIT_PARTS",
     "OUTCOME",
+    "VERDICT",
     "SIZES",
     "SWAPPED",
     "of_audit_figures",
     "of_explanations",
     "of_glance",
+    "of_lessons",
     "of_responses",
     "of_walk",
     "plain",
@@ -36,8 +39,16 @@ SWAPPED = (
     "Every image in the left column gets one factor of every image in the top row, and is drawn again; all its other "
     "factors stay."
 )
+VERDICT = (
+    "To read: the factor tells of its concept. To compare: images alike in the concept, and only these, are alike in "
+    "the factor. To change: exchanging it changes the concept and no other. To remove: nothing else tells of the "
+    "concept. A use is granted where the whole 95 % interval of every figure it rests on is on the good side: at least "
+    "half of the concept known from it, pairs that correlate at least half as much as promised, 0.8 of exchanges "
+    "followed and 0.9 of the others kept, at most 0.1 known from elsewhere."
+)
 # Title of a table of the audit -> what its numbers are.
 AUDIT_PARTS = {
+    VERDICTS: VERDICT,
     "correlation of pairs (expected)": (
         "The correlation of each factor between the two images of a pair of the concept: high where such pairs share "
         "the factor, 0 where they do not. In round brackets what the translator was fitted to."
@@ -70,6 +81,13 @@ OUTCOME = {
     "round_trip_error": "Greatest |T⁻¹(T(z)) − z|, in stds of a component",
     "log_det_error": "Greatest error of log |det T′|",
 }
+
+
+def of_lessons(training: int) -> str:
+    """Say from how many training images probes learned; 0 means from the audited images themselves."""
+    if training:
+        return f"Probes learned from {training:,} training images, and are tested on these."
+    return "Probes learned from two thirds of these images, and are tested on the rest, in turn."
 
 
 def of_glance(drawn: bool, columns: Sequence[str]) -> str:

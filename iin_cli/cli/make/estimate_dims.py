@@ -15,7 +15,15 @@ __all__ = ["estimate_dims"]
 AllLayersOpt = Annotated[
     bool, typer.Option("--all-layers", help="Score every layer of the backbone, and plot the scores.")
 ]
-ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="--all-layers: training items per concept at most.", min=20)]
+ItemsOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--n",
+        "-n",
+        help="Training images at most, of each concept with --all-layers; default: 5000, or 4 per dimension; 2000.",
+        min=20,
+    ),
+]
 
 
 def estimate_dims(
@@ -30,7 +38,7 @@ def estimate_dims(
     weights: options.WeightsOpt = "default",
     layer: options.LayerOpt = None,
     all_layers: AllLayersOpt = False,
-    n: ItemsOpt = 2000,
+    n: ItemsOpt = None,
     out: options.OutOpt = None,
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",

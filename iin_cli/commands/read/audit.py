@@ -27,6 +27,8 @@ from ...translator.factors import Factors
 __all__ = ["audit", "metric_names"]
 
 ITEMS = 2000
+# Training items that probes learn from, for each item audited.
+TAUGHT = 2
 
 
 def metric_names(translator: Path) -> dict[str, str]:
@@ -73,6 +75,7 @@ def audit(
             auditing.audit(
                 data.read(POOL * n),
                 n,
+                training=data.read_training(TAUGHT * n),
                 oracles=judges,
                 given=given,
                 resampling=replace(resampling or Resampling(), seed=choice.seed),

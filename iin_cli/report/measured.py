@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..figures.plots import save_figure
-from ..measures.audit.auditing import POOL, AuditResult, audit
+from ..measures.audit.auditing import AuditResult, audit
 from ..measures.audit.tables import draw_matrices
 from ..measures.responses.measure import measure_responses
 from ..measures.responses.walks import WalkDesign
@@ -51,7 +51,7 @@ def audited(subject: ReportSubject) -> list[Block]:
     """Ask whether every factor holds its concept, all of it and nothing else."""
     resampling = replace(subject.effort.resampling or Resampling(), seed=subject.seed)
     result = audit(
-        subject.read(POOL * subject.n),
+        subject.read(subject.pool),
         subject.n,
         training=subject.training,
         resampling=resampling,

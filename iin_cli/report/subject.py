@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ..interpretation.answers import Images
+from ..interpretation.grouping import MOST_NEEDED
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.reading import ChosenData, Reading, read_items
-from ..interpretation.grouping import MOST_NEEDED
-from ..measures.audit.auditing import POOL
+from ..measures.audit.auditing import items_to_read
 from ..measures.audit.verdicts import FactorVerdict
 from ..metrics.bootstrap import FEW_ITEMS, Resampling
 from ..plugin_api import Dataset
@@ -128,6 +128,11 @@ class ReportSubject:
         return everything.rows(order[np.searchsorted(everything.items, items, sorter=order)])
 
     @property
+    def pool(self) -> int:
+        """How many images the audit reads, to find pairs among them."""
+        return items_to_read(self.opened.factors, self.dataset, self.n)
+
+    @property
     def training_count(self) -> int:
         """How many training images sizes are of, probes learn from, and explanations search."""
         return max(TRAINING * self.n, 2 * MOST_NEEDED)
@@ -148,5 +153,5 @@ class ReportSubject:
 
     @cached_property
     def _everything(self) -> Reading:
-        items = self.data.chosen_items(max(POOL * self.n, self.walked))
+        items = self.data.chosen_items(max(self.pool, self.walked))
         return read_items(self.opened, self.dataset, items, self.report)

@@ -16,9 +16,9 @@ from ..translator.factors import Factors
 __all__ = [
     "AUDIT_PARTS",
     "OUTCOME",
-    "VERDICT",
     "SIZES",
     "SWAPPED",
+    "VERDICT",
     "of_audit_figures",
     "of_explanations",
     "of_glance",

@@ -15,8 +15,9 @@ from ...interpretation.reading import ChosenData
 from ...io import checkpoint
 from ...io.rundir import open_run, write_json
 from ...measures.audit import auditing
-from ...measures.audit.auditing import POOL, AuditResult
+from ...measures.audit.auditing import AuditResult, items_to_read
 from ...measures.audit.conditions import describe_names, parse_conditions
+from ...measures.audit.gathering import FEWEST_LESSONS, LESSONS
 from ...measures.audit.material import given_concepts
 from ...measures.audit.swaps import open_oracles
 from ...measures.audit.tables import draw_matrices
@@ -27,8 +28,6 @@ from ...translator.factors import Factors
 __all__ = ["audit", "metric_names"]
 
 ITEMS = 2000
-# Training items that probes learn from, for each item audited.
-TAUGHT = 2
 
 
 def metric_names(translator: Path) -> dict[str, str]:
@@ -73,9 +72,9 @@ def audit(
 
         result = judged(
             auditing.audit(
-                data.read(POOL * n),
+                data.read(items_to_read(opened.factors, data.dataset, n)),
                 n,
-                training=data.read_training(TAUGHT * n),
+                training=data.read_training(max(LESSONS * n, FEWEST_LESSONS)),
                 oracles=judges,
                 given=given,
                 resampling=replace(resampling or Resampling(), seed=choice.seed),

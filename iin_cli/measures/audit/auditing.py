@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...errors import UsageError, attempt
 from ...interpretation.reading import Reading
 from ...metrics.bootstrap import Resampling
-from ...plugin_api import ConceptProvider
+from ...plugin_api import ConceptProvider, Dataset
 from ...progress import Reporter, Silent, Task
 from ...results import Result, Table
+from ...translator.factors import Factors
 from .conditions import Condition, failures
 from .findings import Figure, Findings
 from .gathering import gather
@@ -25,11 +28,12 @@ from .verdicts import FactorVerdict, judge_factors
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
-__all__ = ["POOL", "VERDICTS", "AuditResult", "audit"]
+__all__ = ["VERDICTS", "AuditResult", "audit", "items_to_read"]
 
 VERDICTS = "is each factor usable, and what for?"
-# Pairs of many small groups need more items to be found among than figures of single items.
-POOL = 5
+# Pairs of many small groups need more items to be found among than figures of single items; a label of few values,
+# of which at least so many items each are audited, makes pairs of nearly any two.
+POOL, POOL_OF_FEW, ITEMS_EACH = 5, 2, 10
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def audit(
     """Measure on items that are read already how well the factors keep what their names promise.
 
     Args:
-        pool: what was read; `POOL` times `n` items give pairs enough.
+        pool: what was read; `items_to_read` says how many give pairs enough.
         n: items looked at, and pairs of each concept, at most.
         training: items from which probes learn, except those audited; None lets them learn from the audited ones, in
             turn.
@@ -128,6 +132,16 @@ def audit(
     for name, reason in findings.skipped.items():
         report.note(f"not measured: {name}: {reason}")
     return _result(material, findings, complete=True)
+
+
+def items_to_read(factors: Factors, dataset: Dataset, n: int) -> int:
+    """Return how many items an audit of `n` reads, so that it finds about as many pairs of every concept."""
+    columns = [dataset.column(factor.name) for factor in factors if factor.relation == "share"]
+    labels = [dataset.labels[column] for column in columns if column is not None]
+    is_easy = len(labels) == len(columns) and all(
+        not each.continuous and ITEMS_EACH * len(np.unique(each.values)) <= n for each in labels
+    )
+    return (POOL_OF_FEW if is_easy else POOL) * n
 
 
 def _parts(oracles: Sequence[Oracle]) -> tuple[_Part, ...]:

@@ -29,10 +29,12 @@ from .material import (
     unseen,
 )
 
-__all__ = ["gather"]
+__all__ = ["FEWEST_LESSONS", "LESSONS", "gather"]
 
 # A probe cannot learn a label from fewer items than this.
 ITEMS_PER_LABEL = 10
+# Training items that a probe learns from, for each item audited: more take longer and hardly tell more.
+LESSONS, FEWEST_LESSONS = 2, 1000
 
 
 def gather(
@@ -106,6 +108,9 @@ class _Gathering:
         try:
             known = self._known(provider, groups)
             known.target.check()
+            if known.taught is not None:
+                most = max(LESSONS * len(self.items), FEWEST_LESSONS)
+                known = replace(known, taught=known.taught.at_most(most, self.seed))
         except IinError as error:
             reasons["known"], known = str(error), None
         return AuditedConcept(self.name, self.relation, pairs, known, reasons)

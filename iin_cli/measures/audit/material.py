@@ -50,6 +50,11 @@ class Taught:
     target: Target
     z_tilde: Tensor
 
+    def at_most(self, count: int, seed: int) -> Taught:
+        """Return `count` of them, drawn by `seed`, or all where there are no more."""
+        rows = np.random.default_rng(seed).permutation(len(self.z_tilde))[:count]
+        return Taught(Target(self.target.values[rows]), self.z_tilde[rows])
+
 
 @dataclass(frozen=True)
 class Known:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..figures.plots import save_figure
-from ..measures.audit.auditing import AuditResult, audit
+from ..measures.audit.auditing import VERDICTS, AuditResult, audit
 from ..measures.audit.tables import draw_matrices
 from ..measures.responses.measure import measure_responses
 from ..measures.responses.walks import WalkDesign
@@ -71,6 +71,9 @@ def audited(subject: ReportSubject) -> list[Block]:
         *_matrices(subject, result),
     ]
     for title, rows in result.tables():
+        # The verdicts stand at the head of the page.
+        if title == VERDICTS:
+            continue
         said = AUDIT_PARTS.get(title)
         table = Table(_capital(title), of_audit_figures(subject.opened.factors, rows) if title == "figures" else rows)
         blocks += [table, Text(said, "soft")] if said else [table]

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..measures.audit.auditing import VERDICTS
 from ..measures.audit.conditions import describe_names
 from ..measures.explanation.results import ExplainResult
 from ..measures.responses.results import RespondResult
@@ -48,7 +47,6 @@ VERDICT = (
 )
 # Title of a table of the audit -> what its numbers are.
 AUDIT_PARTS = {
-    VERDICTS: VERDICT,
     "correlation of pairs (expected)": (
         "The correlation of each factor between the two images of a pair of the concept: high where such pairs share "
         "the factor, 0 where they do not. In round brackets what the translator was fitted to."

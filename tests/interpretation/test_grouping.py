@@ -83,13 +83,11 @@ def test_pairs_of_an_item_drawn_again(opened):
         torch.testing.assert_close(table.mean(np.array([40 * variant + 7]))[0], z, atol=1e-5, rtol=1e-4)
 
 
-def test_a_part_of_the_images_makes_the_pairs_they_would_make_alone(opened, monkeypatch):
-    dataset, read = small(open_dataset("colordigits"), 400), []
-    images = dataset.images
-    monkeypatch.setattr(dataset, "images", lambda items, *given: read.extend(items) or images(items, *given))
+def test_a_part_of_the_images_makes_the_pairs_they_would_make_alone(opened, cache):
+    dataset = small(open_dataset("colordigits"), 400)
     found = group(opened, dataset, find_providers(["digit", "greyscale"]), 3, Silent(), 60)
     assert (len(found.images), len(found.table), found.rows) == (60, 120, 800)
-    assert set(read) == set(found.images)
+    assert [len(np.load(file)) for file in cache.rglob("mean.npy")] == [60, 60]
     assert set(found.images) < set(dataset.splits["train"])
     digits = dataset.labels["digit"].values[found.images]
     a, b = found.pairs[0].fit.draw(200, step_generator(0, 0, 0))
@@ -110,7 +108,8 @@ def test_small_groups_are_not_torn_apart(opened):
     people = ids[found.images]
     assert (np.unique(people, return_counts=True)[1] == 2).sum() >= 50
     fit, held_out = found.pairs[0].fit, found.pairs[0].held_out
-    assert len(fit.order) + (0 if held_out is None else len(held_out.order)) >= 80
+    # Holding images out tears some; of 100 drawn one by one about 25 would have made pairs.
+    assert len(fit.order) + (0 if held_out is None else len(held_out.order)) >= 60
 
 
 def test_progress_says_which_of_several_renderings_is_encoded(opened):

@@ -34,7 +34,8 @@ __all__ = ["FEWEST_LESSONS", "LESSONS", "gather"]
 # A probe cannot learn a label from fewer items than this.
 ITEMS_PER_LABEL = 10
 # Training items that a probe learns from, for each item audited: more take longer and hardly tell more.
-LESSONS, FEWEST_LESSONS = 2, 1000
+LESSONS = 2
+FEWEST_LESSONS = 1000
 
 
 def gather(

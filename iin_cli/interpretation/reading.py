@@ -190,6 +190,12 @@ class ChosenData:
             self.report.warn(f"{len(items)} images of {self.dataset.name} in {split}: intervals from so few are rough")
         return items
 
+    def say_part(self, count: int) -> None:
+        """Say that `count` items stand for all of the split, where there are more."""
+        total, split, seed = len(self.split_items()), self.choice.split, self.choice.seed
+        if count < total:
+            self.report.note(f"{count:,} of {total:,} images in {split}, drawn by seed {seed}; --n for more")
+
     def read(self, count: int | None = None) -> Reading:
         """Encode the items that `chosen_items` returns, each once ever, and translate them."""
         return read_items(self.opened, self.dataset, self.chosen_items(count), self.report)

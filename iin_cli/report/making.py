@@ -74,6 +74,7 @@ def make_report(
     began, listening = time.monotonic(), _Listening(data.report)
     with tempfile.TemporaryDirectory(prefix="iin-report-") as folder:
         subject = ReportSubject(data.varied(report=listening), effort or Effort(), lines, Path(folder))
+        data.say_part(subject.n)
         making = _Making(subject, listening, data.report)
         for number in range(len(SECTIONS)):
             making.make(number)

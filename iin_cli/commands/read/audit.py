@@ -65,6 +65,7 @@ def audit(
     given = given_concepts(concepts, opened.factors)
     data = ChosenData(opened, choice, report)
     with open_run(out, f"audit-{translator.stem}") as folder:
+        data.say_part(n)
         judges = open_oracles(oracles, opened, data.dataset, report)
 
         def judged(found: AuditResult) -> AuditResult:

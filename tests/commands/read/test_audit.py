@@ -36,8 +36,9 @@ def oracle(tmp_path_factory):
     return file
 
 
-def test_an_autoencoder_of_colours(files, tmp_path):
-    result = audit(files.of_images, data="colordigits", n=120, seed=0, out=tmp_path / "out")
+def test_an_autoencoder_of_colours(files, tmp_path, heard):
+    result = audit(files.of_images, data="colordigits", n=120, seed=0, out=tmp_path / "out", report=heard)
+    assert any(note.startswith("120 of 5,744 images in test, drawn by seed 0") for note in heard.notes)
     assert (result.n, result.complete, result.failed) == (120, True, ())
     known = recipe.metric_names(files.of_images)
     assert set(result.figures) <= set(known)

@@ -17,6 +17,7 @@ Verdict = Literal[
     "usable", "usable in part", "not usable", "unclear", "not judged", "free of concepts", "not free of concepts"
 ]
 
+WORST_FIRST: tuple[Judgement, ...] = ("no", "unclear", "yes")
 # A concept counts as read where half of the information on it is in its factor, and as gone where a tenth is left.
 KNOWN, LEFT = 0.5, 0.1
 # Of the correlation that T was fitted to.
@@ -211,7 +212,7 @@ def _praise(name: str, factors: Factors, figures: Mapping[str, Figure]) -> Itera
 
 def _together(checks: Sequence[_Check]) -> Judgement:
     found = {check.judgement for check in checks}
-    return next((word for word in ("no", "unclear", "yes") if word in found), "not measured")
+    return next((word for word in WORST_FIRST if word in found), "not measured")
 
 
 def _above(figure: Figure, bound: float, said: str) -> _Check:

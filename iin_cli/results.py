@@ -16,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Result", "Table", "as_html", "json_values", "note_left_out", "noting_left_out", "with_left_out"]
+__all__ = [
+    "Result",
+    "Table",
+    "as_html",
+    "json_values",
+    "note_left_out",
+    "noting_left_out",
+    "single_values",
+    "with_left_out",
+]
 
 # Path of the file -> why it cannot be read; None outside a command.
 _noted: ContextVar[dict[str, str] | None] = ContextVar("left_out", default=None)
@@ -37,6 +46,10 @@ class Result:
         """Return the result as titled tables for a reader."""
         return []
 
+    def facts(self) -> dict[str, Any]:
+        """Return the single values for a reader, by their names in words; those that are not there are left out."""
+        return single_values(self.as_dict())
+
     def plot(self) -> Figure:
         """Draw the result as a matplotlib figure; raises UsageError for a result without a picture."""
         from .errors import UsageError
@@ -45,9 +58,22 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Show the tables, then all single values, in a notebook."""
-        single = {key: value for key, value in self.as_dict().items() if isinstance(value, (str, int, float))}
+        single = self.facts()
         shown = [*self.tables(), *([(type(self).__name__, [single])] if single else [])]
         return as_html(shown)
+
+
+def single_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `values` that are single, by their names in words.
+
+    >>> single_values({"best_step": 3, "dominance": None, "factors": {"digit": 4}})
+    {'best step': 3}
+    """
+    return {
+        key.replace("_", " "): value
+        for key, value in values.items()
+        if value not in (None, "") and not isinstance(value, (dict, list, tuple))
+    }
 
 
 def json_values(value: Any) -> Any:

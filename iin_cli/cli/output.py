@@ -12,7 +12,7 @@ from typing import Any
 
 from ..printable import printable
 from ..progress import Reporter, Silent, Task
-from ..results import Result, with_left_out
+from ..results import Result, single_values, with_left_out
 from .stdout import for_results
 
 __all__ = ["print_result", "reporter"]
@@ -46,22 +46,18 @@ def print_result(
 
     if not is_main_rank():
         return
-    if isinstance(result, Result):
-        result, tables = result.as_dict(), tables or result.tables()
-    if isinstance(result, Mapping):
-        result = with_left_out(result)
     with for_results():
-        _print(result, as_json, tables)
+        if as_json:
+            values = result.as_dict() if isinstance(result, Result) else result
+            values = with_left_out(values) if isinstance(values, Mapping) else values
+            print(json.dumps(_finite(values), default=str))
+        elif isinstance(result, Result):
+            _print(result.facts(), tables or result.tables())
+        else:
+            _print(single_values(result) if isinstance(result, Mapping) else {}, tables)
 
 
-def _print(
-    result: Mapping[str, Any] | Sequence[Mapping[str, Any]],
-    as_json: bool,
-    tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]],
-) -> None:
-    if as_json:
-        print(json.dumps(_finite(result), default=str))
-        return
+def _print(facts: Mapping[str, Any], tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:
     from rich.console import Console
 
     # A pipe has no width, and results must not be cut to 80 columns there.
@@ -72,11 +68,9 @@ def _print(
     )
     for title, rows in tables:
         console.print(_table(title, rows))
-    items = result.items() if isinstance(result, Mapping) else ()
-    scalars = {key: value for key, value in items if not isinstance(value, (dict, list, tuple))}
-    width = max((len(printable(key)) for key in scalars), default=0)
-    for key, value in scalars.items():
-        console.print(f"{printable(key).replace('_', ' '):<{width}}  {_shown(value)}")
+    width = max((len(printable(key)) for key in facts), default=0)
+    for key, value in facts.items():
+        console.print(f"{printable(key):<{width}}  {_shown(value)}")
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -27,6 +27,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["WalkResult", "show", "walk", "write"]
+
+# Mode -> what a reader calls it.
+MODES: dict[Mode, str] = {
+    "linear": "straight walk",
+    "ou": "random walk (Eq 17)",
+    "grid": "grid of straight walks",
+    "attribute": "walk along an attribute's axis",
+}
 
 
 @dataclass(frozen=True)
@@ -67,12 +75,16 @@ class WalkResult(Result):
         rows = [asdict(part) for part in self.attributes]
         return [("axis", rows)] if rows else []
 
+    def facts(self) -> dict[str, Any]:
+        """Return the single values; the mode in words."""
+        return {**super().facts(), "mode": MODES[self.mode]}
+
     def plot(self) -> Figure:
         """Draw the images, or plot the class log-probabilities, along all walks."""
         if not self.values:
             return picture(walk_figure(self.network, self.walks, Silent()))
         moved = ", ".join([part.attribute for part in self.attributes] or self.factors)
-        title = f"{self.mode} walk of {moved} (squares: class predicted)"
+        title = f"{MODES[self.mode].capitalize()} of {moved} (squares: class predicted)"
         return walk_plot(self.values, self.walks, self.network.classes, title)
 
 

@@ -77,7 +77,7 @@ def infer(material: Material, wishes: Wishes, seed: int, device: torch.device, r
     """
     scores = {} if wishes.dims else material.scores(seed, wishes.estimator)
     dominance = material.dominance(report) if scores else None
-    rows, stochastic = len(material.table), material.table.stochastic
+    rows, stochastic = material.rows, material.table.stochastic
     plan = plan_translator(
         material.dim, rows, device.type, wishes, not stochastic, bfloat16_is_fast(device), bool(material.relations)
     )

@@ -55,6 +55,11 @@ class Material(ABC):
         """N."""
         return self.table.dim
 
+    @property
+    def rows(self) -> int:
+        """How many latents a fit has."""
+        return len(self.table)
+
     @abstractmethod
     def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
         """Score every concept on its pairs (Eq 11)."""
@@ -92,10 +97,17 @@ class GroupedMaterial(Material):
     Attributes:
         pairs: of each concept.
         held_out: bool (rows,), the rows that no fit sees.
+        all_rows: how many latents all images give, where these are of a part of them; None of all.
     """
 
     pairs: list[ConceptPairs]
     held_out: np.ndarray
+    all_rows: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many latents a fit has, which sees all images."""
+        return len(self.table) if self.all_rows is None else self.all_rows
 
     @classmethod
     def of(
@@ -106,15 +118,17 @@ class GroupedMaterial(Material):
         provenance: dict[str, Any],
         origin: str,
         report: Reporter,
+        all_rows: int | None = None,
     ) -> Self:
         """Collect a table and its pairs; warn of few latents (`origin` gave them) and of concepts not held out."""
-        _warn_of_few(f"{origin} gives {len(table)} latents", len(table), table.dim, report)
+        rows = len(table) if all_rows is None else all_rows
+        _warn_of_few(f"{origin} gives {rows} latents", rows, table.dim, report)
         for concept in pairs:
             if concept.held_out is None:
                 report.warn(
                     f"concept {concept.name} has no pair among the held-out images: its held-out NLL is not measured"
                 )
-        return cls(table, {concept.name: concept.relation for concept in pairs}, provenance, pairs, held_out)
+        return cls(table, {concept.name: concept.relation for concept in pairs}, provenance, pairs, held_out, all_rows)
 
     def scores(self, seed: int, estimator: Estimator) -> dict[str, float]:
         """Score every concept on fresh pairs of the items it is fitted to."""
@@ -202,15 +216,17 @@ def from_images(
     providers: Sequence[ConceptProvider],
     seed: int,
     report: Reporter,
+    most: int | None = None,
 ) -> Material:
     """Group the training images of `dataset` by each concept and encode them once; errors as `group`.
 
     Args:
         root: the data root that `dataset` was opened with.
+        most: images at most, for a plan of a fit to all of them; None takes all.
     """
-    found = group(network, dataset, providers, seed, report)
+    found = group(network, dataset, providers, seed, report, most)
     provenance = {"backbone": network.provenance, "data": describe_data(dataset, root)}
-    return GroupedMaterial.of(found.table, found.pairs, found.held_out, provenance, dataset.name, report)
+    return GroupedMaterial.of(found.table, found.pairs, found.held_out, provenance, dataset.name, report, found.rows)
 
 
 def from_file(file: PairFile, report: Reporter) -> Material:

@@ -21,9 +21,18 @@ __all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded"]
 PIXELS_AT_ONCE = 2**21
 
 
-def is_encoded(network: Network, dataset: Dataset, indices: np.ndarray) -> bool:
-    """Say whether `encode_items` of exactly these items, as they are, was done before and is kept."""
-    return isinstance(dataset, MemoryDataset) or cache.is_cached(_identity(network, dataset, indices, None, 0))
+def is_encoded(
+    network: Network, dataset: Dataset, indices: np.ndarray, provider: ConceptProvider | None = None, variant: int = 0
+) -> bool:
+    """Say whether `encode_items` of these items was done before and is kept, or of all training items with them."""
+    if isinstance(dataset, MemoryDataset):
+        return True
+    if cache.is_cached(_identity(network, dataset, indices, provider, variant)):
+        return True
+    everything = _training_items(dataset)
+    return bool(np.isin(indices, everything).all()) and cache.is_cached(
+        _identity(network, dataset, everything, provider, variant)
+    )
 
 
 def encode_items(
@@ -34,22 +43,26 @@ def encode_items(
     variant: int = 0,
     *,
     report: Reporter,
+    part: str = "",
 ) -> Latents:
     """Encode items `indices` of `dataset`, as they are or as `provider` draws them, once.
+
+    Args:
+        part: which of several things to encode this is, as `2 of 4`, for the progress.
 
     Training items are read from what a fit has cached of all of them, if it has. Images in memory are never cached on
     disk; DataError where they are to be drawn otherwise for a network that takes no pictures.
     """
     if isinstance(dataset, MemoryDataset):
         return _in_memory(network, dataset, indices, provider, variant)
-    everything = np.asarray((dataset.whole or dataset).splits["train"])
+    everything = _training_items(dataset)
     is_part = len(indices) < len(everything)
     if is_part and cache.is_cached(_identity(network, dataset, everything, provider, variant)):
         order = np.argsort(everything, kind="stable")
         rows = order[np.minimum(np.searchsorted(everything, indices, sorter=order), len(order) - 1)]
         if np.array_equal(everything[rows], indices):
-            return _cached(network, dataset, everything, provider, variant, report).rows(rows)
-    return _cached(network, dataset, indices, provider, variant, report)
+            return _cached(network, dataset, everything, provider, variant, report, part).rows(rows)
+    return _cached(network, dataset, indices, provider, variant, report, part)
 
 
 def _cached(
@@ -59,6 +72,7 @@ def _cached(
     provider: ConceptProvider | None,
     variant: int,
     report: Reporter,
+    part: str,
 ) -> Latents:
     size, interpolation = network.backbone.image_size, network.backbone.interpolation
 
@@ -76,9 +90,14 @@ def _cached(
         batch=max(16, min(500, PIXELS_AT_ONCE // size**2)),
         device=network.device,
         report=report,
-        description=f"encoding {Path(name).name}",
+        description=f"encoding {Path(name).name}{f' ({part})' if part else ''}",
         called=lambda position: dataset.path(int(indices[position])),
     )
+
+
+def _training_items(dataset: Dataset) -> np.ndarray:
+    """Return the training items of the whole dataset, all of which a fit encodes."""
+    return np.asarray((dataset.whole or dataset).splits["train"])
 
 
 def _in_memory(

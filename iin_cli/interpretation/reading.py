@@ -190,9 +190,25 @@ class ChosenData:
             self.report.warn(f"{len(items)} images of {self.dataset.name} in {split}: intervals from so few are rough")
         return items
 
+    def say_part(self, count: int) -> None:
+        """Say that `count` items stand for all of the split, where there are more."""
+        total, split, seed = len(self.split_items()), self.choice.split, self.choice.seed
+        if count < total:
+            self.report.note(f"{count:,} of {total:,} images in {split}, drawn by seed {seed}; --n for more")
+
     def read(self, count: int | None = None) -> Reading:
         """Encode the items that `chosen_items` returns, each once ever, and translate them."""
         return read_items(self.opened, self.dataset, self.chosen_items(count), self.report)
+
+    def training_items(self, count: int) -> np.ndarray:
+        """Draw `count` training items by the seed, int64 (M,) in their order; all where there are no more."""
+        everything = np.asarray(self.dataset.splits.get("train", ()), np.int64)
+        return everything[np.sort(np.random.default_rng(self.choice.seed).permutation(len(everything))[:count])]
+
+    def read_training(self, count: int) -> Reading | None:
+        """Encode and translate the items that `training_items` returns; None where there is none."""
+        items = self.training_items(count)
+        return read_items(self.opened, self.dataset, items, self.report) if len(items) else None
 
     def varied(self, n: int | None = None, report: Reporter | None = None) -> ChosenData:
         """Return the same open data, of which `n` images are drawn, or which tells `report` its progress."""

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import DataError
 from .bootstrap import Resampling
 
-__all__ = ["ProbeScores", "Target", "completeness", "disentanglement", "gap", "probe"]
+__all__ = ["Lesson", "ProbeScores", "Target", "completeness", "disentanglement", "gap", "probe"]
 
 FOLDS = 3
 TREES = 60
@@ -46,6 +46,10 @@ class Target:
         if len(np.unique(self.values, axis=0)) < 2:
             raise DataError("every item has the same label")
 
+    def followed_by(self, other: Target) -> Target:
+        """Return these values and after them those of `other`, of the same kind."""
+        return Target(np.concatenate((self.values, other.values)))
+
     def shuffled(self, seed: int) -> Target:
         """Return the values shuffled over the items."""
         return Target(np.random.default_rng(seed).permutation(self.values))
@@ -66,6 +70,10 @@ class ProbeScores:
     miss: np.ndarray
     base_miss: np.ndarray
 
+    def rows(self, chosen: np.ndarray | slice) -> ProbeScores:
+        """Return the scores of some of the items."""
+        return ProbeScores(*(values[chosen] for values in (self.loss, self.base_loss, self.miss, self.base_miss)))
+
     def information(self, chosen: np.ndarray | slice = slice(None)) -> float:
         """Return (H − CE)/H, or R² for measurements: 1 is full information, 0 (or slightly below, by noise) none."""
         return _saved(self.loss[chosen], self.base_loss[chosen])
@@ -75,26 +83,40 @@ class ProbeScores:
         return _saved(self.miss[chosen], self.base_miss[chosen])
 
 
-def probe(block: np.ndarray, target: Target, resampling: Resampling) -> ProbeScores:
-    """Learn `target` from `block` (M, d) on two thirds of the items and predict it on the rest, in turn.
+@dataclass(frozen=True)
+class Lesson:
+    """What a probe learns from besides the items it is tested on: blocks (L, d) of other items, and their values."""
 
-    The probe is the mean of a linear model (logistic, or ridge regression) and a random forest, so that it finds linear
-    and other relations. Raises DataError as `Target.check`.
+    block: np.ndarray
+    target: Target
+
+
+def probe(block: np.ndarray, target: Target, resampling: Resampling, lesson: Lesson | None = None) -> ProbeScores:
+    """Predict `target` from `block` (M, d), as learned from `lesson`.
+
+    Without a lesson it is learned from two thirds of the items and predicted on the rest, in turn. The probe is the
+    mean of a linear model (logistic, or ridge regression) and a random forest, so that it finds linear and other
+    relations. Raises DataError as `Target.check`.
     """
     target.check()
-    count = len(block)
-    folds = np.random.default_rng(resampling.seed).permutation(count) % FOLDS
-    scores = ProbeScores(*(np.empty(count) for _ in range(4)))
+    if lesson is not None:
+        lesson.target.check()
+        fit = np.arange(len(lesson.block) + len(block)) < len(lesson.block)
+        block, target = np.concatenate((lesson.block, block)), lesson.target.followed_by(target)
+        turns = [(fit, ~fit)]
+    else:
+        folds = np.random.default_rng(resampling.seed).permutation(len(block)) % FOLDS
+        turns = [(folds != fold, folds == fold) for fold in range(FOLDS)]
+    scores = ProbeScores(*(np.empty(len(block)) for _ in range(4)))
     learn = _regression if target.continuous else _classification
     # A solver that stops early is as good a probe, and the user cannot help a fold with a single label.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for fold in range(FOLDS):
-            fit, held = folds != fold, folds == fold
+        for fit, held in turns:
             found = learn(_scaled(block, fit), target.values, fit, held, resampling)
             for column, values in zip(vars(scores).values(), found, strict=True):
                 column[held] = values
-    return scores
+    return scores if lesson is None else scores.rows(slice(len(lesson.block), None))
 
 
 def disentanglement(importance: np.ndarray) -> float:

@@ -23,8 +23,6 @@ from .words import SWAPPED, of_explanations, of_walk
 
 __all__ = ["edits", "walks"]
 
-# Real images among which an explanation looks for the nearest, at most and for each image measured.
-MOST_SEARCHED, SEARCHED = 5000, 10
 EXPLAINED = "The image, its edits by factor, the nearest real images, and what the edits do to the predictions."
 
 
@@ -104,7 +102,7 @@ def _swaps(subject: ReportSubject) -> list[Block]:
 
 def _explanations(subject: ReportSubject) -> list[Block]:
     # One image is left to take factors from.
-    count, search = subject.data.at_most(subject.effort.explained, 2), min(MOST_SEARCHED, SEARCHED * subject.n)
+    count, search = subject.data.at_most(subject.effort.explained, 2), subject.training_count
     data = subject.data.varied(n=count)
     library, changes = LibraryChoice(most=search).open(data), EditChoice(count=subject.effort.edits).open(data)
     result = explain_images(library, data.draw(count), changes, report=subject.report)

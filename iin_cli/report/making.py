@@ -15,7 +15,7 @@ from ..progress import Reporter, Task
 from ..results import Result
 from ..results import Table as ResultTable
 from .command_lines import CommandLines
-from .overview import glance
+from .overview import glance, verdicts
 from .page import Block, Fault, Section, Text, page
 from .sections import SECTIONS
 from .subject import Effort, ReportSubject
@@ -74,6 +74,7 @@ def make_report(
     began, listening = time.monotonic(), _Listening(data.report)
     with tempfile.TemporaryDirectory(prefix="iin-report-") as folder:
         subject = ReportSubject(data.varied(report=listening), effort or Effort(), lines, Path(folder))
+        data.say_part(subject.n)
         making = _Making(subject, listening, data.report)
         for number in range(len(SECTIONS)):
             making.make(number)
@@ -152,7 +153,7 @@ class _Making:
             f"A translator reads the {factors.dim} features of {name} as independent factors: {listed}. "
             "This page shows what each of them holds and does, how sure that is, and how to measure it again."
         )
-        opening: list[Block] = [Text(lead, "lead"), *glance(subject)]
+        opening: list[Block] = [Text(lead, "lead"), *verdicts(subject), *glance(subject)]
         if self.failed:
             opening.append(Fault("Not everything could be made", "; ".join(self.failed)))
         return page(title, opening, self.sections)

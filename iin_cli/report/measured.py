@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..figures.plots import save_figure
-from ..measures.audit.auditing import POOL, AuditResult, audit
+from ..measures.audit.auditing import VERDICTS, AuditResult, audit
 from ..measures.audit.tables import draw_matrices
 from ..measures.responses.measure import measure_responses
 from ..measures.responses.walks import WalkDesign
@@ -14,7 +14,7 @@ from ..metrics.bootstrap import Resampling
 from ..results import Table as ResultTable
 from .page import Block, Fault, Pictures, Table, Text, picture_of
 from .subject import ReportSubject
-from .words import AUDIT_PARTS, of_audit_figures, of_responses
+from .words import AUDIT_PARTS, of_audit_figures, of_lessons, of_responses
 
 __all__ = ["audited", "responses"]
 
@@ -50,7 +50,14 @@ def responses(subject: ReportSubject) -> list[Block]:
 def audited(subject: ReportSubject) -> list[Block]:
     """Ask whether every factor holds its concept, all of it and nothing else."""
     resampling = replace(subject.effort.resampling or Resampling(), seed=subject.seed)
-    result = audit(subject.read(POOL * subject.n), subject.n, resampling=resampling, report=subject.report)
+    result = audit(
+        subject.read(subject.pool),
+        subject.n,
+        training=subject.training,
+        resampling=resampling,
+        report=subject.report,
+    )
+    subject.verdicts = result.verdicts
     for name in subject.concepts:
         known, left = (result.figures.get(f"{key}.{name}") for key in ("information", "leakage"))
         subject.note(
@@ -58,11 +65,15 @@ def audited(subject: ReportSubject) -> list[Block]:
             known_from_it=f"{known.interval:.2g}" if known is not None else None,
             known_from_the_residual=f"{left.interval:.2g}" if left is not None else None,
         )
+    learned = of_lessons(result.training)
     blocks: list[Block] = [
-        Text(f"Measured on {result.n} images of {result.data}; in brackets the 95 % interval over images."),
+        Text(f"Measured on {result.n} images of {result.data}; in brackets the 95 % interval over images. {learned}"),
         *_matrices(subject, result),
     ]
     for title, rows in result.tables():
+        # The verdicts stand at the head of the page.
+        if title == VERDICTS:
+            continue
         said = AUDIT_PARTS.get(title)
         table = Table(_capital(title), of_audit_figures(subject.opened.factors, rows) if title == "figures" else rows)
         blocks += [table, Text(said, "soft")] if said else [table]

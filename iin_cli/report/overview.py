@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from ..io.describe import describe
+from ..measures.audit.auditing import VERDICTS
 from ..translator.factors import RESIDUAL
 from .page import Block, Commands, Facts, Heading, SizeBar, Table, Text
 from .subject import ReportSubject
-from .words import OUTCOME, of_glance, plain
+from .words import OUTCOME, VERDICT, of_glance, plain
 
-__all__ = ["glance", "interpreted", "provenance"]
+__all__ = ["glance", "interpreted", "provenance", "verdicts"]
 
 RELATIONS = {"share": "pairs that share it", "differ": "pairs that differ in it alone", "rest": "what is left"}
 MOST_CLASSES = 20
@@ -54,6 +55,17 @@ def glance(subject: ReportSubject) -> list[Block]:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     said = of_glance(subject.draws, columns)
     return [Table("At a glance", rows), *([Text(said, "soft")] if said else [])]
+
+
+def verdicts(subject: ReportSubject) -> list[Block]:
+    """Say of each factor whether it is usable, what for, and why not; nothing before the audit."""
+    if not subject.verdicts:
+        return []
+    return [Table(_title(VERDICTS), [each.as_row() for each in subject.verdicts]), Text(VERDICT, "soft")]
+
+
+def _title(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def provenance(subject: ReportSubject) -> list[Block]:

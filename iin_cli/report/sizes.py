@@ -6,11 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ..errors import DataError, attempt
-from ..interpretation.data_choice import choose_items
-from ..interpretation.grouping import MOST_NEEDED, find_providers
+from ..interpretation.grouping import find_providers
 from ..plugin_api import Dataset
 from ..sizing.estimate import estimate
 from ..sizing.evidence import Evidence
@@ -26,7 +23,7 @@ __all__ = ["sizes"]
 
 def sizes(subject: ReportSubject) -> list[Block]:
     """Weigh every concept on training images."""
-    part = _part_of_training(subject.dataset, max(4 * subject.n, 2 * MOST_NEEDED), subject.seed)
+    part = subject.dataset.subset("train", subject.data.training_items(subject.training_count))
     found: dict[str, Evidence] = {}
     failed: dict[str, str] = {}
     for name in subject.concepts:
@@ -41,14 +38,6 @@ def sizes(subject: ReportSubject) -> list[Block]:
     failures = [Fault(name, why) for name, why in failed.items()]
     again = subject.again(lambda lines: [lines.dims()], "Measure on all training images")
     return [Text(SIZES), Table(title, _rows(subject.opened.factors.dims, found)), *failures, *again]
-
-
-def _part_of_training(dataset: Dataset, count: int, seed: int) -> Dataset:
-    """Return the dataset with at most `count` of its training items, drawn by `seed`."""
-    items = dataset.splits["train"]
-    if len(items) > count:
-        items = choose_items(dataset, "train", count, seed)
-    return dataset.subset("train", np.sort(items))
 
 
 def _weighed(subject: ReportSubject, part: Dataset, name: str) -> Evidence:

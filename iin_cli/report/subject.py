@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ..interpretation.answers import Images
+from ..interpretation.grouping import MOST_NEEDED
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.reading import ChosenData, Reading, read_items
-from ..measures.audit.auditing import POOL
+from ..measures.audit.auditing import items_to_read
+from ..measures.audit.verdicts import FactorVerdict
 from ..metrics.bootstrap import FEW_ITEMS, Resampling
 from ..plugin_api import Dataset
 from ..progress import Reporter
@@ -25,6 +27,8 @@ __all__ = ["Effort", "ReportSubject"]
 
 # Images measured: fewer large ones, since a network that sees them takes a hundred times as long.
 IMAGES, IMAGES_IF_LARGE, LARGE = 500, 100, 128
+# Training images for each image measured.
+TRAINING = 4
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ class ReportSubject:
         lines: the command lines that make the parts again; None where there is no file to name.
         folder: for pictures on their way to the page.
         glance: factor -> column -> what a section found of it, for the summary.
+        verdicts: of each factor, once it is audited.
     """
 
     data: ChosenData
@@ -65,6 +70,7 @@ class ReportSubject:
     lines: CommandLines | None
     folder: Path
     glance: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    verdicts: tuple[FactorVerdict, ...] = ()
 
     @property
     def opened(self) -> OpenTranslator:
@@ -121,6 +127,21 @@ class ReportSubject:
         order = np.argsort(everything.items, kind="stable")
         return everything.rows(order[np.searchsorted(everything.items, items, sorter=order)])
 
+    @property
+    def pool(self) -> int:
+        """How many images the audit reads, to find pairs among them."""
+        return items_to_read(self.opened.factors, self.dataset, self.n)
+
+    @property
+    def training_count(self) -> int:
+        """How many training images sizes are of, probes learn from, and explanations search."""
+        return max(TRAINING * self.n, 2 * MOST_NEEDED)
+
+    @cached_property
+    def training(self) -> Reading | None:
+        """These training images, encoded once for the whole report; None where the data has none."""
+        return self.data.read_training(self.training_count)
+
     def note(self, factor: str, **columns: str | None) -> None:
         """Keep what was found of a factor for the summary; `_` in a column stands for a space."""
         found = {name.replace("_", " "): value for name, value in columns.items()}
@@ -132,5 +153,5 @@ class ReportSubject:
 
     @cached_property
     def _everything(self) -> Reading:
-        items = self.data.chosen_items(max(POOL * self.n, self.walked))
+        items = self.data.chosen_items(max(self.pool, self.walked))
         return read_items(self.opened, self.dataset, items, self.report)

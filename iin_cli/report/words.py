@@ -17,9 +17,11 @@ __all__ = [
     "OUTCOME",
     "SIZES",
     "SWAPPED",
+    "VERDICT",
     "of_audit_figures",
     "of_explanations",
     "of_glance",
+    "of_lessons",
     "of_responses",
     "of_walk",
     "plain",
@@ -35,6 +37,13 @@ SIZES = (
 SWAPPED = (
     "Every image in the left column gets one factor of every image in the top row, and is drawn again; all its other "
     "factors stay."
+)
+VERDICT = (
+    "To read: the factor tells of its concept. To compare: images alike in the concept, and only these, are alike in "
+    "the factor. To change: exchanging it changes the concept and no other. To remove: nothing else tells of the "
+    "concept. A use is granted where the whole 95 % interval of every figure it rests on is on the good side: at least "
+    "half of the concept known from it, pairs that correlate at least half as much as promised, 0.8 of exchanges "
+    "followed and 0.9 of the others kept, at most 0.1 known from elsewhere."
 )
 # Title of a table of the audit -> what its numbers are.
 AUDIT_PARTS = {
@@ -70,6 +79,13 @@ OUTCOME = {
     "round_trip_error": "Greatest |T⁻¹(T(z)) − z|, in stds of a component",
     "log_det_error": "Greatest error of log |det T′|",
 }
+
+
+def of_lessons(training: int) -> str:
+    """Say from how many training images probes learned; 0 means from the audited images themselves."""
+    if training:
+        return f"Probes learned from {training:,} training images, and are tested on these."
+    return "Probes learned from two thirds of these images, and are tested on the rest, in turn."
 
 
 def of_glance(drawn: bool, columns: Sequence[str]) -> str:

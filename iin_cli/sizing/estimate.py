@@ -26,7 +26,10 @@ from .scores import score_concepts
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DimsResult", "estimate"]
+__all__ = ["DimsResult", "estimate", "sample_size"]
+
+# Images, at least, that sizes are estimated from where there are more, and images for each dimension of z.
+SAMPLE, SAMPLE_PER_DIM = 5000, 4
 
 # Leading directions in a table; JSON has more.
 SHOWN = 16
@@ -46,6 +49,7 @@ class DimsResult(Result):
         absent: the size Eq 11 would give each concept if its score were 0 and the others' unchanged.
         calibrated: sizes in proportion to a concept's score beyond that (`dims.allocate_calibrated`).
         evidence: of each concept, with the score over all pairs.
+        images: training images it was estimated from, of the `available` ones.
         dominance: the few items that make much of the latents' variance, if there are any.
         out: where the plot and this result were written; None where they were not.
     """
@@ -61,6 +65,8 @@ class DimsResult(Result):
     absent: dict[str, int]
     calibrated: dict[str, int]
     evidence: dict[str, Evidence]
+    images: int = 0
+    available: int = 0
     dominance: Dominance | None = None
     out: str | None = None
 
@@ -73,6 +79,11 @@ class DimsResult(Result):
             "evidence": {name: found.as_dict() for name, found in self.evidence.items()},
             "dominance": self.dominance and self.dominance.as_dict(),
         }
+
+    def facts(self) -> dict[str, Any]:
+        """Return the single values in words."""
+        found = {key: value for key, value in super().facts().items() if key not in ("images", "available")}
+        return {**found, "estimated from": f"{self.images:,} of {self.available:,} training images"}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per factor for a table."""
@@ -127,14 +138,16 @@ def estimate(
     seed: int,
     report: Reporter,
     resampling: Resampling | None = None,
+    most: int | None = None,
 ) -> DimsResult:
     """Size the concepts of `providers` in the latents of `network`; raises DataError as `grouping.group` does.
 
     Args:
         seed: of groups and pairs.
         resampling: of the evidence; None draws 500 resamples and 199 shuffles by `seed`.
+        most: images at most, drawn by `seed`; None takes all.
     """
-    items = group(network, dataset, providers, seed, report)
+    items = group(network, dataset, providers, seed, report, most)
     table, pairs = items.table, items.pairs
     dominance = check_dominance(table, np.flatnonzero(~items.held_out), report)
     scores = score_concepts(table, pairs, seed, estimator)
@@ -153,5 +166,12 @@ def estimate(
         absent={name: allocate({**scores, name: 0.0}, table.dim)[name] for name in scores},
         calibrated=allocate_calibrated({name: found.excess for name, found in evidence.items()}, table.dim),
         evidence=evidence,
+        images=len(items.images),
+        available=len(dataset.splits["train"]),
         dominance=dominance,
     )
+
+
+def sample_size(dim: int, images: int) -> int:
+    """Return how many of so many training images sizes of z (N = `dim`) are estimated from, unless told otherwise."""
+    return min(images, max(SAMPLE, SAMPLE_PER_DIM * dim))

@@ -19,6 +19,7 @@ from ..errors import DataError
 from ..figures.layers import Curve
 from ..latents.pairs import step_generator
 from ..latents.table import ConceptPairs, LatentTable
+from ..latents.thinning import thin
 from ..metrics.bootstrap import FEW_ITEMS, Interval, Resampling, bootstrap
 from ..plugin_api import Relation
 from ..progress import Reporter
@@ -36,8 +37,6 @@ SHUFFLES = 199
 MOST_ROWS, MOST_NUMBERS = 20_000, 2**23
 # Rounding alone can move z by a thousandth of its spread: a differ concept must move it further.
 NOTHING = 1e-6
-# With at least this many whole groups, no group has to be thinned.
-ENOUGH_GROUPS = 100
 
 
 @dataclass(frozen=True)
@@ -125,28 +124,6 @@ def curve_of(evidence: Sequence[Evidence | None]) -> Curve:
     ]
     score, low, high, null_low, null_high = np.array(rows).reshape(-1, 5).T
     return Curve(score, low, high, null_low, null_high, np.array([bool(found and found.found) for found in evidence]))
-
-
-def thin(groups: np.ndarray, limit: int, generator: np.random.Generator) -> np.ndarray:
-    """Choose about `limit` of the items with groups (M,): their places, in order; no item is left alone in its group.
-
-    Whole groups are chosen where that leaves enough of them. Else each group keeps an equal part of its items, at least
-    two, and where these are still too many, as many groups as there is room for.
-    """
-    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    part = min(1.0, limit / len(groups))
-    keys, order = generator.random(len(groups)), generator.permutation(len(sizes))
-    if part * len(sizes) >= ENOUGH_GROUPS:
-        wanted, chosen = sizes, order[: round(part * len(sizes))]
-    else:
-        wanted = np.clip((part * sizes).astype(np.int64), np.minimum(2, sizes), sizes)
-        # A few rare groups must not cost one of ten classes.
-        room = len(order) if wanted.sum() <= 1.5 * limit else int((np.cumsum(wanted[order]) <= limit).sum())
-        chosen = order[: max(2, room)]
-    by_group = np.lexsort((keys, group_of))
-    rank = np.empty(len(groups), np.int64)
-    rank[by_group] = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.flatnonzero(np.isin(group_of, chosen) & (rank < wanted[group_of]) & (sizes[group_of] > 1))
 
 
 def weigh(

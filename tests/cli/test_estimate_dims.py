@@ -1,6 +1,7 @@
 """`iin estimate-dims` from the shell."""
 
 import json
+import shutil
 
 import pytest
 
@@ -60,3 +61,20 @@ def test_bad_input(command_line, files, arguments, code, message):
     assert (left, out) == (code, "")
     assert message in err
     assert len(err.splitlines()) == 1
+
+
+def test_a_column_of_a_folder_is_a_concept(files, pictures, command_line, tmp_path):
+    folder = tmp_path / "folder"
+    shutil.copytree(pictures, folder)
+    labels = folder / "labels.csv"
+    labels.write_text(labels.read_text().replace("file,class,color", "file,shape,color"))
+    given = ["estimate-dims", "-b", files.autoencoder, "--data", folder, "--seed", 0, "--device", "cpu"]
+    code, out, err = command_line(*given, "-c", "shape", "--n", 60)
+    assert code == 0, err
+    assert "60 of 87 training images, drawn by seed 0; --n for more" in err
+    assert "estimated from  60 of 87 training images" in out
+    assert "dominance" not in out
+    code, out, err = command_line(*given, "-c", "shap", "-q")
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "nor is it a label column of" in err
+    assert "shape, color" in err

@@ -45,6 +45,11 @@ def test_a_table_shows_scalars_and_rows(capsys):
     assert "nested" not in "".join(lines)
 
 
+def test_what_is_not_there_has_no_row(capsys):
+    print_result({"dominance": None, "stopped": "", "steps": 0}, False)
+    assert capsys.readouterr().out.split() == ["steps", "0"]
+
+
 def test_names_are_data_not_markup(capsys):
     name = "[red]:smile:[/nothing]"
     print_result({"out": name}, False, [(name, [{"name": name}])])

@@ -83,6 +83,57 @@ def test_pairs_of_an_item_drawn_again(opened):
         torch.testing.assert_close(table.mean(np.array([40 * variant + 7]))[0], z, atol=1e-5, rtol=1e-4)
 
 
+def test_a_part_of_the_images_makes_the_pairs_they_would_make_alone(opened, cache):
+    dataset = small(open_dataset("colordigits"), 400)
+    found = group(opened, dataset, find_providers(["digit", "greyscale"]), 3, Silent(), 60)
+    assert (len(found.images), len(found.table), found.rows) == (60, 120, 800)
+    assert [len(np.load(file)) for file in cache.rglob("mean.npy")] == [60, 60]
+    assert set(found.images) < set(dataset.splits["train"])
+    digits = dataset.labels["digit"].values[found.images]
+    a, b = found.pairs[0].fit.draw(200, step_generator(0, 0, 0))
+    assert (digits[a] == digits[b]).all()
+    a, b = found.pairs[1].fit.draw(200, step_generator(0, 0, 0))
+    assert (np.abs(a - b) == 60).all()
+    with pytest.raises(UsageError, match="--n 5: sizes need at least 8 images"):
+        group(opened, dataset, [], 0, Silent(), 5)
+
+
+def test_small_groups_are_not_torn_apart(opened):
+    dataset = small(open_dataset("digits"), 400)
+    ids = np.zeros(len(dataset.sources), np.int64)
+    ids[dataset.splits["train"]] = np.arange(400) // 2
+    dataset.labels = {"person": Labels(ids)}
+    found = group(opened, dataset, find_providers(["person"], dataset), 0, Silent(), 100)
+    assert 100 <= len(found.images) <= 200
+    people = ids[found.images]
+    assert (np.unique(people, return_counts=True)[1] == 2).sum() >= 50
+    fit, held_out = found.pairs[0].fit, found.pairs[0].held_out
+    # Holding images out tears some; of 100 drawn one by one about 25 would have made pairs.
+    assert len(fit.order) + (0 if held_out is None else len(held_out.order)) >= 60
+
+
+def test_progress_says_which_of_several_renderings_is_encoded(opened):
+    class Named(Silent):
+        def task(self, description, total, unit="it"):
+            said.append(description)
+            return super().task(description, total, unit)
+
+    said = []
+    group(opened, small(open_dataset("colordigits"), 40), find_providers(["greyscale"]), 9, Named())
+    assert [text[-8:] for text in said] == ["(1 of 2)", "(2 of 2)"]
+
+
+def test_a_column_of_the_data_is_a_concept_where_no_other_has_its_name(opened):
+    dataset = open_dataset("shapes")
+    dataset.labels = {**dataset.labels, "Kind": Labels(np.arange(len(dataset.sources)) % 3, ("a", "b", "c"))}
+    kind, size = find_providers(["kind", "size"], dataset)
+    assert (kind.concept, kind.relation) == ("Kind", "share")
+    assert size.concept == "size"
+    assert size.groups(dataset, np.arange(40), 0).group_ids.max() > 2
+    with pytest.raises(UsageError, match=r"unknown concept 'kin': .*nor is it a label column of shapes: .*Kind"):
+        find_providers(["kin"], dataset)
+
+
 def test_a_second_run_encodes_nothing(opened, monkeypatch):
     dataset = small(open_dataset("digits"), 30)
     first = group(opened, dataset, [], 0, Silent()).table

@@ -6,7 +6,7 @@ import pytest
 from iin_cli.errors import DataError
 from iin_cli.metrics import informativeness
 from iin_cli.metrics.bootstrap import Resampling
-from iin_cli.metrics.informativeness import Target, completeness, disentanglement, gap
+from iin_cli.metrics.informativeness import Lesson, Target, completeness, disentanglement, gap
 
 
 def probe(block, target):
@@ -36,6 +36,19 @@ def test_no_information_is_none_and_all_is_all():
     assert abs(nothing.score()) < 0.08
     assert everything.score() == 1
     assert everything.information() > 0.85
+
+
+def test_a_lesson_teaches_what_the_items_are_too_few_for():
+    labels, _, generator = labelled(332, 16)
+    block = np.eye(16)[labels] + 0.2 * generator.standard_normal((332, 16))
+    few, rest = slice(32), slice(32, None)
+    alone = probe(block[few], Target(labels[few]))
+    lesson = Lesson(block[rest], Target(labels[rest]))
+    taught = informativeness.probe(block[few], Target(labels[few]), Resampling(), lesson)
+    assert len(taught.loss) == 32
+    assert taught.score() > 0.95 > alone.score() + 0.1
+    wrong = Lesson(block[rest], Target(labels[rest]).shuffled(1))
+    assert informativeness.probe(block[few], Target(labels[few]), Resampling(), wrong).information() < 0.05
 
 
 def test_what_is_not_linear_is_found_too():

@@ -1,8 +1,5 @@
 """Sizes by Eq 11, with the interval of the scores they come from, on a part of the training items."""
 
-import numpy as np
-
-from iin_cli.data import open_dataset
 from iin_cli.metrics.bootstrap import Interval
 from iin_cli.report import sizes
 from iin_cli.sizing.evidence import Evidence
@@ -29,17 +26,3 @@ def test_equation_11_is_silent_where_a_concept_could_not_be_scored():
     (row,) = sizes._rows(DIMS, {"digit": evidence(0.0, 0.1, 0.4)})
     assert "Eq 11 [95 %]" not in row
     assert row["score [95 %]"] == "0.1 [0, 0.4]"
-
-
-def test_a_part_of_the_data_has_fewer_training_items_and_all_else():
-    whole = open_dataset("colordigits")
-    part = sizes._part_of_training(whole, 40, 0)
-    assert len(part.splits["train"]) == 40
-    assert set(part.splits["train"]) <= set(whole.splits["train"])
-    assert np.array_equal(part.splits["test"], whole.splits["test"])
-    assert np.array_equal(part.colors, whole.colors)
-    items = part.splits["train"][:2]
-    assert np.array_equal(part.images(items, 32), whole.images(items, 32))
-    assert part.path(5) == whole.path(5)
-    everything = sizes._part_of_training(whole, 10**6, 0)
-    assert np.array_equal(everything.splits["train"], np.sort(whole.splits["train"]))

@@ -6,7 +6,6 @@ import torch
 
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.reading import ChosenData
-from iin_cli.measures.audit.auditing import POOL
 from iin_cli.progress import Silent
 from iin_cli.report.subject import Effort, ReportSubject
 
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 def test_a_section_reads_what_its_command_reads_and_nothing_is_encoded_twice(opened, cache, tmp_path, monkeypatch, n):
     data = ChosenData(opened, DataChoice(n=n, seed=5), Silent())
     subject = ReportSubject(data, Effort(), None, tmp_path)
-    counts = (subject.walked, POOL * subject.n)
+    counts = (subject.walked, subject.pool)
     found = [subject.read(count) for count in counts]
     assert len(list(cache.rglob("mean.npy"))) == 1
     for count, reading in zip(counts, found, strict=True):

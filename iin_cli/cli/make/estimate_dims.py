@@ -20,7 +20,15 @@ NullOpt = Annotated[
     str | None,
     typer.Option("--null", help="--all-layers: random-weights also scores the untrained architecture.", metavar="NAME"),
 ]
-ItemsOpt = Annotated[int, typer.Option("--n", "-n", help="--all-layers: training items per concept at most.", min=20)]
+ItemsOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--n",
+        "-n",
+        help="Training images at most, of each concept with --all-layers; default: 5000, or 4 per dimension; 2000.",
+        min=20,
+    ),
+]
 
 
 def estimate_dims(
@@ -36,7 +44,7 @@ def estimate_dims(
     layer: options.LayerOpt = None,
     all_layers: AllLayersOpt = False,
     null: NullOpt = None,
-    n: ItemsOpt = 2000,
+    n: ItemsOpt = None,
     out: options.OutOpt = None,
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",

@@ -59,8 +59,10 @@ def audit(
 ) -> None:
     """Measure whether every factor holds its concept alone.
 
-    On test images: pair correlations, swaps, what each factor's block tells of each concept, normality, likelihood,
-    round trip; each with a 95 % interval. Exit code 1 if a condition of --fail-if holds, or cannot be judged.
+    The verdict says of each factor whether it is usable to read its concept, to compare images by it, to change it and
+    to remove it, and why not. It rests on figures of test images, each with a 95 % interval: pair correlations, swaps,
+    what each factor's block tells of each concept, normality, likelihood, round trip. Exit code 1 if a condition of
+    --fail-if holds, or cannot be judged.
 
     Examples:
 

@@ -88,9 +88,10 @@ def encode(
 
     Raises UsageError, DataError and CheckpointError as their docstrings say.
     """
-    report, providers = report or Silent(), find_providers(concepts)
+    report = report or Silent()
     network = open_network(backbone, choose_device(device), weights, layer, report)
     dataset = choice.open(network.data, report)
+    providers = find_providers(concepts, dataset)
     indices = split_items(dataset, choice.split)
     groups = grouped(dataset, indices, providers, circumstances(network, choice.seed, report))
     rows = _rows(indices, providers, groups)

@@ -15,7 +15,7 @@ from ...interpretation.network_choice import NetworkChoice
 from ...io.output import Output
 from ...metrics.bootstrap import Resampling
 from ...progress import Reporter, Silent
-from ...sizing.estimate import DimsResult, estimate
+from ...sizing.estimate import DimsResult, estimate, sample_size
 from ...sizing.layer_results import RANDOM_WEIGHTS, LayerSweep
 from ...sizing.layers import require_layers, sweep_layers
 from ...translator.dims import ESTIMATORS
@@ -39,16 +39,20 @@ def estimate_dims(
     """Find what `concepts` explain of z, on pairs of training items of `data`, and how many dimensions each takes.
 
     Args:
+        data: `n` training images at most are drawn by its seed; None takes 5,000, or 4 for each dimension of z.
         out: new folder, for `dims.png` and `dims.json`, or new file of one of these endings; None writes nothing.
         resampling: of the evidence; None takes what `sizing.estimate` does.
 
     Raises UsageError, DataError and CheckpointError as what it calls does.
     """
     report, kind, where = report or Silent(), one_of("--estimator", estimator, ESTIMATORS), choose_device(device)
-    providers = find_providers(concepts)
     opened = network.open(where, report)
     dataset = data.open(opened.data, report)
-    found = estimate(opened, dataset, providers, kind, data.seed, report, resampling)
+    providers, available = find_providers(concepts, dataset), len(dataset.splits["train"])
+    most = data.n or sample_size(opened.latent_dim, available)
+    if most < available:
+        report.note(f"{most:,} of {available:,} training images, drawn by seed {data.seed}; --n for more")
+    found = estimate(opened, dataset, providers, kind, data.seed, report, resampling, most)
     if out is None:
         return found
     with Output.open(out, f"dims-{opened.name}", (".png", ".json"), "a plot") as output:
@@ -86,10 +90,10 @@ def estimate_layers(
         one_of("--null", null, (RANDOM_WEIGHTS,))
     if network.layer is not None:
         raise UsageError(f"--layer {network.layer}: --all-layers looks at every layer; leave one of them out")
-    providers = find_providers(concepts)
     opened = network.open(where, report)
     require_layers(opened)
     dataset = data.open(opened.data, report)
+    providers = find_providers(concepts, dataset)
     with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot") as output:
 
         def placed(sweep: LayerSweep) -> LayerSweep:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ...distributed import choose_device, from_main, is_main_rank, leaders_first
@@ -19,15 +20,18 @@ from ...fitting.inference import Inferred, infer
 from ...fitting.materials import Material, PairMaterial, from_file, from_images
 from ...fitting.pair_files import read_pairs
 from ...interpretation.data_choice import DataChoice
-from ...interpretation.grouping import find_providers
+from ...interpretation.encoding import is_encoded
+from ...interpretation.grouping import MOST_NEEDED, find_providers
 from ...interpretation.network import Network
 from ...interpretation.network_choice import NetworkChoice
 from ...interpretation.opening import open_translator
 from ...io import checkpoint
 from ...io.rundir import write_json
 from ...plan import Wishes
+from ...plugin_api import Dataset
 from ...progress import Reporter, Silent
 from ...results import Result, Table
+from ...sizing.estimate import sample_size
 from ...training.resuming import resumable
 from ...training.runs import RunChoice
 from ...training.saving import save_product
@@ -86,14 +90,28 @@ class FitResult(Result):
     no_op_agreement: float | None = None
     out: str | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """Return the single values; of a dry run those that it has."""
+        found = super().facts()
+        if self.checkpoint is not None:
+            return found
+        return {
+            key: value
+            for key, value in found.items()
+            if key not in ("steps", "best step", "seconds", "rows per second")
+        }
+
     def tables(self) -> list[Table]:
         """Return the factors, and after a dry run the plan and its cost, as titled tables."""
         factors = [
             {"factor": name, "dims": size, "score": self.scores.get(name, 1.0 if self.scores else None)}
             for name, size in self.factors.items()
         ]
-        plan = [{"plan": name, "value": value} for name, value in self.plan.items()]
-        cost = [{"cost": name, "value": value} for name, value in self.cost.items()]
+        plan, cost = (
+            [{what: name.replace("_", " "), "value": _told(value)} for name, value in values.items()]
+            for what, values in (("plan", self.plan), ("cost", self.cost))
+        )
+        plan, cost = ([row for row in rows if row["value"] is not None] for rows in (plan, cost))
         return [("factors", factors), *([("plan", plan), ("cost", cost)] if self.checkpoint is None else [])]
 
 
@@ -131,7 +149,9 @@ def fit_translator(
                 material, attachment = from_file(read_pairs(source, concepts), report), None
             else:
                 opened = _opened(source, base, device, report)
-                material, attachment = _encoded(opened, concepts, data, seed, report)
+                material, attachment = _encoded(
+                    opened, concepts, data, seed, report, wishes if folder is None else None
+                )
         # Encoding is no part of --max-seconds: it is done once, and takes what the network takes.
         encoded = time.monotonic()
         seen = material if base is None else base.seen(material)
@@ -189,13 +209,33 @@ def _encoded(
     data: DataChoice,
     seed: int,
     report: Reporter,
+    planned: Wishes | None,
 ) -> tuple[Material, Attachment]:
-    """Check f = G∘E on images, group the training images, encode each once."""
-    providers, (network, recorded) = find_providers(concepts), opened
+    """Check f = G∘E on images, group the training images, encode each once, or what the plan `planned` needs."""
+    network, recorded = opened
     dataset = data.open(recorded, report)
+    providers = find_providers(concepts, dataset)
     attachment = Attachment(network, dataset)
     attachment.describe(report)
-    return from_images(network, dataset, data.root_of(recorded), providers, seed, report), attachment
+    most = _needed(network, dataset, planned, seed, report) if planned is not None else None
+    return from_images(network, dataset, data.root_of(recorded), providers, seed, report, most), attachment
+
+
+def _needed(network: Network, dataset: Dataset, wishes: Wishes, seed: int, report: Reporter) -> int | None:
+    """Return how many images a plan is made from; None for all, where they are encoded already."""
+    everything = np.asarray(dataset.splits["train"])
+    if is_encoded(network, dataset, everything):
+        return None
+    if wishes.dims and wishes.preset != "auto":
+        # Nothing is inferred from latents, except whether they are random.
+        return min(MOST_NEEDED, len(everything))
+    most = sample_size(network.latent_dim, len(everything))
+    if most < len(everything):
+        report.note(
+            f"planned from {most:,} of {len(everything):,} training images, drawn by seed {seed}; a fit measures all, "
+            "and its sizes may differ by little"
+        )
+    return most
 
 
 def _write_masks(folder: Path, material: Material, fitted: Fitted) -> None:
@@ -246,6 +286,21 @@ def _finished(
         rows_per_second=round(loop.rows_per_second, 1),
         out=str(folder),
     )
+
+
+def _told(value: Any) -> Any:
+    """Write lists and mappings of a plan as a person reads them; None where they are empty."""
+    if isinstance(value, Mapping):
+        return (
+            ", ".join(
+                f"{name} {entry:.3g}" if isinstance(entry, float) else f"{name} {entry}"
+                for name, entry in value.items()
+            )
+            or None
+        )
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or None
+    return value
 
 
 def _label(source: NetworkChoice | Path | None, concepts: Sequence[str]) -> str:

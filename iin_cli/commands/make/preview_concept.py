@@ -74,8 +74,8 @@ def preview_concept(
     A row shows at most 8 items of its group. Raises UsageError (unknown concept, taken `out`) and DataError (no pairs).
     """
     data, report, where = data or DataChoice(), report or Silent(), choose_device(device)
-    (provider,) = find_providers([concept])
     dataset = data.open(None, report)
+    (provider,) = find_providers([concept], dataset)
     size = image_size or min(dataset.native_size, LARGEST_SIDE)
     indices, seed = np.asarray(dataset.splits["train"]), data.seed
     with Output.open(out, f"preview-concept-{provider.concept}", (".png",), "a grid of images") as output:

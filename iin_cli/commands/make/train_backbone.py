@@ -55,6 +55,13 @@ class BackboneResult(Result):
     metrics: dict[str, float] | None = None
     out: str | None = None
 
+    def facts(self) -> dict[str, Any]:
+        """Return the single values; of a dry run those that it has."""
+        found = super().facts()
+        if self.checkpoint is not None:
+            return found
+        return {key: value for key, value in found.items() if key not in ("best step", "seconds", "images per second")}
+
     def inferred(self) -> dict[str, Any]:
         """Return what was inferred before the training, as `plan.json` keeps it."""
         return {name: getattr(self, name) for name in INFERRED}

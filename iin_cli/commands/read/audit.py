@@ -15,8 +15,9 @@ from ...interpretation.reading import ChosenData
 from ...io import checkpoint
 from ...io.rundir import open_run, write_result
 from ...measures.audit import auditing
-from ...measures.audit.auditing import POOL, AuditResult
+from ...measures.audit.auditing import AuditResult, items_to_read
 from ...measures.audit.conditions import describe_names, parse_conditions
+from ...measures.audit.gathering import FEWEST_LESSONS, LESSONS
 from ...measures.audit.material import given_concepts
 from ...measures.audit.swaps import open_oracles
 from ...measures.audit.tables import draw_matrices
@@ -64,6 +65,7 @@ def audit(
     given = given_concepts(concepts, opened.factors)
     data = ChosenData(opened, choice, report)
     with open_run(out, f"audit-{translator.stem}") as folder:
+        data.say_part(n)
         judges = open_oracles(oracles, opened, data.dataset, report)
 
         def judged(found: AuditResult) -> AuditResult:
@@ -71,8 +73,9 @@ def audit(
 
         result = judged(
             auditing.audit(
-                data.read(POOL * n),
+                data.read(items_to_read(opened.factors, data.dataset, n)),
                 n,
+                training=data.read_training(max(LESSONS * n, FEWEST_LESSONS)),
                 oracles=judges,
                 given=given,
                 resampling=replace(resampling or Resampling(), seed=choice.seed),

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ...errors import UsageError, attempt
 from ...interpretation.reading import Reading
 from ...metrics.bootstrap import Resampling
-from ...plugin_api import ConceptProvider
+from ...plugin_api import ConceptProvider, Dataset
 from ...progress import Reporter, Silent, Task
 from ...results import Result, Table
+from ...translator.factors import Factors
 from .conditions import Condition, failures
 from .findings import Figure, Findings
 from .gathering import gather
@@ -20,14 +23,17 @@ from .parts import correlation, likelihood, normality, round_trip
 from .probes import informativeness
 from .swaps import Oracle, swaps
 from .tables import audit_tables, draw_matrices
+from .verdicts import FactorVerdict, judge_factors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
-__all__ = ["POOL", "AuditResult", "audit"]
+__all__ = ["VERDICTS", "AuditResult", "audit", "items_to_read"]
 
-# Pairs of many small groups need more items to be found among than figures of single items.
-POOL = 5
+VERDICTS = "is each factor usable, and what for?"
+# Pairs of many small groups need more items to be found among than figures of single items; a label of few values,
+# of which at least so many items each are audited, makes pairs of nearly any two.
+POOL, POOL_OF_FEW, ITEMS_EACH = 5, 2, 10
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class AuditResult(Result):
         out: the folder written: `audit.json`, `audit.png`; empty where nothing was.
         n: items looked at.
         factors: name -> dimensions.
+        verdicts: of each factor, in words: what it is usable for, and why not.
+        training: training items that probes learned from; 0 where they learned from the audited items in turn.
         figures: name -> figure with its interval, as `describe_names` describes them.
         skipped: name, or how the names begin -> why there is no such figure.
         failed: one line per condition that holds or cannot be judged.
@@ -50,6 +58,8 @@ class AuditResult(Result):
     n: int
     seed: int
     factors: dict[str, int]
+    verdicts: tuple[FactorVerdict, ...] = ()
+    training: int = 0
     figures: dict[str, Figure] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
@@ -57,7 +67,8 @@ class AuditResult(Result):
 
     def tables(self) -> list[Table]:
         """Return the figures as titled tables."""
-        return audit_tables(tuple(self.factors), self.figures, self.skipped, self.failed)
+        verdicts = [(VERDICTS, [verdict.as_row() for verdict in self.verdicts])] if self.verdicts else []
+        return [*verdicts, *audit_tables(tuple(self.factors), self.figures, self.skipped, self.failed)]
 
     def plot(self) -> Plot:
         """Draw the matrices of concepts and factors as heat maps; UsageError where none was measured."""
@@ -85,6 +96,7 @@ def audit(
     pool: Reading,
     n: int = 2000,
     *,
+    training: Reading | None = None,
     oracles: Sequence[Oracle] = (),
     given: Mapping[str, ConceptProvider] | None = None,
     resampling: Resampling | None = None,
@@ -94,8 +106,10 @@ def audit(
     """Measure on items that are read already how well the factors keep what their names promise.
 
     Args:
-        pool: what was read; `POOL` times `n` items give pairs enough.
+        pool: what was read; `items_to_read` says how many give pairs enough.
         n: items looked at, and pairs of each concept, at most.
+        training: items from which probes learn, except those audited; None lets them learn from the audited ones, in
+            turn.
         oracles: classifiers that judge the images of swaps.
         given: factor -> concept, where the factor's name does not say it.
         save: called with what there is after every part.
@@ -103,7 +117,7 @@ def audit(
     A part that fails says why in `skipped` and stops no other.
     """
     report, findings = report or Silent(), Findings(resampling or Resampling())
-    material = gather(pool, given or {}, n, findings.seed, report)
+    material = gather(pool, training, given or {}, n, findings.seed, report)
     parts = _parts(oracles)
     with report.task("auditing", len(parts), "parts") as task:
         for number, part in enumerate(parts, 1):
@@ -118,6 +132,16 @@ def audit(
     for name, reason in findings.skipped.items():
         report.note(f"not measured: {name}: {reason}")
     return _result(material, findings, complete=True)
+
+
+def items_to_read(factors: Factors, dataset: Dataset, n: int) -> int:
+    """Return how many items an audit of `n` reads, so that it finds about as many pairs of every concept."""
+    columns = [dataset.column(factor.name) for factor in factors if factor.relation == "share"]
+    labels = [dataset.labels[column] for column in columns if column is not None]
+    is_easy = len(labels) == len(columns) and all(
+        not each.continuous and ITEMS_EACH * len(np.unique(each.values)) <= n for each in labels
+    )
+    return (POOL_OF_FEW if is_easy else POOL) * n
 
 
 def _parts(oracles: Sequence[Oracle]) -> tuple[_Part, ...]:
@@ -139,6 +163,11 @@ def _result(material: AuditMaterial, findings: Findings, complete: bool) -> Audi
         n=len(material.items),
         seed=findings.seed,
         factors=material.opened.factors.dims,
+        verdicts=judge_factors(material.opened.factors, findings.figures),
+        training=max(
+            (len(each.known.taught.z_tilde) for each in material.concepts if each.known and each.known.taught),
+            default=0,
+        ),
         figures=dict(findings.figures),
         skipped=dict(findings.skipped),
         complete=complete,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import DataError, IinError
-from ...interpretation.encoding import encode_items
+from ...interpretation.encoding import encode_items, is_encoded
 from ...interpretation.grouping import circumstances, find_providers, grouped
 from ...interpretation.reading import Reading
 from ...metrics.informativeness import Target
@@ -22,30 +22,42 @@ from .material import (
     AuditMaterial,
     IndependentPairs,
     Known,
+    Taught,
     concept_of_factor,
     disjoint_pairs,
     distinct_items,
+    unseen,
 )
 
-__all__ = ["gather"]
+__all__ = ["FEWEST_LESSONS", "LESSONS", "gather"]
 
 # A probe cannot learn a label from fewer items than this.
 ITEMS_PER_LABEL = 10
+# Training items that a probe learns from, for each item audited: more take longer and hardly tell more.
+LESSONS = 2
+FEWEST_LESSONS = 1000
 
 
 def gather(
-    pool: Reading, given: Mapping[str, ConceptProvider], count: int, seed: int, report: Reporter
+    pool: Reading,
+    training: Reading | None,
+    given: Mapping[str, ConceptProvider],
+    count: int,
+    seed: int,
+    report: Reporter,
 ) -> AuditMaterial:
     """Choose items of `pool`; prepare, group and encode the concepts, whose `reasons` say what failed.
 
     Args:
+        training: items from which probes learn, except those that show an audited image; None has none.
         given: concepts that are not to be guessed from their factors' names.
         count: items at most, and pairs of each concept.
     """
     items = pool.rows(distinct_items(pool, count, seed))
+    material = AuditMaterial(pool, items, [], unseen(training, items))
     concepts = [name for name in pool.opened.factors.names if name != RESIDUAL]
-    found = [_Gathering(pool, items, name, given.get(name), count, seed, report).concept() for name in concepts]
-    return AuditMaterial(pool, items, found)
+    found = [_Gathering(material, name, given.get(name), count, seed, report).concept() for name in concepts]
+    return replace(material, concepts=found)
 
 
 @dataclass(frozen=True)
@@ -67,15 +79,15 @@ class _Gathering:
 
     def __init__(
         self,
-        pool: Reading,
-        items: Reading,
+        material: AuditMaterial,
         name: str,
         provider: ConceptProvider | None,
         count: int,
         seed: int,
         report: Reporter,
     ) -> None:
-        self.pool, self.items, self.name, self.count, self.seed, self.report = pool, items, name, count, seed, report
+        pool, self.items, self.training = material.pool, material.items, material.training
+        self.pool, self.name, self.count, self.seed, self.report = pool, name, count, seed, report
         self.dataset, self.factors = pool.dataset, pool.opened.factors
         self.relation: Relation = self.factors.relation(name)
         self.given = provider
@@ -97,6 +109,9 @@ class _Gathering:
         try:
             known = self._known(provider, groups)
             known.target.check()
+            if known.taught is not None:
+                most = max(LESSONS * len(self.items), FEWEST_LESSONS)
+                known = replace(known, taught=known.taught.at_most(most, self.seed))
         except IinError as error:
             reasons["known"], known = str(error), None
         return AuditedConcept(self.name, self.relation, pairs, known, reasons)
@@ -130,14 +145,16 @@ class _Gathering:
 
     def _known(self, provider: ConceptProvider, groups: Groups) -> Known:
         """Find what is known of the concept: measurements, else labels, else which variant of an image it is."""
-        measured = self._measured()
+        measured = self._measured(self.items.items)
         if measured is not None:
-            return Known(Target(measured), np.arange(len(self.items)), self.items.z_tilde)
-        return self._labels(groups) if self.relation == "share" else self._variants(provider, groups)
+            taught = None
+            if self.training is not None and (values := self._measured(self.training.items)) is not None:
+                taught = Taught(Target(values), self.training.z_tilde)
+            return Known(Target(measured), np.arange(len(self.items)), self.items.z_tilde, taught)
+        return self._labels(provider) if self.relation == "share" else self._variants(provider, groups)
 
-    def _measured(self) -> np.ndarray | None:
+    def _measured(self, items: np.ndarray) -> np.ndarray | None:
         """Return the true values (M, k) of a concept that is measured, or the labels (M,) of one that is redrawn."""
-        items = self.items.items
         if self.name == "color" and self.dataset.colors is not None:
             return np.asarray(self.dataset.colors, np.float64)[items]
         column = self.dataset.column(self.name)
@@ -149,28 +166,60 @@ class _Gathering:
         # The number of a redrawing says nothing; the label of the image as it stands does.
         return np.asarray(labels.values)[items] if self.relation == "differ" else None
 
-    def _labels(self, groups: Groups) -> Known:
-        """Take the groups of a share concept for labels, of the audited items that are in one."""
+    def _labels(self, provider: ConceptProvider) -> Known:
+        """Take the groups of a share concept for labels, of the items that are in one."""
+        items, training = self.items, self.training
+        both = items.items if training is None else np.concatenate((items.items, training.items))
+        # Grouped together: the number of a group may stand for something else among other items.
+        groups = provider.groups(self.dataset, both, self.seed)
         own = dict(zip(groups.indices.tolist(), groups.group_ids.tolist(), strict=True))
-        labels = np.array([own.get(item, -1) for item in self.items.items.tolist()], np.int64)
-        there = np.flatnonzero(labels >= 0)
+        labels = np.array([own.get(item, -1) for item in both.tolist()], np.int64)
+        there, taught = np.flatnonzero(labels[: len(items)] >= 0), None
+        if training is not None:
+            known = np.flatnonzero(labels[len(items) :] >= 0)
+            taught = Taught(Target(labels[len(items) :][known]), training.z_tilde[known])
+        learned = len(there) if taught is None else len(taught.z_tilde)
         different = len(np.unique(labels[there]))
-        if different > len(there) / ITEMS_PER_LABEL:
+        if different > learned / ITEMS_PER_LABEL:
             raise DataError(
-                f"{self.name} has {different} values on {len(there)} items, too many to be learned, "
-                "and the data holds no measurement of it"
+                f"{self.name} has {different} values, too many to be learned from {learned} "
+                f"{'training ' if taught is not None else ''}items, and the data holds no measurement of it"
             )
-        return Known(Target(labels[there]), there, self.items.z_tilde[there])
+        return Known(Target(labels[there]), there, items.z_tilde[there], taught)
 
     def _variants(self, provider: ConceptProvider, groups: Groups) -> Known:
         """Take one random variant of every audited item."""
-        order = np.random.default_rng(self.seed + 2).permutation(len(groups.indices))
-        found, first = np.unique(groups.indices[order], return_index=True)
-        rows = order[first]
+        rows = self._one_of_each(groups)
         z, _ = self._latents(provider, groups.indices[rows], groups.variants[rows])
         place = {item: number for number, item in enumerate(self.items.items.tolist())}
-        items = np.array([place[item] for item in found.tolist()])
-        return Known(Target(groups.variants[rows]), items, self.pool.opened.transform(z))
+        items = np.array([place[item] for item in groups.indices[rows].tolist()])
+        target, tilde = Target(groups.variants[rows]), self.pool.opened.transform(z)
+        return Known(target, items, tilde, self._taught_variants(provider))
+
+    def _taught_variants(self, provider: ConceptProvider) -> Taught | None:
+        """Take one random variant of every training item; None where these are not encoded yet."""
+        if self.training is None:
+            return None
+        groups = provider.groups(self.dataset, self.training.items, self.seed)
+        rows, network, items = self._one_of_each(groups), self.pool.network, self.training.items
+        drawn = np.unique(groups.variants[groups.variants != 0]).tolist()
+        if not all(is_encoded(network, self.dataset, items, provider, variant) for variant in drawn):
+            return None
+        z = torch.empty(len(rows), self.training.z.shape[1])
+        for variant in np.unique(groups.variants[rows]).tolist():
+            own = _Encoded(items, self.training.z, None)
+            if variant:
+                found = encode_items(network, self.dataset, items, provider, variant, report=self.report)
+                own = _Encoded(items, found.moments()[0], None)
+            mine = np.flatnonzero(groups.variants[rows] == variant)
+            z[mine] = own.z[own.rows(groups.indices[rows][mine])]
+        return Taught(Target(groups.variants[rows]), self.pool.opened.transform(z))
+
+    def _one_of_each(self, groups: Groups) -> np.ndarray:
+        """Choose one row of `groups` at random for every image."""
+        order = np.random.default_rng(self.seed + 2).permutation(len(groups.indices))
+        _, first = np.unique(groups.indices[order], return_index=True)
+        return order[first]
 
     def _latents(
         self, provider: ConceptProvider, items: np.ndarray, variants: np.ndarray

@@ -22,10 +22,12 @@ __all__ = [
     "AuditedConcept",
     "IndependentPairs",
     "Known",
+    "Taught",
     "concept_of_factor",
     "disjoint_pairs",
     "distinct_items",
     "given_concepts",
+    "unseen",
 ]
 
 
@@ -42,12 +44,30 @@ class IndependentPairs:
 
 
 @dataclass(frozen=True)
+class Taught:
+    """What is known of the concept in training items, and their z̃ (L, N)."""
+
+    target: Target
+    z_tilde: Tensor
+
+    def at_most(self, count: int, seed: int) -> Taught:
+        """Return `count` of them, drawn by `seed`, or all where there are no more."""
+        rows = np.random.default_rng(seed).permutation(len(self.z_tilde))[:count]
+        return Taught(Target(self.target.values[rows]), self.z_tilde[rows])
+
+
+@dataclass(frozen=True)
 class Known:
-    """What is known of the concept in some of the audited items, and their z̃: numbers (M,) of the items, z̃ (M, N)."""
+    """What is known of the concept in some of the audited items, and their z̃: numbers (M,) of the items, z̃ (M, N).
+
+    Attributes:
+        taught: the same of training items, from which probes learn; None where they learn from the audited ones.
+    """
 
     target: Target
     items: np.ndarray
     z_tilde: Tensor
+    taught: Taught | None = None
 
 
 @dataclass(frozen=True)
@@ -72,12 +92,14 @@ class AuditMaterial:
     Attributes:
         pool: all items that were read, of which pairs are drawn.
         items: those audited, no two of one source.
+        training: other items, from which probes learn; None where there are too few.
         concepts: of the translator's factors, all but the residual.
     """
 
     pool: Reading
     items: Reading
     concepts: Sequence[AuditedConcept]
+    training: Reading | None = None
 
     @property
     def opened(self) -> OpenTranslator:
@@ -109,6 +131,17 @@ def distinct_items(pool: Reading, count: int, seed: int) -> np.ndarray:
     order = np.random.default_rng(seed).permutation(len(pool))
     _, first = np.unique(pool.dataset.sources[pool.items[order]], return_index=True)
     return order[np.sort(first)[:count]]
+
+
+def unseen(training: Reading | None, items: Reading) -> Reading | None:
+    """Return the `training` items that show no image of `items`; None where they are fewer than these."""
+    if training is None:
+        return None
+    sources = training.dataset.sources
+    rows = np.flatnonzero(~np.isin(sources[training.items], sources[items.items]))
+    if len(rows) < len(items):
+        return None
+    return training if len(rows) == len(training) else training.rows(rows)
 
 
 def disjoint_pairs(groups: Groups, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

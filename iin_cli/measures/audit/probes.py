@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import DataError
 from ...metrics.bootstrap import bootstrap
-from ...metrics.informativeness import ProbeScores, completeness, disentanglement, gap, probe
+from ...metrics.informativeness import Lesson, ProbeScores, completeness, disentanglement, gap, probe
 from ...progress import Task
 from ...translator.factors import RESIDUAL
 from .findings import Findings
@@ -53,17 +53,18 @@ def informativeness(material: AuditMaterial, findings: Findings, task: Task) -> 
 def _probe(material: AuditMaterial, concept: str, known: Known, findings: Findings, task: Task) -> _Probed:
     factors, z_tilde, count = material.opened.factors, known.z_tilde.numpy(), len(known.items)
     resampling, blocks = findings.resampling, []
+    shuffled = known.target.shuffled(findings.seed)
     for name in factors.names:
-        block = z_tilde[:, factors.slice(name)]
-        blocks.append(probe(block, known.target, resampling))
-        null = probe(block, known.target.shuffled(findings.seed), resampling)
+        where = factors.slice(name)
+        blocks.append(probe(z_tilde[:, where], known.target, resampling, _lesson(known, where)))
+        null = probe(z_tilde[:, where], shuffled, resampling, _lesson(known, where, findings.seed))
         findings.add(
             _name(concept, name),
             bootstrap(blocks[-1].information, count, resampling),
             bootstrap(null.information, count, resampling),
         )
         task.advance(0, concept=concept, block=name)
-    whole = probe(z_tilde, known.target, resampling)
+    whole = probe(z_tilde, known.target, resampling, _lesson(known, slice(None)))
     findings.add(f"informativeness.{concept}", bootstrap(whole.score, count, resampling))
 
     def beyond_second(chosen: np.ndarray) -> float:
@@ -71,6 +72,14 @@ def _probe(material: AuditMaterial, concept: str, known: Known, findings: Findin
 
     findings.add(f"mig.{concept}", bootstrap(beyond_second, count, resampling))
     return _Probed(known.items, blocks, whole)
+
+
+def _lesson(known: Known, where: slice, shuffled: int | None = None) -> Lesson | None:
+    """Return what a probe of the block `where` learns from, its values shuffled by that seed where one is given."""
+    if known.taught is None:
+        return None
+    target = known.taught.target if shuffled is None else known.taught.target.shuffled(shuffled)
+    return Lesson(known.taught.z_tilde.numpy()[:, where], target)
 
 
 def _name(concept: str, block: str) -> str:

@@ -122,6 +122,20 @@ class RespondResult(Result):
             found.append(("not measured", [{"factor": name, "why": why} for name, why in self.failed.items()]))
         return found
 
+    def facts(self) -> dict[str, Any]:
+        """Return the single values, the settings of the walks in a sentence."""
+        told = ("steps", "walks", "gamma", "walk_sigma", "center", "controls", "features", "never_negative")
+        found = super().facts()
+        walked = {
+            "walked": f"{self.walks} walk{'s' * (self.walks != 1)} of {self.steps - 1} random steps from each image, "
+            f"γ = {self.gamma:g}",
+            "compared with": f"{self.controls} random subspaces of each factor's size",
+        }
+        if self.never_negative:
+            walked["never negative"] = f"{self.never_negative} of the {self.features} features, in the images read"
+        settings = {name.replace("_", " ") for name in told}
+        return {key: value for key, value in found.items() if key not in settings} | walked
+
     def plot(self) -> Figure:
         """Draw the distributions along the walks as violins, one row per factor (Fig 9)."""
         title = f"{self.images} images of {self.data}, {self.walks * (self.steps - 1)} points each"

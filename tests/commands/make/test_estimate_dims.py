@@ -37,6 +37,16 @@ def test_one_latent(files, pictures):
     result = estimate_dims(network, ["class"], data, resampling=QUICK, device="cpu")
     assert (result.seed, result.estimator, result.latent_dim) == (3, "variance", 8)
     assert list(result.factors) == ["class", "residual"]
+    assert result.images == result.available
+
+
+def test_a_part_of_the_images_is_said(files, pictures, heard):
+    network, data = NetworkChoice(str(files.autoencoder)), DataChoice(str(pictures), n=40, seed=3)
+    result = estimate_dims(network, ["greyscale"], data, resampling=QUICK, device="cpu", report=heard)
+    assert (result.images, result.available) == (40, 87)
+    assert "40 of 87 training images, drawn by seed 3; --n for more" in heard.notes
+    assert result.facts()["estimated from"] == "40 of 87 training images"
+    assert "dominance" not in result.facts()
 
 
 def test_what_cannot_be_estimated(files, pictures):

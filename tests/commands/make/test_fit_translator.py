@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -114,6 +115,21 @@ def test_one_seed_one_translator(fit, tmp_path):
     assert fit(out=tmp_path / "c", seed=2).heldout_nll != first.heldout_nll
     one, two = (checkpoint.load(tmp_path / name / "translator.safetensors").tensors for name in "ab")
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_dry_run_encodes_a_part_and_plans_for_all(fit, monkeypatch, cache):
+    monkeypatch.setattr("iin_cli.commands.make.fit_translator.sample_size", lambda dim, images: 30)
+    planned = fit(dry_run=True)
+    assert sorted(len(np.load(file)) for file in cache.rglob("mean.npy")) == [30]
+    facts = planned.facts()
+    assert "steps" not in facts
+    assert "rows per second" not in facts
+    told = [row["value"] for title, rows in planned.tables() if title == "plan" for row in rows]
+    assert None not in told
+    assert all(isinstance(value, (str, int, float)) for value in told)
+    fitted = fit()
+    assert planned.plan["steps"] == fitted.plan["steps"]
+    assert planned.plan["hidden"] == fitted.plan["hidden"]
 
 
 def test_a_dry_run_infers_and_writes_nothing(fit, tmp_path):

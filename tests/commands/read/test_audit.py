@@ -36,8 +36,9 @@ def oracle(tmp_path_factory):
     return file
 
 
-def test_an_autoencoder_of_colours(files, tmp_path):
-    result = audit(files.of_images, data="colordigits", n=120, seed=0, out=tmp_path / "out")
+def test_an_autoencoder_of_colours(files, tmp_path, heard):
+    result = audit(files.of_images, data="colordigits", n=120, seed=0, out=tmp_path / "out", report=heard)
+    assert any(note.startswith("120 of 5,744 images in test, drawn by seed 0") for note in heard.notes)
     assert (result.n, result.complete, result.failed) == (120, True, ())
     known = recipe.metric_names(files.of_images)
     assert set(result.figures) <= set(known)
@@ -52,7 +53,11 @@ def test_an_autoencoder_of_colours(files, tmp_path):
     assert set(written["figures"]["leakage.color"]) == {"value", "low", "high", "items", "null"}
     assert (tmp_path / "out" / "audit.png").read_bytes()[:4] == b"\x89PNG"
     titles = [title for title, _ in result.tables()]
-    assert titles[0].startswith("correlation of pairs")
+    assert titles[0] == "is each factor usable, and what for?"
+    assert titles[1].startswith("correlation of pairs")
+    assert result.training == 1000
+    assert [each.factor for each in result.verdicts] == ["digit", "color", "residual"]
+    assert written["verdicts"][0]["reasons"]
     assert titles[-1] == "not measured"
 
 

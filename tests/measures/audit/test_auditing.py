@@ -50,6 +50,30 @@ def test_labels_are_audited_and_a_rendering_that_is_not_there_has_a_reason(readi
     assert saved[-1].n == 30
 
 
+def test_probes_learn_from_training_items_a_label_of_more_values_than_the_audited_could_teach(reading):
+    # 60 items, 10 values: six of each are too few, and 240 training items are enough.
+    count, values = 300, np.arange(300) % 10
+    images = torch.nn.functional.one_hot(torch.as_tensor(values), 192).float().reshape(count, 3, 8, 8)
+    dataset = MemoryDataset(images[:, :, :, :], {"digit": values})
+    shown, rest = np.arange(COUNT), np.arange(COUNT, count)
+    network = Network(lambda x: x.flatten(1)[:, 1:9], lambda z: z[:, :3], classes=("a", "b", "c"))
+    opened = replace(reading.opened, network=network)
+    pool, training = (read_items(opened, dataset, items, Silent()) for items in (shown, rest))
+    alone = audit(pool, resampling=Resampling(20, 5))
+    assert "10 values, too many to be learned from 60 items" in alone.skipped["information.digit"]
+    assert alone.training == 0
+    found = audit(pool, training=training, resampling=Resampling(20, 5))
+    assert found.training == count - COUNT
+    assert found.figures["informativeness.digit"].interval.value > 0.7
+    assert found.figures["informativeness.digit"].interval.items == COUNT
+    assert found.verdicts[0].factor == "digit"
+    assert found.as_dict()["verdicts"][0]["read"] in ("yes", "no", "unclear")
+    # What is audited teaches nothing.
+    everything = read_items(opened, dataset, np.arange(count), Silent())
+    assert audit(pool, training=everything, resampling=Resampling(20, 5)).training == count - COUNT
+    assert audit(pool, training=pool, resampling=Resampling(20, 5)).training == 0
+
+
 def test_pairs_are_of_the_latents_that_were_given(reading):
     moved = replace(reading, z=reading.z + 1, z_tilde=reading.opened.transform(reading.z + 1))
     first, second = (

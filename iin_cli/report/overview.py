@@ -34,6 +34,8 @@ def interpreted(subject: ReportSubject) -> list[Block]:
     if classes:
         more = ", …" if len(classes) > MOST_CLASSES else ""
         facts["Classes"] = f"{len(classes)}: {', '.join(classes[:MOST_CLASSES])}{more}"
+    performance = str(subject.performance)
+    facts["How well it does"] = f"{performance[0].upper()}{performance[1:]}"
     rows = [
         {"factor": each.name, "dimensions": each.dim, "learned from": RELATIONS[each.relation], "sigma": each.sigma}
         for each in opened.factors

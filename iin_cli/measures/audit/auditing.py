@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...errors import UsageError, attempt
+from ...interpretation.performance import Performance, performance_of
 from ...interpretation.reading import Reading
 from ...metrics.bootstrap import Resampling
 from ...plugin_api import ConceptProvider
@@ -42,6 +43,7 @@ class AuditResult(Result):
         skipped: name, or how the names begin -> why there is no such figure.
         failed: one line per condition that holds or cannot be judged.
         complete: whether the audit went through to its end.
+        performance: how well the network does on the items.
     """
 
     out: str
@@ -54,10 +56,12 @@ class AuditResult(Result):
     skipped: dict[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
     complete: bool = False
+    performance: Performance | None = None
 
     def tables(self) -> list[Table]:
-        """Return the figures as titled tables."""
-        return audit_tables(tuple(self.factors), self.figures, self.skipped, self.failed)
+        """Return how well the network does, then the figures, as titled tables."""
+        first = [self.performance.table()] if self.performance is not None else []
+        return first + audit_tables(tuple(self.factors), self.figures, self.skipped, self.failed)
 
     def plot(self) -> Plot:
         """Draw the matrices of concepts and factors as heat maps; UsageError where none was measured."""
@@ -103,6 +107,7 @@ def audit(
     A part that fails says why in `skipped` and stops no other.
     """
     report, findings = report or Silent(), Findings(resampling or Resampling())
+    performance = performance_of(pool, findings.seed, report)
     material = gather(pool, given or {}, n, findings.seed, report)
     parts = _parts(oracles)
     with report.task("auditing", len(parts), "parts") as task:
@@ -113,11 +118,11 @@ def audit(
                 findings.skip(part.names, why)
                 report.warn(f"{part.title} failed: {why}")
             if save is not None:
-                save(_result(material, findings, complete=number == len(parts)))
+                save(_result(material, findings, performance, complete=number == len(parts)))
             task.advance()
     for name, reason in findings.skipped.items():
         report.note(f"not measured: {name}: {reason}")
-    return _result(material, findings, complete=True)
+    return _result(material, findings, performance, complete=True)
 
 
 def _parts(oracles: Sequence[Oracle]) -> tuple[_Part, ...]:
@@ -131,7 +136,7 @@ def _parts(oracles: Sequence[Oracle]) -> tuple[_Part, ...]:
     )
 
 
-def _result(material: AuditMaterial, findings: Findings, complete: bool) -> AuditResult:
+def _result(material: AuditMaterial, findings: Findings, performance: Performance, complete: bool) -> AuditResult:
     return AuditResult(
         out="",
         translator=material.opened.called,
@@ -142,4 +147,5 @@ def _result(material: AuditMaterial, findings: Findings, complete: bool) -> Audi
         figures=dict(findings.figures),
         skipped=dict(findings.skipped),
         complete=complete,
+        performance=performance,
     )

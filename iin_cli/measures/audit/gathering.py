@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...errors import DataError, IinError
 from ...interpretation.encoding import encode_items
+from ...interpretation.factor_concepts import concept_of_factor
 from ...interpretation.grouping import circumstances, find_providers
 from ...interpretation.reading import Reading
 from ...metrics.informativeness import Target
@@ -22,7 +23,6 @@ from .material import (
     AuditMaterial,
     IndependentPairs,
     Known,
-    concept_of_factor,
     disjoint_pairs,
     distinct_items,
 )

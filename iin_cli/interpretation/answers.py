@@ -15,7 +15,7 @@ from ..class_names import two_names, unique_names
 from ..errors import UsageError
 from ..metrics.response import class_response, image_response, pixel_change
 
-__all__ = ["Answer", "Change", "Classes", "Images", "Nothing", "answer_of"]
+__all__ = ["Answer", "Change", "Classes", "Effect", "Images", "Nothing", "answer_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,19 @@ class Change:
     difference: np.ndarray
 
 
+@dataclass(frozen=True)
+class Effect:
+    """How an edit's effect on an answer is told.
+
+    Attributes:
+        verb: what the edit does, before the figure that `Answer.moved` gives.
+        little: a figure below which the answer hardly moves.
+    """
+
+    verb: str = "moves it by"
+    little: float = 0.05
+
+
 class Answer(ABC):
     """One of the two things a network G answers with.
 
@@ -40,14 +53,14 @@ class Answer(ABC):
         kind: how JSON calls it.
         verb: what the network does, for a sentence.
         noun: what its answers are called.
-        effect: what an edit does to the answer, before the figure that `moved` gives.
+        effect: how an edit's effect is told.
         names: the classes, in the order of the logits; empty where the answers are images.
     """
 
     kind: ClassVar[Literal["images", "classes", "nothing"]]
     verb: ClassVar[str]
     noun: ClassVar[str]
-    effect: ClassVar[str] = "moves it by"
+    effect: ClassVar[Effect] = Effect()
     names: tuple[str, ...] = ()
 
     @abstractmethod
@@ -90,7 +103,8 @@ class Images(Answer):
     kind: ClassVar[Literal["images", "classes", "nothing"]] = "images"
     verb: ClassVar[str] = "draws an image"
     noun: ClassVar[str] = "drawn images"
-    effect: ClassVar[str] = "changes images by"
+    # Most pixels of most images are background, which no edit moves.
+    effect: ClassVar[Effect] = Effect("changes images by", 0.01)
 
     def of(self, outputs: Tensor) -> Tensor:
         """Return the images as they are, in float32."""
@@ -136,7 +150,7 @@ class Classes(Answer):
     kind: ClassVar[Literal["images", "classes", "nothing"]] = "classes"
     verb: ClassVar[str] = "names a class"
     noun: ClassVar[str] = "predictions"
-    effect: ClassVar[str] = "flips"
+    effect: ClassVar[Effect] = Effect("flips")
 
     def of(self, outputs: Tensor) -> Tensor:
         """Return log-probabilities (B, C) of logits (B, C); of one logit (B, 1) those of its sigmoid, (B, 2)."""

@@ -62,9 +62,9 @@ def test_of_drawn_images_the_change_is_shared(files):
     found = reality_of(reading, "color", Silent()).effect
     assert 0 < found.edited.value < 1
     assert found.share.value < 1
-    # A factor of all dimensions, exchanged, is the edited image itself.
-    whole = replace(reading, opened=replace(reading.opened, factors=Factors.of({"color": 8})))
-    assert reality_of(whole, "color", Silent()).effect.share.value == pytest.approx(1, abs=1e-3)
+    # Of a factor of nearly all dimensions, the exchange is nearly the edited image.
+    whole = replace(reading, opened=replace(reading.opened, factors=Factors.of({"color": 7, "residual": 1})))
+    assert reality_of(whole, "color", Silent()).effect.share.value > max(0.5, found.share.value)
 
 
 def test_what_cannot_be_drawn_is_matched_with_images_that_share_the_rest(opened):

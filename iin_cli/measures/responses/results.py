@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...editing.real_edits import Reality
 from ...figures.violins import Violins, plot_violins
-from ...interpretation.answers import Answer, Change, Classes
+from ...interpretation.answers import Answer, Change, Classes, Effect
 from ...interpretation.performance import Performance
 from ...metrics.bootstrap import Interval
 from ...metrics.response import CHANNELS, Comparison, compare, mean_intervals, quantiles
@@ -65,7 +65,7 @@ class FactorResponse:
         by_start_class: class predicted at the start -> `flip_rate` and `kl` of those images.
         by_channel: `red`, `green`, `blue` -> `absolute_change` and `squared_change`.
         reality: what really editing images of the concept does; None where it was not measured.
-        effect: what an edit does to the answer, for a sentence.
+        effect: how an edit's effect on the answer is told.
         walked, control: single points for figures, samples and difference (P, K).
     """
 
@@ -76,7 +76,7 @@ class FactorResponse:
     by_start_class: dict[str, dict[str, Comparison]] = field(default_factory=dict)
     by_channel: dict[str, dict[str, Comparison]] = field(default_factory=dict)
     reality: Reality | None = None
-    effect: str = "flips"
+    effect: Effect = Classes.effect
     walked: Change = field(repr=False, compare=False, kw_only=True)
     control: Change = field(repr=False, compare=False, kw_only=True)
 

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...editing.real_edits import Reality
+from ...interpretation.answers import Effect
 from ...metrics.bootstrap import Interval
 from ...metrics.reality import RealEffect
 from ...metrics.response import LESS, MORE, TOO_FEW, Comparison
 
-__all__ = ["CARRIES", "HARDLY", "Verdict", "verdict_of"]
+__all__ = ["CARRIES", "Verdict", "verdict_of"]
 
-# A real edit that moves no more than this, of all predictions or of full brightness, hardly moves the answer.
-HARDLY = 0.05
 # A factor carries a concept if its exchange reproduces at least so much of what the real edit does.
 CARRIES = 0.5
 
@@ -50,12 +49,12 @@ class Verdict:
         }
 
 
-def verdict_of(main: Comparison, reality: Reality | None, effect: str = "flips") -> Verdict:
+def verdict_of(main: Comparison, reality: Reality | None, effect: Effect) -> Verdict:
     """Conclude from a factor's walks and, where there is any, from real edits of its concept.
 
     Args:
         main: flips, or change, along the walks beside the control's.
-        effect: what a real edit does to the answer, before its figure: `flips`, `changes images by`.
+        effect: how the network's answers tell an edit's effect.
     """
     said, seen = main.verdict, None
     if said == TOO_FEW:
@@ -67,13 +66,13 @@ def verdict_of(main: Comparison, reality: Reality | None, effect: str = "flips")
         walks = f"{said} from chance along its walk (could only have seen a difference above {seen:.2g})"
     if reality is None or reality.effect is None:
         return Verdict(f"{said} (walk)", walks, could_have_seen=seen)
-    return Verdict(_headline(reality.effect), walks, _really(said, reality, reality.effect, effect), seen)
+    return Verdict(_headline(reality.effect, effect), walks, _really(said, reality, reality.effect, effect), seen)
 
 
-def _headline(found: RealEffect) -> str:
-    if found.edited.high < HARDLY:
+def _headline(found: RealEffect, effect: Effect) -> str:
+    if found.edited.high < effect.little:
         return "hardly moves the answer"
-    moves = "moves the answer" if found.edited.low > HARDLY else "may move the answer"
+    moves = "moves the answer" if found.edited.low > effect.little else "may move the answer"
     if found.share is None:
         return moves
     if found.share.low >= CARRIES:
@@ -83,12 +82,12 @@ def _headline(found: RealEffect) -> str:
     return f"{moves}, and the factor carries part of it"
 
 
-def _really(said: str, reality: Reality, found: RealEffect, effect: str) -> str:
+def _really(said: str, reality: Reality, found: RealEffect, effect: Effect) -> str:
     if not found.moving:
         return f"; {reality.how} moves the answer to none of {reality.images} images"
     # What contradicts the walk is not just added to it.
-    joined = "; but" if (said == MORE) != (found.edited.low > HARDLY) else "; and"
-    text = f"{joined} {reality.how} {effect} {_short(found.edited)}"
+    joined = "; but" if (said == MORE) != (found.edited.low > effect.little) else "; and"
+    text = f"{joined} {reality.how} {effect.verb} {_short(found.edited)}"
     if found.share is None:
         return f"{text}, in too few images ({found.moving}) to say what share exchanging this factor reproduces"
     return f"{text}, and exchanging this factor alone reproduces {_short(found.share)} of that"

@@ -3,10 +3,15 @@
 import pytest
 
 from iin_cli.editing.real_edits import Reality
-from iin_cli.measures.responses.verdict import verdict_of
+from iin_cli.interpretation.answers import Classes, Images
+from iin_cli.measures.responses import verdict
 from iin_cli.metrics.bootstrap import Interval
 from iin_cli.metrics.reality import RealEffect
 from iin_cli.metrics.response import Comparison
+
+
+def verdict_of(main, reality, answer=Classes):
+    return verdict.verdict_of(main, reality, answer.effect)
 
 
 def comparison(low, high, items=100):
@@ -56,5 +61,10 @@ def test_few_or_no_flips_are_told():
     assert "too few images (3)" in str(verdict_of(comparison(0.1, 0.2), reality(0.06, moving=3)))
     still = verdict_of(comparison(-0.2, -0.1), reality(0.0, moving=0))
     assert str(still).endswith("really changing greyscale moves the answer to none of 100 images")
-    images = verdict_of(comparison(0.1, 0.2), reality(0.3, 0.9), "changes images by")
+    images = verdict_of(comparison(0.1, 0.2), reality(0.3, 0.9), Images)
     assert "; and really changing greyscale changes images by 0.30" in str(images)
+    # Of drawn images a fiftieth of full brightness is much, of predictions it is little.
+    faint = Interval(0.03, 0.02, 0.04, 100)
+    change = Reality("really changing blur", 100, RealEffect(faint, faint, None, None, 100))
+    heads = [verdict_of(comparison(0.1, 0.2), change, kind).headline for kind in (Images, Classes)]
+    assert heads == ["moves the answer", "hardly moves the answer"]

@@ -1,9 +1,8 @@
 """Verdicts of `iin respond` against the truth: the images really edited, on a pretrained ImageNet network.
 
-Photographs of clothes, really greyed, and cue-conflict pictures (one texture on another shape): what does the answer owe
-to each factor, does exchanging the factor flip as many answers as the real edit, and does the verdict's headline agree?
-Of the cue-conflict pictures it also counts decisions for the shape and for the texture, among pictures whose answer is
-one of their two classes, where ImageNet's names name them. Prints Markdown and writes `reality.json`.
+Photographs of clothes, really greyed, and cue-conflict pictures (one texture on another shape), matched with pictures of
+the same shape in another texture and of another shape in the same texture. What does the answer owe to each factor, and
+does exchanging the factor flip as many answers as the real edit? Prints Markdown and writes `reality.json`.
 
     uv run python benchmarks/reality.py --translator clothes=DIR --translator cueconflict=DIR [--work runs/reality]
 """
@@ -20,11 +19,10 @@ from stages import interval, machine, run
 COLUMNS = ("factor", "walk", "by chance", "real edit", "factor exchanged", "share reproduced", "by chance", "agrees")
 
 
-def responded(work: Path, name: str, translator: str, seed: int) -> dict[str, Any]:
-    out = str(work / f"respond-{name}")
-    return run(
-        work, f"respond-{name}", ["respond", "-t", translator, "--split", "all", "--seed", str(seed), "--out", out]
-    )
+def responded(given: argparse.Namespace, name: str, translator: str) -> dict[str, Any]:
+    stage = f"respond-{name}"
+    arguments = ["respond", "-t", translator, "--split", given.split, "--seed", str(given.seed)]
+    return run(given.work, f"{stage}-result", [*arguments, "--out", str(given.work / stage)])
 
 
 def agrees(real: dict[str, Any]) -> bool:
@@ -48,11 +46,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--translator", action="append", required=True, help="NAME=FOLDER of a fitted translator")
     parser.add_argument("--work", type=Path, default=Path("runs/reality"))
+    parser.add_argument("--split", default="test", help="train, test or all")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     named = [each.partition("=")[::2] for each in given.translator]
-    found = {name: responded(given.work, name, folder, given.seed) for name, folder in named}
+    found = {name: responded(given, name, folder) for name, folder in named}
     print(f"\n{machine(sum(each['wall'] for each in found.values()))}")
     for name, result in found.items():
         print(f"\n{name}: {result['images']} images\n")

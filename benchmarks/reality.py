@@ -1,8 +1,8 @@
 """Verdicts of `iin respond` against the truth: the images really edited, on a pretrained ImageNet network.
 
-Photographs of clothes, really greyed, and cue-conflict pictures (one texture on another shape), matched with pictures of
-the same shape in another texture and of another shape in the same texture. What does the answer owe to each factor, and
-does exchanging the factor flip as many answers as the real edit? Prints Markdown and writes `reality.json`.
+Photographs of clothes, really greyed, and cue-conflict pictures (one texture on another shape), matched with pictures
+of the same shape in another texture and of another shape in the same texture. What does the answer owe to each factor,
+and does exchanging the factor flip as many answers as the real edit? Prints Markdown and writes `reality.json`.
 
     uv run python benchmarks/reality.py --translator clothes=DIR --translator cueconflict=DIR [--work runs/reality]
 """

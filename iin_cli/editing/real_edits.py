@@ -8,13 +8,13 @@ edited one is the exchange: a perfect factor answers as the really edited image 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DataError, IinError
+from ..errors import DataError, attempt
 from ..interpretation.encoding import encode_items
 from ..interpretation.factor_concepts import concept_of_factor
 from ..interpretation.grouping import circumstances, find_providers
@@ -33,6 +33,8 @@ __all__ = ["CONTROLS", "RealEdits", "Reality", "find_edits", "measure_reality", 
 CONTROLS = 3
 # Images encoded for one factor: all of its variants together.
 MOST_ENCODED = 1000
+# Numbers of a block's answers: some 20 MiB, and a few times that of what is computed from them.
+BLOCK_NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class RealEdits:
     """Really edited images.
 
     Attributes:
-        how: what was done, for a sentence: `drawing greyscale`, `another texture, same shape`.
+        how: what was done, for a sentence: `really changing greyscale`.
+        is_exact: whether nothing but the concept was changed; matched images differ in all that no label tells.
         rows: whose edit each is, rows of the reading, int64 (P,).
         z: latents of the edited images (P, N).
         variant: the kind of each edit (P,), text.
@@ -50,6 +53,7 @@ class RealEdits:
     rows: np.ndarray
     z: Tensor
     variant: np.ndarray
+    is_exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,19 +64,21 @@ class Reality:
         how: what was done to the images, for a sentence.
         images: how many were edited.
         effect: on the answer, beside that of exchanging the factor.
+        is_exact: whether nothing but the concept was changed.
         why_not: why nothing can be measured; empty where it was.
     """
 
     how: str = ""
     images: int = 0
     effect: RealEffect | None = None
-    why_not: str = field(default="")
+    is_exact: bool = True
+    why_not: str = ""
 
     def as_dict(self) -> dict[str, object]:
         """Return it as JSON values."""
         if self.effect is None:
             return {"why_not": self.why_not}
-        return {"how": self.how, "images": self.images, **self.effect.as_dict()}
+        return {"how": self.how, "images": self.images, "is_exact": self.is_exact, **self.effect.as_dict()}
 
 
 def reality_of(
@@ -83,11 +89,14 @@ def reality_of(
     Args:
         given: the concept, where the factor's name does not say it (`rotation:45`).
     """
-    try:
+    found: list[Reality] = []
+
+    def work() -> None:
         edits = find_edits(reading, factor, report, given, seed)
-        return measure_reality(reading, factor, edits, seed)
-    except IinError as error:
-        return Reality(why_not=str(error))
+        found.append(measure_reality(reading, factor, edits, report, seed))
+
+    why_not = attempt(work)
+    return found[0] if why_not is None else Reality(why_not=why_not)
 
 
 def find_edits(
@@ -113,30 +122,35 @@ def find_edits(
         return _matched(reading, factor, report, seed)
 
 
-def measure_reality(reading: Reading, factor: str, edits: RealEdits, seed: int = 0) -> Reality:
-    """Compare the answers to really edited images with those to the exchange of `factor` alone."""
-    opened, answer = reading.opened, reading.network.answer
-    start = reading.z_tilde[edits.rows]
-    source = opened.transform(edits.z)
-    before, edited = (reading.network.answers(z) for z in (reading.z[edits.rows], edits.z))
-    exchanged = _answers(reading, swap(start, source, opened.factors, [factor]))
+def measure_reality(reading: Reading, factor: str, edits: RealEdits, report: Reporter, seed: int = 0) -> Reality:
+    """Compare the answers to really edited images with those to the exchange of `factor` alone, block by block."""
+    parts: list[EditFigures] = []
+    with report.task(f"exchanging {factor}", len(edits.rows), "images") as task:
+        numbers = reading.network.answers(edits.z[:1]).numel()
+        for rows in np.array_split(np.arange(len(edits.rows)), -(-len(edits.rows) * numbers // BLOCK_NUMBERS)):
+            parts.append(_figures(reading, factor, edits.rows[rows], edits.z[rows], seed))
+            task.advance(len(rows))
+    effect = real_effect(EditFigures.joined(parts), edits.rows, edits.variant, seed)
+    return Reality(edits.how, len(np.unique(edits.rows)), effect, edits.is_exact)
+
+
+def _figures(reading: Reading, factor: str, rows: np.ndarray, z: Tensor, seed: int) -> EditFigures:
+    """Measure some edits: of rows (B,) of the reading, with latents z (B, N) of the edited images."""
+    opened, answer, answers = reading.opened, reading.network.answer, reading.network.answers
+    start, source = reading.z_tilde[rows], opened.transform(z)
+    before, edited = answers(reading.z[rows]), answers(z)
+    exchanged = answers(opened.inverse_transform(swap(start, source, opened.factors, [factor])))
     chance = []
     for number in range(CONTROLS):
         basis = basis_of_control(opened.factors, factor, number, seed)
-        other = _answers(reading, start + (source - start) @ basis.T @ basis)
+        other = answers(opened.inverse_transform(start + (source - start) @ basis.T @ basis))
         chance.append(answer.reproduced(before, edited, other))
-    figures = EditFigures(
+    return EditFigures(
         answer.moved(before, edited),
         answer.moved(before, exchanged),
         answer.reproduced(before, edited, exchanged),
         np.mean(chance, axis=0),
     )
-    effect = real_effect(figures, edits.rows, edits.variant, seed)
-    return Reality(edits.how, len(np.unique(edits.rows)), effect)
-
-
-def _answers(reading: Reading, z_tilde: Tensor) -> Tensor:
-    return reading.network.answers(reading.opened.inverse_transform(z_tilde))
 
 
 def _drawn(reading: Reading, provider: ConceptProvider, report: Reporter, seed: int, how: str) -> RealEdits:
@@ -184,8 +198,8 @@ def _matched(reading: Reading, factor: str, report: Reporter, seed: int) -> Real
     rows, partners = matched_partners(dataset, reading.items[chosen], among, column, list(held.values()), seed)
     different, place = np.unique(partners, return_inverse=True)
     z, _ = encode_items(reading.network, dataset, different, report=report).moments()
-    how = f"another image of other {factor} and the same {' and '.join(held)}"
-    return RealEdits(how, chosen[rows], z[torch.from_numpy(place)], np.full(len(rows), "matched"))
+    how = f"another image, of other {factor} and the same {' and '.join(held)},"
+    return RealEdits(how, chosen[rows], z[torch.from_numpy(place)], np.full(len(rows), "matched"), is_exact=False)
 
 
 def _split_of(reading: Reading) -> np.ndarray:

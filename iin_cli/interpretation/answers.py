@@ -39,10 +39,12 @@ class Effect:
 
     Attributes:
         verb: what the edit does, before the figure that `Answer.moved` gives.
+        noun: what is counted.
         little: a figure below which the answer hardly moves.
     """
 
     verb: str = "moves it by"
+    noun: str = "change"
     little: float = 0.05
 
 
@@ -104,7 +106,7 @@ class Images(Answer):
     verb: ClassVar[str] = "draws an image"
     noun: ClassVar[str] = "drawn images"
     # Most pixels of most images are background, which no edit moves.
-    effect: ClassVar[Effect] = Effect("changes images by", 0.01)
+    effect: ClassVar[Effect] = Effect("changes images by", little=0.01)
 
     def of(self, outputs: Tensor) -> Tensor:
         """Return the images as they are, in float32."""
@@ -150,7 +152,7 @@ class Classes(Answer):
     kind: ClassVar[Literal["images", "classes", "nothing"]] = "classes"
     verb: ClassVar[str] = "names a class"
     noun: ClassVar[str] = "predictions"
-    effect: ClassVar[Effect] = Effect("flips")
+    effect: ClassVar[Effect] = Effect("flips", "flips")
 
     def of(self, outputs: Tensor) -> Tensor:
         """Return log-probabilities (B, C) of logits (B, C); of one logit (B, 1) those of its sigmoid, (B, 2)."""

@@ -6,8 +6,9 @@ much of that way the exchange of one factor goes. An image is one item; its edit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,6 +33,12 @@ class EditFigures:
     exchanged: np.ndarray
     reproduced: np.ndarray
     by_chance: np.ndarray
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """Put parts one after the other."""
+        names = cls.__dataclass_fields__
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def rows(self, chosen: np.ndarray) -> EditFigures:
         """Return some of the edits."""

@@ -70,8 +70,9 @@ def test_of_drawn_images_the_change_is_shared(files):
 def test_what_cannot_be_drawn_is_matched_with_images_that_share_the_rest(opened):
     reading = read(opened)
     edits = find_edits(reading, "digit", Silent())
-    assert edits.how == "another image of other digit and the same color"
+    assert edits.how == "another image, of other digit and the same color,"
     assert len(edits.z) == len(edits.rows) > 20
+    assert not edits.is_exact
 
 
 def test_a_given_concept_draws_its_variants(opened):

@@ -36,7 +36,7 @@ class Verdict:
     def __str__(self) -> str:
         """Say it in one line."""
         details = f"{self.along_walks}{self.really}"
-        return f"{self.headline}: {details}" if self.really else details
+        return details if details.startswith(self.headline.removesuffix(" (walk)")) else f"{self.headline}: {details}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON values."""
@@ -66,7 +66,9 @@ def verdict_of(main: Comparison, reality: Reality | None, effect: Effect) -> Ver
         walks = f"{said} from chance along its walk (could only have seen a difference above {seen:.2g})"
     if reality is None or reality.effect is None:
         return Verdict(f"{said} (walk)", walks, could_have_seen=seen)
-    return Verdict(_headline(reality.effect, effect), walks, _really(said, reality, reality.effect, effect), seen)
+    # Matched images differ in more than the concept, so no single factor can carry all of it.
+    headline = _headline(reality.effect, effect) if reality.is_exact else f"{said} (walk)"
+    return Verdict(headline, walks, _really(said, reality, reality.effect, effect), seen)
 
 
 def _headline(found: RealEffect, effect: Effect) -> str:
@@ -90,7 +92,8 @@ def _really(said: str, reality: Reality, found: RealEffect, effect: Effect) -> s
     text = f"{joined} {reality.how} {effect.verb} {_short(found.edited)}"
     if found.share is None:
         return f"{text}, in too few images ({found.moving}) to say what share exchanging this factor reproduces"
-    return f"{text}, and exchanging this factor alone reproduces {_short(found.share)} of that"
+    alone = f"exchanging this factor alone {effect.verb} {found.exchanged.value:.2f}"
+    return f"{text}; {alone} and reproduces {_short(found.share)} of the real {effect.noun}"
 
 
 def _short(found: Interval) -> str:

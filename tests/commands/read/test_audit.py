@@ -52,7 +52,9 @@ def test_an_autoencoder_of_colours(files, tmp_path):
     assert set(written["figures"]["leakage.color"]) == {"value", "low", "high", "items", "null"}
     assert (tmp_path / "out" / "audit.png").read_bytes()[:4] == b"\x89PNG"
     titles = [title for title, _ in result.tables()]
-    assert titles[0].startswith("correlation of pairs")
+    assert titles[0] == "the network on these images"
+    assert "reconstruction_error" in written["performance"]
+    assert titles[1].startswith("correlation of pairs")
     assert titles[-1] == "not measured"
 
 

@@ -1,5 +1,7 @@
 """One verdict per factor, in words, from chance and from reality."""
 
+from dataclasses import replace
+
 import pytest
 
 from iin_cli.editing.real_edits import Reality
@@ -30,7 +32,8 @@ def test_less_than_chance_along_a_walk_is_no_conclusion_where_the_real_edit_flip
     assert said.headline == "moves the answer, and the factor carries it"
     assert str(said) == (
         "moves the answer, and the factor carries it: less than chance along its walk; but really changing greyscale "
-        "flips 0.18 [0.15, 0.21], and exchanging this factor alone reproduces 0.90 [0.85, 0.95] of that"
+        "flips 0.18 [0.15, 0.21]; exchanging this factor alone flips 0.18 and reproduces 0.90 [0.85, 0.95] of the real "
+        "flips"
     )
     assert said.as_dict()["text"] == str(said)
 
@@ -46,6 +49,13 @@ def test_less_than_chance_along_a_walk_is_no_conclusion_where_the_real_edit_flip
 )
 def test_the_conclusion_is_made_of_the_real_edit(edited, share, headline):
     assert verdict_of(comparison(0.1, 0.2), reality(edited, share)).headline == headline
+
+
+def test_matched_images_differ_in_more_so_that_the_walk_decides():
+    found = replace(reality(0.98, 0.08), is_exact=False)
+    said = verdict_of(comparison(0.1, 0.2), found)
+    assert said.headline == "more than chance (walk)"
+    assert str(said).startswith("more than chance along its walk; and really changing greyscale flips 0.98")
 
 
 def test_what_could_not_be_seen_is_said():

@@ -33,7 +33,10 @@ def responses(subject: ReportSubject) -> list[Block]:
     result = measure_responses(subject.read(count), WalkDesign(seed=subject.seed), subject.report)
     for each in result.factors:
         effect = each.reality.effect if each.reality is not None else None
-        found = {next(iter(each.overall)): f"{each.main.factor:.2g}", "by_chance": f"{each.main.control:.2g}"}
+        found: dict[str, str | None] = {
+            next(iter(each.overall)): f"{each.main.factor:.2g}",
+            "by_chance": f"{each.main.control:.2g}",
+        }
         if effect is not None:
             found["really_edited"] = f"{effect.edited:.2g}"
             found["of_it_reproduced"] = f"{effect.share:.2g}" if effect.share is not None else None

@@ -6,7 +6,7 @@ A rate of flipped predictions means little where the predictions are wrong to be
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -63,18 +63,21 @@ class Performance:
             absolute error of a pixel, in units of full brightness).
         judged_by: what the answers are compared with.
         unknown: why nothing could be measured; empty where it was.
+        split: of the data, that the images are of; empty for several. A network does better on those it was trained on.
     """
 
     images: int
     figures: dict[str, Interval] = field(default_factory=dict)
     judged_by: str = ""
     unknown: str = ""
+    split: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the performance as JSON values."""
         return {
             "images": self.images,
             **{name: each.as_dict() for name, each in self.figures.items()},
+            "split": self.split or None,
             "judged_by": self.judged_by or None,
             "unknown": self.unknown or None,
         }
@@ -84,21 +87,23 @@ class Performance:
         if self.unknown:
             return f"how well the network does on these images is not known: {self.unknown}"
         shown = {name: f"{each:.3g}" for name, each in self.figures.items()}
+        images = f"{self.images} images{f' of {self.split}' if self.split else ''}"
         if "accuracy" in shown:
             return (
-                f"the network is right on {shown['accuracy']} of {self.images} images ({self.judged_by}; the most "
+                f"the network is right on {shown['accuracy']} of {images} ({self.judged_by}; the most "
                 f"frequent class: {self.figures['most_frequent'].value:.3g}), calibration error "
                 f"{shown['calibration_error']}"
             )
         return (
-            f"the network draws {self.images} images again with an error of {shown['reconstruction_error']} a pixel "
+            f"the network draws {images} again with an error of {shown['reconstruction_error']} a pixel "
             f"(their mean image: {self.figures['mean_image_error'].value:.3g})"
         )
 
     def table(self) -> Table:
         """Return it as a titled table of one row."""
         row: dict[str, Any] = {name: f"{each:.3g}" for name, each in self.figures.items()}
-        row |= {"not known": self.unknown} if self.unknown else {"images": self.images, "judged by": self.judged_by}
+        judged = {"images": self.images, "split": self.split or "-", "judged by": self.judged_by}
+        row |= {"not known": self.unknown} if self.unknown else judged
         return TITLE, [row]
 
 
@@ -115,7 +120,7 @@ def measure_performance(
     What cannot be measured says why; nothing is raised for it.
     """
     try:
-        found = _measured(network, dataset, items, z, seed)
+        found = replace(_measured(network, dataset, items, z, seed), split=_split_of(dataset, items))
     except IinError as error:
         found = Performance(0, unknown=str(error))
     (report or Silent()).note(str(found))
@@ -183,6 +188,12 @@ def _of_images(network: Network, dataset: Dataset, items: np.ndarray, z: Tensor,
         "mean_image_error": mean_interval(pixel_change(images, mean), resampling),
     }
     return Performance(len(items), figures, "the images themselves")
+
+
+def _split_of(dataset: Dataset, items: np.ndarray) -> str:
+    """Return the only split that holds all items; empty for several, or where any split holds them."""
+    holding = [name for name, own in dataset.splits.items() if np.isin(items, own).all()]
+    return holding[0] if len(holding) == 1 else ""
 
 
 def _by_name(column: str, labels: Labels, classes: tuple[str, ...]) -> Match | None:

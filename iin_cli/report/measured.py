@@ -10,6 +10,7 @@ from ..interpretation.performance import TITLE
 from ..measures.audit.auditing import POOL, AuditResult, audit
 from ..measures.audit.tables import draw_matrices
 from ..measures.responses.measure import measure_responses
+from ..measures.responses.results import VERDICTS
 from ..measures.responses.walks import WalkDesign
 from ..metrics.bootstrap import Resampling
 from ..results import Table as ResultTable
@@ -40,7 +41,7 @@ def responses(subject: ReportSubject) -> list[Block]:
         if effect is not None:
             found["really_edited"] = f"{effect.edited:.2g}"
             found["of_it_reproduced"] = f"{effect.share:.2g}" if effect.share is not None else None
-        subject.note(each.name, **found, verdict_on_the_answer=str(each.verdict))
+        subject.note(each.name, **found, verdict_on_the_answer=each.verdict.headline)
     save_figure(file, result.plot())
     figure = picture_of(
         file,
@@ -52,7 +53,10 @@ def responses(subject: ReportSubject) -> list[Block]:
     failed = [Fault(name, why) for name, why in result.failed.items()]
     again = subject.again(lambda lines: [lines.command("respond", "--n", count, out="respond")])
     opening = [Text(of_responses(result, subject.network.answer.noun)), Text(f"{_capital(str(result.performance))}.")]
-    return [*opening, figure, *_tables([each for each in result.tables() if each[0] != TITLE]), *failed, *again]
+    verdicts = [Text(f"{each.name}: {each.verdict}.") for each in result.factors]
+    # The page begins with the one, and says the other in whole sentences.
+    tables = _tables([each for each in result.tables() if each[0] not in (TITLE, VERDICTS)])
+    return [*opening, *verdicts, figure, *tables, *failed, *again]
 
 
 def audited(subject: ReportSubject) -> list[Block]:

@@ -38,6 +38,7 @@ def test_accuracy_and_calibration_of_a_network_that_is_known(heard):
     assert found.figures["calibration_error"].value == pytest.approx(1 / 8)
     assert found.figures["most_frequent"].value == pytest.approx(3 / 8)
     assert "right on 0.375" in str(found)
+    assert "of 8 images of test (" in str(found)
     assert found.as_dict()["judged_by"] == "label class, matched by name"
     network = classifier(["cat", "dog", "owl"])
     told = measure_performance(network, data, np.arange(8), torch.zeros(8, 3), report=heard)

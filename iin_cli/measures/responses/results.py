@@ -22,7 +22,16 @@ from .verdict import Verdict, verdict_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ClassReadout", "ClassResponse", "FactorResponse", "ImageReadout", "Readout", "RespondResult", "readout_of"]
+__all__ = [
+    "VERDICTS",
+    "ClassReadout",
+    "ClassResponse",
+    "FactorResponse",
+    "ImageReadout",
+    "Readout",
+    "RespondResult",
+    "readout_of",
+]
 
 # Nobody looks at violins or rows of a table of more classes.
 SHOWN_CLASSES = 10

@@ -171,16 +171,21 @@ class Interpretation(OpenTranslator):
         *,
         walks: int = 1,
         controls: int = 3,
+        labels: Mapping[str, Any] | None = None,
         seed: int = 0,
         progress: Progress = None,
     ) -> RespondResult:
         """Measure how much the network's answer to `x` depends on each factor, beside random subspaces (Fig 9).
 
+        Beside it stands what really editing the images does, where their concept can be drawn or labels tell of it.
+
         Args:
+            labels: column -> one label per image: how well the network does, and pairs that differ in one label alone.
             walk: Eq 17, and which factors; None walks each factor in turn.
             walks: walks from each image; `controls`: random subspaces beside each factor.
         """
-        return measure_responses(self.read(x), WalkDesign(walk or OUWalk(), walks, controls, seed), listen(progress))
+        design = WalkDesign(walk or OUWalk(), walks, controls, seed)
+        return measure_responses(self.read(x, labels), design, listen(progress))
 
     def audit(
         self, x: Any, labels: Mapping[str, Any], *, resampling: Resampling | None = None, progress: Progress = None

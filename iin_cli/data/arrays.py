@@ -18,6 +18,8 @@ from ..plugin_api import Dataset, Interpolation, Labels
 __all__ = ["ArrayDataset", "ColoredDataset", "digest", "draw_colors", "resize", "stratified_split"]
 
 COLOR_GROUP = 8
+# Of the colours that items are drawn again in.
+REDRAWN_SEED = 2021
 
 
 class ArrayDataset(Dataset):
@@ -88,9 +90,25 @@ class ColoredDataset(Dataset):
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
         """Return items `indices` (B,) as uint8 (B, size, size, 3)."""
         indices = np.asarray(indices)
+        return self._painted(indices, size, self._colors[indices], interpolation)
+
+    def redraw(self, indices: np.ndarray, size: int, column: str, seed: int) -> np.ndarray:
+        """Draw items `indices` (B,) in fresh colours, which depend on (seed, item) only: uint8 (B, size, size, 3).
+
+        Raises DataError for any column but `color`.
+        """
+        if column != "color":
+            raise DataError(f"{self.name} can be drawn again with another color, and no other {column!r}")
+        indices = np.asarray(indices)
+        stream = np.random.Philox(np.random.SeedSequence([REDRAWN_SEED, seed]))
+        colors = np.random.Generator(stream).random((len(self.sources), 3)).astype(np.float32)
+        return self._painted(indices, size, colors[indices], "bicubic")
+
+    def _painted(self, indices: np.ndarray, size: int, colors: np.ndarray, interpolation: Interpolation) -> np.ndarray:
+        """Paint items `indices` (B,) in `colors` (B, 3)."""
         grey = self._base.pixels(self.sources[indices], size, interpolation)
         # In uint8 terms 127.5 is x = 0, which no colour moves.
-        colored = (grey[..., None] - np.float32(127.5)) * self._colors[indices][:, None, None, :]
+        colored = (grey[..., None] - np.float32(127.5)) * colors[:, None, None, :]
         colored += 127.5
         return np.rint(colored, out=colored).astype(np.uint8)
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from ..class_names import two_names, unique_names
 from ..errors import UsageError
-from ..metrics.response import class_response, image_response
+from ..metrics.response import class_response, image_response, pixel_change
 
-__all__ = ["Answer", "Change", "Classes", "Images", "Nothing", "answer_of"]
+__all__ = ["Answer", "Change", "Classes", "Effect", "Images", "Nothing", "answer_of"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,21 @@ class Change:
     difference: np.ndarray
 
 
+@dataclass(frozen=True)
+class Effect:
+    """How an edit's effect on an answer is told.
+
+    Attributes:
+        verb: what the edit does, before the figure that `Answer.moved` gives.
+        noun: what is counted.
+        little: a figure below which the answer hardly moves.
+    """
+
+    verb: str = "moves it by"
+    noun: str = "change"
+    little: float = 0.05
+
+
 class Answer(ABC):
     """One of the two things a network G answers with.
 
@@ -40,12 +55,14 @@ class Answer(ABC):
         kind: how JSON calls it.
         verb: what the network does, for a sentence.
         noun: what its answers are called.
+        effect: how an edit's effect is told.
         names: the classes, in the order of the logits; empty where the answers are images.
     """
 
     kind: ClassVar[Literal["images", "classes", "nothing"]]
     verb: ClassVar[str]
     noun: ClassVar[str]
+    effect: ClassVar[Effect] = Effect()
     names: tuple[str, ...] = ()
 
     @abstractmethod
@@ -59,6 +76,18 @@ class Answer(ABC):
     @abstractmethod
     def agreement(self, before: Tensor, after: Tensor) -> np.ndarray | None:
         """Say which answers (B, …) name the same class, bool (B,); None where answers name none."""
+
+    @abstractmethod
+    def moved(self, before: Tensor, after: Tensor) -> np.ndarray:
+        """Say how far each answer (B, …) moved, float64 (B,): 1 where the class flips, or the change of a pixel."""
+
+    @abstractmethod
+    def reproduced(self, before: Tensor, edited: Tensor, other: Tensor) -> np.ndarray:
+        """Say how much of the way from `before` to `edited` the answers `other` (B, …) go, float64 (B,).
+
+        Of classes 1 where the class flips and `other` names the same new one; of images the change less the distance
+        that is left, in units of full brightness (below 0: further away than the start).
+        """
 
     @abstractmethod
     def labels(self, answers: Tensor) -> np.ndarray | None:
@@ -76,6 +105,8 @@ class Images(Answer):
     kind: ClassVar[Literal["images", "classes", "nothing"]] = "images"
     verb: ClassVar[str] = "draws an image"
     noun: ClassVar[str] = "drawn images"
+    # Most pixels of most images are background, which no edit moves.
+    effect: ClassVar[Effect] = Effect("changes images by", little=0.01)
 
     def of(self, outputs: Tensor) -> Tensor:
         """Return the images as they are, in float32."""
@@ -88,6 +119,14 @@ class Images(Answer):
 
     def agreement(self, before: Tensor, after: Tensor) -> None:
         """Return None: images name no class."""
+
+    def moved(self, before: Tensor, after: Tensor) -> np.ndarray:
+        """Return the mean absolute change of a pixel, in units of full brightness."""
+        return pixel_change(before, after)
+
+    def reproduced(self, before: Tensor, edited: Tensor, other: Tensor) -> np.ndarray:
+        """Return the change less the distance that is left."""
+        return pixel_change(before, edited) - pixel_change(other, edited)
 
     def labels(self, answers: Tensor) -> None:
         """Return None: images name no class."""
@@ -113,6 +152,7 @@ class Classes(Answer):
     kind: ClassVar[Literal["images", "classes", "nothing"]] = "classes"
     verb: ClassVar[str] = "names a class"
     noun: ClassVar[str] = "predictions"
+    effect: ClassVar[Effect] = Effect("flips", "flips")
 
     def of(self, outputs: Tensor) -> Tensor:
         """Return log-probabilities (B, C) of logits (B, C); of one logit (B, 1) those of its sigmoid, (B, 2)."""
@@ -129,6 +169,14 @@ class Classes(Answer):
     def agreement(self, before: Tensor, after: Tensor) -> np.ndarray:
         """Say where the most probable class is the same."""
         return (before.argmax(1) == after.argmax(1)).numpy()
+
+    def moved(self, before: Tensor, after: Tensor) -> np.ndarray:
+        """Return 1 where the most probable class is another."""
+        return (~self.agreement(before, after)).astype(np.float64)
+
+    def reproduced(self, before: Tensor, edited: Tensor, other: Tensor) -> np.ndarray:
+        """Return 1 where the class flips and `other` names the same new one."""
+        return self.moved(before, edited) * self.agreement(edited, other)
 
     def labels(self, answers: Tensor) -> np.ndarray:
         """Return the most probable class of each answer."""
@@ -176,6 +224,14 @@ class Nothing(Answer):
 
     def agreement(self, before: Tensor, after: Tensor) -> None:
         """Return None: nothing is answered."""
+
+    def moved(self, before: Tensor, after: Tensor) -> np.ndarray:
+        """Raise UsageError: there is no G."""
+        raise UsageError(self.refusal)
+
+    def reproduced(self, before: Tensor, edited: Tensor, other: Tensor) -> np.ndarray:
+        """Raise UsageError: there is no G."""
+        raise UsageError(self.refusal)
 
     def labels(self, answers: Tensor) -> None:
         """Return None: nothing is answered."""

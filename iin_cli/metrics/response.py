@@ -30,6 +30,7 @@ __all__ = [
     "image_response",
     "mean_intervals",
     "negative_rate",
+    "pixel_change",
     "quantiles",
     "random_subspace",
 ]
@@ -63,6 +64,11 @@ class Comparison:
     controls: tuple[float, ...]
 
     @property
+    def resolution(self) -> float:
+        """The smallest difference that could have been seen: half the width of the interval of the difference."""
+        return (self.difference.high - self.difference.low) / 2
+
+    @property
     def verdict(self) -> str:
         """The interval of the difference, in words."""
         if self.difference.items < FEWEST_ITEMS:
@@ -80,6 +86,7 @@ class Comparison:
             "difference": self.difference.as_dict(),
             "ratio": self.ratio.as_dict() if self.ratio is not None else None,
             "controls": list(self.controls),
+            "resolution": self.resolution,
             "verdict": self.verdict,
         }
 
@@ -150,6 +157,16 @@ def image_response(start: Tensor, points: Tensor) -> tuple[dict[str, np.ndarray]
     change = (points.clamp(-1, 1) - start.clamp(-1, 1)[:, None]) / 2
     absolute, squared = (_with_whole(each.double().mean((3, 4))) for each in (change.abs(), change.square()))
     return {"absolute_change": absolute.mean(1), "squared_change": squared.mean(1)}, absolute
+
+
+def pixel_change(before: Tensor, after: Tensor) -> np.ndarray:
+    """Return the mean |after − before| of images (B, C, S, S) in [-1, 1] (clipped), in units of full brightness: (B,).
+
+    >>> pixel_change(torch.full((1, 3, 2, 2), -1.0), torch.ones(1, 3, 2, 2)).tolist()
+    [1.0]
+    """
+    change = (after.clamp(-1, 1) - before.clamp(-1, 1)).abs() / 2
+    return change.flatten(1).double().mean(1).numpy()
 
 
 def negative_rate(z: Tensor, never_negative: Tensor, tolerance: Tensor) -> np.ndarray:

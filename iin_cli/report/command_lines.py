@@ -10,9 +10,9 @@ from typing import Any, Self
 
 from ..errors import IinError
 from ..interpretation.data_choice import DataChoice
+from ..interpretation.factor_concepts import concept_of_factor
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.reading import ChosenData
-from ..measures.audit.material import concept_of_factor
 from ..plugin_api import Dataset
 from ..registry import names
 from ..translator.factors import RESIDUAL

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..figures.plots import save_figure
-from ..measures.audit.auditing import VERDICTS, AuditResult, audit
+from ..interpretation.performance import TITLE
+from ..measures.audit.auditing import USABLE, AuditResult, audit
 from ..measures.audit.tables import draw_matrices
 from ..measures.responses.measure import measure_responses
+from ..measures.responses.results import VERDICTS
 from ..measures.responses.walks import WalkDesign
 from ..metrics.bootstrap import Resampling
 from ..results import Table as ResultTable
@@ -31,9 +33,15 @@ def responses(subject: ReportSubject) -> list[Block]:
     count, file = subject.walked, subject.folder / "respond.png"
     result = measure_responses(subject.read(count), WalkDesign(seed=subject.seed), subject.report)
     for each in result.factors:
-        name, main = next(iter(each.overall.items()))
-        found = {name: f"{main.factor:.2g}", "by_chance": f"{main.control:.2g}", "moves_the_answer": main.verdict}
-        subject.note(each.name, **found)
+        effect = each.reality.effect if each.reality is not None else None
+        found: dict[str, str | None] = {
+            next(iter(each.overall)): f"{each.main.factor:.2g}",
+            "by_chance": f"{each.main.control:.2g}",
+        }
+        if effect is not None:
+            found["really_edited"] = f"{effect.edited:.2g}"
+            found["of_it_reproduced"] = f"{effect.share:.2g}" if effect.share is not None else None
+        subject.note(each.name, **found, verdict_on_the_answer=each.verdict.headline)
     save_figure(file, result.plot())
     figure = picture_of(
         file,
@@ -44,7 +52,11 @@ def responses(subject: ReportSubject) -> list[Block]:
     )
     failed = [Fault(name, why) for name, why in result.failed.items()]
     again = subject.again(lambda lines: [lines.command("respond", "--n", count, out="respond")])
-    return [Text(of_responses(result, subject.network.answer.noun)), figure, *_tables(result.tables()), *failed, *again]
+    opening = [Text(of_responses(result, subject.network.answer.noun)), Text(f"{_capital(str(result.performance))}.")]
+    verdicts = [Text(f"{each.name}: {each.verdict}.") for each in result.factors]
+    # The page begins with the one, and says the other in whole sentences.
+    tables = _tables([each for each in result.tables() if each[0] not in (TITLE, VERDICTS)])
+    return [*opening, *verdicts, figure, *tables, *failed, *again]
 
 
 def audited(subject: ReportSubject) -> list[Block]:
@@ -71,8 +83,8 @@ def audited(subject: ReportSubject) -> list[Block]:
         *_matrices(subject, result),
     ]
     for title, rows in result.tables():
-        # The verdicts stand at the head of the page.
-        if title == VERDICTS:
+        # Both stand at the head of the page.
+        if title in (USABLE, TITLE):
             continue
         said = AUDIT_PARTS.get(title)
         table = Table(_capital(title), of_audit_figures(subject.opened.factors, rows) if title == "figures" else rows)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..io.describe import describe
-from ..measures.audit.auditing import VERDICTS
+from ..measures.audit.auditing import USABLE
 from ..translator.factors import RESIDUAL
 from .page import Block, Commands, Facts, Heading, SizeBar, Table, Text
 from .subject import ReportSubject
@@ -35,6 +35,8 @@ def interpreted(subject: ReportSubject) -> list[Block]:
     if classes:
         more = ", …" if len(classes) > MOST_CLASSES else ""
         facts["Classes"] = f"{len(classes)}: {', '.join(classes[:MOST_CLASSES])}{more}"
+    performance = str(subject.performance)
+    facts["How well it does"] = f"{performance[0].upper()}{performance[1:]}"
     rows = [
         {"factor": each.name, "dimensions": each.dim, "learned from": RELATIONS[each.relation], "sigma": each.sigma}
         for each in opened.factors
@@ -61,7 +63,7 @@ def verdicts(subject: ReportSubject) -> list[Block]:
     """Say of each factor whether it is usable, what for, and why not; nothing before the audit."""
     if not subject.verdicts:
         return []
-    return [Table(_title(VERDICTS), [each.as_row() for each in subject.verdicts]), Text(VERDICT, "soft")]
+    return [Table(_title(USABLE), [each.as_row() for each in subject.verdicts]), Text(VERDICT, "soft")]
 
 
 def _title(words: str) -> str:

@@ -13,10 +13,12 @@ from ..interpretation.answers import Images
 from ..interpretation.grouping import MOST_NEEDED
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
+from ..interpretation.performance import Performance, performance_of
 from ..interpretation.reading import ChosenData, Reading, read_items
-from ..measures.audit.auditing import items_to_read
+from ..measures.audit.auditing import POOL, items_to_read
 from ..measures.audit.verdicts import FactorVerdict
-from ..metrics.bootstrap import FEW_ITEMS, Resampling
+from ..measures.responses.measure import usual_images
+from ..metrics.bootstrap import Resampling
 from ..plugin_api import Dataset
 from ..progress import Reporter
 from ..translator.factors import RESIDUAL
@@ -41,7 +43,6 @@ class Effort:
         walks: of each factor.
         explained: images explained, where the network draws none.
         edits: of each factor of these.
-        fewest: images whose responses are measured, at least.
     """
 
     resampling: Resampling | None = None
@@ -49,7 +50,6 @@ class Effort:
     walks: int = 4
     explained: int = 3
     edits: int = 16
-    fewest: int = FEW_ITEMS
 
 
 @dataclass
@@ -115,11 +115,16 @@ class ReportSubject:
 
     @property
     def walked(self) -> int:
-        """How many images walk to measure the responses: an audit sends an image once through T, this a hundred times.
+        """How many images walk to measure the responses: as many as `iin respond` takes, of those read for the audit.
 
-        Drawing costs more still.
+        They are encoded anyway, and only in many can a difference from chance be seen.
         """
-        return max(self.effort.fewest, self.n // 4 if self.draws else 2 * self.n // 5)
+        return min(usual_images(self.network), POOL * self.n)
+
+    @cached_property
+    def performance(self) -> Performance:
+        """How well the network does on the images whose responses are measured."""
+        return performance_of(self.read(self.walked), self.seed)
 
     def read(self, count: int) -> Reading:
         """Return the items that a command reads of `count`; every item is encoded once for the whole report."""

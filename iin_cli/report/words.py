@@ -95,7 +95,9 @@ def of_glance(drawn: bool, columns: Sequence[str]) -> str:
         "in the network": "whether the network’s features show the concept at all",
         "absolute change" if drawn else "flip rate": f"{moved} while this factor alone wanders at random",
         "by chance": "the same for as many random directions",
-        "moves the answer": "whether the two differ",
+        "really edited": "the same when the images themselves are edited in the factor’s concept",
+        "of it reproduced": "the share of that which exchanging this factor alone reproduces",
+        "verdict on the answer": "what these figures say together",
         "known from it": "what the factor tells of its concept, from 0 (nothing) to 1 (all)",
         "known from the residual": "what the residual still tells of it, at best 0",
     }
@@ -142,8 +144,10 @@ def of_responses(result: RespondResult, answers: str) -> str:
     return (
         f"How far the {answers} move while one factor of {result.images} images wanders ({result.steps - 1} random "
         f"steps of Equation 17 from each, γ = {result.gamma:g}) and all others stay. A larger factor moves them more, "
-        f"whatever it means: the control is {result.controls} random subspaces of its size. In square brackets 95 % "
-        "intervals over images, after a colon the control."
+        f"whatever it means: the control is {result.controls} random subspaces of its size. A real edit changes the "
+        "image itself, where that is possible; its share is what the network answers in the same way when only this "
+        "factor is taken from the edited image. In square brackets 95 % intervals over images, after a colon the "
+        "control."
     )
 
 

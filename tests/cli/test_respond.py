@@ -14,10 +14,18 @@ def test_tables_and_json(files, command_line, tmp_path):
     found, saved = json.loads(out), json.loads((tmp_path / "r.json").read_text())
     assert found == saved
     assert found["factors"][0]["overall"]["flip_rate"]["factor"]["items"] == 60
+    assert found["factors"][0]["verdict"]["text"].startswith(found["factors"][0]["overall"]["flip_rate"]["verdict"])
+    assert set(found["performance"]) >= {"images", "unknown"}
 
 
 def test_bad_input_is_one_line(files, command_line):
-    for arguments, words in ((["--gamma", "2"], "gamma"), (["-f", "shape"], "shape"), (["--split", "moon"], "moon")):
+    for arguments, words in (
+        (["--gamma", "2"], "gamma"),
+        (["-f", "shape"], "shape"),
+        (["--split", "moon"], "moon"),
+        (["-c", "nothing"], "nothing"),
+        (["-c", "rotation:45"], "no factor 'rotation'"),
+    ):
         code, out, err = command_line("respond", "-t", files.of_classes, *arguments)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
         assert words in err

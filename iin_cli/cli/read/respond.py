@@ -15,7 +15,24 @@ WalkedOpt = Annotated[
     list[str] | None,
     typer.Option("--factor", "-f", help="A factor that wanders; repeatable; default: each in turn.", metavar="NAME"),
 ]
-ImagesOpt = Annotated[int, typer.Option("--n", "-n", help="Start images; where there are fewer, all.", min=1)]
+ImagesOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--n",
+        "-n",
+        help="Start images; where there are fewer, all.  [default: 500, of large images that are drawn 100]",
+        min=1,
+    ),
+]
+ConceptsOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--concept",
+        "-c",
+        help="Concept of a factor whose name does not say it (rotation:45); repeatable.",
+        metavar="NAME[:ARGUMENT]",
+    ),
+]
 PointsOpt = Annotated[int, typer.Option("--steps", help="Points of a walk, the start included.", min=2)]
 WalksOpt = Annotated[int, typer.Option("--walks", help="Walks from each image.", min=1)]
 ControlsOpt = Annotated[int, typer.Option("--controls", help="Random subspaces beside each factor.", min=1)]
@@ -26,7 +43,7 @@ def respond(
     translator: options.TranslatorOpt,
     factor: WalkedOpt = None,
     out: options.OutOpt = None,
-    n: ImagesOpt = 200,
+    n: ImagesOpt = None,
     steps: PointsOpt = 20,
     walks: WalksOpt = 1,
     gamma: options.GammaOpt = 0.1,
@@ -34,6 +51,7 @@ def respond(
     center: options.CenterOpt = "origin",
     controls: ControlsOpt = 3,
     raw: RawOpt = False,
+    concept: ConceptsOpt = None,
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
@@ -49,8 +67,10 @@ def respond(
 
     One factor wanders at a time. A larger factor moves the answer more, whatever it means: beside each stand walks in
     random subspaces of its size, and the verdict says whether the difference is more than chance. A classifier is
-    measured by flipped predictions, KL, and log-probabilities by class; an autoencoder by the change of the image. All
-    figures have 95 % intervals over images.
+    measured by flipped predictions, KL, and log-probabilities by class; an autoencoder by the change of the image.
+    Where the data can be edited for real (greyscale, rotation, another colour, or another image with another label and
+    the other factors' labels), it says what that does to the answer, and what share of it exchanging the factor alone
+    reproduces. All figures have 95 % intervals over images.
 
     Examples:
 
@@ -70,5 +90,6 @@ def respond(
     # A walk refuses another center than it knows.
     walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma, cast("Any", center))
     design = WalkDesign(walk, walks, controls, choice.seed)
-    result = run(translator, choice, design, out, raw=raw, backbone=backbone, device=device, report=reporter(quiet))
+    given = {"raw": raw, "concepts": concept or (), "backbone": backbone, "device": device}
+    result = run(translator, choice, design, out, **given, report=reporter(quiet))
     print_result(result, json)

@@ -10,6 +10,7 @@ from ...distributed import choose_device
 from ...errors import attempt
 from ...figures.plots import save_figure
 from ...interpretation.data_choice import DataChoice
+from ...interpretation.factor_concepts import given_concepts
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
 from ...io import checkpoint
@@ -18,7 +19,6 @@ from ...measures.audit import auditing
 from ...measures.audit.auditing import AuditResult, items_to_read
 from ...measures.audit.conditions import describe_names, parse_conditions
 from ...measures.audit.gathering import FEWEST_LESSONS, LESSONS
-from ...measures.audit.material import given_concepts
 from ...measures.audit.swaps import open_oracles
 from ...measures.audit.tables import draw_matrices
 from ...metrics.bootstrap import Resampling

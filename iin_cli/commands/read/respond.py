@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +14,11 @@ from ...distributed import choose_device
 from ...errors import UsageError
 from ...figures.plots import save_figure
 from ...interpretation.data_choice import DataChoice
+from ...interpretation.factor_concepts import given_concepts
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData, Reading
 from ...io.output import Output
-from ...measures.responses.measure import TakeWalks, measure_responses
+from ...measures.responses.measure import TakeWalks, measure_responses, usual_images
 from ...measures.responses.results import RespondResult
 from ...measures.responses.walks import TakeAnswers, WalkDesign
 from ...progress import Reporter, Silent
@@ -32,6 +33,7 @@ def respond(
     out: Path | None = None,
     *,
     raw: bool = False,
+    concepts: Sequence[str] = (),
     backbone: Path | None = None,
     device: str = "auto",
     report: Reporter | None = None,
@@ -39,10 +41,11 @@ def respond(
     """Let each factor of many images wander, all else fixed, and measure what the network then answers.
 
     Args:
-        choice: the start images, `choice.n` of them; all where there are fewer.
+        choice: the start images, `choice.n` of them; all where there are fewer, None takes `usual_images`.
         design: of the walks and the controls beside them.
         out: a new folder, or a new `.png` or `.json`.
         raw: write every point's log-probabilities as `respond.csv` too.
+        concepts: `NAME[:ARGUMENT]` of concepts that the name of their factor does not say.
 
     The JSON is written after every factor. A factor that cannot be measured is recorded in `failed`; its error is
     raised only where none can be measured. Raises UsageError, DataError and CheckpointError.
@@ -52,19 +55,20 @@ def respond(
     opened.require_network().require_head()
     data = ChosenData(opened, choice, report)
     opened.choose_factors(design.walk.factors)
+    given = given_concepts(concepts, opened.factors)
     if raw and not data.network.answer.names:
         raise UsageError("--raw writes log-probabilities, and this backbone draws images: leave it out")
     label = "-".join(["respond", *design.walk.factors])
     with Output.open(out, label, (".png", ".json"), "a figure or its figures as JSON") as output:
         if raw and output.is_file:
             raise UsageError(f"--raw writes respond.csv beside the rest: --out {output.path} must be a folder then")
-        reading = data.read(choice.n)
+        reading = data.read(choice.n or usual_images(data.network))
 
         def save(found: RespondResult) -> None:
             output.write_json("respond.json", replace(found, out=str(output.path)).as_dict())
 
         with _points_table(output.path / "respond.csv" if raw else None, reading) as rows:
-            result = measure_responses(reading, design, report, save, rows)
+            result = measure_responses(reading, design, report, save, rows, given)
         if (file := output.at("respond.png")) is not None:
             save_figure(file, result.plot())
     return replace(result, out=str(output.path))

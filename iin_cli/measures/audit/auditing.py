@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import UsageError, attempt
+from ...interpretation.performance import Performance, performance_of
 from ...interpretation.reading import Reading
 from ...metrics.bootstrap import Resampling
 from ...plugin_api import ConceptProvider, Dataset
@@ -28,9 +29,9 @@ from .verdicts import FactorVerdict, judge_factors
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Plot
 
-__all__ = ["VERDICTS", "AuditResult", "audit", "items_to_read"]
+__all__ = ["USABLE", "AuditResult", "audit", "items_to_read"]
 
-VERDICTS = "is each factor usable, and what for?"
+USABLE = "is each factor usable, and what for?"
 # Pairs of many small groups need more items to be found among than figures of single items; a label of few values,
 # of which at least so many items each are audited, makes pairs of nearly any two.
 POOL, POOL_OF_FEW, ITEMS_EACH = 5, 2, 10
@@ -50,6 +51,7 @@ class AuditResult(Result):
         skipped: name, or how the names begin -> why there is no such figure.
         failed: one line per condition that holds or cannot be judged.
         complete: whether the audit went through to its end.
+        performance: how well the network does on the items.
     """
 
     out: str
@@ -64,11 +66,13 @@ class AuditResult(Result):
     skipped: dict[str, str] = field(default_factory=dict)
     failed: tuple[str, ...] = ()
     complete: bool = False
+    performance: Performance | None = None
 
     def tables(self) -> list[Table]:
-        """Return the figures as titled tables."""
-        verdicts = [(VERDICTS, [verdict.as_row() for verdict in self.verdicts])] if self.verdicts else []
-        return [*verdicts, *audit_tables(tuple(self.factors), self.figures, self.skipped, self.failed)]
+        """Return how well the network does, whether factors are usable, then the figures, as titled tables."""
+        first = [self.performance.table()] if self.performance is not None else []
+        verdicts = [(USABLE, [verdict.as_row() for verdict in self.verdicts])] if self.verdicts else []
+        return [*first, *verdicts, *audit_tables(tuple(self.factors), self.figures, self.skipped, self.failed)]
 
     def plot(self) -> Plot:
         """Draw the matrices of concepts and factors as heat maps; UsageError where none was measured."""
@@ -117,6 +121,7 @@ def audit(
     A part that fails says why in `skipped` and stops no other.
     """
     report, findings = report or Silent(), Findings(resampling or Resampling())
+    performance = performance_of(pool, findings.seed, report)
     material = gather(pool, training, given or {}, n, findings.seed, report)
     parts = _parts(oracles)
     with report.task("auditing", len(parts), "parts") as task:
@@ -127,11 +132,11 @@ def audit(
                 findings.skip(part.names, why)
                 report.warn(f"{part.title} failed: {why}")
             if save is not None:
-                save(_result(material, findings, complete=number == len(parts)))
+                save(_result(material, findings, performance, complete=number == len(parts)))
             task.advance()
     for name, reason in findings.skipped.items():
         report.note(f"not measured: {name}: {reason}")
-    return _result(material, findings, complete=True)
+    return _result(material, findings, performance, complete=True)
 
 
 def items_to_read(factors: Factors, dataset: Dataset, n: int) -> int:
@@ -155,7 +160,7 @@ def _parts(oracles: Sequence[Oracle]) -> tuple[_Part, ...]:
     )
 
 
-def _result(material: AuditMaterial, findings: Findings, complete: bool) -> AuditResult:
+def _result(material: AuditMaterial, findings: Findings, performance: Performance, complete: bool) -> AuditResult:
     return AuditResult(
         out="",
         translator=material.opened.called,
@@ -171,4 +176,5 @@ def _result(material: AuditMaterial, findings: Findings, complete: bool) -> Audi
         figures=dict(findings.figures),
         skipped=dict(findings.skipped),
         complete=complete,
+        performance=performance,
     )

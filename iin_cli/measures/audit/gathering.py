@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...errors import DataError, IinError
 from ...interpretation.encoding import encode_items, is_encoded
+from ...interpretation.factor_concepts import concept_of_factor
 from ...interpretation.grouping import circumstances, find_providers, grouped
 from ...interpretation.reading import Reading
 from ...metrics.informativeness import Target
@@ -23,7 +24,6 @@ from .material import (
     IndependentPairs,
     Known,
     Taught,
-    concept_of_factor,
     disjoint_pairs,
     distinct_items,
     unseen,

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ...errors import DataError, UsageError, nearest
-from ...interpretation.grouping import find_providers
+from ...errors import DataError
 from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.reading import Reading
 from ...metrics.informativeness import Target
-from ...plugin_api import ConceptProvider, Dataset, Groups, Relation
-from ...registry import names
-from ...translator.factors import RESIDUAL, Factors
+from ...plugin_api import Groups, Relation
 
 __all__ = [
     "AuditMaterial",
@@ -23,10 +20,8 @@ __all__ = [
     "IndependentPairs",
     "Known",
     "Taught",
-    "concept_of_factor",
     "disjoint_pairs",
     "distinct_items",
-    "given_concepts",
     "unseen",
 ]
 
@@ -107,25 +102,6 @@ class AuditMaterial:
         return self.pool.opened
 
 
-def concept_of_factor(name: str, factors: Factors, dataset: Dataset) -> str:
-    """Say how to write the concept of factor `name`, whose argument a checkpoint does not keep.
-
-    Raises DataError where neither a concept nor a column of the data is called so.
-    """
-    relation = {factor.name: factor.relation for factor in factors}[name]
-    column = dataset.column(name)
-    is_measured = column is not None and dataset.labels[column].continuous
-    if relation == "share" and is_measured:
-        return f"attribute:{name}"
-    if name in names("concepts"):
-        return name
-    if column is None:
-        raise DataError(
-            f"{dataset.name} has no label {name!r}, nor is there a concept of that name: write it by --concept"
-        )
-    return f"redraw:{name}" if relation == "differ" else f"label:{column}"
-
-
 def distinct_items(pool: Reading, count: int, seed: int) -> np.ndarray:
     """Choose rows of `pool`, at most `count`, no two of one source, so that they are independent."""
     order = np.random.default_rng(seed).permutation(len(pool))
@@ -163,13 +139,3 @@ def disjoint_pairs(groups: Groups, count: int, seed: int) -> tuple[np.ndarray, n
     turn = np.random.default_rng(seed + 1).random(len(first)) + place[first]
     first = first[np.argsort(turn, kind="stable")][:count]
     return order[first], order[first + 1]
-
-
-def given_concepts(wanted: Sequence[str], factors: Factors) -> dict[str, ConceptProvider]:
-    """Return the concepts `NAME[:ARGUMENT]` by name. UsageError for one that is unknown or no factor."""
-    given = {provider.concept: provider for provider in find_providers(wanted)}
-    concepts = [name for name in factors.names if name != RESIDUAL]
-    for name in given:
-        if name not in concepts:
-            raise UsageError(f"--concept: the translator has no factor {name!r}: {nearest(name, concepts)}")
-    return given

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from ...errors import IinError, one_of
+from ...interpretation.performance import Performance, performance_of
 from ...interpretation.reading import Reading
 from ...metrics.bootstrap import Interval
 from ...metrics.embedding import Method, require_method
@@ -55,6 +56,7 @@ class EmbedResult(Result):
         out: the file or folder written; empty where nothing was.
         count: images.
         factors: those that walk on the map, and that are drawn against each other.
+        performance: how well the network does on these images.
         reading: what was embedded.
         figures: file names of the figures written.
         stays: on the map of z, factor -> the fraction of walks' points whose nearest image, in z, has the class of the
@@ -72,6 +74,7 @@ class EmbedResult(Result):
     translator: str
     data: str
     factors: tuple[str, ...]
+    performance: Performance
     reading: Reading = field(repr=False, compare=False)
     figures: tuple[str, ...] = ()
     stays: dict[str, Interval] | None = None
@@ -80,13 +83,14 @@ class EmbedResult(Result):
     places: dict[str, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
 
     def tables(self) -> list[Table]:
-        """Return how well each factor's walk keeps the class, and what could not be drawn."""
+        """Return how well the network does and each factor's walk keeps the class, and what could not be drawn."""
         stays = [
             {"factor": name, "stays_in_class": str(share), "starts": share.items}
             for name, share in (self.stays or {}).items()
         ]
         failures = [{"kind": kind, "reason": reason} for kind, reason in self.failures.items()]
-        return [(title, rows) for title, rows in (("walks on the map", stays), ("not drawn", failures)) if rows]
+        parts = (self.performance.table(), ("walks on the map", stays), ("not drawn", failures))
+        return [(title, rows) for title, rows in parts if rows]
 
     def plot(self) -> Figure:
         """Draw the first kind; the others are drawn by `maps[kind].plot()`."""
@@ -123,6 +127,7 @@ def embed_items(
     report = report or Silent()
     atlas = Atlas(reading, choice.method, walk, choice.color_by, seed, report)
     where = {"translator": reading.opened.called, "data": reading.dataset.name, "reading": reading}
+    where["performance"] = performance_of(reading, seed, report)
     result = EmbedResult("", choice.method, choice.kinds, len(reading), seed, factors=atlas.factors, **where)
     first: IinError | None = None
     for kind in choice.kinds:

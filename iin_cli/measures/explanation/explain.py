@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...figures.explanations import Look
 from ...interpretation.answers import Classes, Images
+from ...interpretation.performance import measure_performance
 from ...interpretation.reading import Inputs
 from ...metrics.bootstrap import FEW_ITEMS, Interval, Resampling, mean_interval
 from ...progress import Reporter, Silent
@@ -56,6 +57,7 @@ def explain_images(
         seed=library.seed,
         translator=library.opened.called,
         data=library.dataset.name,
+        performance=measure_performance(network, library.dataset, library.items, library.z, library.seed, report),
     )
     if kind is _ClassExplainer and len(edits) < FEW_ITEMS:
         report.note(f"intervals over {len(edits)} edits of each factor are rough")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...figures.explanations import Look, plot_explanation
+from ...interpretation.performance import Performance
 from ...metrics.bootstrap import Interval
 from ...results import Result, Table
 from .edits import ExplainMode
@@ -90,6 +91,7 @@ class ExplainResult(Result):
         out: the file or folder written; empty where nothing was.
         sources: edits of each factor of each image.
         searched: real images that were compared with, in `space`; drawn by `seed` from the `searchable`.
+        performance: how well the network does on the real images.
         figures: file names of the figures.
         looks: of each image, what makes the rows of its figure; pictures are read and decoded only then.
     """
@@ -105,6 +107,7 @@ class ExplainResult(Result):
     seed: int
     translator: str
     data: str
+    performance: Performance
     images: tuple[Explanation, ...] = ()
     figures: tuple[str, ...] = ()
     looks: tuple[Callable[[], list[Look]], ...] = field(default=(), repr=False, compare=False)

@@ -10,19 +10,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from ...editing.real_edits import Reality
 from ...figures.violins import Violins, plot_violins
-from ...interpretation.answers import Answer, Change, Classes
+from ...interpretation.answers import Answer, Change, Classes, Effect
+from ...interpretation.performance import Performance
 from ...metrics.bootstrap import Interval
 from ...metrics.response import CHANNELS, Comparison, compare, mean_intervals, quantiles
 from ...results import Result, Table, json_values
+from .verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ClassReadout", "ClassResponse", "FactorResponse", "ImageReadout", "Readout", "RespondResult", "readout_of"]
+__all__ = [
+    "VERDICTS",
+    "ClassReadout",
+    "ClassResponse",
+    "FactorResponse",
+    "ImageReadout",
+    "Readout",
+    "RespondResult",
+    "readout_of",
+]
 
 # Nobody looks at violins or rows of a table of more classes.
 SHOWN_CLASSES = 10
+VERDICTS = "what the answer owes to each factor"
 PANELS = ("log p(class)", "change of log p(class)")
 TITLES = {
     "flip_rate": "flip rate: points whose predicted class is not the start's",
@@ -60,6 +73,8 @@ class FactorResponse:
         by_class: class -> what becomes of its log-probability, whatever the start.
         by_start_class: class predicted at the start -> `flip_rate` and `kl` of those images.
         by_channel: `red`, `green`, `blue` -> `absolute_change` and `squared_change`.
+        reality: what really editing images of the concept does; None where it was not measured.
+        effect: how an edit's effect on the answer is told.
         walked, control: single points for figures, samples and difference (P, K).
     """
 
@@ -69,13 +84,37 @@ class FactorResponse:
     by_class: dict[str, ClassResponse] = field(default_factory=dict)
     by_start_class: dict[str, dict[str, Comparison]] = field(default_factory=dict)
     by_channel: dict[str, dict[str, Comparison]] = field(default_factory=dict)
+    reality: Reality | None = None
+    effect: Effect = Classes.effect
     walked: Change = field(repr=False, compare=False, kw_only=True)
     control: Change = field(repr=False, compare=False, kw_only=True)
+
+    @property
+    def main(self) -> Comparison:
+        """The figure that the verdict is made of: flips, or the absolute change of the image."""
+        return next(iter(self.overall.values()))
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the figures say together, in the words that every table, page and plot uses."""
+        return verdict_of(self.main, self.reality, self.effect)
+
+    def row(self) -> dict[str, Any]:
+        """Return the verdict as a row of a table."""
+        found = self.reality.effect if self.reality is not None else None
+        row: dict[str, Any] = {"factor": self.name, "dims": self.dim, "walk": f"{self.main.factor:.2g}"}
+        row |= {"by chance": f"{self.main.control.value:.2g}"}
+        row |= {"real edit": f"{found.edited:.2g}" if found is not None else "-"}
+        share = found.share if found is not None else None
+        row |= {"share reproduced": f"{share:.2g}" if share is not None else "-"}
+        return row | {"verdict": str(self.verdict)}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the response as JSON values."""
         parts = ("by_class", "by_start_class", "by_channel")
-        found = {"name": self.name, "dim": self.dim, "overall": json_values(self.overall)}
+        found = {"name": self.name, "dim": self.dim, "verdict": self.verdict.as_dict()}
+        found |= {"reality": self.reality.as_dict() if self.reality is not None else None}
+        found |= {"overall": json_values(self.overall)}
         return found | {part: json_values(getattr(self, part)) for part in parts if getattr(self, part)}
 
 
@@ -87,9 +126,11 @@ class RespondResult(Result):
         out: the file or folder written; empty where nothing was.
         kind: `classes` or `images`, what the network answers with.
         images: start images; `items` are their numbers in the data.
+        points: of an image's walks that the network answers.
         controls: random subspaces beside each factor.
         features: N; `never_negative`: how many of them are nowhere negative in the images read.
         failed: factor -> why its walks could not be measured.
+        performance: how well the network does on the start images.
         readout: how answers of this kind are tabulated and drawn.
     """
 
@@ -99,6 +140,7 @@ class RespondResult(Result):
     kind: str
     images: int
     steps: int
+    points: int
     walks: int
     gamma: float
     walk_sigma: float | None
@@ -110,12 +152,18 @@ class RespondResult(Result):
     items: tuple[int, ...] = field(repr=False)
     factors: tuple[FactorResponse, ...]
     failed: dict[str, str]
+    performance: Performance
     readout: Readout = field(repr=False, compare=False)
 
     def tables(self) -> list[Table]:
-        """Return a table of every overall figure, then of flips by start class, or of channels."""
+        """Return how well the network does and the verdicts, then every overall figure, by start class or channel."""
+        found: list[Table] = [self.performance.table()]
+        if self.factors:
+            found.append((VERDICTS, [each.row() for each in self.factors]))
+        if kinds := [row for each in self.factors for row in _kinds(each)]:
+            found.append(("real edits of each kind", kinds))
         shown = [key for key in TITLES if any(key in each.overall for each in self.factors)]
-        found: list[Table] = [(TITLES[key], [_row(each, each.overall[key]) for each in self.factors]) for key in shown]
+        found += [(TITLES[key], [_row(each, each.overall[key]) for each in self.factors]) for key in shown]
         if self.factors:
             found.append(self.readout.table(self.factors))
         if self.failed:
@@ -138,7 +186,7 @@ class RespondResult(Result):
 
     def plot(self) -> Figure:
         """Draw the distributions along the walks as violins, one row per factor (Fig 9)."""
-        title = f"{self.images} images of {self.data}, {self.walks * (self.steps - 1)} points each"
+        title = f"{self.images} images of {self.data}, {self.points} points each"
         return self.readout.plot(self.factors, title)
 
 
@@ -278,8 +326,23 @@ def _row(factor: FactorResponse, found: Comparison) -> dict[str, Any]:
         "control": f"{found.control:.3g}",
         "difference": f"{found.difference:.3g}",
         "ratio": f"{found.ratio:.3g}" if found.ratio is not None else None,
-        "verdict": found.verdict,
     }
+
+
+def _kinds(factor: FactorResponse) -> list[dict[str, Any]]:
+    """Return a row for each kind of real edit, where there are several."""
+    effect = factor.reality.effect if factor.reality is not None else None
+    return [
+        {
+            "factor": factor.name,
+            "edit": kind,
+            "real edit": f"{found.edited:.2g}",
+            "factor exchanged": f"{found.exchanged:.2g}",
+            "share reproduced": f"{found.share:.2g}" if found.share is not None else "-",
+            "by chance": f"{found.by_chance:.2g}" if found.by_chance is not None else "-",
+        }
+        for kind, found in (effect.variants.items() if effect is not None else ())
+    ]
 
 
 def _beside(found: Comparison) -> str:
@@ -288,5 +351,6 @@ def _beside(found: Comparison) -> str:
 
 def _title(factor: FactorResponse) -> str:
     main, found = next(iter(factor.overall.items()))
-    said = f"{main.replace('_', ' ')} {found.factor.value:.3g}, control {found.control.value:.3g}: {found.verdict}"
+    figures = f"{main.replace('_', ' ')} {found.factor.value:.3g}, control {found.control.value:.3g}"
+    said = f"{figures}: {factor.verdict.headline}"
     return f"{factor.name} ({factor.dim} dimensions): {said}"

@@ -13,17 +13,18 @@ from functools import cached_property
 import numpy as np
 from torch import Tensor, zeros_like
 
+from ...editing.random_subspaces import basis_of_control
 from ...editing.walk_paths import walk_noise
 from ...errors import DataError, UsageError
 from ...interpretation.answers import Change
 from ...interpretation.reading import Reading
 from ...metrics.bootstrap import FEW_ITEMS
-from ...metrics.response import negative_rate, random_subspace
+from ...metrics.response import negative_rate
 from ...progress import Task
 from ...translator.edit import OUWalk
 from ...translator.factors import RESIDUAL, Factors
 
-__all__ = ["Starts", "TakeAnswers", "WalkDesign", "Walker", "basis_of_control", "read_starts"]
+__all__ = ["Starts", "TakeAnswers", "WalkDesign", "Walker", "read_starts"]
 
 # Numbers of a block's points; with what is computed from them a block takes some 100 MiB.
 BLOCK_NUMBERS = 2**22
@@ -31,6 +32,8 @@ BLOCK_NUMBERS = 2**22
 BLOCK_POINTS = 1024
 # Points kept for a figure and for quantiles.
 MOST_SAMPLES, MOST_SAMPLE_NUMBERS = 20_000, 2**23
+# Of a walk, by default.
+ANSWERED = 5
 # In units of a feature's deviation. A fit adds noise of a fifth of it, so just below zero is no violation.
 TOLERANCE = 0.05
 
@@ -47,26 +50,36 @@ class WalkDesign:
         walks: walks from each image, at least 1.
         controls: random subspaces beside each factor, at least 1.
         seed: of walks, subspaces and intervals.
+        answered: points of a walk that the network answers, evenly spread, the last among them. Neighbours on a walk
+            are so alike that more images tell more than more points.
 
     Raises UsageError for a value outside its range.
 
     >>> WalkDesign(OUWalk(steps=20), walks=2).points
-    38
+    10
     """
 
     walk: OUWalk = field(default_factory=OUWalk)
     walks: int = 1
     controls: int = 3
     seed: int = 0
+    answered: int = ANSWERED
 
     def __post_init__(self) -> None:
-        if min(self.walks, self.controls) < 1:
+        if min(self.walks, self.controls, self.answered) < 1:
             raise UsageError(f"walks and controls must be at least 1, got {self.walks} and {self.controls}")
 
     @property
     def points(self) -> int:
-        """Measured points of an image: all but the starts."""
-        return self.walks * (self.walk.steps - 1)
+        """Measured points of an image; the starts are none."""
+        return self.walks * len(self.chosen)
+
+    @property
+    def chosen(self) -> list[int]:
+        """Numbers of a walk's measured points; 0 is the start."""
+        last = self.walk.steps - 1
+        count = min(self.answered, last)
+        return [round(last * (number + 1) / count) for number in range(count)]
 
 
 @dataclass(frozen=True)
@@ -115,7 +128,7 @@ class Walker:
         return _joined(parts)
 
     def walk(self, block: slice, name: str, basis: Tensor | None) -> Tensor:
-        """Walk in z̃, (B, points, N); the start itself is left out."""
+        """Walk in z̃, (B, points, N), the measured points alone."""
         reading, design = self.reading, self.design
         factors = reading.opened.factors
         start = reading.z_tilde[block].repeat_interleave(design.walks, 0)
@@ -128,7 +141,7 @@ class Walker:
             inside, everything = start @ basis.T, Factors.of({RESIDUAL: len(basis)})
             within = replace(design.walk, factors=RESIDUAL).path(inside, everything, kicks[..., factors.slice(name)])
             path = start + (within - inside) @ basis
-        return path[1:].transpose(0, 1).reshape(-1, design.points, factors.dim)
+        return path[design.chosen].transpose(0, 1).reshape(-1, design.points, factors.dim)
 
     def _blocks(self, name: str, basis: Tensor | None) -> Iterator[tuple[slice, Tensor]]:
         """Yield some images and their points z* (B, points, N), walk by walk."""
@@ -165,13 +178,6 @@ def read_starts(reading: Reading) -> Starts:
     if len(reading) < FEW_ITEMS and not never.all():
         never = zeros_like(never)
     return Starts(answer, never, TOLERANCE * reading.z.std(0, correction=0))
-
-
-def basis_of_control(factors: Factors, name: str, number: int, seed: int) -> Tensor:
-    """Return control `number` of factor `name`: a basis (N_k, N) that depends on nothing else but the seed."""
-    where = factors.names.index(name)
-    own_seed = int(np.random.SeedSequence((seed, where, number)).generate_state(1)[0])
-    return random_subspace(factors.dim, factors.dims[name], own_seed)
 
 
 def _joined(parts: Sequence[Change]) -> Change:

@@ -53,8 +53,9 @@ def test_an_autoencoder_of_colours(files, tmp_path, heard):
     assert set(written["figures"]["leakage.color"]) == {"value", "low", "high", "items", "null"}
     assert (tmp_path / "out" / "audit.png").read_bytes()[:4] == b"\x89PNG"
     titles = [title for title, _ in result.tables()]
-    assert titles[0] == "is each factor usable, and what for?"
-    assert titles[1].startswith("correlation of pairs")
+    assert titles[:2] == ["the network on these images", "is each factor usable, and what for?"]
+    assert "reconstruction_error" in written["performance"]
+    assert titles[2].startswith("correlation of pairs")
     assert result.training == 1000
     assert [each.factor for each in result.verdicts] == ["digit", "color", "residual"]
     assert written["verdicts"][0]["reasons"]

@@ -57,7 +57,8 @@ def test_all_figures_of_a_classifier_and_their_coordinates(files, tmp_path):
         "z.0", "z.1", "digit.0", "color.0", "residual.0", "residual.1",
     ]  # fmt: skip
     assert len({row["z.0"] for row in rows}) == 60
-    ((title, table),) = result.tables()
+    _, (title, table) = result.tables()
+    assert saved["performance"]["unknown"] == result.performance.unknown
     assert (title, [row["factor"] for row in table]) == ("walks on the map", ["digit", "color", "residual"])
 
 

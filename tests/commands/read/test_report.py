@@ -19,7 +19,7 @@ from iin_cli.report.subject import Effort
 
 HOSTILE = "<script>alert(1)</script>"
 # Nobody looks at these intervals.
-QUICK = Effort(Resampling(20, 99), grid=3, walks=1, explained=1, edits=3, fewest=4)
+QUICK = Effort(Resampling(20, 99), grid=3, walks=1, explained=1, edits=3)
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 

@@ -40,7 +40,12 @@ def test_a_classifiers_folder_holds_figures_table_and_points(files, tmp_path):
     mean = np.mean([float(row["log_probability.a"]) for row in walked])
     assert of_class["factor"]["value"] == pytest.approx(mean, abs=1e-4)
     titles = [title for title, _ in result.tables()]
-    assert titles[0].startswith("flip rate: ")
+    assert titles[:2] == ["the network on these images", "what the answer owes to each factor"]
+    assert titles[2].startswith("flip rate: ")
+    # The labels of the digits are no classes called a to e.
+    assert "none of the labels" in found["performance"]["unknown"]
+    assert found["factors"][0]["verdict"]["text"] == result.tables()[1][1][0]["verdict"]
+    assert "no concept" in found["factors"][1]["reality"]["why_not"]
     assert titles[-1].startswith("flip rate by")
 
 

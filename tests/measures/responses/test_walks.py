@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from iin_cli.editing.random_subspaces import basis_of_control
 from iin_cli.errors import DataError, UsageError
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.opening import open_translator
 from iin_cli.interpretation.reading import ChosenData
 from iin_cli.measures.responses import walks as module
-from iin_cli.measures.responses.walks import WalkDesign, Walker, basis_of_control, read_starts
+from iin_cli.measures.responses.walks import WalkDesign, Walker, read_starts
 from iin_cli.progress import Silent
 from iin_cli.translator.edit import OUWalk
 
@@ -28,7 +29,7 @@ def reading(files):
 
 
 def walker(reading, walks=1, **walk):
-    return Walker(reading, WalkDesign(OUWalk(**walk), walks))
+    return Walker(reading, WalkDesign(OUWalk(**walk), walks, answered=100))
 
 
 def walked(reading, name, basis=None, **walk):

@@ -26,7 +26,10 @@ ChangedOpt = Annotated[
 SourcesOpt = Annotated[int, typer.Option("--sources", help="Edits of each factor: sources drawn, or walks.", min=1)]
 NearestOpt = Annotated[int, typer.Option("--k", help="Nearest real images shown for an edit.", min=1)]
 SpaceOpt = Annotated[
-    str, typer.Option("--space", help="Distance in z-tilde (whitened) or in z, Euclidean in both.", metavar="SPACE")
+    str,
+    typer.Option(
+        "--space", help="Where the nearest are searched: network (z and its answer), z, or z-tilde.", metavar="SPACE"
+    ),
 ]
 TopOpt = Annotated[int, typer.Option("--top", help="Classes to report.", min=1)]
 SearchOpt = Annotated[
@@ -48,7 +51,7 @@ def explain(
     sources: SourcesOpt = 16,
     source: options.SourceOpt = None,
     k: NearestOpt = 5,
-    space: SpaceOpt = "z-tilde",
+    space: SpaceOpt = "network",
     top: TopOpt = 5,
     search: SearchOpt = None,
     steps: PointsOpt = 20,
@@ -69,8 +72,8 @@ def explain(
     """Show what each factor does to a prediction.
 
     Each factor of an image is changed many times. No decoder is needed: for every edited z the nearest training images
-    are shown. Distances are Euclidean in z̃, whose factors are N(0, 1) and so on one scale, or in z. Intervals are over
-    the sources.
+    are shown, by z and the network's answer in equal parts, and how many of them have the edit's answer. Intervals are
+    over the sources.
 
     Examples:
 

@@ -18,7 +18,7 @@ from iin_cli.cli import COMMANDS, GROUPS, add_plugin_commands, app
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "iin_cli"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-MEASURES = ("audit", "responses", "explanation", "embedding")
+MEASURES = ("audit", "responses", "explanation", "embedding", "counterfactuals")
 # Every folder and every module beside them; what stands lower may not import what stands higher.
 STOREYS = (
     ("errors", "progress", "printable", "stopping"),
@@ -38,6 +38,8 @@ STOREYS = (
         "measures/explanation",
         "measures/embedding",
     ),
+    # Finds the nearest real images as explanations do.
+    ("measures/counterfactuals",),
     ("report",),
     ("api",),
     ("sklearn",),

@@ -4,11 +4,11 @@ Prints Markdown tables and writes `counterfactuals.json`. Three questions:
 
 1. Flips. For images and targets drawn at random, the smallest edit of each factor and of all of them. One exists where
    the factor of any of 1,000 real images, within the radius, makes the network say the target. Goal: >= 0.99 found.
-2. Likelihood. Which share of these edits is as likely as 99 % of real images are, beside gradient ascent in z that stops
-   as soon as the network says the target. Goal: >= 0.95.
-3. Shortcut. Small networks learn digits whose colour is right for 95 % of them; translators are fitted to digits in
-   random colours. The cheapest factor of unseen images must be the colour. Goal: 19 of 20 seeds. Beside it stand
-   networks that learn from digits in random colours, where the digit must be cheapest.
+2. Likelihood. Which share of these edits is as likely as 99 % of real images are, beside gradient ascent in z that
+   stops as soon as the network says the target. Goal: >= 0.95.
+3. Shortcut. Small networks learn a class that the colour shows for 95 % of the images and the shape for 60 %;
+   translators are fitted to digits in random colours. The cheapest factor of unseen images must be the colour. Goal: 19
+   of 20 seeds. Beside it stand networks that learn the shape in random colours, where the digit must be cheapest.
 
     uv run python benchmarks/counterfactuals.py --translator runs/colormnist/fit [--data-root DIR] [--out FILE]
 """
@@ -143,19 +143,21 @@ def colored(digits: np.ndarray, hues: np.ndarray) -> Tensor:
     return torch.as_tensor((digits[:, None] * color[:, :, None]).reshape(len(digits), -1), dtype=torch.float32)
 
 
-def shortcut(seed: int, agreement: float) -> dict[str, Any]:
-    """Train a network on digits that have their hue with probability `agreement`; say which factor is cheapest."""
+def shortcut(seed: int, by_shape: float, by_color: float) -> dict[str, Any]:
+    """Train a network on a class that shape and colour show this often; say which factor is cheapest."""
     generator = np.random.default_rng(seed)
     pixels, labels = load_digits(return_X_y=True)
     order = generator.permutation(len(labels))
     pixels, labels = pixels[order] / 16, labels[order]
     train, test = slice(0, 1500), slice(1500, None)
 
-    def batch(part: slice, count: int, alike: float) -> tuple[Tensor, np.ndarray, np.ndarray]:
+    def batch(part: slice, count: int, alike: float) -> tuple[Tensor, np.ndarray, np.ndarray, np.ndarray]:
+        """Draw images, their digits, hues and classes; a hue shows the class with probability `alike`."""
         rows = generator.integers(0, len(labels[part]), count)
-        digit = labels[part][rows]
-        hue = np.where(generator.random(count) < alike, digit, generator.integers(0, HUES, count))
-        return colored(pixels[part][rows], hue), digit, hue
+        digit, other = labels[part][rows], generator.integers(0, HUES, (2, count))
+        label = np.where(generator.random(count) < by_shape, digit, other[0])
+        hue = np.where(generator.random(count) < alike, label, other[1])
+        return colored(pixels[part][rows], hue), digit, hue, label
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -163,16 +165,16 @@ def shortcut(seed: int, agreement: float) -> dict[str, Any]:
         head = nn.Sequential(nn.ReLU(), nn.Linear(32, 10))
     optimizer = torch.optim.Adam([*body.parameters(), *head.parameters()], 3e-3)
     for _ in range(TRAINED):
-        images, digit, _ = batch(train, 128, agreement)
-        loss = nn.functional.cross_entropy(head(body(images)), torch.as_tensor(digit))
+        images, _, _, label = batch(train, 128, by_color)
+        loss = nn.functional.cross_entropy(head(body(images)), torch.as_tensor(label))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    network = iin.Network(body, head, name=f"digits {agreement:.0%}")
-    images, digit, hue = batch(train, ITEMS, 0.0)
+    network = iin.Network(body, head, name="digits")
+    images, digit, hue, _ = batch(train, ITEMS, 0.0)
     z = network.encode(images)
     t = iin.fit(iin.Pairs(z).share("digit", digit).share("color", hue), network=network, seed=seed, method="linear")
-    unseen, digit, hue = batch(test, 500, 0.0)
+    unseen, digit, hue, _ = batch(test, 500, 0.0)
     said = network.answers(network.encode(unseen)).argmax(1).numpy()
     targets = generator.integers(0, 10, 1)
     found = t.counterfactual(unseen[:EXPLAINED], str(targets[0]), among=unseen).found
@@ -237,10 +239,10 @@ def main() -> None:
     if given.translator is not None:
         found["flips"] = flips(given)
         keep()
-    for name, agreement in (("colour right for 95 %", 0.95), ("random colours", 0.0)):
+    for name, cues in (("colour right for 95 %, shape for 60 %", (0.6, 0.95)), ("shape alone", (1.0, 0.0))):
         runs = found.setdefault("shortcut", {}).setdefault(name, [])
         for seed in range(given.seeds):
-            runs.append(shortcut(seed, agreement))
+            runs.append(shortcut(seed, *cues))
             keep()
     print(shown(found))
 

@@ -125,7 +125,7 @@ class Library:
         """Return the latents (B, N) of images `numbers` (B,)."""
         return torch.from_numpy(self.z[np.asarray(numbers)])
 
-    def nearest(self, z: Tensor, itself: Tensor) -> Found:
+    def nearest(self, z: Tensor, itself: Tensor | None = None) -> Found:
         """Find the images nearest to latents z (Q, N), other than the one whose latent is `itself` (1, N).
 
         In another space than z only the images nearest in z are compared, so that neither T nor G sees all of them.
@@ -134,10 +134,11 @@ class Library:
         wanted = max(CANDIDATES, 4 * self.k) + 1
         numbers = nearest_of_blocks(z, self._blocks(), wanted).unique()
         rows = self.rows(numbers)
-        skip = (rows - itself).norm(dim=1) <= SAME * itself.norm()
-        if skip.all():
+        if itself is not None:
+            other = (rows - itself).norm(dim=1) > SAME * itself.norm()
+            numbers, rows = numbers[other], rows[other]
+        if not len(numbers):
             raise DataError(f"{self.dataset.name} has no other image to compare with")
-        numbers, rows = numbers[~skip], rows[~skip]
         answers = self._answers(rows)
         in_z, far = nearest_rows(z, rows, self.k)
         own, distances = in_z, far

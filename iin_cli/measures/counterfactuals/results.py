@@ -13,7 +13,7 @@ import numpy as np
 
 from ...figures.explanations import Look, plot_explanation
 from ...figures.heatmaps import Matrix, plot_matrices
-from ...results import Result, Table, json_values
+from ...results import Result, Table
 from ..explanation.library import Near, Space
 
 if TYPE_CHECKING:
@@ -142,28 +142,18 @@ class CounterfactualResult(Result):
     figures: tuple[str, ...] = ()
     looks: tuple[Callable[[], list[Look]], ...] = field(default=(), repr=False, compare=False)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON values; what is not known of an edit that does not exist is left out."""
-        found = super().as_dict()
-        return {**found, "found": [json_values(each) for each in self.found]}
-
     def tables(self) -> list[Table]:
         """Return a table per image, or of many images one of the borders between classes."""
         if len(self.found) <= MOST_TABLES:
             return [(each.title, [way.row() for way in each.ways]) for each in self.found]
+        starts, targets, by_pair = self._matrix()
         rows = [
-            {
-                "from": each.start,
-                "to": each.target,
-                "images": each.images,
-                "reached": each.reached,
-                "cheapest": each.factor or "none",
-                "share": "-" if each.share is None else f"{each.share:.2f}",
-                "median_cost": "-" if each.cost is None else f"{each.cost:.2f}",
-            }
-            for each in self.borders
+            {"from": start} | {f"to {target}": _cell(by_pair.get((start, target))) for target in targets}
+            for start in starts
         ]
-        return [("the cheapest factor over each border", rows)]
+        return [
+            ("the cheapest factor over each border, its median cost in std, and its share where it has rivals", rows)
+        ]
 
     def plot(self, number: int = 0) -> Figure:
         """Draw image `number`: each way's edit, where G draws, and the real images nearest to it."""
@@ -171,14 +161,17 @@ class CounterfactualResult(Result):
 
     def plot_borders(self) -> Figure:
         """Draw the cheapest factor over each border as a matrix of start class by target class."""
-        starts = sorted({each.start for each in self.borders})
-        targets = sorted({each.target for each in self.borders})
-        by_pair = {(each.start, each.target): each for each in self.borders}
+        starts, targets, by_pair = self._matrix()
         grid = [[by_pair.get((start, target)) for target in targets] for start in starts]
         values = np.array([[_share(each) for each in row] for row in grid])
         notes = [[_note(each) for each in row] for row in grid]
         title = "share of images for which the factor below is the cheapest; its median cost in std"
         return plot_matrices([Matrix(title, starts, targets, values, notes, "called", "to be called")])
+
+    def _matrix(self) -> tuple[list[str], list[str], dict[tuple[str, str], Border]]:
+        """Return start classes, target classes, and the border between two."""
+        starts, targets = {each.start for each in self.borders}, {each.target for each in self.borders}
+        return sorted(starts), sorted(targets), {(each.start, each.target): each for each in self.borders}
 
 
 # Images of which each has a table of its own.
@@ -211,6 +204,15 @@ def _called(near: Near) -> str:
 
 def _share(border: Border | None) -> float:
     return np.nan if border is None or border.share is None else border.share
+
+
+def _cell(border: Border | None) -> str:
+    """Write a border as a cell of a table."""
+    if border is None:
+        return "-"
+    if border.share is None:
+        return "none"
+    return f"{_note(border)}{'' if border.share == 1 else f' ({border.share:.0%})'}"
 
 
 def _note(border: Border | None) -> str:

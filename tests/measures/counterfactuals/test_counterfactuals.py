@@ -99,7 +99,10 @@ def test_what_exists_says_the_target_within_the_radius(classifier):
         assert all(costs[FREE] <= cost + 1e-4 for cost in costs.values())
         alone = {name: cost for name, cost in costs.items() if name != FREE}
         assert each.cheapest == (min(alone, key=alone.get) if alone else None)
-    assert len(result.tables()) == 1
+    ((_, rows),) = result.tables()
+    assert {row["from"] for row in rows} == {each.predicted for each in result.found}
+    assert list(rows[0]) == ["from", *(f"to {name}" for name in sorted({each.target for each in result.found}))]
+    assert "color" in str(rows) or "digit" in str(rows) or "residual" in str(rows)
     assert len(result.plot().axes) >= 4
     assert result.plot_borders().axes
     assert result.as_dict()["found"][0]["image"] == "image 0"

@@ -20,7 +20,7 @@ from iin_cli.io import checkpoint
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "iin_cli"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-MEASURES = ("audit", "responses", "explanation", "embedding")
+MEASURES = ("audit", "responses", "explanation", "embedding", "counterfactuals")
 # Every folder and every module beside them; what stands lower may not import what stands higher.
 STOREYS = (
     ("errors", "progress", "printable", "stopping"),
@@ -42,6 +42,8 @@ STOREYS = (
         "measures/explanation",
         "measures/embedding",
     ),
+    # Finds the nearest real images as explanations do.
+    ("measures/counterfactuals",),
     ("report",),
     ("api",),
     ("sklearn",),

@@ -30,6 +30,8 @@ from ..io.atomic import write_text
 from ..latents.arrays import as_latents
 from ..measures.audit.auditing import AuditResult
 from ..measures.audit.auditing import audit as audit_reading
+from ..measures.counterfactuals.counterfactuals import find_counterfactuals
+from ..measures.counterfactuals.results import CounterfactualResult
 from ..measures.embedding.embed import EmbedResult, MapChoice, embed_items
 from ..measures.explanation.edits import Edits
 from ..measures.explanation.explain import explain_images
@@ -222,6 +224,34 @@ class Interpretation(OpenTranslator):
         given = self._inputs(sources) if sources is not None else self._drawn(reading, EDITS, seed)
         edits = Edits.of_sources(self, factors, given)
         return explain_images(Library.of(reading, k), self._inputs(x), edits, report=listen(progress))
+
+    def counterfactual(
+        self,
+        x: Any,
+        target: str | Sequence[str],
+        *,
+        factors: Sequence[str] = (),
+        among: Any = None,
+        labels: Mapping[str, Any] | None = None,
+        oracle: Network | None = None,
+        k: int = 5,
+        progress: Progress = None,
+    ) -> CounterfactualResult:
+        """Find the smallest ‖Δz̃_k‖, factor by factor and for all at once, with which G(T⁻¹(z̃)) says `target`.
+
+        Args:
+            target: a class, several, or `all`: every class but the image's own.
+            factors: those to edit, one at a time; all where none is named.
+            among: real images, best some that T was not fitted to: they say what is likely, what the factors of a class
+                are like, and what is nearest to an edit; None takes `x` itself. `labels` are theirs.
+            oracle: a classifier of the images that the network draws.
+            k: nearest images of each edit.
+
+        Raises UsageError for an unknown class or factor, and for a network that names no class without an oracle.
+        """
+        reading = self.read(x if among is None else among, labels)
+        library, given = Library.of(reading, k), self._inputs(x)
+        return find_counterfactuals(library, reading, given, _names(target), factors, oracle, report=listen(progress))
 
     def embed(
         self,

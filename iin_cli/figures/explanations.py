@@ -41,7 +41,8 @@ class Look:
         drawn: the decoded edit, uint8 (1, S, S, 3), or None.
         nearest: the real images nearest to the edit, the nearest first.
         delta: class -> {value, low, high}, the change of its probability over all edits of the factor.
-        predicted: the class of this edit.
+        says: what the network says of the image or edit, its class and probability.
+        source_says: the class that it gives the source.
     """
 
     factor: str
@@ -49,7 +50,8 @@ class Look:
     drawn: np.ndarray | None
     nearest: Sequence[Neighbour]
     delta: Mapping[str, Mapping[str, float]] | None = None
-    predicted: str | None = None
+    says: str | None = None
+    source_says: str | None = None
 
 
 def plot_explanation(looks: Sequence[Look], title: str, probabilities: Mapping[str, float] | None = None) -> Figure:
@@ -72,17 +74,22 @@ def plot_explanation(looks: Sequence[Look], title: str, probabilities: Mapping[s
 def _draw_row(figure: Figure, grid: GridSpec, row: int, look: Look, has_drawn: bool) -> None:
     first = figure.add_subplot(grid[row, 0])
     shown = look.source if look.source is not None else np.full((1, 1, 3), 255, np.uint8)
-    _image(first, shown, _caption("image" if row == 0 else "source" if look.source is not None else "", look))
-    first.set_ylabel(_short(look.factor), fontsize="medium")
+    _image(first, shown, "the image" if row == 0 else _source(look))
+    # The answer belongs to the row, not to the source that is shown beside it.
+    says = "" if look.says is None else f"\n→ {_short(look.says)}"
+    first.set_ylabel(f"{_short(look.factor)}{says}", fontsize="small")
     if has_drawn and look.drawn is not None:
-        _image(figure.add_subplot(grid[row, 1]), look.drawn[0], "decoded")
+        _image(figure.add_subplot(grid[row, 1]), look.drawn[0], "decoded" if row == 0 else "decoded edit")
     for place, neighbour in enumerate(look.nearest):
         panel = figure.add_subplot(grid[row, 1 + has_drawn + place])
         _image(panel, neighbour.pixels, _short(f"nearest: {neighbour.label}" if place == 0 else neighbour.label))
 
 
-def _caption(what: str, look: Look) -> str:
-    return _short(f"edit → {look.predicted}") if look.predicted is not None else what
+def _source(look: Look) -> str:
+    """Say what the picture beside an edit is: the image that the factor was taken from, never the edit."""
+    if look.source is None:
+        return ""
+    return "source" if look.source_says is None else _short(f"source: {look.source_says}")
 
 
 def _image(panel: Axes, pixels: np.ndarray, caption: str) -> None:

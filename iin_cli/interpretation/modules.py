@@ -107,7 +107,10 @@ class FunctionBackbone(nn.Module, Backbone):
         return self.encode_inputs(prepared(list(pixels), self.preprocess))
 
     def decode(self, z: Tensor) -> Tensor:
-        """G: z (B, N) -> logits (B, C) or images (B, 3, S, S). UsageError for an encoder alone."""
+        """G: z (B, N) -> logits (B, C) or images (B, 3, S, S), with gradients where z wants them.
+
+        UsageError for an encoder alone.
+        """
         if not self.has_head:
             raise UsageError(f"{self.name} is an encoder without a head: give Network(encode=…, decode=…)")
         return self._run(1, z.to(self.device, self.dtype)).float()
@@ -119,7 +122,7 @@ class FunctionBackbone(nn.Module, Backbone):
 
     def _run(self, which: int, values: Tensor) -> Tensor:
         function = self._functions[which]
-        with evaluating(self._owner[0]), torch.no_grad():
+        with evaluating(self._owner[0]), torch.set_grad_enabled(values.requires_grad):
             return function(values) if function is not None else values
 
     def _learn(self, inputs: Tensor, found: Tensor) -> None:

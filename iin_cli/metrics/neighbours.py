@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import DataError
 
-__all__ = ["nearest_rows"]
+__all__ = ["nearest_of_blocks", "nearest_rows"]
 
 
 def nearest_rows(queries: Tensor, rows: Tensor, k: int, skip: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -37,3 +40,29 @@ def nearest_rows(queries: Tensor, rows: Tensor, k: int, skip: Tensor | None = No
     numbers = counted[torch.from_numpy(found)].sort(dim=1).values
     distances, order = (queries[:, None] - rows[numbers]).norm(dim=2).sort(dim=1, stable=True)
     return numbers.gather(1, order), distances
+
+
+def nearest_of_blocks(queries: Tensor, blocks: Iterable[np.ndarray], k: int) -> Tensor:
+    """Find the `k` rows nearest to each query (Q, N) among rows that come in blocks (B, N), none of which is kept.
+
+    Returns their numbers int64 (Q, k) in the order of all rows, fewer columns where there are fewer rows, in no
+    particular order: distances are expanded into products, so that rows about as far as the last may be missed.
+
+    >>> blocks = [np.zeros((2, 1), np.float32), np.ones((1, 1), np.float32)]
+    >>> nearest_of_blocks(torch.tensor([[0.9]]), blocks, 1)
+    tensor([[2]])
+    """
+    distances, numbers, start = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long), 0
+    center: Tensor | None = None
+    for block in blocks:
+        rows = torch.from_numpy(block)
+        # Rows far from the origin lose their differences to rounding.
+        center = rows.mean(0) if center is None else center
+        rows, asked = rows - center, queries.float() - center
+        found = rows.square().sum(1) - 2 * asked @ rows.T
+        distances = torch.cat((distances, found), 1)
+        own = torch.arange(start, start + len(rows)).expand(len(queries), -1)
+        numbers, start = torch.cat((numbers, own), 1), start + len(rows)
+        distances, kept = distances.topk(min(k, distances.shape[1]), largest=False)
+        numbers = numbers.gather(1, kept)
+    return numbers

@@ -119,7 +119,8 @@ def of_explanations(result: ExplainResult, predicts: bool) -> str:
         return said
     return (
         f"{said} → is what the network predicts for the edit. The bars are the change of the class probabilities, mean "
-        "and 95 % interval over all these edits."
+        "and 95 % interval over all these edits. Neighbours agree: the share of the real images beside edits that are "
+        "predicted as the edit is, and what it would be were they searched by z alone."
     )
 
 

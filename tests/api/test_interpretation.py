@@ -33,11 +33,14 @@ def verbs(memory):
         "respond": lambda: t.respond(x[:30], iin.OUWalk(steps=3), controls=1),
         "audit": lambda: t.audit(x, {"kind": memory.kind, "size": memory.size}, resampling=iin.Resampling(20, 5)),
         "explain": lambda: t.explain(x[:1], among=x[10:60], labels={"class": memory.kind[10:60]}),
+        "counterfactual": lambda: t.counterfactual(x[:1], "all", among=x[10:60]),
         "embed": lambda: t.embed(x[:40], labels={"class": memory.kind[:40]}, walk=iin.OUWalk(steps=3)),
     }
 
 
-@pytest.mark.parametrize("verb", ["swap", "walk", "linear", "sample", "respond", "audit", "explain", "embed"])
+@pytest.mark.parametrize(
+    "verb", ["swap", "walk", "linear", "sample", "respond", "audit", "explain", "counterfactual", "embed"]
+)
 def test_every_verb_returns_a_result_and_leaves_nothing_behind(memory, verb, tmp_path):
     result = verbs(memory)[verb]()
     assert isinstance(result, iin.Result)

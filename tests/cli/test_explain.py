@@ -32,3 +32,37 @@ def test_a_table_without_json_and_bad_input_in_one_line(files, command_line):
         code, out, err = command_line("explain", "-t", files.of_classes, *arguments, "-q")
         assert (code in (2, 3), out, len(err.splitlines())) == (True, "", 1)
         assert words in err
+
+
+def test_the_smallest_edits_that_are_called_otherwise(files, command_line, tmp_path):
+    options = ["--search", 30, "--seed", 1, "--device", "cpu", "--json", "-q"]
+    code, out, err = command_line(
+        "explain", "-t", files.of_classes, "--target", "a", "--target", "b", "-f", "digit", *options, "--out", "why"
+    )
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found == json.loads((tmp_path / "why" / "explain.json").read_text())
+    assert found["targets"] == ["a", "b"]
+    assert {each["target"] for each in found["found"]} <= set("ab")
+    assert [way["factor"] for way in found["found"][0]["ways"]] == ["digit", "all factors"]
+    # Unless the image is called one of them already.
+    count = len(found["found"])
+    assert count in (1, 2)
+    assert found["figures"] == (
+        ["explain.png"] if count == 1 else ["explain-000.png", "explain-001.png", "borders.png"]
+    )
+    assert all((tmp_path / "why" / name).stat().st_size > 1000 for name in found["figures"])
+
+
+def test_targets_that_cannot_be_said_are_refused_in_one_line(files, command_line):
+    for translator, arguments, words in (
+        (files.of_classes, ["--target", "q"], "no class of classifier"),
+        (files.of_classes, ["--target", "a", "--mode", "walk"], "leave --mode"),
+        (files.of_classes, ["--target", "a", "-f", "shape"], "no factor"),
+        (files.of_classes, ["--oracle", files.classifier], "--target"),
+        (files.of_classes, ["--target", "a", "--oracle", files.classifier], "leave --oracle out"),
+        (files.of_images, ["--target", "a"], "--oracle"),
+    ):
+        code, out, err = command_line("explain", "-t", translator, *arguments, "-q")
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert words in err

@@ -15,7 +15,11 @@ def looks(count=2, drawn=None, **changes):
     near = [Neighbour(IMAGE, f"class {place}") for place in range(count)]
     return [
         Look("as it is", IMAGE, drawn, near),
-        *(Look(factor, IMAGE, drawn, near, found, "dog") for factor, found in changes.items() for _ in range(2)),
+        *(
+            Look(factor, IMAGE, drawn, near, found, "dog 0.98", "cat")
+            for factor, found in changes.items()
+            for _ in range(2)
+        ),
     ]
 
 
@@ -36,7 +40,13 @@ def test_rows_of_a_factor_share_bars_on_one_scale():
     assert [text.get_text() for text in bars[1].get_yticklabels()] == ["cat", "dog"]
     pictures = [panel for panel in figure.axes if panel.images]
     assert len(pictures) == 5 * 3
-    assert [panel.get_title() for panel in pictures[:4]] == ["image", "nearest: class 0", "class 1", "edit → dog"]
+    assert [panel.get_title() for panel in pictures[:4]] == ["the image", "nearest: class 0", "class 1", "source: cat"]
+    # The answer of an edit is not written over its source.
+    assert [panel.get_ylabel() for panel in pictures[::3]] == [
+        "as it is",
+        *["digit\n→ dog 0.98"] * 2,
+        *["color\n→ dog 0.98"] * 2,
+    ]
 
 
 def test_without_classes_there_are_no_bars_and_a_drawn_edit_stands_beside(tmp_path):
@@ -44,7 +54,7 @@ def test_without_classes_there_are_no_bars_and_a_drawn_edit_stands_beside(tmp_pa
     figure = plot_explanation([*found, Look("walked", None, IMAGE[None], [])], "an image")
     assert not [panel for panel in figure.axes if panel.patches]
     titles = [panel.get_title() for panel in figure.axes]
-    assert titles.count("decoded") == 4
-    assert titles[-2:] == ["", "decoded"]
+    assert titles.count("decoded edit") == 3
+    assert titles[-2:] == ["", "decoded edit"]
     save_figure(tmp_path / "page.png", figure)
     assert (tmp_path / "page.png").stat().st_size > 1000

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from iin_cli.errors import DataError
-from iin_cli.metrics.neighbours import nearest_rows
+from iin_cli.metrics.neighbours import nearest_of_blocks, nearest_rows
 
 
 @pytest.mark.parametrize(("count", "dim"), [(50, 3), (3000, 64)])
@@ -35,3 +35,12 @@ def test_skipped_rows_do_not_count_and_fewer_are_all():
     assert (numbers.tolist(), distances.tolist()) == ([[1, 2]], [[1.0, 2.0]])
     with pytest.raises(DataError, match="no image to compare with"):
         nearest_rows(rows, rows, 1, torch.ones(3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("offset", [0.0, 300.0])
+def test_of_blocks_the_nearest_are_found_without_holding_them(offset):
+    generator = torch.Generator().manual_seed(0)
+    queries, rows = (offset + torch.randn(count, 16, generator=generator) for count in (4, 1000))
+    found = nearest_of_blocks(queries, iter(rows.numpy()[start : start + 170] for start in range(0, 1000, 170)), 9)
+    assert torch.equal(found.sort(dim=1).values, nearest_rows(queries, rows, 9)[0].sort(dim=1).values)
+    assert nearest_of_blocks(queries, [rows.numpy()[:3]], 9).shape == (4, 3)

@@ -26,7 +26,10 @@ ChangedOpt = Annotated[
 SourcesOpt = Annotated[int, typer.Option("--sources", help="Edits of each factor: sources drawn, or walks.", min=1)]
 NearestOpt = Annotated[int, typer.Option("--k", help="Nearest real images shown for an edit.", min=1)]
 SpaceOpt = Annotated[
-    str, typer.Option("--space", help="Distance in z-tilde (whitened) or in z, Euclidean in both.", metavar="SPACE")
+    str,
+    typer.Option(
+        "--space", help="Where the nearest are searched: network (z and its answer), z, or z-tilde.", metavar="SPACE"
+    ),
 ]
 TopOpt = Annotated[int, typer.Option("--top", help="Classes to report.", min=1)]
 SearchOpt = Annotated[
@@ -34,6 +37,18 @@ SearchOpt = Annotated[
     typer.Option(
         "--search", help="Training images searched at most; default: all if their latents are cached, else 5000.", min=1
     ),
+]
+TargetClassOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        help="Find the smallest edits that the network calls CLASS; repeatable; all: each other class.",
+        metavar="CLASS",
+    ),
+]
+OracleOpt = Annotated[
+    Path | None,
+    typer.Option("--oracle", help="--target: a classifier of the images that the network draws.", metavar="CKPT"),
 ]
 PointsOpt = Annotated[int, typer.Option("--steps", help="walk: points of a walk, whose last is the edit.", min=2)]
 CountOpt = Annotated[int, typer.Option("--n", "-n", help="Images to explain, where none is named.", min=1)]
@@ -43,12 +58,14 @@ def explain(
     translator: options.TranslatorOpt,
     image: ImagesArg = None,
     out: options.OutOpt = None,
+    target: TargetClassOpt = None,
+    oracle: OracleOpt = None,
     mode: ModeOpt = "swap",
     factor: ChangedOpt = None,
     sources: SourcesOpt = 16,
     source: options.SourceOpt = None,
     k: NearestOpt = 5,
-    space: SpaceOpt = "z-tilde",
+    space: SpaceOpt = "network",
     top: TopOpt = 5,
     search: SearchOpt = None,
     steps: PointsOpt = 20,
@@ -69,8 +86,12 @@ def explain(
     """Show what each factor does to a prediction.
 
     Each factor of an image is changed many times. No decoder is needed: for every edited z the nearest training images
-    are shown. Distances are Euclidean in z̃, whose factors are N(0, 1) and so on one scale, or in z. Intervals are over
-    the sources.
+    are shown, by z and the network's answer in equal parts, and how many of them have the edit's answer. Intervals are
+    over the sources.
+
+    --target finds instead the smallest change of each factor, and of all at once, with which the network says that
+    class: its size in standard deviations, how likely real images are beside the edit, and which are nearest. Of many
+    images a matrix says which factor is the cheapest way from class to class.
 
     Examples:
 
@@ -79,18 +100,34 @@ def explain(
       iin explain -t t.safetensors --n 4 --factor digit --sources 64 --json
 
       iin explain 7.png -t t.safetensors --mode walk --out seven.png
+
+      iin explain 7.png -t t.safetensors --target 1 --factor digit
+
+      iin explain -t t.safetensors --n 32 --target all
     """
     from ...commands.read.explain import explain as run
     from ...distributed import draw_seed
+    from ...errors import UsageError
     from ...interpretation.data_choice import DataChoice
     from ...measures.explanation.edits import EditChoice
     from ...measures.explanation.library import LibraryChoice
     from ...translator.edit import OUWalk
 
     choice = DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad)
-    walk = OUWalk((), steps, gamma, walk_sigma)
     # Choices refuse words that they do not know.
-    edits = EditChoice(cast("Any", mode), tuple(factor or ()), sources, tuple(source or ()), walk)
     neighbours, where = LibraryChoice(k, cast("Any", space), search), {"backbone": backbone, "device": device}
+    if target:
+        from ...commands.read.counterfactuals import Aim, find_ways
+
+        if source or mode != "swap":
+            raise UsageError("--target searches edits instead of trying some: leave --mode and --source out")
+        aim = Aim(tuple(target), tuple(factor or ()), oracle)
+        ways = find_ways(translator, choice, aim, neighbours, image or (), out, **where, report=reporter(quiet))
+        print_result(ways, json)
+        return
+    if oracle is not None:
+        raise UsageError("--oracle says what edits are called that --target searches: give --target, or leave it out")
+    walk = OUWalk((), steps, gamma, walk_sigma)
+    edits = EditChoice(cast("Any", mode), tuple(factor or ()), sources, tuple(source or ()), walk)
     result = run(translator, choice, edits, neighbours, image or (), out, top=top, **where, report=reporter(quiet))
     print_result(result, json)

@@ -30,7 +30,7 @@ class Edits:
         factors: those that are changed.
         sources: what to call the origin of each of E edits.
         change: z̃ (1, N) and a factor -> z̃ (E, N) with that factor changed.
-        pictures: images of the sources, uint8 (E, S, S, 3); None for walks.
+        pictures: images of the sources, uint8 (E, S, S, 3); `z`: their latents (E, N); both None for walks.
     """
 
     mode: ExplainMode
@@ -38,6 +38,7 @@ class Edits:
     sources: tuple[str, ...]
     change: Callable[[Tensor, str], Tensor]
     pictures: np.ndarray | None = None
+    z: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -45,12 +46,13 @@ class Edits:
     @classmethod
     def of_sources(cls, opened: OpenTranslator, factors: Iterable[str], sources: Inputs) -> Self:
         """Take a factor from each of the `sources`."""
-        z_tilde = opened.transform(sources.latents(opened.require_network()))
+        z = sources.latents(opened.require_network())
+        z_tilde = opened.transform(z)
 
         def change(start: Tensor, factor: str) -> Tensor:
             return swap(start.expand(len(sources), -1), z_tilde, opened.factors, [factor])
 
-        return cls("swap", opened.choose_factors(factors), sources.names, change, sources.pixels)
+        return cls("swap", opened.choose_factors(factors), sources.names, change, sources.pixels, z)
 
     @classmethod
     def of_walks(cls, opened: OpenTranslator, factors: Iterable[str], walk: OUWalk, count: int, seed: int) -> Self:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ...figures.explanations import Look
+from ...figures.explanations import Look, Neighbour
 from ...interpretation.answers import Classes, Images
 from ...interpretation.performance import measure_performance
 from ...interpretation.reading import Inputs
-from ...metrics.bootstrap import FEW_ITEMS, Interval, Resampling, mean_interval
+from ...metrics.bootstrap import FEW_ITEMS, Resampling
 from ...progress import Reporter, Silent
 from .edits import Edits
-from .library import Library
-from .results import Edit, ExplainResult, Explanation, FactorEffect
+from .intervals import bounded_mean
+from .library import Found, Library, Near
+from .results import Agreement, Edit, ExplainResult, Explanation, FactorEffect
 
 __all__ = ["explain_images"]
 
@@ -70,14 +71,11 @@ def explain_images(
 
 
 @dataclass(frozen=True)
-class _Told:
-    """What a classifier says of an image and, factor by factor, of its edits; empty for a network that draws."""
+class _Near:
+    """The images nearest to an image and to the edits of each factor."""
 
-    predicted: str | None = None
-    probabilities: dict[str, float] | None = None
-    changed: dict[str, Interval] = field(default_factory=dict)
-    delta: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    classes: dict[str, list[str]] = field(default_factory=dict)
+    itself: Found
+    edits: dict[str, Found]
 
 
 @dataclass(frozen=True)
@@ -97,9 +95,9 @@ class _Explainer:
     top: int
     report: Reporter
 
-    def tell(self, z: Tensor, latents: Mapping[str, Tensor]) -> _Told:
-        """Compare the predictions for z (1, N) and for the edits of each factor (E, N)."""
-        return _Told()
+    def tell(self, explanation: Explanation, z: Tensor, latents: Mapping[str, Tensor], found: _Near) -> Explanation:
+        """Add what the network says of z (1, N), of the edits of each factor (E, N), and of the images `found`."""
+        return explanation
 
     def draw(self, z: Tensor) -> np.ndarray | None:
         """Decode z (B, N) to uint8 (B, S, S, 3), if the network draws."""
@@ -108,37 +106,50 @@ class _Explainer:
     def explain(self, pixels: np.ndarray, z: Tensor, name: str) -> tuple[Explanation, Callable[[], list[Look]]]:
         """Explain an image uint8 (S, S, 3) with latents z (1, N); returns also what makes the rows of its figure."""
         library, opened, edits = self.library, self.library.opened, self.edits
-        z_tilde, itself = opened.transform(z), library.same_as(z)
-        edited = {factor: edits.change(z_tilde, factor) for factor in edits.factors}
-        latents = {factor: opened.inverse_transform(rows) for factor, rows in edited.items()}
-        numbers, distances = library.nearest(z, z_tilde, itself)
-        told, effects, shown = self.tell(z, latents), {}, {}
-        for factor in edits.factors:
-            near, far = library.nearest(latents[factor], edited[factor], itself)
-            classes = told.classes.get(factor, [None] * len(edits))
-            found = tuple(map(Edit, edits.sources, library.describe(near, far), classes))
-            shares, changed, delta = library.label_shares(near), told.changed.get(factor), told.delta.get(factor)
-            effects[factor] = FactorEffect(found, shares, changed, delta)
-            # Copies: a view would keep all edits of all images in memory.
-            shown[factor] = _Shown(latents[factor][:SHOWN].clone(), near[:SHOWN].clone())
-        nearest = library.describe(numbers, distances)[0]
-        explanation = Explanation(name, nearest, told.predicted, told.probabilities, effects)
-        return explanation, partial(self._looks, pixels, explanation, _Shown(z, numbers), shown)
+        z_tilde = opened.transform(z)
+        latents = {factor: opened.inverse_transform(edits.change(z_tilde, factor)) for factor in edits.factors}
+        itself, *near = library.nearest(torch.cat((z, *latents.values())), z).split([1, *[len(edits)] * len(latents)])
+        found = _Near(itself, dict(zip(latents, near, strict=True)))
+        effects = {
+            factor: FactorEffect(
+                tuple(map(Edit, edits.sources, library.describe(own))),
+                library.label_shares(own.numbers, factor),
+                library.naming.column_for(factor),
+            )
+            for factor, own in found.edits.items()
+        }
+        explanation = Explanation(name, library.describe(itself)[0], None, None, effects)
+        explanation = self.tell(explanation, z, latents, found)
+        # Copies: a view would keep all edits of all images in memory.
+        shown = {
+            factor: _Shown(latents[factor][:SHOWN].clone(), own.numbers[:SHOWN].clone())
+            for factor, own in found.edits.items()
+        }
+        return explanation, partial(self._looks, pixels, explanation, _Shown(z, itself.numbers), shown)
 
     def _looks(
         self, pixels: np.ndarray, explanation: Explanation, itself: _Shown, shown: Mapping[str, _Shown]
     ) -> list[Look]:
         """Return the rows of the figure: the image as it is, then the first edits of each factor."""
-        looks = [Look("as it is", pixels, self.draw(itself.z), self.library.pictures(itself.numbers[0]))]
+        near = self._neighbours(itself.numbers[0], explanation.nearest)
+        looks = [Look("as it is", pixels, self.draw(itself.z), near, says=explanation.says)]
         for factor, own in shown.items():
             drawn, effect = self.draw(own.z), explanation.factors[factor]
             delta = None if effect.delta is None else {name: each.as_dict() for name, each in effect.delta.items()}
             for row, edit in enumerate(effect.edits[:SHOWN]):
                 source = None if self.edits.pictures is None else self.edits.pictures[row]
                 decoded = None if drawn is None else drawn[row : row + 1]
-                near = self.library.pictures(own.numbers[row])
-                looks.append(Look(factor, source, decoded, near, delta, edit.predicted))
+                near = self._neighbours(own.numbers[row], edit.nearest)
+                looks.append(Look(factor, source, decoded, near, delta, edit.says, edit.source_predicted))
         return looks
+
+    def _neighbours(self, numbers: Tensor, near: Sequence[Near]) -> list[Neighbour]:
+        """Return images (k,) as the figure shows them; what the network says stands for a label that is missing."""
+        pictures = self.library.pictures(numbers)
+        return [
+            Neighbour(pixels, one.label if one.label is not None else f"says {one.predicted}" if one.predicted else "")
+            for pixels, one in zip(pictures, near, strict=True)
+        ]
 
 
 class _ImageExplainer(_Explainer):
@@ -152,26 +163,62 @@ class _ImageExplainer(_Explainer):
 class _ClassExplainer(_Explainer):
     """The same for a classifier."""
 
-    def tell(self, z: Tensor, latents: Mapping[str, Tensor]) -> _Told:
-        """Return the classes, and how the edits of each factor change them."""
-        names, resampling = self.library.network.classes, Resampling(seed=self.library.seed)
-        joint = torch.cat((z, *latents.values()))
-        probabilities = self.library.network.answers(joint, self.report).exp().double().numpy()
-        before, after = probabilities[0], dict(zip(latents, np.split(probabilities[1:], len(latents)), strict=True))
-        shown = self._shown(before, [part - before for part in after.values()])
-        predicted = {factor: part.argmax(1) for factor, part in after.items()}
-        return _Told(
-            names[int(before.argmax())],
-            {names[index]: float(before[index]) for index in shown},
-            {factor: mean_interval(part != before.argmax(), resampling) for factor, part in predicted.items()},
-            {
-                factor: {names[index]: mean_interval(part[:, index] - before[index], resampling) for index in shown}
-                for factor, part in after.items()
-            },
-            {factor: [names[index] for index in part.tolist()] for factor, part in predicted.items()},
+    def tell(self, explanation: Explanation, z: Tensor, latents: Mapping[str, Tensor], found: _Near) -> Explanation:
+        """Add the classes, how the edits of each factor change them, and whether the nearest images have them too."""
+        names = self.library.network.classes
+        before, *parts = self._probabilities(z, latents)
+        after = dict(zip(latents, parts, strict=True))
+        shown = self._most_moved(before[0], [part - before for part in parts])
+        effects = {
+            factor: self._effect(explanation.factors[factor], before[0], part, shown, found.edits[factor])
+            for factor, part in after.items()
+        }
+        return replace(
+            explanation,
+            predicted=names[int(before.argmax())],
+            probabilities={names[index]: float(before[0, index]) for index in shown},
+            factors=effects,
+            agreement=Agreement.of(before.argmax(1), found.itself),
         )
 
-    def _shown(self, before: np.ndarray, deltas: list[np.ndarray]) -> list[int]:
+    def _probabilities(self, z: Tensor, latents: Mapping[str, Tensor]) -> list[np.ndarray]:
+        """Return the probabilities (…, C) of the image and of the edits of each factor."""
+        joint = torch.cat((z, *latents.values()))
+        found = self.library.network.answers(joint, self.report).exp().double().numpy()
+        return np.split(found, 1 + len(self.edits) * np.arange(len(latents)))
+
+    def _effect(
+        self, effect: FactorEffect, before: np.ndarray, after: np.ndarray, shown: Sequence[int], near: Found
+    ) -> FactorEffect:
+        """Add what edits that change the probabilities `before` (C,) to `after` (E, C) do."""
+        names, resampling, predicted = self.library.network.classes, Resampling(seed=self.library.seed), after.argmax(1)
+        sources = self._sources or [None] * len(predicted)
+        edits = tuple(
+            replace(edit, predicted=names[index], probability=float(row[index]), source_predicted=source)
+            for edit, index, row, source in zip(effect.edits, predicted.tolist(), after, sources, strict=True)
+        )
+        return replace(
+            effect,
+            edits=edits,
+            agreement=Agreement.of(predicted, near),
+            changed=bounded_mean(predicted != before.argmax(), 0.0, 1.0, resampling),
+            delta={
+                names[index]: bounded_mean(
+                    after[:, index] - before[index], -float(before[index]), 1 - float(before[index]), resampling
+                )
+                for index in shown
+            },
+        )
+
+    @cached_property
+    def _sources(self) -> list[str] | None:
+        """What the network says of the images that factors are taken from; None for walks."""
+        if self.edits.z is None:
+            return None
+        names = self.library.network.classes
+        return [names[index] for index in self.library.network.answers(self.edits.z).argmax(1).tolist()]
+
+    def _most_moved(self, before: np.ndarray, deltas: list[np.ndarray]) -> list[int]:
         """Choose the predicted class and those whose probability changes most, the same for all factors."""
         most = np.max([np.abs(delta.mean(0)) for delta in deltas], axis=0)
         most[before.argmax()] = np.inf

@@ -2,42 +2,84 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self, get_args
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ...errors import DataError, one_of
-from ...figures.explanations import Neighbour
 from ...interpretation.encoding import encode_items, is_encoded
 from ...interpretation.network import Network
 from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.reading import ChosenData, Reading
-from ...metrics.neighbours import nearest_rows
+from ...latents.cache import MappedRows
+from ...metrics.neighbours import nearest_of_blocks, nearest_rows
 from ...plugin_api import Dataset
+from .naming import Naming
 
-__all__ = ["Library", "LibraryChoice", "Near", "Space"]
+__all__ = ["Found", "Library", "LibraryChoice", "Near", "Space"]
 
-Space = Literal["z-tilde", "z"]
+Space = Literal["network", "z", "z-tilde"]
 # Images searched where their latents must be computed first, which takes a network minutes already.
 UNCACHED = 5000
 # Numbers read of cached latents, 512 MiB: all of them, except in the very largest datasets.
 MOST_NUMBERS = 2**27
 # Two readings of one image, by file or by dataset, differ by rounding; two images differ by more.
 SAME = 1e-3
+# Images nearest in z, for each query, among which the nearest are then searched in another space.
+CANDIDATES = 64
+# Images whose spread puts z and the answers on one scale.
+SCALED_BY = 256
+BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
 class Near:
-    """A real image near an edit: what it is called, its number in the data, its label, and how far it is."""
+    """A real image near an edit.
+
+    Attributes:
+        image: what it is called; `item`: its number in the data.
+        label: by the data; `predicted`: what the network says of it.
+        distance: in the space that was searched.
+    """
 
     image: str
     item: int
     label: str | None
     distance: float
+    predicted: str | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The images nearest to Q queries.
+
+    Attributes:
+        numbers: their rows in the library, int64 (Q, k); `distances`: (Q, k).
+        says: the class that the network gives each, int64 (Q, k); None where it names none.
+        says_in_z: the same for the images nearest in plain z.
+    """
+
+    numbers: Tensor
+    distances: Tensor
+    says: Tensor | None = None
+    says_in_z: Tensor | None = None
+
+    def split(self, sizes: Sequence[int]) -> list[Found]:
+        """Return the queries in parts of these sizes."""
+        parts = zip(
+            *(
+                [None] * len(sizes) if each is None else each.split(list(sizes))
+                for each in (self.numbers, self.distances, self.says, self.says_in_z)
+            ),
+            strict=True,
+        )
+        return [Found(*part) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -46,8 +88,8 @@ class Library:
 
     Attributes:
         items: their numbers in `dataset`, int64 (M,).
-        z: latents (M, N).
-        rows: the rows between which distances are measured, (M, N): z or z̃, as `space` says.
+        z: latents (M, N), in memory or mapped from the cache.
+        space: where distances are measured: `network`, z and the network's answer in equal parts; `z`; or `z-tilde`.
         searchable: images from which these were drawn, by `seed`.
         k: how many of the nearest are reported.
     """
@@ -55,18 +97,16 @@ class Library:
     opened: OpenTranslator
     dataset: Dataset
     items: np.ndarray
-    z: Tensor
-    rows: Tensor
-    space: Space
-    searchable: int
+    z: np.ndarray | MappedRows
+    space: Space = "network"
+    searchable: int = 0
     k: int = 5
     seed: int = 0
 
     @classmethod
-    def of(cls, reading: Reading, k: int = 5, space: Space = "z-tilde") -> Self:
+    def of(cls, reading: Reading, k: int = 5, space: Space = "network") -> Self:
         """Compare with the items of `reading`, whose latents are in memory."""
-        rows = reading.z if space == "z" else reading.z_tilde
-        return cls(reading.opened, reading.dataset, reading.items, reading.z, rows, space, len(reading), k)
+        return cls(reading.opened, reading.dataset, reading.items, reading.z.numpy(), space, len(reading), k)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -76,47 +116,93 @@ class Library:
         """The network that sees the images."""
         return self.opened.require_network()
 
-    def nearest(self, z: Tensor, z_tilde: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
-        """Find the images nearest to latents z (Q, N), whose T(z) is z̃: numbers and distances, both (Q, k).
+    @cached_property
+    def naming(self) -> Naming:
+        """What the images are called."""
+        return Naming.of(self.dataset, self.opened.factors.names)
 
-        Those that `skip` (M,) names do not count. Raises DataError where no other image is left.
+    def rows(self, numbers: np.ndarray | Tensor) -> Tensor:
+        """Return the latents (B, N) of images `numbers` (B,)."""
+        return torch.from_numpy(self.z[np.asarray(numbers)])
+
+    def nearest(self, z: Tensor, itself: Tensor | None = None) -> Found:
+        """Find the images nearest to latents z (Q, N), other than the one whose latent is `itself` (1, N).
+
+        In another space than z only the images nearest in z are compared, so that neither T nor G sees all of them.
+        Raises DataError where no other image is left.
         """
-        return nearest_rows(z if self.space == "z" else z_tilde, self.rows, self.k, skip)
+        wanted = max(CANDIDATES, 4 * self.k) + 1
+        numbers = nearest_of_blocks(z, self._blocks(), wanted).unique()
+        rows = self.rows(numbers)
+        if itself is not None:
+            other = (rows - itself).norm(dim=1) > SAME * itself.norm()
+            numbers, rows = numbers[other], rows[other]
+        if not len(numbers):
+            raise DataError(f"{self.dataset.name} has no other image to compare with")
+        answers = self._answers(rows)
+        in_z, far = nearest_rows(z, rows, self.k)
+        own, distances = in_z, far
+        if self.space != "z":
+            own, distances = nearest_rows(*self._placed(z, rows, answers), self.k)
+        if answers is None:
+            return Found(numbers[own], distances)
+        says = answers.argmax(1)
+        return Found(numbers[own], distances, says[own], says[in_z])
 
-    def same_as(self, z: Tensor) -> Tensor:
-        """Say which images are the one whose latent is `z` (1, N), bool (M,)."""
-        return (self.z - z).norm(dim=1) <= SAME * z.norm()
-
-    def describe(self, numbers: Tensor, distances: Tensor) -> list[tuple[Near, ...]]:
-        """Name the nearest images of each query, numbers and distances (Q, k)."""
+    def describe(self, found: Found) -> list[tuple[Near, ...]]:
+        """Name the nearest images of each query."""
+        names = self.network.answer.names
         return [
             tuple(
-                Near(self.dataset.path(int(self.items[number])), int(self.items[number]), self._label(number), distance)
-                for number, distance in zip(row.tolist(), far.tolist(), strict=True)
+                self._near(number, far, None if found.says is None else names[int(found.says[row, place])])
+                for place, (number, far) in enumerate(zip(numbers, found.distances[row].tolist(), strict=True))
             )
-            for row, far in zip(numbers, distances, strict=True)
+            for row, numbers in enumerate(found.numbers.tolist())
         ]
 
-    def label_shares(self, numbers: Tensor) -> dict[str, float]:
-        """Return which fraction of the images (Q, k) has each label; empty without class labels."""
-        labels = [self._label(number) for number in numbers.flatten().tolist()]
-        counts = Counter(label for label in labels if label is not None)
-        return {label: count / len(labels) for label, count in counts.most_common()}
+    def label_shares(self, numbers: Tensor, factor: str) -> dict[str, float]:
+        """Return which fraction of the images (Q, k) has each label that names `factor`; empty without labels."""
+        return self.naming.shares(self.items[numbers.flatten().numpy()], factor)
 
-    def pictures(self, numbers: Tensor) -> list[Neighbour]:
-        """Return the images (k,) as a figure shows them."""
+    def pictures(self, numbers: Tensor) -> np.ndarray:
+        """Return the images (k,) at the network's size, uint8 (k, S, S, 3)."""
         backbone = self.network.backbone
-        pixels = self.dataset.images(self.items[numbers.numpy()], backbone.image_size, backbone.interpolation)
-        return [
-            Neighbour(image, self._label(number) or "") for image, number in zip(pixels, numbers.tolist(), strict=True)
-        ]
+        return self.dataset.images(self.items[numbers.numpy()], backbone.image_size, backbone.interpolation)
 
-    def _label(self, number: int) -> str | None:
-        labels = self.dataset.labels.get("class")
-        if labels is None:
-            return None
-        value = labels.values[self.items[number]]
-        return labels.names[int(value)] if labels.names is not None else f"{value:g}"
+    def _blocks(self) -> Iterator[np.ndarray]:
+        if isinstance(self.z, MappedRows):
+            return self.z.blocks()
+        return (self.z[start : start + BLOCK_ROWS] for start in range(0, len(self.z), BLOCK_ROWS))
+
+    def _near(self, number: int, distance: float, predicted: str | None) -> Near:
+        item = int(self.items[number])
+        return Near(self.dataset.path(item), item, self.naming.name(item), distance, predicted)
+
+    def _answers(self, z: Tensor) -> Tensor | None:
+        """Return what the network says of latents (B, N), probabilities (B, C); None where it names no class."""
+        return self.network.answers(z).exp() if self.network.answer.names else None
+
+    def _placed(self, z: Tensor, rows: Tensor, answers: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Place queries z (Q, N) and `rows` (B, N) in the space that is searched."""
+        if self.space == "z-tilde":
+            return self.opened.transform(z), self.opened.transform(rows)
+        asked = self._answers(z)
+        if answers is None or asked is None:
+            return z, rows
+        of_z, of_answers = self._spreads
+        return (
+            torch.cat((z / of_z, asked.sqrt() / of_answers), 1),
+            torch.cat((rows / of_z, answers.sqrt() / of_answers), 1),
+        )
+
+    @cached_property
+    def _spreads(self) -> tuple[float, float]:
+        """Root mean square distances from the mean, of z and of the roots of probabilities (Hellinger's distance)."""
+        chosen = np.sort(np.random.default_rng(self.seed).permutation(len(self))[:SCALED_BY])
+        rows = self.rows(chosen)
+        answers = self._answers(rows)
+        of = lambda values: max(float(values.double().var(0, correction=0).sum()) ** 0.5, 1e-6)  # noqa: E731
+        return of(rows), 1.0 if answers is None else of(answers.sqrt())
 
 
 @dataclass(frozen=True)
@@ -125,14 +211,15 @@ class LibraryChoice:
 
     Attributes:
         k: how many of the nearest are reported.
-        space: `z-tilde`, whose factors are N(0, 1) and so on one scale, or `z`; Euclidean distance in both.
+        space: where distances are measured, all Euclidean: `network`, in z beside the network's own answers; `z`; or
+            `z-tilde`, whose factors are N(0, 1).
         most: images at most, drawn by the data's seed. None: all where their latents are cached, else 5,000.
 
     Raises UsageError for another space.
     """
 
     k: int = 5
-    space: Space = "z-tilde"
+    space: Space = "network"
     most: int | None = None
 
     def __post_init__(self) -> None:
@@ -158,7 +245,9 @@ class LibraryChoice:
                 f"{len(kept):,} of {len(everything):,} training images of {Path(dataset.name).name} are searched, "
                 f"drawn by seed {seed}{why}; --search says how many"
             )
+        if len(kept) == len(everything):
+            z = encode_items(data.network, dataset, everything, report=report).mean
+            return Library(opened, dataset, everything, z, self.space, len(everything), self.k, seed)
         items = everything[kept]
-        z, _ = encode_items(data.network, dataset, items, report=report).moments()
-        rows = z if self.space == "z" else opened.transform(z, report)
-        return Library(opened, dataset, items, z, rows, self.space, len(everything), self.k, seed)
+        z = np.asarray(encode_items(data.network, dataset, items, report=report).mean)
+        return Library(opened, dataset, items, z, self.space, len(everything), self.k, seed)

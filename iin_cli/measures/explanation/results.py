@@ -5,28 +5,66 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from ...figures.explanations import Look, plot_explanation
 from ...interpretation.performance import Performance
 from ...metrics.bootstrap import Interval
 from ...results import Result, Table
 from .edits import ExplainMode
-from .library import Near, Space
+from .library import Found, Near, Space
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Edit", "ExplainResult", "Explanation", "FactorEffect"]
+__all__ = ["Agreement", "Edit", "ExplainResult", "Explanation", "FactorEffect"]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The share of nearest real images that the network gives the same class as what they are nearest to.
+
+    Attributes:
+        share: in the space that was searched; `in_z`: had it been plain z.
+    """
+
+    share: float
+    in_z: float
+
+    @classmethod
+    def of(cls, predicted: np.ndarray, found: Found) -> Self | None:
+        """Compare the classes `predicted` (Q,) with those of the images found; None where the network names none."""
+        if found.says is None or found.says_in_z is None:
+            return None
+        own, in_z = (float((says.numpy() == predicted[:, None]).mean()) for says in (found.says, found.says_in_z))
+        return cls(own, in_z)
+
+    def __str__(self) -> str:
+        return f"{self.share:.2f} (in z {self.in_z:.2f})"
 
 
 @dataclass(frozen=True)
 class Edit:
-    """One edit: where its factor comes from, the real images nearest to it, and the class a classifier gives it."""
+    """One edit.
+
+    Attributes:
+        source: where its factor comes from; `source_predicted`: the class a classifier gives that image.
+        nearest: the real images nearest to the edit.
+        predicted: the class a classifier gives the edit, with `probability`.
+    """
 
     source: str
     nearest: tuple[Near, ...]
-    predicted: str | None
+    predicted: str | None = None
+    probability: float | None = None
+    source_predicted: str | None = None
+
+    @property
+    def says(self) -> str | None:
+        """The class and its probability, for a caption."""
+        return None if self.predicted is None else f"{self.predicted} {self.probability:.2f}"
 
 
 @dataclass(frozen=True)
@@ -34,14 +72,18 @@ class FactorEffect:
     """What the edits of one factor do.
 
     Attributes:
-        nearest_labels: label -> fraction of the nearest images; empty without class labels.
-        changed: how often a classifier's class changes; `delta`: class -> change of its probability.
+        nearest_labels: label -> fraction of the nearest images; empty without labels. `labelled_by`: their column.
+        agreement: of the nearest images with the edits.
+        changed: how often a classifier's class changes; `delta`: class -> change of its probability. The intervals
+            are over the edits of this image: how far another draw of as many could be off.
     """
 
     edits: tuple[Edit, ...]
     nearest_labels: dict[str, float]
-    changed: Interval | None
-    delta: dict[str, Interval] | None
+    labelled_by: str | None = None
+    agreement: Agreement | None = None
+    changed: Interval | None = None
+    delta: dict[str, Interval] | None = None
 
     def row(self, factor: str) -> dict[str, Any]:
         """Return the effect as a row of a table."""
@@ -49,8 +91,9 @@ class FactorEffect:
         if self.delta is not None:
             most = max(self.delta.items(), key=lambda item: abs(item[1].value))
             row |= {"class_changes": f"{self.changed:.2f}", "moves_most": f"{most[0]}: {most[1]:+.2f}"}
-        shares = sorted(self.nearest_labels.items(), key=lambda item: -item[1])[:3]
-        return row | {"nearest_images": ", ".join(f"{name} {share:.0%}" for name, share in shares) or "-"}
+        shares = list(self.nearest_labels.items())[:3]
+        row |= {"nearest_images": ", ".join(f"{name} {share:.0%}" for name, share in shares) or "-"}
+        return row | ({"neighbours_agree": str(self.agreement)} if self.agreement is not None else {})
 
 
 @dataclass(frozen=True)
@@ -59,7 +102,7 @@ class Explanation:
 
     Attributes:
         image: what it is called.
-        nearest: the real images nearest to it.
+        nearest: the real images nearest to it; `agreement`: of these with the image.
         predicted: the class a classifier gives it; `probabilities`: class -> its probability.
         factors: name -> what its edits do.
     """
@@ -69,10 +112,18 @@ class Explanation:
     predicted: str | None
     probabilities: dict[str, float] | None
     factors: dict[str, FactorEffect]
+    agreement: Agreement | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the explanation as JSON values, without what only a classifier tells where it is none."""
         return asdict(self, dict_factory=_known)
+
+    @property
+    def says(self) -> str | None:
+        """The class and its probability, for a caption."""
+        if self.predicted is None or self.probabilities is None:
+            return None
+        return f"{self.predicted} {self.probabilities[self.predicted]:.2f}"
 
     @property
     def title(self) -> str:
@@ -80,7 +131,8 @@ class Explanation:
         name = Path(self.image).name
         if self.predicted is None or self.probabilities is None:
             return name
-        return f"{name}: {self.predicted}, p = {self.probabilities[self.predicted]:.2f}"
+        said = f"{name}: {self.predicted}, p = {self.probabilities[self.predicted]:.2f}"
+        return said if self.agreement is None else f"{said}; {self.agreement.share:.0%} of its nearest are too"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Counterfactuals: the smallest edit of a factor with which the network says another class."""

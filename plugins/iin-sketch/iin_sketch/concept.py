@@ -1,7 +1,8 @@
 """Two sketches as a concept: `sketch:A.png,B.png`, and `roundness`, which is the pair shipped here (paper §3.2).
 
-Every image x is drawn in the style of A and of B: variants 0 (x), 1 (x_a) and 2 (x_b) of one group, so that pairs
-(x, x_a), (x, x_b) and (x_a, x_b) all differ in the concept and share the rest.
+Every image x is drawn in the strokes of A and of B: variants 0 (x), 1 (x_a) and 2 (x_b) of one group, so that pairs
+(x, x_a), (x, x_b) and (x_a, x_b) all differ in the concept and share the rest. By default the strokes are drawn over
+the image; a learned stylizer draws them where one is named.
 """
 
 from __future__ import annotations
@@ -9,30 +10,37 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import torch
 from iin_cli.concepts.variants import group_variants
 from iin_cli.errors import UsageError
-from iin_cli.io.paths import cache_dir
 from iin_cli.plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Relation
-from iin_cli.training.loop import Schedule
 
-from .drawing import SketchDrawing, working_side
-from .encoder_weights import default_file, open_encoder
-from .sketches import check_pair, shipped_pair, sketch_bank
-from .stylizer_files import PRODUCT, OpenStylizer, open_stylizer, save_stylizer
-from .train_stylizer import fit_stylizer, size_for, stylizer_facts
+from .drawing import SketchDrawing
+from .overdrawing import Overdrawing
+from .sketches import check_pair, digest_of, shipped_pair
+from .stylizer_cache import Wanted, cached_stylizer
+from .stylizer_files import open_stylizer
 
-__all__ = ["SketchConcept", "roundness_concept", "sketch_concept"]
+__all__ = ["LEARNED", "SketchConcept", "roundness_concept", "sketch_concept"]
+
+# In the place of a stylizer's path: the one in the cache, trained where there is none.
+LEARNED = "learned"
 
 # Increase it whenever the same weights would draw something else, so that cached latents are made again.
-DRAWING_VERSION = 1
-# Seed of stylizers in the cache: with the run's own seed, no second run would find them.
-CACHE_SEED = 0
+DRAWING_VERSION = 2
 PROBE_IMAGES = 16
 # Difference of the two drawings, in grey levels, below which a translator has little to learn from.
 FAINT = 1.0
+
+
+class Drawing(Protocol):
+    """Anything that draws images in one of two ways."""
+
+    def draw(self, images: np.ndarray, sketch: int) -> np.ndarray:
+        """Draw images uint8 (B, S, S, 3) in the strokes of sketch 0 or 1: uint8 (B, S, S, 3)."""
+        ...
 
 
 class SketchConcept(ConceptProvider):
@@ -41,27 +49,31 @@ class SketchConcept(ConceptProvider):
     Args:
         concept: name of the factor.
         pair: files of the sketches A and B.
-        trained: a stylizer's file or run folder; None finds one in the cache or trains it.
+        stylizer: None draws strokes over the images; else a stylizer draws them: a file or run folder, or `learned` for
+            the one in the cache, which is trained first where there is none.
 
     Raises DataError for sketches that are missing, blank or alike.
     """
 
     relation: Relation = "differ"
 
-    def __init__(self, concept: str, pair: tuple[Path, Path], trained: Path | None = None) -> None:
+    def __init__(self, concept: str, pair: tuple[Path, Path], stylizer: str | None = None) -> None:
         self.concept, self.fingerprint = concept, "unprepared"
-        self._called, self._sketches, self._trained = pair, check_pair(*pair), trained
-        self._drawing: SketchDrawing | None = None
+        self._called, self._sketches, self._stylizer = pair, check_pair(*pair), stylizer
+        self._drawing: Drawing | None = None
 
     def prepare(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> None:
-        """Open the stylizer, find one in the cache, or train one on the training split for a few minutes.
+        """Get ready to draw: open the stylizer that is named, find it in the cache, or train it on the training split.
 
         Raises DataError for too few images, CheckpointError for a file that is no stylizer, DivergedError as training.
         """
-        opened = self._open(dataset, indices, circumstances)
-        self._drawing = SketchDrawing(opened.stylizer, self._sketches, circumstances.image_size)
-        decides = [DRAWING_VERSION, opened.sha256, _digest(self._sketches), self._drawing.side]
-        self.fingerprint = f"{self.concept}-{_key(decides)}"
+        size, sketches = circumstances.image_size, self._sketches
+        if self._stylizer is None:
+            self._drawing, drawn_by = Overdrawing(sketches, size), f"strokes-{size}"
+        else:
+            drawing, sha256 = self._stylized(self._stylizer, dataset, indices, circumstances)
+            self._drawing, drawn_by = drawing, f"{sha256}-{drawing.side}"
+        self.fingerprint = f"{self.concept}-{_key([DRAWING_VERSION, drawn_by, digest_of(sketches)])}"
         self._probe(dataset, indices, circumstances)
 
     def groups(self, dataset: Dataset, indices: np.ndarray, seed: int) -> Groups:
@@ -83,55 +95,22 @@ class SketchConcept(ConceptProvider):
         """Return the name of the sketch's file without its ending: `round`."""
         return self._called[variant - 1].stem if variant in (1, 2) else super().variant_name(variant)
 
-    def _open(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> OpenStylizer:
-        report = circumstances.report
-        if self._trained is not None:
-            return open_stylizer(self._trained, circumstances.device, report)
-        device = torch.device(circumstances.device)
-        source = "default" if default_file().is_file() else "random"
-        side = working_side(circumstances.image_size, size_for(device).side)
-        decides = [dataset.fingerprint, _digest(self._sketches), source, size_for(device).width, side]
-        file = cache_dir() / "stylizers" / _key(decides) / PRODUCT
-        if file.is_file():
-            report.note(f"concept {self.concept}: using the stylizer of an earlier run, {file}")
+    def _stylized(
+        self, stylizer: str, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances
+    ) -> tuple[SketchDrawing, str]:
+        """Return what draws with a stylizer, and the sha256 of the stylizer's file."""
+        if stylizer == LEARNED:
+            wanted = Wanted(self.concept, ",".join(map(str, self._called)), self._sketches)
+            opened = cached_stylizer(wanted, dataset, indices, circumstances)
         else:
-            self._train(file, source, side, dataset, indices, circumstances)
-        opened = open_stylizer(file, device, report)
-        if opened.metadata["encoder"]["source"] == "random":
-            report.warn(
-                f"concept {self.concept} is drawn with an encoder of random weights, since VGG-19's are not in "
-                f"{default_file().parent}: look at x_a and x_b before you trust the factor"
+            opened = open_stylizer(Path(stylizer).expanduser(), circumstances.device, circumstances.report)
+            circumstances.report.note(f"concept {self.concept}: using the stylizer {opened.path}, {opened.described}")
+        if opened.stopped_early:
+            circumstances.report.warn(
+                f"concept {self.concept} is drawn by a stylizer of {opened.described}: "
+                "look at x_a and x_b, or train longer with `iin train-stylizer`"
             )
-        return opened
-
-    def _train(
-        self, file: Path, source: str, side: int, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances
-    ) -> None:
-        report, device = circumstances.report, torch.device(circumstances.device)
-        size = size_for(device)
-        report.note(
-            f"concept {self.concept}: no stylizer for {dataset.name} yet; training one for at most "
-            f"{size.seconds / 60:.0f} minutes, kept in {file.parent}"
-        )
-        train = np.asarray(dataset.splits["train"])
-        bank = sketch_bank(self._sketches)
-        encoder = open_encoder(source, size.width, report)
-        stylizer, loop = fit_stylizer(
-            dataset,
-            train if len(train) else indices,
-            bank,
-            encoder,
-            side,
-            Schedule(size.steps, size.seconds),
-            CACHE_SEED,
-            device,
-            report,
-            interpolation=circumstances.interpolation,
-        )
-        style = {"name": ",".join(str(path) for path in self._called), "sha256": bank.sha256}
-        plan = {"style": style, "encoder": encoder.provenance, "seed": CACHE_SEED}
-        data = {"name": dataset.name, "root": None, "fingerprint": dataset.fingerprint}
-        save_stylizer(file, stylizer, stylizer_facts(plan, data, loop))
+        return SketchDrawing(opened.stylizer, self._sketches, circumstances.image_size), opened.sha256
 
     def _probe(self, dataset: Dataset, indices: np.ndarray, circumstances: Circumstances) -> None:
         """Report by how many grey levels images and drawings differ."""
@@ -146,30 +125,33 @@ class SketchConcept(ConceptProvider):
             f"the two drawings of an image by {apart:.1f}"
         )
         if apart < FAINT:
-            circumstances.report.warn(f"{measured}, hardly at all: train longer with `iin train-stylizer`")
+            circumstances.report.warn(f"{measured}, hardly at all: {self._advice}")
         else:
             circumstances.report.note(measured)
 
+    @property
+    def _advice(self) -> str:
+        return "give images with more contrast" if self._stylizer is None else "train longer with `iin train-stylizer`"
+
 
 def sketch_concept(argument: str | None = None) -> SketchConcept:
-    """Make the concept `sketch` of `A.png,B.png` or `A.png,B.png,STYLIZER`. UsageError for another number of paths."""
+    """Make the concept `sketch` of `A.png,B.png` or `A.png,B.png,STYLIZER`; STYLIZER is a path, or `learned`.
+
+    Raises UsageError for another number of parts.
+    """
     parts = [part.strip() for part in argument.split(",")] if argument else []
     if len(parts) not in (2, 3) or not all(parts):
         raise UsageError(
             f"concept sketch needs two sketches, and was given {argument!r}: write sketch:A.png,B.png "
-            "or sketch:A.png,B.png,STYLIZER"
+            "or sketch:A.png,B.png,STYLIZER (a stylizer's path, or learned)"
         )
-    paths = [Path(part).expanduser() for part in parts]
-    return SketchConcept("sketch", (paths[0], paths[1]), paths[2] if len(paths) == 3 else None)
+    paths = [Path(part).expanduser() for part in parts[:2]]
+    return SketchConcept("sketch", (paths[0], paths[1]), parts[2] if len(parts) == 3 else None)
 
 
 def roundness_concept(argument: str | None = None) -> SketchConcept:
-    """Make the concept `roundness` of the shipped sketches; the argument, if any, is a trained stylizer."""
-    return SketchConcept("roundness", shipped_pair(), Path(argument).expanduser() if argument else None)
-
-
-def _digest(sketches: tuple[np.ndarray, np.ndarray]) -> str:
-    return hashlib.sha256(np.stack(sketches).tobytes()).hexdigest()
+    """Make the concept `roundness` of the shipped sketches; the argument is a stylizer's path, or `learned`."""
+    return SketchConcept("roundness", shipped_pair(), argument or None)
 
 
 def _key(decides: list[str | int]) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "StyleBank",
     "as_style",
     "check_pair",
+    "digest_of",
     "read_sketch",
     "read_styles",
     "resized",
@@ -77,6 +78,11 @@ def check_pair(first: Path, second: Path) -> tuple[np.ndarray, np.ndarray]:
             f"average, and {SMALLEST_DIFFERENCE:g} are needed; give two drawings of different strokes"
         )
     return one, other
+
+
+def digest_of(sketches: Sequence[np.ndarray]) -> str:
+    """Return the sha256 of sketches of one size, in hex."""
+    return hashlib.sha256(np.stack(sketches).tobytes()).hexdigest()
 
 
 @dataclass(frozen=True)

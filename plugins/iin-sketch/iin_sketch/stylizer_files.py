@@ -18,7 +18,7 @@ from iin_cli.training.saving import save_product
 
 from .networks import Stylizer
 
-__all__ = ["PRODUCT", "OpenStylizer", "open_stylizer", "save_stylizer"]
+__all__ = ["PRODUCT", "OpenStylizer", "open_stylizer", "save_stylizer", "stopped_early", "training_state"]
 
 KIND = "stylizer"
 PRODUCT = f"{KIND}.safetensors"
@@ -32,6 +32,41 @@ class OpenStylizer:
     path: Path
     sha256: str
     metadata: dict[str, Any]
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether a time limit ended its training before the last step."""
+        return stopped_early(self.metadata.get("training") or {})
+
+    @property
+    def described(self) -> str:
+        """How far it was trained, with which encoder, on which data, in one line."""
+        data = self.metadata.get("data") or {}
+        source = self.metadata["encoder"]["source"]
+        encoder = {"default": "VGG-19", "random": "random filters"}.get(source, source)
+        state = training_state(self.metadata.get("training") or {})
+        return f"{state}, encoder {encoder}, data {data.get('name', 'unknown')}"
+
+
+def training_state(training: Mapping[str, Any]) -> str:
+    """Say how many of the planned steps were trained, and what ended training early.
+
+    >>> training_state({"steps": 105, "planned_steps": 1000, "stopped": "time"})
+    '105 of 1,000 steps (stopped early, by the time limit)'
+    >>> training_state({"steps": 1000, "planned_steps": 1000, "stopped": "steps"})
+    '1,000 of 1,000 steps'
+    """
+    steps, planned = training.get("steps"), training.get("planned_steps")
+    if not isinstance(steps, int):
+        return "an unknown number of steps"
+    # Files of earlier versions do not say how many steps were planned.
+    of = f" of {planned:,}" if isinstance(planned, int) else ""
+    return f"{steps:,}{of} steps{' (stopped early, by the time limit)' if stopped_early(training) else ''}"
+
+
+def stopped_early(training: Mapping[str, Any]) -> bool:
+    """Say whether a time limit ended the training before its last step."""
+    return training.get("stopped") == "time"
 
 
 def save_stylizer(path: Path, stylizer: Stylizer, metadata: Mapping[str, Any]) -> None:

@@ -25,7 +25,7 @@ from .drawing import sketch_side, working_side
 from .encoder_weights import EncoderWeights, open_encoder
 from .networks import Stylizer
 from .sketches import StyleBank, read_styles
-from .stylizer_files import PRODUCT, save_stylizer
+from .stylizer_files import PRODUCT, save_stylizer, stopped_early, training_state
 from .training import Content, StylizerTraining
 
 __all__ = ["Size", "StylizerResult", "fit_stylizer", "size_for", "train_stylizer"]
@@ -39,7 +39,6 @@ class Size:
         side, crop: images are read at `side` at most, and cut to `crop` at most.
         width: channels at full size, in the decoder and in a random encoder.
         batch_size, steps: images per step and steps of a run.
-        seconds: time that a concept may spend on a stylizer of its own.
     """
 
     side: int
@@ -47,11 +46,10 @@ class Size:
     width: int
     batch_size: int
     steps: int
-    seconds: float
 
 
-ON_CPU = Size(side=128, crop=64, width=16, batch_size=8, steps=1_000, seconds=180.0)
-ON_GPU = Size(side=256, crop=128, width=64, batch_size=16, steps=10_000, seconds=600.0)
+ON_CPU = Size(side=128, crop=64, width=16, batch_size=8, steps=1_000)
+ON_GPU = Size(side=256, crop=128, width=64, batch_size=16, steps=10_000)
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ class StylizerResult:
         checkpoint: the file.
         encoder: default, random, or a path.
         parameters: number of weights, the encoder's included.
+        steps, planned_steps: taken, and how many there would have been without a limit in seconds.
         metrics: losses on held-out images.
     """
 
@@ -73,6 +72,7 @@ class StylizerResult:
     parameters: int
     seed: int
     steps: int
+    planned_steps: int
     seconds: float
     images_per_second: float
     metrics: dict[str, float]
@@ -141,8 +141,10 @@ def train_stylizer(
             stylizer, loop = fit_stylizer(
                 dataset, dataset.splits["train"], bank, encoder, side, schedule, seed, where, report, state, resume
             )
-            described = describe_data(dataset, data_root)
-            save_stylizer(folder / PRODUCT, stylizer, stylizer_facts(plan, described, loop))
+            facts = stylizer_facts(plan, describe_data(dataset, data_root), loop)
+            save_stylizer(folder / PRODUCT, stylizer, facts)
+            if stopped_early(facts["training"]):
+                report.warn(f"the stylizer was trained for {training_state(facts['training'])}: raise --max-seconds")
             result = StylizerResult(
                 checkpoint=str(folder / PRODUCT),
                 content=dataset.name,
@@ -152,6 +154,7 @@ def train_stylizer(
                 parameters=sum(p.numel() for p in stylizer.parameters()),
                 seed=seed,
                 steps=loop.steps,
+                planned_steps=plan["steps"],
                 seconds=round(time.monotonic() - started, 2),
                 images_per_second=round(loop.rows_per_second, 1),
                 metrics=loop.best,
@@ -222,7 +225,12 @@ def new_stylizer(encoder: EncoderWeights, decoder_width: int, side: int, seed: i
 
 
 def stylizer_facts(plan: dict[str, Any], data: dict[str, Any], loop: LoopResult) -> dict[str, Any]:
-    """Return a stylizer's metadata: `plan` has style, encoder and seed, `data` is the result of `describe_data`."""
+    """Return a stylizer's metadata.
+
+    Args:
+        plan: has style, encoder, seed and (planned) steps.
+        data: the result of `describe_data`.
+    """
     return {
         "style": plan["style"],
         "encoder": plan["encoder"],
@@ -230,6 +238,7 @@ def stylizer_facts(plan: dict[str, Any], data: dict[str, Any], loop: LoopResult)
         "training": {
             "seed": plan["seed"],
             "steps": loop.steps,
+            "planned_steps": plan["steps"],
             "seconds": round(loop.seconds, 2),
             "images_per_second": round(loop.rows_per_second, 1),
             "stopped": loop.stopped,

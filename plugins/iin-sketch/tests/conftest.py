@@ -40,7 +40,7 @@ def pictures(tmp_path_factory):
 @pytest.fixture
 def small(monkeypatch):
     """Train on a CPU as if it were a very slow one."""
-    size = recipe.Size(side=32, crop=32, width=4, batch_size=4, steps=3, seconds=20.0)
+    size = recipe.Size(side=32, crop=32, width=4, batch_size=4, steps=3)
     monkeypatch.setattr(recipe, "ON_CPU", size)
     monkeypatch.setattr(sketches, "FAMILY_SIZE", 3)
     return size

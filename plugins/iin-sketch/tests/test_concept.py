@@ -1,4 +1,4 @@
-"""The concepts: groups of x, x_a, x_b; a stylizer given, found in the cache, or trained; errors before any training."""
+"""The concepts: groups of x, x_a, x_b; strokes drawn, or a stylizer given, found in the cache, or trained; errors."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from iin_cli.plugin_api import Circumstances
 from iin_cli.registry import find
 from PIL import Image
 
-from iin_sketch import concept as module
+from iin_sketch import stylizer_cache as module
 from iin_sketch.concept import roundness_concept, sketch_concept
 from iin_sketch.stylizer_files import save_stylizer
 
@@ -96,24 +96,46 @@ def test_the_fingerprint_follows_whatever_draws(prepare, trained, drawings, styl
     assert len(prints) == 4
 
 
-def test_the_first_run_trains_and_the_second_finds(prepare, small, say, monkeypatch, tmp_path):
-    first = prepare(roundness_concept())
+def test_by_default_strokes_are_drawn_and_nothing_is_trained(prepare, dataset, drawings, say, tmp_path):
+    concept = prepare(roundness_concept(), image_size=40)
+    images = dataset.images(np.arange(4), 40)
+    x_a, x_b = concept.render(images, 1), concept.render(images, 2)
+    assert min(np.abs(one.astype(int) - other).max() for one, other in ((x_a, images), (x_b, images), (x_a, x_b))) > 3
+    assert not (tmp_path / "cache" / "stylizers").exists()
+    others = prepare(roundness_concept(), image_size=32), prepare(sketch_concept(f"{drawings[0]},{drawings[1]}"))
+    assert len({concept.fingerprint, *(other.fingerprint for other in others)}) == 3
+    assert prepare(roundness_concept(), image_size=40, seed=8).fingerprint == concept.fingerprint
+
+
+def test_the_first_run_trains_and_the_second_finds_and_names_it(prepare, small, say, monkeypatch, tmp_path, dataset):
+    first = prepare(roundness_concept("learned"))
     (file,) = (tmp_path / "cache" / "stylizers").glob("*/stylizer.safetensors")
-    assert any("training one" in note for note in say.notes)
+    assert any("training one for 3 steps" in note for note in say.notes)
+    state = f"{file}, 3 of 3 steps, encoder random filters, data {dataset.name}"
+    assert any(note.endswith(f"trained a stylizer: {state}") for note in say.notes)
     assert any("encoder of random weights" in warning for warning in say.warnings)
     assert any("of 255 grey levels" in said for said in say.notes + say.warnings)
     monkeypatch.setattr(module, "fit_stylizer", None)
     say.warnings.clear()
-    second = prepare(roundness_concept(), seed=8)
+    second = prepare(roundness_concept("learned"), seed=8)
     assert second.fingerprint == first.fingerprint
-    assert say.notes[-2:][0].endswith(str(file)) or say.notes[-1].endswith(str(file))
+    assert any(note.endswith(f"using the stylizer of an earlier run: {state}") for note in say.notes)
     assert any("encoder of random weights" in warning for warning in say.warnings)
 
 
 def test_another_pair_or_size_is_trained_anew(prepare, small, drawings, tmp_path):
-    prepare(roundness_concept())
-    prepare(sketch_concept(f"{drawings[0]},{drawings[1]}"))
+    prepare(roundness_concept("learned"))
+    prepare(sketch_concept(f"{drawings[0]},{drawings[1]},learned"))
     assert len(list((tmp_path / "cache" / "stylizers").iterdir())) == 2
+
+
+def test_a_stylizer_that_was_stopped_early_is_told_each_time(prepare, tmp_path, stylizer, say):
+    stopped = {"steps": 105, "planned_steps": 1000, "stopped": "time"}
+    facts = {"encoder": {"source": "default"}, "data": {"name": "photos", "root": None}, "training": stopped}
+    save_stylizer(tmp_path / "s.safetensors", stylizer, facts)
+    prepare(roundness_concept(str(tmp_path / "s.safetensors")))
+    said = "105 of 1,000 steps (stopped early, by the time limit), encoder VGG-19, data photos"
+    assert any("train longer" in warning and said in warning for warning in say.warnings)
 
 
 def test_an_untrained_stylizer_is_told(prepare, tmp_path, say):
@@ -144,4 +166,4 @@ def test_one_image_is_too_few(small, say, tmp_path):
     dataset = open_dataset(str(tmp_path / "one"))
     circumstances = Circumstances("cpu", 32, "bicubic", 0, say)
     with pytest.raises(DataError, match="needs at least two different ones"):
-        roundness_concept().prepare(dataset, dataset.splits["train"], circumstances)
+        roundness_concept("learned").prepare(dataset, dataset.splits["train"], circumstances)

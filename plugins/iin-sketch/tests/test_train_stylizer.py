@@ -90,6 +90,14 @@ def test_sizes_follow_the_device():
     assert size_for(torch.device("cuda")).side > module.ON_CPU.side
 
 
+def test_a_run_that_was_stopped_early_says_so(train, tmp_path, say):
+    result = train(steps=1000, max_seconds=0.5, report=say)
+    assert (result.steps < 1000, result.planned_steps) == (True, 1000)
+    assert any(f"{result.steps:,} of 1,000 steps (stopped early" in warning for warning in say.warnings)
+    training = checkpoint.describe(tmp_path / "run" / "stylizer.safetensors")["training"]
+    assert (training["planned_steps"], training["stopped"]) == (1000, "time")
+
+
 def test_a_translator_is_fitted_with_roundness_and_no_second_command(small, pictures, tmp_path):
     torch.manual_seed(0)
     backbone = find("backbones", "autoencoder").factory.from_config(
@@ -99,6 +107,6 @@ def test_a_translator_is_fitted_with_roundness_and_no_second_command(small, pict
     checkpoint.save(tmp_path / "ae.safetensors", backbone.state_dict(), metadata)
     wishes = Wishes(steps=2, blocks=1, hidden=8, depth=1)
     network, run = NetworkChoice(str(tmp_path / "ae.safetensors")), RunChoice(tmp_path / "t", seed=0, device="cpu")
-    result = fit_translator(network, ["roundness"], DataChoice(str(pictures)), wishes, run)
+    result = fit_translator(network, ["roundness:learned"], DataChoice(str(pictures)), wishes, run)
     assert list(result.factors) == ["roundness", "residual"]
     assert list((tmp_path / "cache" / "stylizers").glob("*/stylizer.safetensors"))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..plugin_api import Relation
-from .linear_algebra import largest_eigenvalues, ledoit_wolf, relative_eigenpairs
+from .linear_algebra import eigh, largest_eigenvalues, ledoit_wolf, relative_eigenpairs
 
 __all__ = ["MANY_ROWS", "Moments", "PairMoments", "PairedRows", "moments", "numbered", "spectral_edges"]
 
@@ -180,10 +180,11 @@ class _Chance:
 
     def eigenvalues(self) -> np.ndarray:
         """Return all eigenvalues of C, largest first, which takes less time than products where N is small."""
-        w, groups, weight = (torch.from_numpy(each) for each in (self.w, self.groups, self.weight.astype(np.float32)))
+        w, groups = torch.as_tensor(self.w), torch.as_tensor(self.groups)
+        weight = torch.as_tensor(self.weight, dtype=torch.float32)
         sums = torch.zeros(len(weight), w.shape[1]).index_add_(0, groups, w) * weight.sqrt()[:, None]
         matrix = _covariance(sums) * (len(sums) / len(w)) - _covariance(w * weight[groups].sqrt()[:, None])
-        return torch.linalg.eigvalsh(matrix).flip(0).numpy()
+        return np.asarray(eigh(matrix)[0].flip(0))
 
     def times(self, vector: np.ndarray) -> np.ndarray:
         """Return C v (N,): each row gets what the other rows of its group have along v."""

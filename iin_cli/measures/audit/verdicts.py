@@ -212,7 +212,8 @@ def _praise(name: str, factors: Factors, figures: Mapping[str, Figure]) -> Itera
 
 def _together(checks: Sequence[_Check]) -> Judgement:
     found = {check.judgement for check in checks}
-    return next((word for word in WORST_FIRST if word in found), "not measured")
+    worst: Judgement = "not measured"
+    return next((word for word in WORST_FIRST if word in found), worst)
 
 
 def _above(figure: Figure, bound: float, said: str) -> _Check:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...figures.explanations import Look, Neighbour
 from ...interpretation.answers import Classes, Images
-from ...interpretation.performance import measure_performance
+from ...interpretation.performance import Performance, measure_performance
 from ...interpretation.reading import Inputs
 from ...metrics.bootstrap import FEW_ITEMS, Resampling
 from ...progress import Reporter, Silent
@@ -25,6 +25,8 @@ __all__ = ["explain_images"]
 
 # Edits of each factor that the figure shows; the table and the JSON hold all.
 SHOWN = 2
+# Images on which the network's performance is measured, of those that are searched.
+MEASURED = 2000
 
 
 def explain_images(
@@ -58,7 +60,7 @@ def explain_images(
         seed=library.seed,
         translator=library.opened.called,
         data=library.dataset.name,
-        performance=measure_performance(network, library.dataset, library.items, library.z, library.seed, report),
+        performance=_performance(library, report),
     )
     if kind is _ClassExplainer and len(edits) < FEW_ITEMS:
         report.note(f"intervals over {len(edits)} edits of each factor are rough")
@@ -68,6 +70,13 @@ def explain_images(
         if save is not None:
             save(result)
     return result
+
+
+def _performance(library: Library, report: Reporter) -> Performance:
+    """Measure how well the network does on some of the images that are searched."""
+    some = np.sort(np.random.default_rng(library.seed).permutation(len(library))[:MEASURED])
+    z = torch.from_numpy(np.asarray(library.z[some]))
+    return measure_performance(library.network, library.dataset, library.items[some], z, library.seed, report)
 
 
 @dataclass(frozen=True)

@@ -212,8 +212,10 @@ def _praise(name: str, factors: Factors, figures: Mapping[str, Figure]) -> Itera
 
 def _together(checks: Sequence[_Check]) -> Judgement:
     found = {check.judgement for check in checks}
-    worst: Judgement = "not measured"
-    return next((word for word in WORST_FIRST if word in found), worst)
+    for word in WORST_FIRST:
+        if word in found:
+            return word
+    return "not measured"
 
 
 def _above(figure: Figure, bound: float, said: str) -> _Check:

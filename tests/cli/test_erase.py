@@ -2,7 +2,7 @@ import json
 
 
 def test_an_erased_backbone_is_taken_by_other_commands(files, run_cli, tmp_path):
-    command = ["erase", "-t", files.of_classes, "-f", "color", "--n", "8", "--out", "e", "--device", "cpu", "--json"]
+    command = ["erase", "-t", files.of_classes, "-f", "color", "--n", "50", "--out", "e", "--device", "cpu", "--json"]
     code, out, err = run_cli(*command)
     assert (code, err) == (0, "")
     found = json.loads(out)

@@ -1,9 +1,10 @@
 """A biased network with its bias erased: accuracy of the worst group, and what is left of the factor in z.
 
 ColorMNIST in ten colours, of which each digit has one of its own in 95 % of training images; test images have any
-colour. A classifier learns from the biased images alone. The translator sees these and each image in two other colours
-(`redraw:color`), as LEACE does with the colours' names. A group is a digit in a colour. Probes read the colour off the
-erased latents; they learn from recoloured training images, and chance is 10 %.
+colour. A classifier learns from the biased images alone. Each training image is also drawn in two other colours: LEACE
+and the translators fitted to `names` are told these colours, the others know only that nothing else differs
+(`redraw:color`). A group is a digit in a colour. Probes read the colour off the erased latents; they learn from
+recoloured training images, and chance is 10 %.
 
     uv run --with concept-erasure python benchmarks/erasing.py [--data-root DIR] [--work runs/erasing] [--images 20000]
 """
@@ -22,6 +23,7 @@ from factors import probes
 from stages import computed, machine
 from torch import Tensor
 
+import iin_cli as iin
 from iin_cli.data import open_dataset
 from iin_cli.data.arrays import ArrayDataset, digest
 from iin_cli.distributed import seeded
@@ -115,11 +117,10 @@ def trained(dataset: Dataset, file: Path, channels: int) -> Network:
     return open_network(str(file))
 
 
-def translated(network: Network, dataset: Dataset, method: str, concept: str) -> OpenTranslator:
-    """Fit a translator to the concept's pairs."""
+def translated(network: Network, dataset: Dataset, concept: str) -> OpenTranslator:
+    """Fit the closed form to the pairs of a concept, as `iin fit-translator` does."""
     material = from_images(network, dataset, None, find_providers([concept]), 0, Silent())
-    inferred = infer(material, Wishes(method=method), 0, CPU, Silent())
-    fitted = fit_material(material, inferred, CPU)
+    fitted = fit_material(material, infer(material, Wishes(method="linear"), 0, CPU, Silent()), CPU)
     return OpenTranslator(None, fitted.translator, fitted.factors, fitted.metadata(), network, CPU, fitted.noise)
 
 
@@ -149,7 +150,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--bias", type=float, default=0.95)
     parser.add_argument("--channels", type=int, default=64, help="of the classifier's first layer")
-    parser.add_argument("--no-flow", action="store_true", help="closed forms alone")
+    for size in ("steps", "blocks", "hidden"):
+        parser.add_argument(f"--flow-{size}", type=int, help="of the flow; default: inferred")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
@@ -173,12 +175,17 @@ def main() -> None:
         told = [probe.score(rest, color) for probe in probes(rows, known[0], 0)]
         return {**found, "linear": told[0], "mlp": told[1]}
 
-    def of_translator(method: str, concept: str, draws: int) -> dict[str, Any]:
-        opened = translated(network, dataset, method, concept)
-        network_after = erase(opened, Erasing(("color",), draws))
-        erased = lambda z: network_after.backbone.erased(z)  # noqa: E731
+    def without(opened: OpenTranslator, draws: int = 0) -> dict[str, Any]:
+        after = erase(opened, Erasing(("color",), draws))
+        module: Any = after.backbone
         with torch.inference_mode():
-            return measured(erased, network_after.answers(test))
+            return measured(module.erased, after.answers(test))
+
+    def of_names(**wishes: Any) -> dict[str, Any]:
+        """Tell the translator what LEACE is told: the colours of recoloured images."""
+        sources = np.tile(np.arange(len(items["train"])), 2)
+        pairs = iin.Pairs(torch.cat(recolored), sources=sources).share("color", np.concatenate(known))
+        return without(iin.fit(pairs, network=network, seed=0, **wishes))
 
     def of_leace() -> dict[str, Any]:
         erased = leace(torch.cat(recolored), np.concatenate(known))
@@ -187,14 +194,14 @@ def main() -> None:
     ways = {
         "as it was trained": lambda: measured(lambda z: z, network.answers(test)),
         "LEACE": of_leace,
-        "closed form, mean": lambda: of_translator("linear", "redraw:color", 0),
-        "closed form, 16 draws": lambda: of_translator("linear", "redraw:color", 16),
-        "flow, mean": lambda: of_translator("auto", "redraw:color", 0),
-        "flow, 16 draws": lambda: of_translator("auto", "redraw:color", 16),
-        "closed form, biased colours alone": lambda: of_translator("linear", "label:color", 0),
+        "closed form, names": lambda: of_names(method="linear"),
+        "flow, names": lambda: of_names(
+            method="flow", steps=given.flow_steps, blocks=given.flow_blocks, hidden=given.flow_hidden
+        ),
+        "closed form, mean": lambda: without(translated(network, dataset, "redraw:color")),
+        "closed form, 16 draws": lambda: without(translated(network, dataset, "redraw:color"), 16),
+        "closed form, biased colours alone": lambda: without(translated(network, dataset, "label:color")),
     }
-    if given.no_flow:
-        ways = {name: way for name, way in ways.items() if "flow" not in name}
     found = {name: computed(given.work, name.replace(", ", "-").replace(" ", "-"), way) for name, way in ways.items()}
     print(f"\n{machine(time.monotonic() - started)}, {len(items['train'])} training images\n")
     print("| way | worst group | test | as in training | colour told, linear | MLP |\n|---|---|---|---|---|---|")

@@ -1,14 +1,14 @@
 import json
 
 
-def test_an_erased_backbone_is_taken_by_other_commands(files, run_cli, tmp_path):
-    command = ["erase", "-t", files.of_classes, "-f", "color", "--n", "8", "--out", "e", "--device", "cpu", "--json"]
+def test_an_erased_backbone_is_taken_by_other_commands(files, pictures, run_cli, tmp_path):
+    command = ["erase", "-t", files.of_classes, "-f", "color", "--n", "50", "--out", "e", "--device", "cpu", "--json"]
     code, out, err = run_cli(*command)
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert (found["checkpoint"], found["factors"]) == ("e/backbone.safetensors", ["color"])
     assert found["effect"]["exchanged_after"] == 0
-    code, _, err = run_cli("encode", "--backbone", "e", "--data", "digits", "--n", "8", "--out", "z.safetensors")
+    code, _, err = run_cli("encode", "--backbone", "e", "--data", pictures, "--out", "z.safetensors")
     assert (code, (tmp_path / "z.safetensors").is_file()) == (0, True), err
 
 

@@ -46,6 +46,9 @@ def erase(
     holds copies of the network and the translator, and every command takes it by --backbone. What the translator did
     not put into the factor stays: `iin audit` says how much leaks elsewhere.
 
+    Pairs in which the factor goes with another one, as a bias in the data makes them, would erase both: fit T to pairs
+    in which the factor alone differs.
+
     Examples:
 
       iin erase --translator t --factor color --out colorblind

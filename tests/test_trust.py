@@ -298,7 +298,7 @@ def test_a_damaged_entry_of_the_cache_is_made_again(cache, damage):
     assert not list(cache.rglob(".part*"))
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace", "open"])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_a_disk_that_fails_under_the_cache_is_named_and_nothing_stays(cache, monkeypatch, call):
     images, real = np.zeros((6, 4, 4, 3), np.uint8), getattr(os, call)
 
@@ -306,7 +306,7 @@ def test_a_disk_that_fails_under_the_cache_is_named_and_nothing_stays(cache, mon
         return latents.cached({"a": 1}, len(images), images.__getitem__, lambda batch: (batch.mean((2, 3)), None))
 
     def fails(*given, **more):
-        # The last of each: the entry as a whole.
+        # The entry as a whole, after its files.
         if call != "fsync" or os.path.isdir(f"/proc/self/fd/{given[0]}"):
             raise OSError(errno.EIO, "Input/output error")
         return real(*given, **more)

@@ -1,9 +1,9 @@
 """What killed and interrupted trainings leave: exact resume, no dead folder, no litter, the right exit status in time.
 
 Trials of `kill -9` start a fit or a training of a backbone, kill it after a random time, and do what a user would: the
-same command with `--resume`, or without where it says that there is nothing to resume. In the end the file must be, bit
+same command with `--resume`, or without where there is no state. In the end the file must be, bit
 for bit, that of a run left alone, and nothing else may lie in its folder. Trials of signals send SIGTERM, SIGINT or
-SIGHUP after a random time, from the first import on. Both states are saved as shipped unless `--save-at-once`.
+SIGHUP after a random time, from the first import on. States are saved as shipped unless `--save-at-once`.
 
     uv run python benchmarks/trust_processes.py [--kills 20] [--signals 30] [--seed 0] [--save-at-once]
 """
@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from stages import machine
 
-from iin_cli.io.checkpoint import load
+from iin_cli.io.checkpoint import load, save
 from iin_cli.io.tensor_file import digest_of_tensors
 
 STATUS = {signal.SIGTERM: 143, signal.SIGHUP: 143, signal.SIGINT: 130}
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--signals", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", nargs="+", help="only these; default: all")
     parser.add_argument("--save-at-once", action="store_true", help="save the state after every step")
     parser.add_argument("--work", type=Path, default=Path("runs/trust-processes"))
     options = parser.parse_args()
@@ -55,7 +57,7 @@ def main() -> None:
     work.mkdir(parents=True)
     os.environ |= {"IIN_CACHE": str(work / "cache"), "OMP_NUM_THREADS": "1"}
     program = (sys.executable, "-c", (AT_ONCE if options.save_at_once else "") + RUN)
-    jobs = made(work, program)
+    jobs = [job for job in made(work) if job.name in (options.jobs or [job.name])]
     wanted, seconds = {}, {}
     for job in jobs:
         started = time.monotonic()
@@ -66,27 +68,32 @@ def main() -> None:
     for number in range(options.kills):
         job = jobs[number % len(jobs)]
         after = float(generator.uniform(0, seconds[job.name]))
-        outcomes[f"kill -9, {job.name}", killed(job, program, work / "trial", after, wanted[job.name])] += 1
+        outcome = killed(job, program, work / "trial", after, wanted[job.name])
+        outcomes[f"kill -9, {job.name}", outcome] += 1
+        print(f"kill -9 of {job.name} after {after:.1f} s: {outcome}", file=sys.stderr, flush=True)
     for number in range(options.signals):
         job, sent = jobs[number % len(jobs)], [*STATUS][number // len(jobs) % len(STATUS)]
         after = float(generator.uniform(0, seconds[job.name]))
-        outcomes[f"{sent.name}, {job.name}", signalled(job, program, work / "trial", after, sent)] += 1
+        outcome = signalled(job, program, work / "trial", after, sent)
+        outcomes[f"{sent.name}, {job.name}", outcome] += 1
+        print(f"{sent.name} to {job.name} after {after:.1f} s: {outcome}", file=sys.stderr, flush=True)
     print("| trials | outcome | |\n|---|---|--:|")
     for (trials, outcome), count in sorted(outcomes.items()):
         print(f"| {trials} | {outcome} | {count} |")
     print(f"\nSeed {options.seed}, {machine(time.monotonic() - began)}.")
 
 
-def made(work: Path, program: tuple[str, ...]) -> list[Job]:
-    """Return the trainings, once what they need is there."""
-    shared = ("--data", "digits", "--device", "cpu", "--seed", "0")
-    backbone = ("train-backbone", "--backbone", "autoencoder", *shared, "--image-size", "32", "--latent-dim", "8")
-    subprocess.run([*program, *backbone, "--steps", "4", "--out", work / "net"], check=True, capture_output=True)
-    fit = ("fit-translator", "--backbone", str(work / "net"), "--concept", "digit", *shared, "--method", "flow")
-    small = ("--blocks", "2", "--hidden", "32", "--steps", "60")
+def made(work: Path) -> list[Job]:
+    """Return the trainings, once the latents of one are there."""
+    shared = ("--device", "cpu", "--seed", "0")
+    latents = work / "z.safetensors"
+    z = torch.randn(2000, 8, generator=torch.Generator().manual_seed(0))
+    save(latents, {"z": z}, {"kind": "latents"})
+    fit = ("fit-translator", "--latents", str(latents), "--blocks", "2", "--hidden", "32", "--steps", "60")
+    net = ("train-backbone", "--backbone", "autoencoder", "--data", "digits", "--latent-dim", "8", "--steps", "12")
     return [
-        Job("fit-translator", (*fit, *small), "translator.safetensors"),
-        Job("train-backbone", (*backbone, "--steps", "12"), "backbone.safetensors"),
+        Job("fit-translator", (*fit, *shared), "translator.safetensors"),
+        Job("train-backbone", (*net, *shared), "backbone.safetensors"),
     ]
 
 

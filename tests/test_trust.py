@@ -1,7 +1,9 @@
 """A file that is not as it was saved is refused by name, whatever in it was changed; it never gives another result."""
 
+import errno
 import json
 import math
+import os
 import struct
 from contextlib import suppress
 
@@ -10,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from iin_cli.errors import CheckpointError, DataError, UsageError
+from iin_cli.errors import CheckpointError, DataError, ResourceError, UsageError
 from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.io import checkpoint, tensor_file
 from iin_cli.io.manifest import Manifest
@@ -294,6 +296,26 @@ def test_a_damaged_entry_of_the_cache_is_made_again(cache, damage):
     encode(quiet := Listener())
     assert quiet.warnings == []
     assert not list(cache.rglob(".part*"))
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_fails_under_the_cache_is_named_and_nothing_stays(cache, monkeypatch, call):
+    images, real = np.zeros((6, 4, 4, 3), np.uint8), getattr(os, call)
+
+    def encode():
+        return latents.cached({"a": 1}, len(images), images.__getitem__, lambda batch: (batch.mean((2, 3)), None))
+
+    def fails(*given, **more):
+        # The entry as a whole, after its files.
+        if call != "fsync" or os.path.isdir(f"/proc/self/fd/{given[0]}"):
+            raise OSError(errno.EIO, "Input/output error")
+        return real(*given, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, call, fails)
+        refused(encode, error=ResourceError)
+    assert not list(cache.rglob("*.npy"))
+    assert len(encode().mean) == 6
 
 
 class Straight:

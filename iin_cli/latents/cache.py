@@ -215,7 +215,7 @@ def _remove(folder: Path) -> None:
         # Another process has removed it.
         return
     except OSError as error:
-        raise ResourceError(f"cannot write the cache {folder.parent}: {error.strerror}; set IIN_CACHE") from error
+        raise _unwritable(folder.parent, error) from error
     shutil.rmtree(gone, ignore_errors=True)
 
 
@@ -231,19 +231,23 @@ def _appearing(folder: Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
     except OSError as error:
-        raise ResourceError(f"cannot write the cache {folder.parent}: {error.strerror}; set IIN_CACHE") from error
+        raise _unwritable(folder.parent, error) from error
     try:
         yield unfinished
         try:
             _settle(unfinished)
             os.replace(unfinished, folder)
             _settle(folder.parent)
-        except OSError:
+        except OSError as error:
             # Another process encoded the same items meanwhile; its result is as good.
             if not folder.is_dir():
-                raise
+                raise _unwritable(folder.parent, error) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _unwritable(place: Path, error: OSError) -> ResourceError:
+    return ResourceError(f"cannot write the cache {place}: {error.strerror}; set IIN_CACHE")
 
 
 def _settle(folder: Path) -> None:
@@ -305,7 +309,7 @@ class _Files:
         self.files[name].write(content)
 
     def _failed(self, error: OSError) -> ResourceError:
-        return ResourceError(f"cannot write the cache {self.folder.parent}: {error.strerror}; set IIN_CACHE")
+        return _unwritable(self.folder.parent, error)
 
     def _begin(self, name: str, shape: tuple[int, int]) -> None:
         # Checked now rather than after an hour of encoding.

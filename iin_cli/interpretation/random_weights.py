@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -48,8 +50,7 @@ def with_random_weights(network: Network, images: Tensor, seed: int = 0) -> Netw
 @torch.no_grad()
 def _settle(network: Network, images: Tensor, seed: int) -> None:
     """Give normalisation layers the statistics of `images`; dropout stays off, and weights stay as they are."""
-    module, layer = network.backbone, network.layers()[-1:]
-    assert isinstance(module, nn.Module)
+    module, layer = cast(nn.Module, network.backbone), network.layers()[-1:]
     # Not earlier: looking for layers computes with blank images, which must not count.
     module.train()
     batch_norms = [each for each in module.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]

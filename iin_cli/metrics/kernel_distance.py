@@ -24,7 +24,9 @@ from ..errors import DataError
 __all__ = ["SUBSETS", "SUBSET_SIZE", "KernelDistance", "KernelSums", "kernel_distance"]
 
 # As torch-fidelity draws them, so that figures agree with published ones.
-SUBSETS, SUBSET_SIZE, SUBSET_SEED = 100, 1000, 2020
+SUBSETS = 100
+SUBSET_SIZE = 1000
+SUBSET_SEED = 2020
 BLOCK_ROWS = 1024
 # A normal variable lies within so many standard deviations in 95 % of cases.
 DEVIATIONS = 1.959964

@@ -22,7 +22,8 @@ from ..errors import DataError
 __all__ = ["DENSITY_NEIGHBOURS", "NEIGHBOURS", "Manifold", "Spread", "density_coverage", "precision_recall"]
 
 # k, as the authors of either pair of measures chose it.
-NEIGHBOURS, DENSITY_NEIGHBOURS = 3, 5
+NEIGHBOURS = 3
+DENSITY_NEIGHBOURS = 5
 # Distances are computed between this many rows and as many others: 8 MiB in float64, however large the sets are.
 BLOCK_ROWS = 1024
 # Relative to the features' size: features this close are equal up to the rounding of float32.

@@ -110,8 +110,8 @@ def bias_of(
         return by_first[chosen].sum() / decided if decided else np.nan
 
     bias = bootstrap(share, len(by_first), resampling) if (by_first | by_second).any() else None
-    share_first, share_second = (mean_interval(each, resampling) for each in (by_first, by_second))
-    return CueDecisions(first, second, len(by_first), share_first, share_second, bias)
+    of_first, of_second = mean_interval(by_first, resampling), mean_interval(by_second, resampling)
+    return CueDecisions(first, second, len(by_first), of_first, of_second, bias)
 
 
 def _two_alike(dataset: Dataset, columns: Sequence[str]) -> tuple[str, str] | None:

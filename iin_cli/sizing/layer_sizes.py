@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import DataError, IinError
 from ..plugin_api import Relation
 from ..translator.all_pairs import AllPairs
-from ..translator.dims import ESTIMATORS, Estimator, allocate
+from ..translator.dims import Estimator, allocate
 from ..translator.linear_algebra import eigh
 from ..translator.pair_moments import PairedRows
 from ..translator.spectrum import pair_spectrum
@@ -59,7 +59,6 @@ class LayerSizes:
 def layer_sizes(z: Tensor, items: Sequence[PairedItems]) -> LayerSizes:
     """Size the concepts of `items` in the features z (M, N) of a layer; concepts without a score are left out."""
     scores = {reading: _scores(z, items, estimator) for estimator, reading in READINGS.items()}
-    assert set(READINGS) == set(ESTIMATORS)
     spectrum, explained = _spectrum(z, items)
     sizes = {reading: _allocated(of_concepts, z.shape[1]) for reading, of_concepts in scores.items()}
     return LayerSizes(spectrum, explained, sizes["code"], sizes["paper"], scores)

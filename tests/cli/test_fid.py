@@ -98,6 +98,24 @@ def test_a_translator_between_floor_and_ceiling(files, iin):
     assert "classifier" in err
 
 
+def test_two_sets_have_a_kernel_distance_density_and_coverage(files, pictures, iin):
+    arguments = [pictures, "digits", "-n", "60", "--features", files.classifier]
+    code, out, err = iin(*arguments, "--json", "-q")
+    assert code == 0, err
+    got = json.loads(out)
+    assert set(got["kernel"]) == {"value", "std", "low", "high", "subsets", "subset_size"}
+    assert got["kernel"]["low"] < got["kernel"]["value"] < got["kernel"]["high"]
+    assert (got["reference"], got["n_compared"], got["kernel"]["subset_size"]) == (str(pictures), 60, 60)
+    assert 0 <= got["coverage"]["value"] <= 1
+    assert got["density"]["items"] == 60
+    code, table, _ = iin(*arguments, "-q")
+    assert code == 0
+    assert f"against {pictures} (60 images)" in table
+    # Only Inception's official weights make a KID.
+    assert re.search(r"kd +density +coverage", table)
+    assert "kid" not in table
+
+
 def test_several_processes_measure_what_one_does(files, tmp_path, run_cli):
     arguments = ["fid", "-t", files.of_images, "--features", files.classifier, "-n", "70", "--trials", "1"]
     arguments += ["--device", "cpu", "--json", "-q"]

@@ -12,7 +12,8 @@ from iin_cli.fid.image_sets import Stored, reconstructions
 from iin_cli.fid.protocol import fid_protocol
 from iin_cli.interpretation.opening import open_translator
 from iin_cli.metrics.fid import Statistics, frechet_distance
-from iin_cli.metrics.precision_recall import Manifold, precision_recall
+from iin_cli.metrics.kernel_distance import KernelSums, kernel_distance
+from iin_cli.metrics.precision_recall import Manifold, density_coverage, precision_recall
 from iin_cli.progress import Silent
 
 CPU = torch.device("cpu")
@@ -103,6 +104,14 @@ def test_precision_and_recall_are_of_the_first_features_of_both_sides(files, ope
     wanted = precision_recall(Manifold(real), Manifold(network(list(images))))
     trial = got.sets[0].trials[0]
     assert (trial.precision, trial.recall) == pytest.approx(wanted, abs=0.021)
+    rows = network(list(images))
+    kernel, spread = kernel_distance(KernelSums(real), KernelSums(rows)), density_coverage(Manifold(real, 5), rows)
+    assert trial.kernel.value == pytest.approx(kernel.value, rel=1e-4)
+    assert (trial.density, trial.coverage) == pytest.approx((spread.density, spread.coverage), abs=0.021)
+    scores = got.sets[0].as_dict()
+    assert scores["kernel"] == trial.kernel.value
+    assert scores["kernel_intervals"] == [[trial.kernel.low, trial.kernel.high]]
+    assert {"kd", "density", "coverage"} <= set(got.tables()[0][1][0])
 
 
 class Doubled:

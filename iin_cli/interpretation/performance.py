@@ -149,12 +149,12 @@ def match_classes(dataset: Dataset, answer: Answer) -> Match:
 
 
 def _measured(network: Network, dataset: Dataset, items: np.ndarray, z: Tensor, seed: int) -> Performance:
-    answer, rows = network.require_head().answer, np.random.default_rng(seed).permutation(len(items))
+    answer, rows = network.answer, np.random.default_rng(seed).permutation(len(items))
     if isinstance(answer, Images):
         rows = np.sort(rows[:MOST_DRAWN])
         return _of_images(network, dataset, items[rows], z[rows], seed)
     if not isinstance(answer, Classes):
-        raise UsageError(f"{network.name} gives no answers")
+        raise UsageError(f"{network.name} has no head, and answers nothing")
     match = match_classes(dataset, answer)
     wanted = match.classes[np.asarray(dataset.labels[match.column].values)[items]]
     rows = np.sort(rows[wanted[rows] >= 0][:MOST])

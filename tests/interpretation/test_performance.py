@@ -78,7 +78,7 @@ def test_what_is_not_known_is_told_and_raises_nothing():
     assert found.unknown == "mine has no labels"
     assert "is not known: mine has no labels" in str(found)
     encoder = Network(lambda x: x.flatten(1))
-    assert "without a head" in measured(encoder, dataset(), np.zeros((8, 2))).unknown
+    assert "answers nothing" in measured(encoder, dataset(), np.zeros((8, 2))).unknown
 
 
 def test_of_a_network_that_draws_the_error_of_its_images_is_told():

@@ -7,7 +7,6 @@ from typing import Any
 
 from ...editing.real_edits import Reality
 from ...interpretation.answers import Effect
-from ...metrics.bootstrap import Interval
 from ...metrics.reality import RealEffect
 from ...metrics.response import LESS, MORE, TOO_FEW, Comparison
 
@@ -89,12 +88,8 @@ def _really(said: str, reality: Reality, found: RealEffect, effect: Effect) -> s
         return f"; {reality.how} moves the answer to none of {reality.images} images"
     # What contradicts the walk is not just added to it.
     joined = "; but" if (said == MORE) != (found.edited.low > effect.little) else "; and"
-    text = f"{joined} {reality.how} {effect.verb} {_short(found.edited)}"
+    text = f"{joined} {reality.how} {effect.verb} {found.edited:{effect.digits}}"
     if found.share is None:
         return f"{text}, in too few images ({found.moving}) to say what share exchanging this factor reproduces"
-    alone = f"exchanging this factor alone {effect.verb} {found.exchanged.value:.2f}"
-    return f"{text}; {alone} and reproduces {_short(found.share)} of the real {effect.noun}"
-
-
-def _short(found: Interval) -> str:
-    return f"{found:.2f}"
+    alone = f"exchanging this factor alone {effect.verb} {found.exchanged.value:{effect.digits}}"
+    return f"{text}; {alone} and reproduces {found.share:.2f} of the real {effect.noun}"

@@ -188,7 +188,7 @@ class _Finder:
         for row, way in enumerate(result.ways):
             if way.exists:
                 says = f"{result.target} {way.probability:.2f}"
-                name = f"{way.factor}, {way.cost:.2f} std"
+                name = f"{way.factor}: {way.cost:.1f} σ"
                 looks.append(self._look(name, None, z[row : row + 1], numbers[row], says))
         return looks
 

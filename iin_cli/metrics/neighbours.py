@@ -12,6 +12,9 @@ from ..errors import DataError
 
 __all__ = ["nearest_of_blocks", "nearest_rows"]
 
+# More rows than wanted, among which rounding cannot have lost a nearest one.
+SPARE = 16
+
 
 def nearest_rows(queries: Tensor, rows: Tensor, k: int, skip: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Find the `k` rows nearest to each query by Euclidean distance, the nearest first.
@@ -28,18 +31,14 @@ def nearest_rows(queries: Tensor, rows: Tensor, k: int, skip: Tensor | None = No
     >>> nearest_rows(torch.tensor([[0.9]]), rows, 2)[0]
     tensor([[1, 0]])
     """
-    from sklearn.neighbors import NearestNeighbors
-
     counted = torch.arange(len(rows)) if skip is None else (~skip).nonzero().flatten()
     if not len(counted):
         raise DataError("there is no image to compare with")
-    search = NearestNeighbors(n_neighbors=min(k, len(counted)), algorithm="brute").fit(rows[counted].numpy())
-    found = search.kneighbors(queries.to(rows.dtype).numpy(), return_distance=False)
-    # Recomputed from differences: the search expands distances into products, and rounding swamps those of near rows.
-    # Ties keep the order of the rows.
-    numbers = counted[torch.from_numpy(found)].sort(dim=1).values
+    # Again from differences: products drown the distances of near rows in rounding. Ties keep the order of the rows.
+    found = nearest_of_blocks(queries, [rows[counted].numpy()], k + SPARE).sort(dim=1).values
+    numbers = counted[found]
     distances, order = (queries[:, None] - rows[numbers]).norm(dim=2).sort(dim=1, stable=True)
-    return numbers.gather(1, order), distances
+    return numbers.gather(1, order)[:, :k], distances[:, :k]
 
 
 def nearest_of_blocks(queries: Tensor, blocks: Iterable[np.ndarray], k: int) -> Tensor:

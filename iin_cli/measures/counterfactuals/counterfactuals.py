@@ -56,6 +56,8 @@ def find_counterfactuals(
     saying = Saying.of(opened, judge)
     wanted, chosen = saying.numbers(targets), opened.choose_factors(factors)
     reals = Reals.of(reading, saying)
+    for name in (saying.names[number] for number in wanted if not (reals.says == number).any()):
+        report.note(f"none of {len(reading)} real images is called {name}: only the image itself shows the way there")
     finder = _Finder(library, reals, saying, chosen, inputs.pixels)
     result = CounterfactualResult(
         out="",
@@ -186,7 +188,7 @@ class _Finder:
         for row, way in enumerate(result.ways):
             if way.exists:
                 says = f"{result.target} {way.probability:.2f}"
-                name = f"{way.factor}, {way.cost:.2f} std"
+                name = f"{way.factor}: {way.cost:.1f} σ"
                 looks.append(self._look(name, None, z[row : row + 1], numbers[row], says))
         return looks
 

@@ -120,6 +120,15 @@ def test_one_image_one_factor_and_what_is_said_already(classifier):
     assert find_counterfactuals(library, reading, given, [other], ["color"]).found == (found,)
 
 
+def test_a_class_that_no_real_image_is_called_is_said_so(classifier, heard):
+    reading = reading_of(classifier, 1)
+    says = Saying.of(classifier).of_edits(reading.z_tilde).argmax(1).item()
+    other = "abcde"[(says + 1) % 5]
+    wide = reading_of(classifier)
+    find_counterfactuals(Library.of(wide), reading, inputs_of(wide, 1), [other], ["color"], report=heard)
+    assert heard.notes == [f"none of 1 real images is called {other}: only the image itself shows the way there"]
+
+
 def test_an_oracle_looks_at_what_the_network_draws(files):
     opened = open_translator(files.of_images)
     reading, judge = reading_of(opened), open_network(files.classifier)

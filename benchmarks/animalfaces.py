@@ -28,7 +28,7 @@ from iin_cli.progress import Silent
 from iin_cli.translator.edit import OUWalk, swap
 
 DATA = "animalfaces"
-CONCEPTS = ("roundness", "greyscale")
+CONCEPTS = ("roundness:learned", "greyscale")
 WALK_STEPS = 10
 
 

@@ -22,7 +22,7 @@ from iin_cli.interpretation.opening import open_translator
 
 DATA = "shapes:corners"
 OTHER = "attribute:turn"
-PAIRS = {"ground truth": "redraw:roundness", "two sketches": "roundness"}
+PAIRS = {"ground truth": "redraw:roundness", "two sketches": "roundness:learned"}
 GOALS = {"roundness": "≥ 0.8"}
 
 

@@ -18,8 +18,8 @@ from .sketches import resized
 
 __all__ = ["Overdrawing"]
 
-# A: chosen on `clothes` (benchmarks/sketches.py).
-STRENGTH = 0.65
+# A: a compromise between what people see and what networks keep, measured by benchmarks/sketches.py.
+STRENGTH = 0.9
 # Deviation of the window of local contrast in parts of the image's side; bounds of a place's strength in its image.
 WINDOW = 1 / 64
 DETAILS, PLAIN = 0.4, 1.6

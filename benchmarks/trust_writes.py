@@ -135,6 +135,8 @@ def main() -> None:
         if name not in (options.commands or [name]):
             continue
         folder, writes = work / "out" / name, Writes(work)
+        # Each failure meets an empty cache, too.
+        shutil.rmtree(work / "cache", ignore_errors=True)
         with watched(writes):
             run(folder)
         counted: Counter[str] = Counter()

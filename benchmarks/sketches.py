@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from factors import auc
 from iin_sketch.curvature import turning
 from sklearn.linear_model import LogisticRegression
@@ -109,7 +110,7 @@ def measure(network: Network, dataset: Dataset, name: str, items: int, work: Pat
     own = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=2000))
     own.fit(learned.z[0], dataset.labels[column].values[train])
     head = network.backbone.decode
-    top1 = [head(_tensor(z)).argmax(1).numpy() for z in (held_out.z[0], *others)]
+    top1 = [head(torch.from_numpy(z)).argmax(1).numpy() for z in (held_out.z[0], *others)]
     named = [own.predict(z) for z in (held_out.z[0], *others)]
     save_png(work / f"{name}.png", sheet(held_out))
     return Measured(
@@ -129,12 +130,6 @@ def sheet(found: Drawn) -> np.ndarray:
     return image_grid(np.stack([pixels[:SHOWN] for pixels in found.pixels]), ["x", "x_a: round", "x_b: angular"])
 
 
-def _tensor(z: np.ndarray):
-    import torch
-
-    return torch.from_numpy(z)
-
-
 def _shares(answers: list[np.ndarray]) -> tuple[float, float, float]:
     a, b, moved = (float((answer == answers[0]).mean()) for answer in answers[1:])
     return a, b, moved
@@ -143,6 +138,7 @@ def _shares(answers: list[np.ndarray]) -> tuple[float, float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-root", type=Path, required=True, help="the folder that holds clothes and animalfaces10")
+    parser.add_argument("--data", nargs="+", default=DATA, help="folders under it")
     parser.add_argument("--backbone", default="timm:tf_efficientnet_lite0")
     parser.add_argument("--weights", default="default")
     parser.add_argument("--items", type=int, default=80, help="images to train probes on, and images to measure")
@@ -152,7 +148,7 @@ def main() -> None:
     given.work.mkdir(parents=True, exist_ok=True)
     network, started = open_network(given.backbone, weights=given.weights), time.monotonic()
     results = []
-    for name in DATA:
+    for name in given.data:
         dataset = open_dataset(str(given.data_root / name))
         results.append(measure(network, dataset, name, given.items, given.work, given.seed))
         (given.work / "sketches.json").write_text(json.dumps([asdict(result) for result in results], indent=2))

@@ -54,7 +54,7 @@ def train_stylizer(
 ) -> None:
     """Train a stylizer for concepts made of two sketches.
 
-    It may train longer than the few minutes that `--concept roundness` takes by itself.
+    It may have other images, drawings, weights or steps than the one that `--concept roundness:learned` trains.
 
     Examples:
 

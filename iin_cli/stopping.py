@@ -1,7 +1,8 @@
 """Ctrl-C, SIGTERM and a hang-up end the program with 130 or 143, whatever it does when they arrive.
 
-While a command runs the signal raises `Stopped`, so that files are cleaned up and a training saves its state. Before
-and after that there is nothing to save, and the process ends at once: an exception among imports could be lost.
+While a command runs the signal raises `Stopped`, so that files are cleaned up and a training saves its state; during an
+import it waits for its end, since an exception there could be lost, or abort the process. Before and after a command
+there is nothing to save, and the process ends at once.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ __all__ = ["ENDING", "Stopped", "end_at_once", "listen", "raising"]
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds until a signal is sent again whose exception was lost.
 AGAIN_SECONDS = 0.05
+# An import that takes longer is not waited for.
+MOST_SECONDS = 8.0
+# Where the interpreter's own import system says it was compiled from.
+IMPORTING = "<frozen importlib._bootstrap>"
 
 
 class Stopped(BaseException):
@@ -64,8 +69,17 @@ def raising(once: bool) -> Iterator[None]:
         once: ignore the signal from then on, as under torchrun: Ctrl-C comes from the terminal and again from torchrun.
     """
     arrived: list[int] = []
+    waited = 0.0
 
-    def stop(number: int, frame: FrameType | None) -> NoReturn:
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal waited
+        if _is_importing(frame):
+            # Extension modules in C++ abort the process over an exception.
+            waited += AGAIN_SECONDS
+            if waited > MOST_SECONDS:
+                end_at_once(number, frame)
+            _send_later(number)
+            return
         if once:
             signal.signal(number, signal.SIG_IGN)
         arrived.append(number)
@@ -101,14 +115,26 @@ def _send_again(usual: Any) -> Any:
 
     def dropped(what: Any) -> None:
         if isinstance(what.exc_value, Stopped):
-            number = what.exc_value.number
-            timer = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), number))
-            timer.daemon = True
-            timer.start()
+            _send_later(what.exc_value.number)
         else:
             usual(what)
 
     return dropped
+
+
+def _send_later(number: int) -> None:
+    timer = threading.Timer(AGAIN_SECONDS, os.kill, (os.getpid(), number))
+    timer.daemon = True
+    timer.start()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Say whether a module is being imported where the signal arrived."""
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _code(number: int) -> int:

@@ -1,6 +1,7 @@
 """Signals end the program with their code, even where Python drops the exception."""
 
 import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -109,3 +110,16 @@ def test_from_the_first_import_on(tmp_path, number, code, delay):
     assert process.returncode == code, said
     assert said.splitlines()[-1].startswith("iin: interrupted" if code == 130 else "iin: terminated")
     assert "Traceback" not in said
+
+
+def test_a_signal_during_an_import_waits_for_its_end(tmp_path, monkeypatch):
+    (tmp_path / "imported_slowly.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGTERM)\ntime.sleep(0.2)\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    listen()
+    with pytest.raises(Stopped), raising(once=False):
+        importlib.import_module("imported_slowly")
+        time.sleep(5)
+    assert sys.modules.pop("imported_slowly").whole

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import DataError, UsageError
+from ..latents.concept_contract import check_groups, wrong_attribute
 from ..latents.dominance import names_of_rows, variant_of
 from ..latents.pairs import step_generator
 from ..latents.splitting import held_out_mask
@@ -17,7 +18,6 @@ from ..plugin_api import Circumstances, ConceptProvider, Dataset, Groups
 from ..progress import Reporter
 from ..registry import FIRST_PARTY, find, is_known
 from ..translator.factors import RESIDUAL
-from .concept_contract import check_groups, wrong_attribute
 from .encoding import encode_items
 from .network import Network
 

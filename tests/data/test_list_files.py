@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from iin_cli.data.checking import Checked
 from iin_cli.data.list_files import check_against, first_there, listed_fingerprint, not_placed, read_list
 from iin_cli.errors import DataError
 
@@ -57,19 +58,14 @@ def test_lists_and_images_must_agree(written):
         check_against(listed, ["a", "b", "c"], Path("images"))
 
 
-def test_the_fingerprint_follows_lists_names_and_sizes(written, tmp_path):
-    (tmp_path / "a").write_bytes(b"12")
-    (tmp_path / "b").write_bytes(b"123")
+def test_the_fingerprint_follows_lists_names_and_contents(written):
     listed = read_list(written("a 1\nb 2\n"), words=1, headed=False)
-    found = {listed_fingerprint(tmp_path, ["a", "b"], [listed])}
-    found.add(listed_fingerprint(tmp_path, ["b", "a"], [listed]))
-    found.add(listed_fingerprint(tmp_path, ["a", "b"], []))
-    (tmp_path / "a").write_bytes(b"1")
-    found.add(listed_fingerprint(tmp_path, ["a", "b"], [listed]))
+    checked = Checked(["a", "b"], ["12", "123"])
+    found = {listed_fingerprint(checked, ["a", "b"], [listed])}
+    found.add(listed_fingerprint(checked, ["b", "a"], [listed]))
+    found.add(listed_fingerprint(checked, ["a", "b"], []))
+    found.add(listed_fingerprint(Checked(["a", "b"], ["1", "123"]), ["a", "b"], [listed]))
     assert len(found) == 4
-    (tmp_path / "a").write_bytes(b"")
-    with pytest.raises(DataError, match="a is empty"):
-        listed_fingerprint(tmp_path, ["a", "b"], [listed])
 
 
 def test_where_a_set_lies_and_what_to_do_where_it_does_not(tmp_path):

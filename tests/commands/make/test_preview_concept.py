@@ -113,7 +113,7 @@ def test_the_same_seed_draws_the_same_page(pictures, tmp_path):
 
 def test_a_concept_is_prepared_and_ragged_groups_leave_white(drawn, pictures, tmp_path, monkeypatch):
     provider, listener = Learned(), Silent()
-    monkeypatch.setattr(recipe, "find_providers", lambda _: [provider])
+    monkeypatch.setattr(recipe, "find_providers", lambda *_: [provider])
     options = {"n": 500, "image_size": 24, "seed": 7, "device": "cpu", "report": listener}
     result = preview("learned", str(pictures), tmp_path / "run", **options)
     train = open_dataset(str(pictures)).splits["train"].tolist()
@@ -140,7 +140,7 @@ def test_groups_of_different_sizes_share_a_page(drawn, pictures, tmp_path, monke
     provider.groups = lambda dataset, indices, seed: Groups(
         indices[:6], np.zeros(6, np.int64), np.array([8, 5, 5, 8, 8, 2])
     )
-    monkeypatch.setattr(recipe, "find_providers", lambda _: [provider])
+    monkeypatch.setattr(recipe, "find_providers", lambda *_: [provider])
     result = preview("learned", str(pictures), tmp_path / "x.png", seed=0)
     assert (result.groups, result.items, result.shown) == (2, 5, 2)
     assert drawn["cells"].shape[:2] == (2, 3)
@@ -166,7 +166,7 @@ def test_what_makes_no_groups_leaves_nothing_behind(pictures, tmp_path, concept,
 def test_groups_of_one_item_each_make_no_pair(pictures, tmp_path, monkeypatch):
     provider = Learned()
     provider.groups = lambda dataset, indices, seed: Groups(indices, np.zeros_like(indices), indices)
-    monkeypatch.setattr(recipe, "find_providers", lambda _: [provider])
+    monkeypatch.setattr(recipe, "find_providers", lambda *_: [provider])
     with pytest.raises(DataError, match="learned makes no pair"):
         preview("learned", str(pictures), tmp_path / "x.png", seed=0)
     assert not (tmp_path / "x.png").exists()

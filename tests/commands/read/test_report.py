@@ -271,7 +271,7 @@ def test_chromium_shows_the_page_on_a_phone_without_a_fault(page, chromium, sche
     stacked = "[...document.querySelectorAll('.stack')]"
     assert shown.evaluate(f"{stacked}.length") > 4
     assert shown.evaluate(f"{stacked}.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML)") == []
-    assert shown.evaluate("getComputedStyle(document.querySelector('.stack td'), '::before').content") == '"dims"'
+    assert shown.evaluate("getComputedStyle(document.querySelector('.stack td'), '::before').content") == '"verdict"'
     assert shown.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     colors = shown.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
     brightness = [sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(","))) for color in colors]

@@ -119,7 +119,11 @@ def test_a_signal_during_an_import_waits_for_its_end(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     listen()
-    with pytest.raises(Stopped), raising(once=False):
+
+    def command():
         importlib.import_module("imported_slowly")
         time.sleep(5)
+
+    with pytest.raises(Stopped), raising(once=False):
+        command()
     assert sys.modules.pop("imported_slowly").whole

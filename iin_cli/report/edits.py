@@ -105,7 +105,7 @@ def _explanations(subject: ReportSubject) -> list[Block]:
     count, search = subject.data.at_most(subject.effort.explained, 2), subject.training_count
     data = subject.data.varied(n=count)
     library, changes = LibraryChoice(most=search).open(data), EditChoice(count=subject.effort.edits).open(data)
-    result = explain_images(library, data.draw(count), changes, report=subject.report)
+    result = explain_images(library, data.draw(count), changes, report=subject.report, really_edited=0)
     blocks: list[Block] = [Text(of_explanations(result, bool(subject.network.answer.names)))]
     for number, (image, (title, rows)) in enumerate(zip(result.images, result.tables(), strict=True)):
         file = subject.folder / f"explain-{number}.png"

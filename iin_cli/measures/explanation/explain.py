@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...editing.real_edits import Reality, reality_of
 from ...figures.explanations import Look, Neighbour
 from ...interpretation.answers import Classes, Images
 from ...interpretation.performance import Performance, measure_performance
-from ...interpretation.reading import Inputs
+from ...interpretation.reading import Inputs, Reading
 from ...metrics.bootstrap import FEW_ITEMS, Resampling
 from ...progress import Reporter, Silent
+from ...translator.factors import RESIDUAL
 from .edits import Edits
 from .intervals import bounded_mean
 from .library import Found, Library, Near
@@ -25,8 +27,8 @@ __all__ = ["explain_images"]
 
 # Edits of each factor that the figure shows; the table and the JSON hold all.
 SHOWN = 2
-# Images on which the network's performance is measured, of those that are searched.
-MEASURED = 2000
+# Of the images that are searched: how many the network's performance is measured on, and how many are really edited.
+MEASURED, REALLY_EDITED = 2000, 64
 
 
 def explain_images(
@@ -36,6 +38,7 @@ def explain_images(
     top: int = 5,
     report: Reporter | None = None,
     save: Callable[[ExplainResult], None] | None = None,
+    really_edited: int = REALLY_EDITED,
 ) -> ExplainResult:
     """Change each factor of each image several times, and see what is predicted and which real images are nearest.
 
@@ -44,6 +47,7 @@ def explain_images(
         edits: how factors are changed; the intervals are over them.
         top: classes whose probability is reported: that predicted, and those that change most.
         save: called with the result so far after every image.
+        really_edited: how many of the real images are edited in each factor's concept, where that is possible.
     """
     report, network = report or Silent(), library.network
     kind = {Classes: _ClassExplainer, Images: _ImageExplainer}.get(type(network.answer), _Explainer)
@@ -61,6 +65,7 @@ def explain_images(
         translator=library.opened.called,
         data=library.dataset.name,
         performance=_performance(library, report),
+        reality=_reality(library, edits.factors, really_edited, report),
     )
     if kind is _ClassExplainer and len(edits) < FEW_ITEMS:
         report.note(f"intervals over {len(edits)} edits of each factor are rough")
@@ -74,9 +79,25 @@ def explain_images(
 
 def _performance(library: Library, report: Reporter) -> Performance:
     """Measure how well the network does on some of the images that are searched."""
-    some = np.sort(np.random.default_rng(library.seed).permutation(len(library))[:MEASURED])
-    z = torch.from_numpy(np.asarray(library.z[some]))
+    some, z = _some(library, MEASURED)
     return measure_performance(library.network, library.dataset, library.items[some], z, library.seed, report)
+
+
+def _reality(library: Library, factors: Sequence[str], count: int, report: Reporter) -> dict[str, Reality]:
+    """Measure what really editing each factor's concept does, on `count` of the images that are searched."""
+    if not count or not library.network.backbone.has_head:
+        return {}
+    some, z = _some(library, count)
+    opened = library.opened
+    reading = Reading(opened, library.network, library.dataset, library.items[some], z, opened.transform(z))
+    names = [name for name in factors if name != RESIDUAL]
+    return {name: reality_of(reading, name, report, seed=library.seed) for name in names}
+
+
+def _some(library: Library, count: int) -> tuple[np.ndarray, Tensor]:
+    """Draw rows of the library, and return them with their latents."""
+    some = np.sort(np.random.default_rng(library.seed).permutation(len(library))[:count])
+    return some, torch.from_numpy(np.asarray(library.z[some]))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ...editing.real_edits import Reality
 from ...figures.explanations import Look, plot_explanation
 from ...interpretation.performance import Performance
 from ...metrics.bootstrap import Interval
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["Agreement", "Edit", "ExplainResult", "Explanation", "FactorEffect"]
+
+REALITY = "what really editing images does to the answer, beside exchanging the factor alone"
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ class ExplainResult(Result):
         searched: real images that were compared with, in `space`; drawn by `seed` from the `searchable`.
         performance: how well the network does on the real images.
         figures: file names of the figures.
+        reality: factor -> what really editing its concept does to answers, measured on some of the real images.
         looks: of each image, what makes the rows of its figure; pictures are read and decoded only then.
     """
 
@@ -162,16 +166,34 @@ class ExplainResult(Result):
     performance: Performance
     images: tuple[Explanation, ...] = ()
     figures: tuple[str, ...] = ()
+    reality: dict[str, Reality] = field(default_factory=dict)
     looks: tuple[Callable[[], list[Look]], ...] = field(default=(), repr=False, compare=False)
 
     def tables(self) -> list[Table]:
-        """Return one table per image: a row for each factor."""
-        return [(each.title, [effect.row(name) for name, effect in each.factors.items()]) for each in self.images]
+        """Return one table per image, a row for each factor; then what really editing images does, where known."""
+        images: list[Table] = [
+            (each.title, [effect.row(name) for name, effect in each.factors.items()]) for each in self.images
+        ]
+        edited = [row for name, each in self.reality.items() if (row := _edited(name, each)) is not None]
+        return [*images, *([(REALITY, edited)] if edited else [])]
 
     def plot(self, number: int = 0) -> Figure:
         """Draw image `number`, its edits, the nearest real images, and what the edits do to the classes."""
         image = self.images[number]
         return plot_explanation(self.looks[number](), image.title, image.probabilities)
+
+
+def _edited(name: str, reality: Reality) -> dict[str, Any] | None:
+    found = reality.effect
+    if found is None:
+        return None
+    return {
+        "factor": name,
+        "images": reality.images,
+        "real edit": f"{found.edited:.2g}",
+        "factor exchanged": f"{found.exchanged:.2g}",
+        "share reproduced": f"{found.share:.2g}" if found.share is not None else "-",
+    }
 
 
 def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from iin_cli.data import open_dataset
 from iin_cli.data.arrays import ArrayDataset
 from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_translator
-from iin_cli.interpretation.reading import Inputs, Reading
+from iin_cli.interpretation.reading import Inputs, Reading, read_items
 from iin_cli.measures.explanation.edits import Edits
 from iin_cli.measures.explanation.explain import explain_images
 from iin_cli.measures.explanation.intervals import bounded_mean
 from iin_cli.measures.explanation.library import Library
 from iin_cli.metrics.bootstrap import Resampling, mean_interval
+from iin_cli.progress import Silent
 from iin_cli.translator.edit import OUWalk
+from iin_cli.translator.factors import Factors
 
 
 def inputs(count, seed=1):
@@ -102,3 +105,23 @@ def test_edits_that_all_do_the_same_prove_nothing_about_every_edit():
     wide, narrow = bounded_mean(values, 0.0, 1.0, Resampling()), mean_interval(values, Resampling())
     assert wide.value == narrow.value
     assert wide.high - wide.low < 1.4 * (narrow.high - narrow.low)
+
+
+def test_what_really_editing_the_images_does_stands_beside(files):
+    """Greyscale is drawn on the images that are searched; an encoder alone has no answer to change."""
+    opened = open_translator(files.of_classes)
+    first, *rest = opened.factors
+    factors = Factors((replace(first, name="greyscale", relation="differ"), *rest))
+    opened = replace(opened, factors=factors)
+    data = open_dataset("colordigits")
+    items = data.splits["test"][:20]
+    reading = read_items(opened, data, items, Silent())
+    edits = Edits.of_walks(opened, ["greyscale"], OUWalk(steps=3), 2, 0)
+    result = explain_images(Library.of(reading, k=3), inputs(1), edits)
+    found = result.reality["greyscale"]
+    assert found.images == 20
+    assert result.as_dict()["reality"]["greyscale"]["edited"] == found.effect.edited.as_dict()
+    title, (row,) = result.tables()[-1]
+    assert "really editing" in title
+    assert (row["factor"], row["images"]) == ("greyscale", 20)
+    assert explain_images(Library.of(reading, k=3), inputs(1), edits, really_edited=0).reality == {}

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["ENDING", "Stopped", "end_at_once", "listen", "raising"]
+__all__ = ["ENDING", "Stopped", "end_at_once", "ignore", "listen", "raising"]
 
 # What ends a program: a user, a scheduler, and a terminal that was closed, which is as if it had been terminated.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -59,6 +59,16 @@ def listen() -> None:
         ours = number != signal.SIGINT or signal.getsignal(number) in (signal.default_int_handler, end_at_once)
         if ours and not ignored:
             signal.signal(number, end_at_once)
+
+
+def ignore() -> None:
+    """From now on none of these signals changes anything: the work is done, and Python takes a while to end.
+
+    It would put back the usual handlers meanwhile, and a run that has finished would look as if it had been killed.
+    """
+    for number in ENDING:
+        if signal.getsignal(number) is end_at_once:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager

@@ -127,3 +127,15 @@ def test_a_signal_during_an_import_waits_for_its_end(tmp_path, monkeypatch):
     with pytest.raises(Stopped), raising(once=False):
         command()
     assert sys.modules.pop("imported_slowly").whole
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_what_arrives_when_the_work_is_done_changes_nothing(number):
+    program = (
+        "import atexit, os, sys; from iin_cli.cli import main\n"
+        f"sys.argv = ['iin', '--version']; atexit.register(os.kill, os.getpid(), {int(number)})\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("iin ")

@@ -20,7 +20,7 @@ from ..distributed import failure, is_main_rank, leave, lost_process, rank, repo
 from ..errors import IinError, UsageError
 from ..printable import printable
 from ..registry import FIRST_PARTY, Found, find, names
-from ..stopping import ENDING, Stopped, listen, raising
+from ..stopping import ENDING, Stopped, ignore, listen, raising
 from .home import home_expanded
 from .stdout import only_results
 from .streams import lasting_streams
@@ -171,6 +171,7 @@ def main() -> None:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+    ignore()
     sys.exit(code)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..interpretation.pieces import in_pieces
-from ..sizing.evidence import thin
+from ..latents.thinning import thin
 from ..sizing.paired_latents import PairedLatents
 from ..translator.factors import Factors
 from ..translator.pair_moments import PairedRows, moments

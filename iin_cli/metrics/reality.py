@@ -72,6 +72,14 @@ class RealEffect:
     moving: int
     variants: dict[str, RealEffect] = field(default_factory=dict)
 
+    def row(self) -> dict[str, str]:
+        """Return the effect as cells of a table."""
+        return {
+            "real edit": f"{self.edited:.2g}",
+            "factor exchanged": f"{self.exchanged:.2g}",
+            "share reproduced": f"{self.share:.2g}" if self.share is not None else "-",
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Return the effect as JSON values."""
         found: dict[str, Any] = {

@@ -26,7 +26,7 @@ from ..progress import Reporter
 from ..translator.all_pairs import AllPairs, whitened
 from ..translator.dims import Estimator
 
-__all__ = ["ABSENT", "FOUND", "RESAMPLES", "SHUFFLES", "Evidence", "collect_evidence", "curve_of", "thin", "weigh"]
+__all__ = ["ABSENT", "FOUND", "RESAMPLES", "SHUFFLES", "Evidence", "collect_evidence", "curve_of", "weigh"]
 
 FOUND = "found"
 ABSENT = "not distinguishable from none"

@@ -16,12 +16,13 @@ from ..interpretation.random_weights import LEAST_IMAGES, with_random_weights
 from ..latents.cache import as_images
 from ..latents.dominance import find_dominance, names_of_rows, variant_of
 from ..latents.pairs import step_generator
+from ..latents.thinning import thin
 from ..metrics.bootstrap import FEW_ITEMS, Resampling
 from ..plugin_api import ConceptProvider, Dataset, Groups
 from ..progress import Reporter
 from ..translator.dims import Estimator
 from .cue_decisions import decide
-from .evidence import SHUFFLES, thin, weigh
+from .evidence import SHUFFLES, weigh
 from .layer_features import LayerFeatures, read_layers
 from .layer_results import LayerFinding, LayerSweep
 from .layer_sizes import PairedItems, layer_sizes

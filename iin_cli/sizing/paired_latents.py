@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..latents.pairs import PairSampler, step_generator
 from ..latents.table import ConceptPairs, LatentTable
+from ..latents.thinning import thin
 from ..translator.pair_moments import PairedRows
 from ..translator.spectrum import PairSpectrum, pair_spectrum
-from .evidence import thin
 
 __all__ = ["PairedLatents", "most_rows"]
 

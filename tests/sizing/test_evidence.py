@@ -8,8 +8,9 @@ from iin_cli.errors import DataError
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler, step_generator
 from iin_cli.latents.table import ConceptPairs, LatentTable
+from iin_cli.latents.thinning import thin
 from iin_cli.metrics.bootstrap import Resampling
-from iin_cli.sizing.evidence import ABSENT, FOUND, collect_evidence, thin, weigh
+from iin_cli.sizing.evidence import ABSENT, FOUND, collect_evidence, weigh
 
 
 def latents(count, dim, seed=0):

@@ -174,26 +174,17 @@ class ExplainResult(Result):
         images: list[Table] = [
             (each.title, [effect.row(name) for name, effect in each.factors.items()]) for each in self.images
         ]
-        edited = [row for name, each in self.reality.items() if (row := _edited(name, each)) is not None]
+        edited = [
+            {"factor": name, "images": each.images, **each.effect.row()}
+            for name, each in self.reality.items()
+            if each.effect is not None
+        ]
         return [*images, *([(REALITY, edited)] if edited else [])]
 
     def plot(self, number: int = 0) -> Figure:
         """Draw image `number`, its edits, the nearest real images, and what the edits do to the classes."""
         image = self.images[number]
         return plot_explanation(self.looks[number](), image.title, image.probabilities)
-
-
-def _edited(name: str, reality: Reality) -> dict[str, Any] | None:
-    found = reality.effect
-    if found is None:
-        return None
-    return {
-        "factor": name,
-        "images": reality.images,
-        "real edit": f"{found.edited:.2g}",
-        "factor exchanged": f"{found.exchanged:.2g}",
-        "share reproduced": f"{found.share:.2g}" if found.share is not None else "-",
-    }
 
 
 def _known(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

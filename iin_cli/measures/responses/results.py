@@ -336,9 +336,7 @@ def _kinds(factor: FactorResponse) -> list[dict[str, Any]]:
         {
             "factor": factor.name,
             "edit": kind,
-            "real edit": f"{found.edited:.2g}",
-            "factor exchanged": f"{found.exchanged:.2g}",
-            "share reproduced": f"{found.share:.2g}" if found.share is not None else "-",
+            **found.row(),
             "by chance": f"{found.by_chance:.2g}" if found.by_chance is not None else "-",
         }
         for kind, found in (effect.variants.items() if effect is not None else ())

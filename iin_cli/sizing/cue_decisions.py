@@ -44,6 +44,17 @@ class CueDecisions(Result):
     by_second: Interval
     bias: Interval | None
 
+    def share(self, cue: str | None) -> Interval | None:
+        """Return the fraction of images that are called by `cue`; None for a label that is neither of the two."""
+        return {self.first: self.by_first, self.second: self.by_second}.get(cue or "")
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        return (
+            f"of {self.n} images whose {self.first} and {self.second} differ, the network calls {self.by_first:.2f} "
+            f"by their {self.first} and {self.by_second:.2f} by their {self.second}"
+        )
+
     def tables(self) -> list[Table]:
         """Return one table with one row."""
         shares = {self.first: self.by_first, self.second: self.by_second, f"{self.first} bias": self.bias}
@@ -58,11 +69,13 @@ def decide(
     columns: Sequence[str],
     resampling: Resampling,
     report: Reporter,
+    z: Tensor | None = None,
 ) -> CueDecisions | None:
     """Ask `network` what the items (M,) show, and say by which of two labels it decides.
 
     Args:
         columns: labels to choose from. The first two with the same names are the cues.
+        z: latents of the items (M, N), where they are at hand; else their images are encoded.
 
     Returns None where there are no two such labels, or where the network names other classes. A name stands for the
     class of that name, or for its kinds among ImageNet's classes, whose probabilities are averaged.
@@ -76,17 +89,17 @@ def decide(
     if groups is None:
         return None
     of_first, of_second = (dataset.labels[name].values[items] for name in cues)
-    items = items[of_first != of_second]
-    if not len(items):
+    differ = of_first != of_second
+    if not differ.any():
         return None
-    called = []
-    with report.task("asking for answers", len(items), "images") as task:
-        for start in range(0, len(items), IMAGES_AT_ONCE):
-            part = items[start : start + IMAGES_AT_ONCE]
-            pixels = dataset.images(part, network.backbone.image_size, network.backbone.interpolation)
-            called.append(answers_among(network.answers(network.encode_pixels(pixels)), groups))
+    rows, called = np.flatnonzero(differ), []
+    with report.task("asking for answers", len(rows), "images") as task:
+        for start in range(0, len(rows), IMAGES_AT_ONCE):
+            part = rows[start : start + IMAGES_AT_ONCE]
+            latents = _encoded(network, dataset, items[part]) if z is None else z[part]
+            called.append(answers_among(network.answers(latents), groups))
             task.advance(len(part))
-    answers, differ = np.concatenate(called), of_first != of_second
+    answers = np.concatenate(called)
     return bias_of(first, second, answers == of_first[differ], answers == of_second[differ], resampling)
 
 
@@ -112,6 +125,10 @@ def bias_of(
     bias = bootstrap(share, len(by_first), resampling) if (by_first | by_second).any() else None
     of_first, of_second = mean_interval(by_first, resampling), mean_interval(by_second, resampling)
     return CueDecisions(first, second, len(by_first), of_first, of_second, bias)
+
+
+def _encoded(network: Network, dataset: Dataset, items: np.ndarray) -> Tensor:
+    return network.encode_pixels(dataset.images(items, network.backbone.image_size, network.backbone.interpolation))
 
 
 def _two_alike(dataset: Dataset, columns: Sequence[str]) -> tuple[str, str] | None:

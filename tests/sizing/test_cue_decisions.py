@@ -52,6 +52,12 @@ def test_a_network_is_asked_about_images_whose_cues_differ(conflicting, monkeypa
     # Of eight images six disagree, and the corner is ground.
     assert (found.first, found.second, found.n) == ("centre", "ground", 6)
     assert (found.by_first.value, found.by_second.value, found.bias.value) == (0, 1, 0)
+    assert (found.share("ground"), found.share("centre"), found.share("id")) == (found.by_second, found.by_first, None)
+    assert "6 images whose centre and ground differ" in str(found)
+    # Of latents at hand the images are not read again.
+    monkeypatch.setattr(Network, "encode_pixels", None)
+    z = network.encode(pixels_in(conflicting.images(np.arange(8), 32)))
+    assert decide(network, conflicting, np.arange(8), ["centre", "ground"], QUICK, Silent(), z) == found
 
 
 def pixels_in(pixels):

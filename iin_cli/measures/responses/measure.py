@@ -11,8 +11,10 @@ from ...interpretation.answers import Images
 from ...interpretation.network import Network
 from ...interpretation.performance import Performance, performance_of
 from ...interpretation.reading import Reading
+from ...metrics.bootstrap import Resampling
 from ...plugin_api import ConceptProvider
 from ...progress import Reporter, Silent
+from ...sizing.cue_decisions import CueDecisions, decide
 from .results import FactorResponse, Readout, RespondResult, readout_of
 from .walks import TakeAnswers, WalkDesign, Walker
 
@@ -62,11 +64,14 @@ def measure_responses(
     walker = Walker(reading, design)
     readout = readout_of(reading.network.answer, walker.starts.answer)
     result = _empty(walker, readout, performance_of(reading, design.seed, report))
+    decisions = _decisions(reading, design.seed, report)
+    result = replace(result, decisions=decisions)
     for name in names:
         try:
             found = _measure_factor(walker, readout, name, report, rows)
             reality = reality_of(reading, name, report, (given or {}).get(name), design.seed)
-            found = replace(found, reality=reality, effect=reading.network.answer.effect)
+            decided = decisions.share(reading.dataset.column(name)) if decisions is not None else None
+            found = replace(found, reality=reality, effect=reading.network.answer.effect, decided=decided)
             result = replace(result, factors=(*result.factors, found))
         except ResourceError:
             raise
@@ -81,6 +86,16 @@ def measure_responses(
     if not result.never_negative and bool((reading.z >= 0).all(0).any()):
         report.note(f"{len(reading)} images are too few to say which features are never negative")
     return result
+
+
+def _decisions(reading: Reading, seed: int, report: Reporter) -> CueDecisions | None:
+    """Say which of two cues decides what the items are called, where the factors are such cues."""
+    columns = [column for name in reading.opened.factors.names if (column := reading.dataset.column(name))]
+    resampling = Resampling(seed=seed)
+    found = decide(reading.network, reading.dataset, reading.items, columns, resampling, report, reading.z)
+    if found is not None:
+        report.note(str(found))
+    return found
 
 
 def _measure_factor(

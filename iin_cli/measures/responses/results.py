@@ -17,6 +17,7 @@ from ...interpretation.performance import Performance
 from ...metrics.bootstrap import Interval
 from ...metrics.response import CHANNELS, Comparison, compare, mean_intervals, quantiles
 from ...results import Result, Table, json_values
+from ...sizing.cue_decisions import CueDecisions
 from .verdict import Verdict, verdict_of
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class FactorResponse:
         by_channel: `red`, `green`, `blue` -> `absolute_change` and `squared_change`.
         reality: what really editing images of the concept does; None where it was not measured.
         effect: how an edit's effect on the answer is told.
+        decided: fraction of images that are called by this concept, among those that show two cues that differ; None
+            where the data has no two such cues.
         walked, control: single points for figures, samples and difference (P, K).
     """
 
@@ -86,6 +89,7 @@ class FactorResponse:
     by_channel: dict[str, dict[str, Comparison]] = field(default_factory=dict)
     reality: Reality | None = None
     effect: Effect = Classes.effect
+    decided: Interval | None = None
     walked: Change = field(repr=False, compare=False, kw_only=True)
     control: Change = field(repr=False, compare=False, kw_only=True)
 
@@ -97,7 +101,7 @@ class FactorResponse:
     @property
     def verdict(self) -> Verdict:
         """What the figures say together, in the words that every table, page and plot uses."""
-        return verdict_of(self.main, self.reality, self.effect)
+        return verdict_of(self.main, self.reality, self.effect, self.decided)
 
     def row(self) -> dict[str, Any]:
         """Return the verdict as a row of a table."""
@@ -114,6 +118,7 @@ class FactorResponse:
         parts = ("by_class", "by_start_class", "by_channel")
         found = {"name": self.name, "dim": self.dim, "verdict": self.verdict.as_dict()}
         found |= {"reality": self.reality.as_dict() if self.reality is not None else None}
+        found |= {"decided": json_values(self.decided)}
         found |= {"overall": json_values(self.overall)}
         return found | {part: json_values(getattr(self, part)) for part in parts if getattr(self, part)}
 
@@ -131,6 +136,7 @@ class RespondResult(Result):
         features: N; `never_negative`: how many of them are nowhere negative in the images read.
         failed: factor -> why its walks could not be measured.
         performance: how well the network does on the start images.
+        decisions: which of two cues decides its answers, where the data has two of the same names (shape, texture).
         readout: how answers of this kind are tabulated and drawn.
     """
 
@@ -153,11 +159,13 @@ class RespondResult(Result):
     factors: tuple[FactorResponse, ...]
     failed: dict[str, str]
     performance: Performance
-    readout: Readout = field(repr=False, compare=False)
+    decisions: CueDecisions | None = None
+    readout: Readout = field(repr=False, compare=False, kw_only=True)
 
     def tables(self) -> list[Table]:
         """Return how well the network does and the verdicts, then every overall figure, by start class or channel."""
         found: list[Table] = [self.performance.table()]
+        found += self.decisions.tables() if self.decisions is not None else []
         if self.factors:
             found.append((VERDICTS, [each.row() for each in self.factors]))
         if kinds := [row for each in self.factors for row in _kinds(each)]:

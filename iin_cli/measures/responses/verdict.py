@@ -7,6 +7,7 @@ from typing import Any
 
 from ...editing.real_edits import Reality
 from ...interpretation.answers import Effect
+from ...metrics.bootstrap import Interval
 from ...metrics.reality import RealEffect
 from ...metrics.response import LESS, MORE, TOO_FEW, Comparison
 
@@ -14,6 +15,8 @@ __all__ = ["CARRIES", "Verdict", "verdict_of"]
 
 # A factor carries a concept if its exchange reproduces at least so much of what the real edit does.
 CARRIES = 0.5
+# A cue hardly moves the answer where so few images are called by it, another cue showing something else.
+DECIDES = 0.25
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Verdict:
     Attributes:
         headline: the conclusion in a few words.
         along_walks: the comparison of the factor's walks with chance, in words.
-        really: what really edited images do, in words; empty where there are none.
+        really: what really edited images do, and how many are called by this cue, in words; empty where there are none.
         could_have_seen: the smallest difference from chance that could have been seen, where none was; else None.
     """
 
@@ -48,12 +51,14 @@ class Verdict:
         }
 
 
-def verdict_of(main: Comparison, reality: Reality | None, effect: Effect) -> Verdict:
+def verdict_of(main: Comparison, reality: Reality | None, effect: Effect, decided: Interval | None = None) -> Verdict:
     """Conclude from a factor's walks and, where there is any, from real edits of its concept.
 
     Args:
         main: flips, or change, along the walks beside the control's.
         effect: how the network's answers tell an edit's effect.
+        decided: fraction of images that are called by this concept though another cue shows something else; None
+            where the data has no two such cues.
     """
     said, seen = main.verdict, None
     if said == TOO_FEW:
@@ -63,11 +68,23 @@ def verdict_of(main: Comparison, reality: Reality | None, effect: Effect) -> Ver
     else:
         seen = main.resolution
         walks = f"{said} from chance along its walk (could only have seen a difference above {seen:.2g})"
-    if reality is None or reality.effect is None:
-        return Verdict(f"{said} (walk)", walks, could_have_seen=seen)
-    # Matched images differ in more than the concept, so no single factor can carry all of it.
-    headline = _headline(reality.effect, effect) if reality.is_exact else f"{said} (walk)"
-    return Verdict(headline, walks, _really(said, reality, reality.effect, effect), seen)
+    found = reality.effect if reality is not None else None
+    headline, really = f"{said} (walk)", ""
+    if reality is not None and found is not None:
+        really = _really(said, reality, found, effect)
+        # Matched images differ in more than the concept, so no single factor can carry all of it.
+        headline = _headline(found, effect) if reality.is_exact else headline
+    if decided is not None:
+        really += f"; {decided:.2f} of the images whose cues differ are called by this one"
+        if reality is None or found is None or not reality.is_exact:
+            headline = _deciding(decided)
+    return Verdict(headline, walks, really, seen)
+
+
+def _deciding(decided: Interval) -> str:
+    if decided.high < DECIDES:
+        return "hardly moves the answer"
+    return "moves the answer" if decided.low >= DECIDES else "may move the answer"
 
 
 def _headline(found: RealEffect, effect: Effect) -> str:

@@ -78,3 +78,23 @@ def test_few_or_no_flips_are_told():
     change = Reality("really changing blur", 100, RealEffect(faint, faint, None, None, 100))
     heads = [verdict_of(comparison(0.1, 0.2), change, kind).headline for kind in (Images, Classes)]
     assert heads == ["moves the answer", "hardly moves the answer"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "headline"),
+    [
+        (0.1, 0.2, "hardly moves the answer"),
+        (0.2, 0.3, "may move the answer"),
+        (0.4, 0.6, "moves the answer"),
+    ],
+)
+def test_matched_images_leave_the_headline_to_the_cue_that_images_are_called_by(low, high, headline):
+    decided = Interval((low + high) / 2, low, high, 100)
+    matched = replace(reality(0.9, 0.05), is_exact=False)
+    for found in (matched, None):
+        said = verdict.verdict_of(comparison(0.1, 0.2), found, Classes.effect, decided)
+        assert said.headline == headline
+        assert f"; {decided:.2f} of the images whose cues differ are called by this one" in str(said)
+    # An exact edit knows better.
+    exact = verdict.verdict_of(comparison(0.1, 0.2), reality(0.18, 0.9), Classes.effect, decided)
+    assert exact.headline == "moves the answer, and the factor carries it"

@@ -7,12 +7,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from PIL import ImageFont
+import numpy as np
+from PIL import Image, ImageFont
 
 if TYPE_CHECKING:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-__all__ = ["letters", "new_figure"]
+__all__ = ["drawn", "letters", "new_figure"]
 
 
 def new_figure(
@@ -47,11 +49,25 @@ def _shown_figure() -> type[Figure]:
                 super().draw(renderer)
 
         def _repr_png_(self) -> bytes:
-            drawn = io.BytesIO()
-            self.savefig(drawn, format="png")
-            return drawn.getvalue()
+            file = io.BytesIO()
+            drawn(self, self.dpi).save(file, "PNG")
+            return file.getvalue()
 
     return ShownFigure
+
+
+def drawn(figure: Figure, dpi: float) -> Image.Image:
+    """Return a figure of `new_figure` as a picture of so many dots per inch.
+
+    `savefig` would draw it twice, the first time for its layout, which every drawing arranges by itself.
+    """
+    canvas, before = cast("FigureCanvasAgg", figure.canvas), figure.dpi
+    figure.set_dpi(dpi)
+    try:
+        canvas.draw()
+        return Image.fromarray(np.array(canvas.buffer_rgba()))
+    finally:
+        figure.set_dpi(before)
 
 
 def letters(size: int) -> ImageFont.FreeTypeFont:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..io.atomic import write_atomically
-from .canvas import new_figure
+from .canvas import drawn, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ def plot_walks(
 def save_figure(path: Path, figure: Figure) -> None:
     """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
     with write_atomically(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=DPI, metadata={"Software": None})
+        drawn(figure, DPI).save(temporary, "PNG", dpi=(DPI, DPI))
 
 
 def _most_probable(walks: Sequence[np.ndarray]) -> list[int]:

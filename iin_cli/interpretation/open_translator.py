@@ -96,9 +96,11 @@ class OpenTranslator:
         found = torch.cat(list(in_pieces(len(z), z.__getitem__, both, self.device)))
         return found[:, :-1], found[:, -1]
 
-    def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
-        """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
-        return self._mapped(z_tilde, self.translator.inverse, report)
+    def inverse_transform(
+        self, z_tilde: Tensor, report: Reporter | None = None, *, height: int | None = None
+    ) -> Tensor:
+        """T⁻¹ of any number of rows, in pieces of `height` rows, on the CPU: z̃ (…, N) -> z (…, N)."""
+        return self._mapped(z_tilde, self.translator.inverse, report, height)
 
     def shared(self, z_a: Tensor, z_b: Tensor, prior: Tensor | float = 0.5) -> Tensor:
         """Return how probable it is that pairs z_a, z_b (P, N) share each factor, the residual last: (P, K+1).
@@ -117,10 +119,16 @@ class OpenTranslator:
         fraction = (self.metadata.get("training") or {}).get("feature_noise", 0.0)
         return FeatureNoise.of(z, fraction) if fraction else FeatureNoise.none(self.factors.dim)
 
-    def _mapped(self, rows: Tensor, function: Callable[[Tensor], Tensor], report: Reporter | None) -> Tensor:
+    def _mapped(
+        self,
+        rows: Tensor,
+        function: Callable[[Tensor], Tensor],
+        report: Reporter | None,
+        height: int | None = None,
+    ) -> Tensor:
         flat, pieces = rows.reshape(-1, rows.shape[-1]), []
         with (report or Silent()).task("translating", len(flat), "images") as task:
-            for piece in in_pieces(len(flat), flat.__getitem__, function, self.device):
+            for piece in in_pieces(len(flat), flat.__getitem__, function, self.device, height):
                 pieces.append(piece)
                 task.advance(len(piece))
         return torch.cat(pieces).view_as(rows)

@@ -276,6 +276,8 @@ def _recorded_network(
         found = open_network(source, device, weights, recorded.get("layer"), report)
     except NotInstalledError as error:
         raise CheckpointError(f"the backbone of {translator} is not here: {error}") from error
+    except UsageError as error:
+        raise CheckpointError(f"{translator} cannot be joined to {source}: {error}") from error
     if found.sha256 != recorded["sha256"]:
         raise CheckpointError(
             f"{source} is not the backbone {translator} was fitted to: sha256 {found.sha256[:12]}…, "

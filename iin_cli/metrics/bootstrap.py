@@ -15,6 +15,8 @@ RESAMPLES = 1000
 LEVEL = 0.95
 # Below this many items an interval is wide, and percentile intervals are still somewhat too narrow: a message says so.
 FEW_ITEMS = 50
+# Resampled values that are held at once: 8 MiB.
+NUMBERS_AT_ONCE = 2**20
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,7 @@ def bootstrap(statistic: Callable[[np.ndarray], float], items: int, resampling: 
     generator = np.random.default_rng(resampling.seed)
     value = float(statistic(np.arange(items)))
     again = np.array([statistic(generator.integers(0, items, items)) for _ in range(resampling.resamples)], np.float64)
-    finite = again[np.isfinite(again)]
-    if not len(finite) or not np.isfinite(value):
-        raise DataError("a measured figure is not finite")
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(finite, (tail, 1 - tail))
-    return Interval(value, float(low), float(high), items)
+    return _percentiles(value, again, items)
 
 
 def mean_interval(values: np.ndarray, resampling: Resampling) -> Interval:
@@ -94,4 +91,21 @@ def mean_interval(values: np.ndarray, resampling: Resampling) -> Interval:
     """
     rows = np.asarray(values, np.float64)
     rows = rows.mean(tuple(range(1, rows.ndim)))
-    return bootstrap(lambda chosen: rows[chosen].mean(), len(rows), resampling)
+    items, generator = len(rows), np.random.default_rng(resampling.seed)
+    if items < 1:
+        raise DataError("an interval needs at least one item")
+    # The draws of `bootstrap`, many resamples at once.
+    at_once = max(1, NUMBERS_AT_ONCE // items)
+    parts = [min(at_once, resampling.resamples - start) for start in range(0, resampling.resamples, at_once)]
+    again = np.concatenate([rows[generator.integers(0, items, (part, items))].mean(1) for part in parts])
+    return _percentiles(float(rows.mean()), again, items)
+
+
+def _percentiles(value: float, resampled: np.ndarray, items: int) -> Interval:
+    """Return `value` with the interval of the resampled values that are finite; DataError where none is."""
+    finite = resampled[np.isfinite(resampled)]
+    if not len(finite) or not np.isfinite(value):
+        raise DataError("a measured figure is not finite")
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(finite, (tail, 1 - tail))
+    return Interval(value, float(low), float(high), items)

@@ -24,6 +24,7 @@ from ..io.training_state import read_state
 from ..progress import Reporter, Silent, Task
 from .resuming import HeldSignals
 from .saving import Saving
+from .soundness import require_finite, require_same_optimizers
 
 __all__ = ["ADVICE", "LoopResult", "Schedule", "Trainable", "flushed_denormals", "optimise"]
 
@@ -332,7 +333,9 @@ def _restore(work: Trainable, path: Path) -> tuple[LoopResult, Mapping[str, torc
     state = from_main(read_state(path) if is_main_rank() else None)
     try:
         # Checked and not converted: whole numbers among the figures stay whole.
-        _require_sound(msgspec.convert(state["loop"], LoopResult), state)
+        _require_counts(msgspec.convert(state["loop"], LoopResult))
+        require_finite([state["work"], state["best"]])
+        require_same_optimizers(state["work"], work.state_dict())
         work.load_state_dict(state["work"])
         if _shapes(state["best"]) != _shapes(work.weights()):
             raise ValueError("its best weights are of another network")
@@ -348,24 +351,12 @@ def _not_of_this_run(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(f"{path} is not the state of this run: {reason(error)[:500]}")
 
 
-def _require_sound(loop: LoopResult, state: Mapping[str, Any]) -> None:
-    """Raise ValueError for counts below zero, a history without steps, or numbers that no saved training has."""
+def _require_counts(loop: LoopResult) -> None:
+    """Raise ValueError for counts below zero, and a history without steps."""
     if min(loop.steps, loop.rows, loop.best_step, loop.seconds, loop.training_seconds) < 0:
         raise ValueError("a count or a time is negative")
     if not all("step" in figures for figures in loop.history):
         raise ValueError("its history lacks a step")
-    if not all(value.isfinite().all() for value in _numbers([state["work"], state["best"]])):
-        raise ValueError("it holds numbers that are not finite")
-
-
-def _numbers(tree: Any) -> Iterator[torch.Tensor]:
-    """Yield the tensors of floating-point numbers in nested dicts and lists."""
-    if isinstance(tree, torch.Tensor):
-        if tree.is_floating_point():
-            yield tree
-    elif isinstance(tree, (dict, list)):
-        for entry in tree.values() if isinstance(tree, dict) else tree:
-            yield from _numbers(entry)
 
 
 def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:

@@ -269,6 +269,10 @@ def test_moved_weights_of_a_named_network_are_named_by_the_user(tmp_path):
     torch.save({name: value + 1 for name, value in backbone.network.state_dict().items()}, moved)
     with pytest.raises(CheckpointError, match="is not the backbone"):
         open_translator(path, backbone=moved)
+    # Only a file that was made by hand records a layer that its network does not have.
+    checkpoint.save(path, translator.state_dict(), {**metadata, "backbone": {**found.provenance, "layer": "x"}})
+    with pytest.raises(CheckpointError, match=r"cannot be joined to shufflenet_v2_x0_5: .* no such layer"):
+        open_translator(path, backbone=moved)
 
 
 def test_a_checkpoint_takes_no_other_weights(files):

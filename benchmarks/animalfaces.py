@@ -1,8 +1,9 @@
-"""ResNet-50 on AnimalFaces with `roundness` (two sketches) and `greyscale`: what factors hold, how f responds.
+"""A network on AnimalFaces with `roundness` (two sketches) and `greyscale`: what factors hold, how f responds.
 
-Everything is trained here: no pretrained weights are used unless --weights says otherwise. Prints Markdown tables.
+ResNet-50 is trained here, from random weights unless --weights says otherwise; --pretrained names a network that needs
+no training, and the file of its weights. Prints Markdown tables.
 
-    uv run python benchmarks/animalfaces.py --data-root DIR [--work runs/animalfaces]
+    uv run python benchmarks/animalfaces.py --data-root DIR [--pretrained timm:NAME=FILE] [--work runs/animalfaces]
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from iin_cli.progress import Silent
 from iin_cli.translator.edit import OUWalk, swap
 
 DATA = "animalfaces"
-CONCEPTS = ("roundness:learned", "greyscale")
+CONCEPTS = ("roundness", "greyscale")
 WALK_STEPS = 10
 
 
@@ -73,9 +74,10 @@ def responses(opened: OpenTranslator, z: Tensor) -> dict[str, float]:
     return rates
 
 
-def untouched(opened: OpenTranslator, images: np.ndarray, path: Path) -> bool:
+def untouched(opened: OpenTranslator, images: np.ndarray) -> bool:
     """Say whether the network gives the same bits of logits with a translator attached as without one."""
-    alone = open_network(str(path)).backbone
+    attached = opened.require_network()
+    alone = open_network(attached.source, weights=attached.weights).backbone
     with torch.inference_mode():
         return torch.equal(alone(as_images(images)), opened.require_network().backbone(as_images(images)))
 
@@ -100,8 +102,24 @@ def evaluate(work: Path, root: str, seed: int) -> dict[str, Any]:
         "auc": separation(opened, rendered["train"][1:3], rendered["test"][1:3]),
         "swap": swapped(opened, rendered),
         "flip_rate": responses(opened, rendered["test"][0]),
-        "logits_bit_identical": untouched(opened, images, work / "backbone"),
+        "logits_bit_identical": untouched(opened, images),
     }
+
+
+def trained(given: argparse.Namespace, where: list[str]) -> tuple[list[str], str]:
+    """Train ResNet-50, unless that is done; return its options, and what it is in words."""
+    size = ["--weights", given.weights, "--image-size", given.image_size]
+    size += ["--steps", given.backbone_steps, "--max-seconds", given.backbone_seconds]
+    out = str(given.work / "backbone")
+    found = run(given.work, "backbone", ["train-backbone", "--backbone", "resnet50", *where, *size, "--out", out])
+    facts = f"ResNet-50 from --weights {given.weights}, held-out accuracy {found['accuracy']:.3f}"
+    return ["--backbone", out], f"{facts}, trained for {found['wall'] / 60:.0f} minutes"
+
+
+def pretrained(named: str) -> tuple[list[str], str]:
+    """Return the options of a pretrained network, NAME=FILE, and its name."""
+    name, _, file = named.partition("=")
+    return ["--backbone", name, *(["--weights", file] if file else [])], name
 
 
 def main() -> None:
@@ -110,6 +128,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/animalfaces"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", default="none", help="what ResNet-50 starts from: default, none, or a file")
+    parser.add_argument("--pretrained", help="NAME=FILE: a pretrained network in place of the trained ResNet-50")
     parser.add_argument("--image-size", default="96")
     parser.add_argument("--backbone-steps", default="320")
     parser.add_argument("--backbone-seconds", default="600")
@@ -119,20 +138,15 @@ def main() -> None:
     work, seed = given.work, given.seed
     work.mkdir(parents=True, exist_ok=True)
     where = ["--data", DATA, "--data-root", given.data_root, "--seed", str(seed)]
-    size = ["--weights", given.weights, "--image-size", given.image_size]
-    size += ["--steps", given.backbone_steps, "--max-seconds", given.backbone_seconds]
-    backbone = run(
-        work, "backbone", ["train-backbone", "--backbone", "resnet50", *where, *size, "--out", str(work / "backbone")]
-    )
+    network, facts = trained(given, where) if given.pretrained is None else pretrained(given.pretrained)
     concepts = [word for concept in CONCEPTS for word in ("--concept", concept)]
     out = ["--out", str(work / "fit")]
     out += ["--max-seconds", given.translator_seconds] if given.translator_seconds else []
     out += ["--dims", given.dims] if given.dims else []
-    fit = run(work, "fit", ["fit-translator", "--backbone", str(work / "backbone"), *concepts, *where, *out])
+    fit = run(work, "fit", ["fit-translator", *network, *concepts, *where, *out])
     found = computed(work, "evaluation", lambda: evaluate(work, given.data_root, seed))
 
-    print(f"\n{machine(backbone['wall'] + fit['wall'] + found['wall'])}; ResNet-50 from --weights {given.weights},")
-    print(f"held-out accuracy {backbone['accuracy']:.3f}; {found['test_images']} test images\n")
+    print(f"\n{machine(fit['wall'] + found['wall'])}, without training; {facts}; {found['test_images']} test images\n")
     print("| factor | dimensions | AUC of x_a against x_b | flip rate of an OU walk |\n|---|---|---|---|")
     for factor, dim in fit["factors"].items():
         print(f"| {factor} | {dim} | {found['auc'][factor]:.3f} | {found['flip_rate'][factor]:.3f} |")

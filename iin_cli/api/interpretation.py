@@ -190,14 +190,32 @@ class Interpretation(OpenTranslator):
         return measure_responses(self.read(x, labels), design, listen(progress))
 
     def audit(
-        self, x: Any, labels: Mapping[str, Any], *, resampling: Resampling | None = None, progress: Progress = None
+        self,
+        x: Any,
+        labels: Mapping[str, Any],
+        *,
+        training: Any = None,
+        resampling: Resampling | None = None,
+        progress: Progress = None,
     ) -> AuditResult:
         """Measure whether each factor holds its concept, all of it and nothing else.
 
         Args:
             labels: concept -> one label or measurement per image; concepts without labels are skipped by name.
+            training: rows of `x`, numbers (L,), a mask (M,) or a slice, from which probes learn; the others are
+                audited. None audits all, and probes learn from the audited ones, in turn.
+
+        Raises UsageError for rows that `x` does not have, and where they leave none to audit.
         """
-        return audit_reading(self.read(x, labels), resampling=resampling, report=listen(progress))
+        reading, report = self.read(x, labels), listen(progress)
+        if training is None:
+            return audit_reading(reading, resampling=resampling, report=report)
+        taught = _rows(training, len(reading))
+        audited = np.setdiff1d(np.arange(len(reading)), taught)
+        if not len(taught) or not len(audited):
+            raise UsageError(f"training names {len(taught)} of {len(reading)} images: some to learn from, not all")
+        pool = reading.rows(audited)
+        return audit_reading(pool, training=reading.rows(taught), resampling=resampling, report=report)
 
     def explain(
         self,
@@ -319,6 +337,16 @@ class Interpretation(OpenTranslator):
 def _of_reading(reading: Reading) -> Inputs:
     names = tuple(reading.dataset.path(int(item)) for item in reading.items)
     return Inputs(reading.images, names, reading.z)
+
+
+def _rows(chosen: Any, count: int) -> np.ndarray:
+    """Return the numbers of rows, each once, that numbers (L,), a mask (count,) or a slice choose; else UsageError."""
+    if not isinstance(chosen, slice):
+        chosen = np.asarray(chosen.detach().cpu() if isinstance(chosen, Tensor) else chosen)
+    try:
+        return np.unique(np.arange(count)[chosen])
+    except IndexError as error:
+        raise UsageError(f"training: {error}; give row numbers below {count}, or a mask of {count}") from error
 
 
 def _names(factor: str | Sequence[str]) -> tuple[str, ...]:

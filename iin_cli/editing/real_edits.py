@@ -18,7 +18,6 @@ from ..errors import DataError, attempt
 from ..interpretation.encoding import encode_items
 from ..interpretation.factor_concepts import concept_of_factor
 from ..interpretation.grouping import circumstances, find_providers
-from ..interpretation.pieces import MANY_ROWS
 from ..interpretation.reading import Reading
 from ..metrics.bootstrap import FEW_ITEMS
 from ..metrics.reality import EditFigures, RealEffect, real_effect
@@ -141,12 +140,12 @@ def _figures(reading: Reading, factor: str, rows: np.ndarray, z: Tensor, seed: i
     start, source = reading.z_tilde[rows], opened.transform(z)
     before, edited = answers(reading.z[rows]), answers(z)
     swapped = swap(start, source, opened.factors, [factor])
-    exchanged = answers(opened.inverse_transform(swapped, height=MANY_ROWS))
+    exchanged = answers(opened.inverse_of_many(swapped))
     chance = []
     for number in range(CONTROLS):
         basis = basis_of_control(opened.factors, factor, number, seed)
         mixed = start + (source - start) @ basis.T @ basis
-        other = answers(opened.inverse_transform(mixed, height=MANY_ROWS))
+        other = answers(opened.inverse_of_many(mixed))
         chance.append(answer.reproduced(before, edited, other))
     return EditFigures(
         answer.moved(before, edited),

@@ -17,7 +17,7 @@ from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import mask_posterior
 from .network import Network
-from .pieces import in_pieces
+from .pieces import MANY_ROWS, in_pieces
 
 __all__ = ["OpenTranslator"]
 
@@ -96,11 +96,13 @@ class OpenTranslator:
         found = torch.cat(list(in_pieces(len(z), z.__getitem__, both, self.device)))
         return found[:, :-1], found[:, -1]
 
-    def inverse_transform(
-        self, z_tilde: Tensor, report: Reporter | None = None, *, height: int | None = None
-    ) -> Tensor:
-        """T⁻¹ of any number of rows, in pieces of `height` rows, on the CPU: z̃ (…, N) -> z (…, N)."""
-        return self._mapped(z_tilde, self.translator.inverse, report, height)
+    def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
+        """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
+        return self._mapped(z_tilde, self.translator.inverse, report)
+
+    def inverse_of_many(self, z_tilde: Tensor) -> Tensor:
+        """As `inverse_transform`, in taller pieces: faster for thousands of rows, with other last bits."""
+        return self._mapped(z_tilde, self.translator.inverse, None, MANY_ROWS)
 
     def shared(self, z_a: Tensor, z_b: Tensor, prior: Tensor | float = 0.5) -> Tensor:
         """Return how probable it is that pairs z_a, z_b (P, N) share each factor, the residual last: (P, K+1).

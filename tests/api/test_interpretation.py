@@ -55,6 +55,16 @@ def test_every_verb_returns_a_result_and_leaves_nothing_behind(memory, verb, tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("as_mask", [False, True])
+def test_probes_learn_from_rows_that_are_not_audited(memory, as_mask):
+    rows = np.arange(len(memory.x) // 2, len(memory.x))
+    training = np.isin(np.arange(len(memory.x)), rows) if as_mask else torch.from_numpy(rows)
+    quick = iin.Resampling(20, 5)
+    found = memory.t.audit(memory.x, {"kind": memory.kind, "size": memory.size}, training=training, resampling=quick)
+    assert (found.n, found.training) == (len(memory.x) - len(rows), len(rows))
+    assert memory.t.audit(memory.x, {"kind": memory.kind}, resampling=quick).training == 0
+
+
 def test_a_translator_is_invertible_and_returns_what_it_was_given(memory):
     z = memory.z[:6]
     z_tilde = memory.t.transform(z)
@@ -172,6 +182,8 @@ def test_a_network_that_draws(memory):
         (lambda m: m.t.sample([1], truncation=2), iin.UsageError, "at most 1"),
         (lambda m: m.t.axis(m.x[:3], [1, 0]), iin.DataError, "one value each"),
         (lambda m: m.t.audit(m.x, {"kind": m.kind[:7]}), iin.DataError, r"labels 'kind' have shape \(7,\)"),
+        (lambda m: m.t.audit(m.x, {}, training=slice(None)), iin.UsageError, "some to learn from, not all"),
+        (lambda m: m.t.audit(m.x, {}, training=[10**6]), iin.UsageError, "give row numbers below"),
         (lambda m: m.t.respond(m.x[:3].to(torch.int32)), iin.DataError, "images are int32"),
         (
             lambda m: iin.fit(iin.Pairs(m.z[:, :5]), network=m.net),

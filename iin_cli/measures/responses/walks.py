@@ -17,7 +17,6 @@ from ...editing.random_subspaces import basis_of_control
 from ...editing.walk_paths import walk_noise
 from ...errors import DataError, UsageError
 from ...interpretation.answers import Change
-from ...interpretation.pieces import MANY_ROWS
 from ...interpretation.reading import Reading
 from ...metrics.bootstrap import FEW_ITEMS
 from ...metrics.response import negative_rate
@@ -151,7 +150,7 @@ class Walker:
         count = max(1, min(BLOCK_NUMBERS // numbers, BLOCK_POINTS) // self.design.points)
         for first in range(0, len(reading), count):
             block = slice(first, min(first + count, len(reading)))
-            yield block, reading.opened.inverse_transform(self.walk(block, name, basis), height=MANY_ROWS)
+            yield block, reading.opened.inverse_of_many(self.walk(block, name, basis))
 
     def _answers(self, z: Tensor) -> Tensor:
         found = self.reading.network.answers(z.flatten(0, 1))

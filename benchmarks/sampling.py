@@ -31,7 +31,7 @@ from iin_cli.distributed import choose_device
 from iin_cli.editing.priors import BackbonePrior, TranslatorPrior, generate
 from iin_cli.interpretation.opening import open_translator
 
-FORMATS, PRIORS, RANKS = ("png", "npz", "safetensors"), ("translator", "backbone"), 3
+FORMATS, PRIORS, RANKS = ("png", "webp", "npz", "safetensors"), ("translator", "backbone"), 3
 
 
 def draw_alone(given: argparse.Namespace) -> None:

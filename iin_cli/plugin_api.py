@@ -277,14 +277,13 @@ class Backbone(ABC):
     behind any of its modules.
 
     Attributes:
-        name: registered name, argument included (`timm:resnet18`).
-        latent_dim: N.
-        image_size: side S of the images it takes.
-        interpolation: how images are resized to that side.
+        name, latent_dim: registered name, argument included (`timm:resnet18`), and N.
+        image_size, interpolation: side S of the images it takes, and how images are resized to it.
         classes: a name per logit; two for one logit. None where `decode` gives images, or there is none.
         weights: which weights `pretrained` took, where it had a choice, as `--weights` names them; else None.
         config: JSON values from which `from_config` rebuilds the (untrained) module.
         takes_argument: whether its name may carry an argument.
+        is_concurrent: whether several threads may call `decode` at once, which is faster on a CPU.
     """
 
     name: str
@@ -296,6 +295,7 @@ class Backbone(ABC):
     config: dict[str, Any]
     trainable_here: ClassVar[bool] = False
     takes_argument: ClassVar[bool] = True
+    is_concurrent: ClassVar[bool] = False
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from ..io import checkpoint
 from ..io.images import WRITERS
 from ..io.manifest import SHARD_SEEDS, Manifest, Shard, cut, is_begun
 from ..io.rundir import open_run
-from ..io.shards import Format, ShardFiles
+from ..io.shards import PICTURES, Format, ShardFiles
 from ..progress import Reporter, Task
 from .partial_sampling import PartialPrior, choose_parts
 from .priors import BackbonePrior, Prior, TranslatorPrior, generate
@@ -53,9 +53,9 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.format not in get_args(Format):
             raise UsageError(f"--format {self.format!r}: choose from {', '.join(get_args(Format))}")
-        if self.subdirs and self.format != "png":
+        if self.subdirs and self.format not in PICTURES:
             raise UsageError(
-                f"--subdirs sorts PNG files into folders; --format {self.format} writes few: leave --subdirs out"
+                f"--subdirs sorts pictures into folders; --format {self.format} writes few files: leave --subdirs out"
             )
         if self.prior not in get_args(PriorName):
             raise UsageError(f"--prior {self.prior!r}: choose from {', '.join(get_args(PriorName))}")

@@ -6,13 +6,15 @@ constant height, the last one filled up with zeros: the same z gives the same by
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["MANY_ROWS", "in_pieces", "piece_rows", "to_pixels"]
+__all__ = ["MANY_ROWS", "in_pieces", "piece_rows", "pieces_at_once", "to_pixels"]
 
 # Height of a piece for what maps thousands of rows in any case, as walks do: narrow networks take a third less time.
 MANY_ROWS = 256
@@ -36,13 +38,55 @@ def in_pieces(
     """
     height = height or piece_rows(device)
     for start in range(0, count, height):
-        piece = take(slice(start, start + height))
-        rows = len(piece)
-        if rows < height:
-            piece = torch.cat((piece, piece.new_zeros(height - rows, *piece.shape[1:])))
-        with torch.inference_mode():
-            result = compute(piece.to(device))[:rows].cpu()
-        yield result
+        yield _piece(start, height, take, compute, device)
+
+
+def pieces_at_once(
+    count: int,
+    take: Callable[[slice], Tensor],
+    compute: Callable[[Tensor], Tensor],
+    device: torch.device,
+    height: int | None = None,
+    *,
+    is_concurrent: bool = True,
+) -> Iterator[Tensor]:
+    """Yield what `in_pieces` yields; on a CPU each core computes a piece of its own.
+
+    Cores that share one piece wait for each other at the end of every product, and for whatever else runs on one of
+    them. `take` and `compute` are called from several threads, unless not `is_concurrent`.
+    """
+    cores, height = torch.get_num_threads(), height or piece_rows(device)
+    if device.type != "cpu" or cores == 1 or count <= height or not is_concurrent:
+        yield from in_pieces(count, take, compute, device, height)
+        return
+    pending: deque[Future[Tensor]] = deque()
+    pool = ThreadPoolExecutor(cores, "drawing", initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        for start in range(0, count, height):
+            pending.append(pool.submit(_piece, start, height, take, compute, device))
+            if len(pending) > 2 * cores:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        # It is of the whole process.
+        torch.set_num_threads(cores)
+
+
+def _piece(
+    start: int,
+    height: int,
+    take: Callable[[slice], Tensor],
+    compute: Callable[[Tensor], Tensor],
+    device: torch.device,
+) -> Tensor:
+    piece = take(slice(start, start + height))
+    rows = len(piece)
+    if rows < height:
+        piece = torch.cat((piece, piece.new_zeros(height - rows, *piece.shape[1:])))
+    with torch.inference_mode():
+        return compute(piece.to(device))[:rows].cpu()
 
 
 def to_pixels(images: Tensor) -> np.ndarray:

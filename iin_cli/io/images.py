@@ -16,7 +16,16 @@ from PIL import Image
 
 from .atomic import as_write_error
 
-__all__ = ["WRITERS", "PngFolder", "WritingPool", "encode_npz", "encode_png", "encode_safetensors", "write_image"]
+__all__ = [
+    "WRITERS",
+    "PngFolder",
+    "WritingPool",
+    "encode_npz",
+    "encode_png",
+    "encode_safetensors",
+    "encode_webp",
+    "write_image",
+]
 
 # The processes of a machine divide its cores. Pillow's compression and hashing release Python's lock.
 WRITERS = max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
@@ -83,6 +92,13 @@ def encode_png(image: np.ndarray) -> bytes:
     """Return an image uint8 (S, S, 3) as PNG."""
     encoded = io.BytesIO()
     Image.fromarray(image).save(encoded, format="PNG", compress_level=3)
+    return encoded.getvalue()
+
+
+def encode_webp(image: np.ndarray) -> bytes:
+    """Return an image uint8 (S, S, 3) as lossless WebP: smaller than PNG, and large images in a third of its time."""
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, format="WEBP", lossless=True, quality=0, method=0)
     return encoded.getvalue()
 
 

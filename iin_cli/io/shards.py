@@ -1,4 +1,4 @@
-"""Write shards of images: as PNG files, or as one file of arrays per shard; the manifest records those written."""
+"""Write shards of images: as files of pictures, or one file of arrays per shard; the manifest records those written."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from typing import Literal, Self
 import numpy as np
 
 from .atomic import as_write_error, write_atomically
-from .images import WRITERS, WritingPool, encode_npz, encode_png, encode_safetensors, write_image
+from .images import WRITERS, WritingPool, encode_npz, encode_png, encode_safetensors, encode_webp, write_image
 from .manifest import Manifest, Shard
 
-__all__ = ["Format", "ShardFiles"]
+__all__ = ["PICTURES", "Format", "ShardFiles"]
 
-Format = Literal["png", "npz", "safetensors"]
+Format = Literal["png", "webp", "npz", "safetensors"]
+PICTURES = {"png": encode_png, "webp": encode_webp}
 # Submitting small images one by one would cost as much as compressing them.
 TOGETHER = 16
 SUBFOLDER_SEEDS = 1000
@@ -27,20 +28,20 @@ class ShardFiles:
 
     Args:
         manifest: the manifest of the folder to write into.
-        format: `png` writes `000123.png` for seed 123; `npz` and `safetensors` write `images-00007.npz` for shard 7,
-            with `images` uint8 (M, S, S, 3) and `seeds` int64 (M,).
-        subdirs: PNG files go into folders of a thousand seeds, `000000/000123.png`.
+        format: `png` and `webp` (lossless) write `000123.png` for seed 123; `npz` and `safetensors` write
+            `images-00007.npz` for shard 7, with `images` uint8 (M, S, S, 3) and `seeds` int64 (M,).
+        subdirs: pictures go into folders of a thousand seeds, `000000/000123.png`.
     """
 
     def __init__(self, manifest: Manifest, format: Format, subdirs: bool = False) -> None:
         self.manifest, self.format, self.subdirs = manifest, format, subdirs
         # Arrays are written a whole shard at a time, while the next shard is collected.
-        self._pool = WritingPool(WRITERS, 4 * WRITERS) if format == "png" else WritingPool(1, 2)
+        self._pool = WritingPool(WRITERS, 4 * WRITERS) if format in PICTURES else WritingPool(1, 2)
 
     def names(self, shard: Shard) -> list[str]:
         """Return the files of a shard, relative to the folder."""
-        if self.format == "png":
-            return [self._png(seed) for seed in shard.seeds]
+        if self.format in PICTURES:
+            return [self._picture(seed) for seed in shard.seeds]
         return [f"images-{shard.number:05d}.{self.format}"]
 
     def are_complete(self, shard: Shard) -> bool:
@@ -54,12 +55,12 @@ class ShardFiles:
         """
         written: list[Future[dict[str, str]]] = []
         self._make_folders(shard)
-        if self.format == "png":
+        if self.format in PICTURES:
             done = 0
             for pixels in batches:
                 for start in range(0, len(pixels), TOGETHER):
                     part = pixels[start : start + TOGETHER]
-                    written.append(self._pool.submit(self._write_pngs, shard.seeds[done : done + len(part)], part))
+                    written.append(self._pool.submit(self._write_pictures, shard.seeds[done : done + len(part)], part))
                     done += len(part)
         else:
             written.append(self._pool.submit(self._write_arrays, shard, np.concatenate(list(batches))))
@@ -71,8 +72,9 @@ class ShardFiles:
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         self._pool.__exit__(kind, *rest)
 
-    def _png(self, seed: int) -> str:
-        return f"{seed - seed % SUBFOLDER_SEEDS:06d}/{seed:06d}.png" if self.subdirs else f"{seed:06d}.png"
+    def _picture(self, seed: int) -> str:
+        name = f"{seed:06d}.{self.format}"
+        return f"{seed - seed % SUBFOLDER_SEEDS:06d}/{name}" if self.subdirs else name
 
     def _path(self, name: str) -> Path:
         return self.manifest.folder / name
@@ -84,10 +86,10 @@ class ShardFiles:
             except OSError as error:
                 raise as_write_error(folder, error) from error
 
-    def _write_pngs(self, seeds: Sequence[int], pixels: np.ndarray) -> dict[str, str]:
+    def _write_pictures(self, seeds: Sequence[int], pixels: np.ndarray) -> dict[str, str]:
         digests = {}
         for seed, image in zip(seeds, pixels, strict=True):
-            name, encoded = self._png(seed), encode_png(image)
+            name, encoded = self._picture(seed), PICTURES[self.format](image)
             write_image(self._path(name), encoded)
             digests[name] = hashlib.sha256(encoded).hexdigest()
         return digests

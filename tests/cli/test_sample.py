@@ -104,7 +104,7 @@ def test_a_run_that_is_stopped_keeps_what_is_finished(files, tmp_path, command_l
     ("arguments", "code", "words"),
     [
         (["--seeds", "9-0"], 2, "runs backwards"),
-        (["--seeds", "0", "--format", "gif"], 2, "png, npz, safetensors"),
+        (["--seeds", "0", "--format", "gif"], 2, "png, webp, npz, safetensors"),
         (["--seeds", "0", "--out", "."], 2, "not empty and holds no samples"),
         (["--seeds", "0", "--out", "something"], 2, "is a file"),
         (["--seeds", "0", "--backbone", "gone"], 4, "gone"),

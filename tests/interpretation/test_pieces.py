@@ -1,7 +1,11 @@
+import threading
+import time
+
 import numpy as np
+import pytest
 import torch
 
-from iin_cli.interpretation.pieces import in_pieces, piece_rows, to_pixels
+from iin_cli.interpretation.pieces import in_pieces, piece_rows, pieces_at_once, to_pixels
 from iin_cli.latents.cache import as_images
 
 CPU = torch.device("cpu")
@@ -30,6 +34,61 @@ def test_rows_are_made_when_their_piece_is_due():
     pieces = in_pieces(10 * piece_rows(CPU), take, torch.neg, CPU)
     next(pieces)
     assert asked == [0]
+
+
+@pytest.fixture
+def two_cores():
+    """Let torch use two threads, as on a machine of two cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_each_core_computes_a_piece_of_its_own_and_they_come_in_order():
+    both, threads, cores = threading.Barrier(2, timeout=10), set(), set()
+
+    def slow(rows):
+        threads.add(threading.current_thread().name)
+        cores.add(torch.get_num_threads())
+        # The first piece takes longest; without a second thread nobody comes to the barrier.
+        both.wait()
+        time.sleep(0.05 if rows[0, 0] == 0 else 0)
+        return rows * 2
+
+    height = piece_rows(CPU)
+    rows = torch.arange(4.0 * height).view(-1, 1)
+    found = torch.cat(list(pieces_at_once(len(rows), rows.__getitem__, slow, CPU)))
+    assert torch.equal(found, rows * 2)
+    assert (len(threads), cores) == (2, {1})
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_network_for_one_thread_is_called_by_the_caller_alone():
+    names = set()
+
+    def compute(rows):
+        names.add(threading.current_thread())
+        return rows
+
+    list(pieces_at_once(1000, torch.zeros(1000, 1).__getitem__, compute, CPU, is_concurrent=False))
+    list(pieces_at_once(3, torch.zeros(3, 1).__getitem__, compute, CPU))
+    assert names == {threading.current_thread()}
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_failing_piece_ends_it_and_gives_the_cores_back():
+    def fail(rows):
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        list(pieces_at_once(1000, torch.zeros(1000, 1).__getitem__, fail, CPU))
+    stopped = pieces_at_once(1000, torch.zeros(1000, 1).__getitem__, torch.neg, CPU)
+    next(stopped)
+    stopped.close()
+    assert torch.get_num_threads() == 2
 
 
 def test_pixels_survive_the_way_there_and_back():

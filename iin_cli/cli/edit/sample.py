@@ -30,7 +30,7 @@ FormatOpt = Annotated[
     str,
     typer.Option(
         "--format",
-        help="png (000123.png is seed 123), npz or safetensors (images-00007.npz: 256 images and their seeds).",
+        help="png or (lossless) webp: 000123.png is seed 123; npz or safetensors: images-00007.npz holds 256 images.",
         metavar="FORMAT",
     ),
 ]

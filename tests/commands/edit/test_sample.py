@@ -56,6 +56,15 @@ def test_files_are_named_by_seed(files, tmp_path, opened):
         assert (np.asarray(Image.open(tmp_path / "out" / name)) == draw(opened, [seed])[0]).all()
 
 
+def test_webp_is_lossless(files, tmp_path, opened):
+    seeds = range(20)
+    sample(files.of_images, seeds, tmp_path, format="webp", subdirs=True)
+    found = sorted((tmp_path / "000000").iterdir())
+    assert [file.name for file in found] == [f"{seed:06d}.webp" for seed in seeds]
+    assert (np.stack([np.asarray(Image.open(file)) for file in found]) == draw(opened, seeds)).all()
+    assert sample(files.of_images, seeds, tmp_path, format="webp", subdirs=True).skipped == 20
+
+
 def test_subfolders_hold_a_thousand_seeds_each(files, tmp_path):
     sample(files.of_images, [999, 1000, 1999999], tmp_path, subdirs=True)
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png"))
@@ -145,7 +154,7 @@ def test_what_cannot_be_sampled_leaves_no_folder(files, tmp_path):
         (files.of_classes, {}, "classifier"),
         (files.of_classes, {"fix": (("digit", tmp_path / "x.png"),)}, "classifier"),
         (files.of_latents, {}, "without a backbone"),
-        (files.of_images, {"format": "gif"}, "png, npz, safetensors"),
+        (files.of_images, {"format": "gif"}, "png, webp, npz, safetensors"),
         (files.of_images, {"format": "npz", "subdirs": True}, "--subdirs"),
         (files.of_images, {"prior": "vae"}, "translator, backbone"),
         (files.of_images, {"prior": "backbone", "vary": ("digit",)}, "leave out --prior backbone"),

@@ -52,13 +52,13 @@ def open_deepfashion(
         raise not_placed("deepfashion", folder / IMAGES[0], SOURCE, layout)
     there = scan(images, report)
     # The layout and the list are cheaper to look at than the images.
-    for file in there:
+    for file in there.files:
         _parts(images, file)
     place = first_there(folder, LISTS)
     rows = None
     if place is not None:
         rows = _below_images(read_list(place, words=2))
-        check_against(rows, there, images)
+        check_against(rows, there.files, images)
     checked = check_images(images, there, report or Silent(), skip_bad)
     files = checked.files
     parts = [_parts(images, file) for file in files]

@@ -39,6 +39,7 @@ __all__ = [
     "StepsOpt",
     "TargetOpt",
     "TranslatorOpt",
+    "VerifyOpt",
     "WalkSigmaOpt",
     "WeightsOpt",
     "parse_assignments",
@@ -52,6 +53,13 @@ MOST_SEEDS = 10_000_000
 def _remember_debug(value: bool) -> bool:
     if value:
         os.environ["IIN_DEBUG"] = "1"
+    return value
+
+
+def _remember_verify(value: bool) -> bool:
+    # Read in data/known_files.py, at whatever depth a folder is opened.
+    if value:
+        os.environ["IIN_VERIFY"] = "1"
     return value
 
 
@@ -78,6 +86,12 @@ DataRootOpt = Annotated[
     ),
 ]
 SkipBadOpt = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and say which.")]
+VerifyOpt = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="Read every image file again, also those that have not changed.", callback=_remember_verify
+    ),
+]
 TranslatorOpt = Annotated[
     Path, typer.Option("--translator", "-t", help="A translator checkpoint or its run folder.", metavar="CKPT")
 ]

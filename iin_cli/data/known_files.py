@@ -135,10 +135,12 @@ class KnownFiles:
         if not len(self._files):
             return looks
         # Rows without facts are of files that were too new.
-        looks.read = (places >= 0) & known.settled[places] & (known.facts[places] == listing.facts).all(axis=1)
+        rows = slice(None) if listing.files.is_same(self._files) else places
+        looks.read = (places >= 0) & known.settled[rows] & (known.facts[rows] == listing.facts).all(axis=1)
         looks.settled = looks.read.copy()
-        looks.digests = known.digests[places]
-        looks.extents = np.where(looks.read, known.extents[places], NO_EXTENT).astype(np.int32)
+        # Shared where nothing will be entered.
+        looks.digests = known.digests[rows] if looks.read.all() else known.digests[places]
+        looks.extents = np.where(looks.read, known.extents[rows], np.int32(NO_EXTENT))
         looks.distinct = list(known.distinct)
         return looks
 
@@ -148,15 +150,21 @@ class KnownFiles:
 
     def remember(self, files: Paths, looks: Looks) -> None:
         """Keep what is known of `files` for the next command, and nothing else."""
-        facts = np.where(looks.settled[:, None], looks.facts, np.uint64(0))
-        before = self._looks
-        is_same = self._files.is_same(files) and np.array_equal(before.facts, facts)
-        if self._file is None or (is_same and np.array_equal(before.digests, looks.digests)):
+        if self._file is None or self._holds(files, looks):
             return
         with contextlib.suppress(OSError, IinError):
+            # Facts that would not show a later write are not kept.
+            facts = np.where(looks.settled[:, None], looks.facts, np.uint64(0))
             _write(self._file, files, replace(looks, facts=facts))
             # What versions before this one kept.
             self._file.with_suffix(".json").unlink(missing_ok=True)
+
+    def _holds(self, files: Paths, looks: Looks) -> bool:
+        before = self._looks
+        if not self._files.is_same(files) or not np.array_equal(before.settled, looks.settled):
+            return False
+        same_facts = (before.facts == looks.facts).all(axis=1) | ~before.settled
+        return bool(same_facts.all()) and np.array_equal(before.digests, looks.digests)
 
 
 def is_settled(facts: Sequence[int], now_ns: int) -> bool:

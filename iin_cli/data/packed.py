@@ -5,6 +5,7 @@ A Python text of 20 letters takes 77 bytes, and one of a digest 121; here they t
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
@@ -31,7 +32,7 @@ class Paths(Sequence[str]):
     @classmethod
     def of(cls, paths: Iterable[str]) -> Paths:
         """Pack paths, whose bytes that are no text are escaped as `os.fsdecode` does."""
-        text, ends = bytearray(), []
+        text, ends = bytearray(), array("q")
         for path in paths:
             text += path.encode("utf-8", "surrogateescape")
             ends.append(len(text))

@@ -32,6 +32,7 @@ def erase(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     split: options.SplitOpt = "test",
     n: CountOpt = None,
     seed: options.SeedOpt = None,

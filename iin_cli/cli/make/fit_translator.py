@@ -51,6 +51,7 @@ def fit_translator(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     out: options.OutOpt = None,
     dims: Annotated[
         str | None, typer.Option(help="Sizes of the factors; default: estimated.", metavar="digit=13,color=17")

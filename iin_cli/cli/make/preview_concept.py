@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ...distributed import draw_seed
-from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt, SkipBadOpt
+from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt, SkipBadOpt, VerifyOpt
 from ..output import print_result, reporter
 
 __all__ = ["preview_concept"]
@@ -35,6 +35,7 @@ def preview_concept(
     data: PreviewDataOpt = None,
     data_root: DataRootOpt = None,
     skip_bad: SkipBadOpt = False,
+    verify: VerifyOpt = False,
     n: GroupsOpt = 8,
     image_size: ImageSizeOpt = None,
     out: OutOpt = None,

@@ -24,6 +24,7 @@ def train_backbone(
     ],
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     out: options.OutOpt = None,
     image_size: Annotated[
         int | None,

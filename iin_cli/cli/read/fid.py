@@ -94,6 +94,7 @@ def fid(
     save_stats: SaveStatsOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     backbone: options.MovedBackboneOpt = None,
     seed: ChoiceSeedOpt = 0,
     device: options.DeviceOpt = "auto",

@@ -52,8 +52,6 @@ DTYPES = {
     "C64": "complex64",
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
-# `F8_E4M3`, `BF16`: the first number is the size, and a BOOL takes a byte.
-BITS = re.compile(r"(?<=[A-Z])\d+|(?<=BOO)L")
 BLOCK_BYTES = 2**24
 # The library's own limit.
 MOST_HEADER_BYTES = 100_000_000
@@ -173,8 +171,9 @@ def _require_whole(entries: Mapping[str, _Entry], size: int) -> None:
         first, end = entry.data_offsets
         if first != place or end < first:
             raise ValueError(f"tensor {name} does not begin where the one before it ends")
-        bits = BITS.search(entry.dtype)
-        needed = None if bits is None else math.prod(entry.shape) * (8 if entry.dtype == "BOOL" else int(bits[0])) // 8
+        # `F8_E4M3`, `BF16`: the first number is the size in bits.
+        bits = re.match(r"[A-Z]+(\d+)", "U8" if entry.dtype == "BOOL" else entry.dtype)
+        needed = None if bits is None else math.prod(entry.shape) * int(bits[1]) // 8
         if needed is not None and needed != end - first:
             raise ValueError(f"tensor {name} of {entry.dtype} {entry.shape} has {end - first} bytes, not {needed}")
         place = end

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import options
+from ..early import known_factors
 from ..output import print_result, reporter
 
 __all__ = ["erase"]
@@ -58,6 +59,7 @@ def erase(
 
       iin erase -t t --factor color --draws 16
     """
+    known_factors(translator, factor or ())
     from ...commands.edit.erase import erase_factors
     from ...distributed import draw_seed
     from ...editing.erasing import Erasing

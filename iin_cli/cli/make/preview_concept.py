@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ...distributed import draw_seed
+from ..early import known_data
 from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt, SkipBadOpt, VerifyOpt
 from ..output import print_result, reporter
 
@@ -18,7 +19,11 @@ OneConceptOpt = Annotated[
 PreviewDataOpt = Annotated[
     str | None,
     typer.Option(
-        "--data", "-d", help="A dataset's name or a folder of images; default: as fit-translator.", metavar="NAME|DIR"
+        "--data",
+        "-d",
+        help="A dataset's name or a folder of images; default: as fit-translator.",
+        metavar="NAME|DIR",
+        callback=known_data,
     ),
 ]
 GroupsOpt = Annotated[int, typer.Option("--n", "-n", help="Groups to show, one per row.", min=1, max=256)]

@@ -195,7 +195,8 @@ def _write(path: Path, files: Paths, looks: Looks) -> None:
 def _read(path: Path) -> tuple[Paths, Looks]:
     """Read a table; ValueError for one that is damaged or that another version made."""
     try:
-        with np.load(path, allow_pickle=False) as table:
+        # NumPy leaves a damaged archive open.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as table:
             head = json.loads(table["head"].tobytes())
             if head["made_by"] != _made_by():
                 raise ValueError("another version made it")

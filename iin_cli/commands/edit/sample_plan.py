@@ -92,6 +92,8 @@ def _network(translator: Path, recorded: Mapping[str, Any] | None, moved: Path |
         # A registered name, of which the registry knows no more.
         return source, None
     metadata = checkpoint.describe(Path(source), "backbone")
-    if metadata.get("classes"):
-        raise UsageError(f"{metadata['name']} is a classifier and draws no images: use `iin walk --mode ou`")
-    return source, metadata.get("image_size")
+    # Of its own network iin 0.1 recorded these with what builds it.
+    facts = {**(metadata.get("config") or {}), **metadata}
+    if facts.get("classes"):
+        raise UsageError(f"{facts['name']} is a classifier and draws no images: use `iin walk --mode ou`")
+    return source, facts.get("image_size")

@@ -72,7 +72,7 @@ def test_what_needs_no_tensors_imports_no_torch(files, tmp_path):
     drawing = ("sample", "-t", files.of_images, "--dry-run", "--seeds")
     commands = [
         (*drawing, "0-299", "--json"),
-        (*drawing, "0-299", "--format", "npz", "--fix", "residual=a.png"),
+        (*drawing, "0-299", "--format", "npz", "--fix", "residual=a.png", "--json"),
         (*drawing, "0-3", "--format", "gif"),
         (*drawing, "0-3", "--vary", "digt"),
         (*drawing, "0-3", "--out", "full"),
@@ -92,7 +92,8 @@ def test_what_needs_no_tensors_imports_no_torch(files, tmp_path):
     plan = json.loads(found[0][1])
     assert (plan["count"], plan["files"], plan["image_size"], plan["resumes"]) == (300, 300, 32, False)
     assert plan["varied"] == ["digit", "color", "residual"]
-    assert "files        2" in found[1][1]
+    plan = json.loads(found[1][1])
+    assert (plan["files"], plan["varied"], plan["fixed"]) == (2, ["digit", "color"], {"residual": "a.png"})
     assert "did you mean digit?" in found[3][2]
     assert "is not empty" in found[4][2]
     assert "draws no images" in found[6][2]

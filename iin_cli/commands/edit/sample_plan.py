@@ -83,16 +83,16 @@ def _network(translator: Path, recorded: Mapping[str, Any] | None, moved: Path |
     """Return where the network is, and the side of its images where its checkpoint says so."""
     if recorded is None and moved is None:
         raise UsageError(f"{translator} was fitted to latents alone: say with --backbone which network draws from them")
-    source = str(moved or (recorded or {})["source"])
-    if not Path(source).exists():
-        if moved is not None or Path(source).is_absolute():
-            raise CheckpointError(
-                f"the backbone of {translator} is not at {source}: say where it is now with --backbone"
-            )
-        # A registered name, of which the registry knows no more.
-        return source, None
+    recorded = recorded or {}
+    source = str(moved or recorded["source"])
+    is_there = Path(source).exists()
+    if not is_there and (moved is not None or Path(source).is_absolute()):
+        raise CheckpointError(f"the backbone of {translator} is not at {source}: say where it is now with --backbone")
+    if not is_there or recorded.get("weights", "default") != "default":
+        # A registered name, of which the registry knows no more; what may have moved is the file of its weights.
+        return recorded.get("source", source), None
     metadata = checkpoint.describe(Path(source), "backbone")
-    # Of its own network iin 0.1 recorded these with what builds it.
+    # What builds a network trained here says the same.
     facts = {**(metadata.get("config") or {}), **metadata}
     if facts.get("classes"):
         raise UsageError(f"{facts['name']} is a classifier and draws no images: use `iin walk --mode ou`")

@@ -7,6 +7,7 @@ clothing (Liu et al., CVPR 2016).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -88,7 +89,7 @@ def _below_images(listed: ListFile) -> ListFile:
     return replace(listed, rows={name.partition("/")[2]: row for name, row in listed.rows.items()})
 
 
-def _splits(listed: ListFile, files: list[str]) -> dict[str, np.ndarray]:
+def _splits(listed: ListFile, files: Iterable[str]) -> dict[str, np.ndarray]:
     for file in files:
         if (status := listed.rows[file][1]) not in SPLIT_OF:
             raise DataError(f"{listed.path}: {file} is {status!r}, not train, query or gallery: fetch the file again")

@@ -43,7 +43,8 @@ def _read_digits() -> tuple[np.ndarray, np.ndarray]:
             return table[:, :-1], table[:, -1].astype(np.int64)
     from sklearn.datasets import load_digits
 
-    return load_digits(return_X_y=True)
+    values, digits = load_digits(return_X_y=True)
+    return np.asarray(values), np.asarray(digits, np.int64)
 
 
 def open_colordigits(data_root: Path | None = None) -> Dataset:

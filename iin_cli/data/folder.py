@@ -199,9 +199,9 @@ def _class_labels(files: Paths, below: bool) -> dict[str, Labels]:
     return {"class": Labels(label.values[which], label.names)}
 
 
-def _check_declared(folder: Path, files: Sequence[str], sources: np.ndarray, splits: dict[str, np.ndarray]) -> None:
-    train = {int(sources[index]): files[index] for index in splits["train"]}
-    for index in splits["test"]:
+def _check_declared(folder: Path, files: Paths, sources: np.ndarray, splits: dict[str, np.ndarray]) -> None:
+    train = {int(sources[index]): files[index] for index in splits["train"].tolist()}
+    for index in splits["test"].tolist():
         if twin := train.get(int(sources[index])):
             raise DataError(
                 f"{printable(str(folder / TABLE_NAME))}: {printable(twin)} (train) and {printable(files[index])} "
@@ -210,7 +210,7 @@ def _check_declared(folder: Path, files: Sequence[str], sources: np.ndarray, spl
 
 
 def _apart(
-    folder: Path, files: Sequence[str], sources: np.ndarray, splits: dict[str, np.ndarray], report: Reporter
+    folder: Path, files: Paths, sources: np.ndarray, splits: dict[str, np.ndarray], report: Reporter
 ) -> dict[str, np.ndarray]:
     """Leave test images that are training images, too, out of the test split, with a warning."""
     train, test = splits["train"], splits["test"]
@@ -218,6 +218,6 @@ def _apart(
     if twins.any():
         report.warn(
             f"{int(twins.sum())} of {len(test)} test images of {printable(str(folder))} are training images, too, and "
-            f"are left out of the test split, such as {printable(files[test[twins][0]])}"
+            f"are left out of the test split, such as {printable(files[int(test[twins][0])])}"
         )
     return {"train": train, "test": test[~twins]}

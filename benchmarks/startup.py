@@ -1,7 +1,7 @@
 """How long commands take that compute little, beside an empty Python, `import numpy` and `import torch`.
 
-Every round runs each program once, in turn, so that other work on the machine meets all alike; wall time and CPU time are
-medians over the rounds. Files are read once before. Prints a Markdown table.
+Every round runs each program once, in turn, so that other work on the machine meets all alike; wall time and CPU time
+are medians over the rounds. Files are read once before. Prints a Markdown table.
 
     uv run python benchmarks/startup.py --translator runs/demo/translator [--rounds 5]
 """

@@ -15,15 +15,49 @@ import numpy as np
 from ..distributed import gather, is_main_rank, rank, world_size
 from ..errors import UsageError
 from ..interpretation.network import Network
+from ..interpretation.open_translator import OpenTranslator
+from ..io import checkpoint
 from ..io.images import WRITERS
-from ..io.manifest import Manifest, Shard, cut, is_begun
+from ..io.manifest import SHARD_SEEDS, Manifest, Shard, cut, is_begun
 from ..io.rundir import open_run
 from ..io.shards import Format, ShardFiles
 from ..progress import Reporter, Task
-from .priors import Prior, generate
-from .sampling import PriorName, Sampling
+from .partial_sampling import PartialPrior
+from .priors import BackbonePrior, Prior, TranslatorPrior, generate
+from .sampling import PriorName, Sampling, choose_parts
 
-__all__ = ["Format", "PriorName", "SampleFolder", "Sampling"]
+__all__ = ["Format", "PriorName", "SampleFolder", "Sampling", "open_prior", "settings_of"]
+
+
+def open_prior(sampling: Sampling, opened: OpenTranslator) -> Prior:
+    """Return the prior to draw from. UsageError for a classifier or unknown factors, DataError for a bad image."""
+    # A classifier is refused before any image is read.
+    network = opened.require_network().require_images()
+    if sampling.prior == "backbone":
+        return BackbonePrior(network.backbone, sampling.truncation)
+    parts = choose_parts(opened.factors, sampling.fix, sampling.vary)
+    if parts is None:
+        return TranslatorPrior(opened, sampling.truncation)
+    return PartialPrior(opened, parts, sampling.truncation)
+
+
+def settings_of(sampling: Sampling, opened: OpenTranslator, prior: Prior) -> dict[str, Any]:
+    """Return what the folder's manifest records: everything that decides an image besides its seed."""
+    if opened.path is None:
+        raise UsageError(f"{opened.called} has no checkpoint for a manifest to name: save it first")
+    network = opened.require_network()
+    partial = prior if isinstance(prior, PartialPrior) else None
+    return {
+        "translator": checkpoint.digest(opened.path),
+        "backbone": network.sha256,
+        "image_size": network.backbone.image_size,
+        # Devices differ in the last bits.
+        "device": opened.device.type,
+        "shard_seeds": SHARD_SEEDS,
+        **{name: getattr(sampling, name) for name in ("prior", "truncation", "format", "subdirs")},
+        "fix": partial.digests if partial else {},
+        "vary": list(partial.parts.varied) if partial else [],
+    }
 
 
 @dataclass(frozen=True)

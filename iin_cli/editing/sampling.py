@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Literal, get_args
 
 from ..errors import UsageError
-from ..io import checkpoint
-from ..io.manifest import SHARD_SEEDS
 from ..io.shards import Format
 from ..translator.factors import Factors
-
-if TYPE_CHECKING:
-    from ..interpretation.open_translator import OpenTranslator
-    from .priors import Prior
 
 __all__ = ["Format", "Parts", "PriorName", "Sampling", "choose_parts"]
 
@@ -57,40 +51,6 @@ class Sampling:
             )
         if (self.fix or self.vary) and self.prior == "backbone":
             raise UsageError("--fix and --vary need the translator's factors: leave out --prior backbone")
-
-    def open(self, opened: OpenTranslator) -> Prior:
-        """Return the prior to draw from. UsageError for a classifier or unknown factors, DataError for a bad image."""
-        from .partial_sampling import PartialPrior
-        from .priors import BackbonePrior, TranslatorPrior
-
-        # A classifier is refused before any image is read.
-        network = opened.require_network().require_images()
-        if self.prior == "backbone":
-            return BackbonePrior(network.backbone, self.truncation)
-        parts = choose_parts(opened.factors, self.fix, self.vary)
-        if parts is None:
-            return TranslatorPrior(opened, self.truncation)
-        return PartialPrior(opened, parts, self.truncation)
-
-    def settings(self, opened: OpenTranslator, prior: Prior) -> dict[str, Any]:
-        """Return what the folder's manifest records: everything that decides an image besides its seed."""
-        from .partial_sampling import PartialPrior
-
-        if opened.path is None:
-            raise UsageError(f"{opened.called} has no checkpoint for a manifest to name: save it first")
-        network = opened.require_network()
-        partial = prior if isinstance(prior, PartialPrior) else None
-        return {
-            "translator": checkpoint.digest(opened.path),
-            "backbone": network.sha256,
-            "image_size": network.backbone.image_size,
-            # Devices differ in the last bits.
-            "device": opened.device.type,
-            "shard_seeds": SHARD_SEEDS,
-            **{name: getattr(self, name) for name in ("prior", "truncation", "format", "subdirs")},
-            "fix": partial.digests if partial else {},
-            "vary": list(partial.parts.varied) if partial else [],
-        }
 
 
 @dataclass(frozen=True)

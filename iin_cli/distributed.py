@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ __all__ = [
     "noise",
     "rank",
     "report_failure",
+    "require_device_word",
     "seeded",
     "small_group",
     "wait_for_all",
@@ -273,8 +275,15 @@ def draw_seed(given: int | None) -> int:
     return secrets.randbelow(2**31) if given is None else given
 
 
+def require_device_word(wanted: str) -> None:
+    """Raise UsageError for what is no device on any machine."""
+    if re.fullmatch(r"auto|(cpu|cuda|mps)(:\d+)?", wanted) is None:
+        raise UsageError(f"--device {wanted!r}: write auto, cpu, cuda, cuda:0 or mps")
+
+
 def choose_device(wanted: str) -> torch.device:
     """Turn `auto`, `cpu`, `cuda`, `cuda:1` or `mps` into an available device; raises UsageError if there is none."""
+    require_device_word(wanted)
     import torch
 
     if wanted == "auto":

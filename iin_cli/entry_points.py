@@ -39,11 +39,18 @@ class Point:
         """Whether the line reads `NAME = TARGET`."""
         return bool(self.value)
 
+    @property
+    def problem(self) -> str | None:
+        """Say why this is no line that can be loaded; None where it may be one."""
+        if TARGET.fullmatch(self.value) is not None:
+            return None
+        line = f"{self.name} = {self.value}" if self.is_line else self.name
+        return f"{line!r} is no NAME = MODULE:FACTORY"
+
     def load(self) -> Any:
         """Import the target. Raises ValueError for what is no target, and anything that an import may raise."""
-        if TARGET.fullmatch(self.value) is None:
-            line = f"{self.name} = {self.value}" if self.is_line else self.name
-            raise ValueError(f"{line!r} is no NAME = MODULE:FACTORY")
+        if self.problem is not None:
+            raise ValueError(self.problem)
         return EntryPoint(self.name, self.value, self.group).load()
 
 

@@ -119,7 +119,7 @@ class PluginRow:
     name: str
     distribution: str
     version: str
-    status: Literal["ok", "broken", "conflict"]
+    status: Literal["ok", "broken", "conflict", "unchecked"]
     error: str | None
 
     def as_dict(self) -> dict[str, str | None]:
@@ -213,21 +213,25 @@ def find(group: Group, wanted: str) -> Found:
     return Found(name, argument, factory, owner.point)
 
 
-def list_plugins(report: Reporter | None = None) -> list[PluginRow]:
+def list_plugins(report: Reporter | None = None, check: bool = True) -> list[PluginRow]:
     """Load every entry point separately and return its status; members of the families in `BARE` have rows, too.
 
-    They are loaded in another process, which one of them may end; this one imports none of them.
+    They are loaded in another process, which one of them may end; this one imports none of them. Without `check` none
+    is loaded anywhere: no member has a row, and what the metadata do not rule out is `unchecked`.
     """
     points = [point for point in read_points("iin.") if _room(point) is not None]
     # What comes with iin first, since after one that ends the process the next process starts from nothing.
     points.sort(key=lambda point: point.distribution != OWN)
-    with (report or Silent()).task("loading plugins", len(points), "plugins") as task:
-        tried = try_each(f"{__name__}:probe", [asdict(point) for point in points], lambda: task.advance(1))
+    if check:
+        with (report or Silent()).task("loading plugins", len(points), "plugins") as task:
+            tried = try_each(f"{__name__}:probe", [asdict(point) for point in points], lambda: task.advance(1))
+    else:
+        tried = [point.problem or {"unchecked": True} for point in points]
     rows = [row for point, found in zip(points, tried, strict=True) for row in _rows(point, found)]
     claims = Counter((row.group, row.name) for row in rows)
     rows = [
         replace(row, status="conflict", error="another package has this name")
-        if row.status == "ok" and claims[row.group, row.name] > 1
+        if row.status in ("ok", "unchecked") and claims[row.group, row.name] > 1
         else row
         for row in rows
     ]
@@ -257,6 +261,7 @@ def _rows(point: Point, tried: dict[str, Any] | str) -> list[PluginRow]:
     name = f"{point.group.removeprefix(WEIGHTS)}:{point.name}" if room == "weights" else point.name
     found = {"error": _blame(point, "cannot be loaded", tried)} if isinstance(tried, str) else tried
     status, error = ("broken", found["error"]) if "error" in found else ("ok", None)
+    status = "unchecked" if "unchecked" in found else status
     known = [name, *found.get("members", ())]
     return [PluginRow(room, each, point.distribution, point.version, status, error) for each in known]
 

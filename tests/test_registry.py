@@ -36,6 +36,21 @@ def row(name):
     return found
 
 
+def test_without_a_check_nothing_is_loaded_and_what_metadata_rule_out_is_said(install):
+    install("first", {"shared": "thing"}, source="raise SystemExit(3)\n")
+    install("second", {"shared": "thing", "odd": ""})
+    rows = [row for row in list_plugins(check=False) if row.distribution in ("first", "second")]
+    assert [(row.name, row.distribution, row.status) for row in rows] == [
+        ("odd", "second", "broken"),
+        ("shared", "first", "conflict"),
+        ("shared", "second", "conflict"),
+    ]
+    assert "is no NAME = MODULE:FACTORY" in rows[0].error
+    assert not {"first", "second"} & sys.modules.keys()
+    # Members of a family are known to the family alone.
+    assert not [row for row in list_plugins(check=False) if row.name == "resnet50"]
+
+
 def test_the_built_ins_come_in_by_the_same_door():
     assert {"autoencoder", "classifier"} <= set(names("backbones"))
     assert {"digits", "colordigits", "mnist", "fashionmnist", "cifar10", "colormnist"} <= set(names("datasets"))

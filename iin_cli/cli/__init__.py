@@ -125,7 +125,7 @@ def _add_plugin_command(name: str) -> None:
         def unusable(words: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> None:
             raise problem
 
-        unusable.__doc__ = "(plugin cannot be loaded: `iin plugins` says why)"
+        unusable.__doc__ = "(plugin cannot be loaded: `iin plugins --check` says)"
         # With --help, too, the command reports the problem.
         settings = {"ignore_unknown_options": True, "help_option_names": []}
         app.command(name, hidden=name not in names("commands"), context_settings=settings)(unusable)

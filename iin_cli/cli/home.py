@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UsageError
 
-__all__ = ["home_expanded"]
+__all__ = ["expanded", "home_expanded"]
 
 
 def home_expanded(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,9 +28,12 @@ def home_expanded(command: Callable[..., Any]) -> Callable[..., Any]:
 def _expanded(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(map(_expanded, value))
-    if not isinstance(value, Path):
-        return value
+    return expanded(value) if isinstance(value, Path) else value
+
+
+def expanded(path: Path) -> Path:
+    """Return a path with `~` expanded; UsageError where there is no such home folder."""
     try:
-        return value.expanduser()
+        return path.expanduser()
     except RuntimeError:
-        raise UsageError(f"{value}: there is no such home folder; write the whole path") from None
+        raise UsageError(f"{path}: there is no such home folder; write the whole path") from None

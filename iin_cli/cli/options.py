@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .early import known_data, known_device, known_network, known_translator
 
 __all__ = [
     "BackboneOpt",
@@ -39,6 +40,7 @@ __all__ = [
     "StepsOpt",
     "TargetOpt",
     "TranslatorOpt",
+    "VerifyOpt",
     "WalkSigmaOpt",
     "WeightsOpt",
     "parse_assignments",
@@ -55,10 +57,21 @@ def _remember_debug(value: bool) -> bool:
     return value
 
 
+def _remember_verify(value: bool) -> bool:
+    # Read in data/known_files.py, at whatever depth a folder is opened.
+    if value:
+        os.environ["IIN_VERIFY"] = "1"
+    return value
+
+
 BackboneOpt = Annotated[
     str,
     typer.Option(
-        "--backbone", "-b", help="A trained backbone: checkpoint, run folder, or registered name.", metavar="CKPT|NAME"
+        "--backbone",
+        "-b",
+        help="A trained backbone: checkpoint, run folder, or registered name.",
+        metavar="CKPT|NAME",
+        callback=known_network,
     ),
 ]
 ConceptOpt = Annotated[
@@ -68,7 +81,11 @@ ConceptOpt = Annotated[
 DataOpt = Annotated[
     str | None,
     typer.Option(
-        "--data", "-d", help="A dataset's name or a folder of images; default: the backbone's own.", metavar="NAME|DIR"
+        "--data",
+        "-d",
+        help="A dataset's name or a folder of images; default: the backbone's own.",
+        metavar="NAME|DIR",
+        callback=known_data,
     ),
 ]
 DataRootOpt = Annotated[
@@ -78,8 +95,21 @@ DataRootOpt = Annotated[
     ),
 ]
 SkipBadOpt = Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be read, and say which.")]
+VerifyOpt = Annotated[
+    bool,
+    typer.Option(
+        "--verify", help="Read every image file again, also those that have not changed.", callback=_remember_verify
+    ),
+]
 TranslatorOpt = Annotated[
-    Path, typer.Option("--translator", "-t", help="A translator checkpoint or its run folder.", metavar="CKPT")
+    Path,
+    typer.Option(
+        "--translator",
+        "-t",
+        help="A translator checkpoint or its run folder.",
+        metavar="CKPT",
+        callback=known_translator,
+    ),
 ]
 MovedBackboneOpt = Annotated[
     Path | None,
@@ -119,7 +149,9 @@ SeedOpt = Annotated[
     int | None,
     typer.Option("--seed", help="Seed of everything random; drawn and recorded when absent.", min=0, max=2**63 - 1),
 ]
-DeviceOpt = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE")]
+DeviceOpt = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE", callback=known_device)
+]
 StepsOpt = Annotated[int | None, typer.Option("--steps", help="Optimisation steps; default: inferred.", min=1)]
 MaxSecondsOpt = Annotated[
     float | None,

@@ -46,7 +46,7 @@ def open_celeba(
     attributes = read_list(folder / ATTRIBUTES)
     partition = read_list(folder / PARTITION, words=1, headed=False)
     there = scan(folder / IMAGES, report)
-    check_against(attributes, there, folder / IMAGES)
+    check_against(attributes, there.files, folder / IMAGES)
     check_against(partition, attributes.rows, attributes.path)
     checked = check_images(folder / IMAGES, there, report or Silent(), skip_bad)
     attributes = without(attributes, checked.left_out)

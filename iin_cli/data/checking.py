@@ -1,33 +1,33 @@
 """Look at every image of a folder once, before anything else: hash it, decode it, find its greys.
 
-An image that cannot be read is reported now, with all others, and not after an hour of training. What is known to be
-good is remembered by content in the cache, so that the next command only hashes.
+An image that cannot be read is reported now, with all others, and not after an hour of training. What is found is
+remembered (`known_files.py`), so that the next command reads only what has changed, and decodes only what is new.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
 import os
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import PIL
+import numpy as np
 
-from ..errors import DataError, IinError
-from ..io.atomic import write_text
+from ..errors import DataError
 from ..io.greys import Extent, Greys
-from ..io.image_files import Inspected, in_threads, inspect
-from ..io.paths import cache_dir
+from ..io.image_files import Inspected, changing, in_threads, inspect
 from ..printable import printable
 from ..progress import Reporter
 from ..results import note_left_out
+from .known_files import NO_EXTENT, KnownFiles, Looks, is_verified
+from .packed import Digests, Paths
+from .scanning import FACTS, Listing, facts_of
 
 __all__ = ["Checked", "check_images"]
 
-FORMAT = 1
+# Files that a thread reads in one go: handing over single ones takes as long as reading small ones.
+STRIDE = 64
 MOST_NAMED = 200
 FULL = (0.0, 65535.0)
 # The upper 8 of 16 bits stay below this where 14 bits are used.
@@ -39,47 +39,90 @@ class Checked:
     """The images of a folder that can be read.
 
     Attributes:
-        files: their relative paths; `digests`: the sha256 of each.
+        files: their relative paths, sorted; `digests`: the sha256 of each.
         greys: what is black and white in greys of more than 8 bits.
         is_deep: whether any image has such greys.
         left_out: the images that cannot be read -> why.
+        facts: what the system said of each file when it was read, uint64 (M, 5) as `facts_of`.
     """
 
-    files: list[str]
-    digests: list[str]
+    files: Paths
+    digests: Sequence[str]
     greys: Greys = field(default_factory=Greys)
     is_deep: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
+    facts: np.ndarray = field(default_factory=lambda: np.zeros((0, FACTS), np.uint64))
+
+    def require_unchanged(self, folder: Path, place: int) -> None:
+        """Raise DataError where file `place` no longer holds the bytes that were checked."""
+        path = folder / self.files[place]
+        try:
+            if tuple(self.facts[place].tolist()) == facts_of(os.stat(path)):
+                return
+        except OSError as cause:
+            raise changing(path) from cause
+        # A new mode or another name of the file changes its times, and not what is in it.
+        if inspect(path, lambda digest: (True, None)).digest != self.digests[place]:
+            raise changing(path)
 
 
-def check_images(folder: Path, files: Sequence[str], report: Reporter, skip_bad: bool = False) -> Checked:
-    """Read every file once. Raises DataError naming all that cannot be read; with `skip_bad` these are left out.
+def check_images(folder: Path, listing: Listing, report: Reporter, skip_bad: bool = False) -> Checked:
+    """Look at every file. Raises DataError naming all that cannot be read; with `skip_bad` these are left out.
 
-    `report` is told what is left out, and how greys of more than 8 bits are read. DataError where nothing is left.
+    `report` is told what is left out, and how greys of more than 8 bits are read. DataError where nothing is left, and
+    for a file that changes while it is read.
     """
-    memory = _Memory(folder)
-    looks = _look(folder, files, memory, report)
-    bad = {file: look.problem for file, look in zip(files, looks, strict=True) if look.problem is not None}
+    memory = KnownFiles(folder)
+    remembered = memory.recall(listing)
+    looks = Looks.none_at(listing.facts) if is_verified() else remembered
+    files, bad = listing.files, _read(folder, listing, looks, memory, report)
+    if looks is not remembered:
+        _tell_silent_changes(folder, files, remembered, looks, report)
     if bad:
         # Named by where they are, since a command may read several folders.
         _report_bad(folder, len(files), bad, report, skip_bad)
         note_left_out({printable(str(folder / file)): why for file, why in bad.items()})
-    good = [(file, look) for file, look in zip(files, looks, strict=True) if look.problem is None]
-    memory.remember({look.digest: look.extent for _, look in good})
-    extents = [look.extent for _, look in good]
-    greys = Greys.of(extents)
+    files, looks = files.take(looks.read), looks.take(looks.read)
+    memory.remember(files, looks)
+    counts = np.bincount(looks.extents[looks.extents != NO_EXTENT], minlength=len(looks.distinct)).tolist()
+    extents = list(zip(looks.distinct, counts, strict=True))
+    greys = Greys.of(looks.distinct)
     _tell_greys(folder, extents, greys, report)
-    named = [file for file, _ in good], [look.digest for _, look in good]
-    return Checked(*named, greys, any(extent is not None and extent.kind != "color" for extent in extents), bad)
+    is_deep = any(extent.kind != "color" for extent in looks.distinct)
+    return Checked(files, Digests(looks.digests), greys, is_deep, bad, looks.facts)
 
 
-def _look(folder: Path, files: Sequence[str], memory: _Memory, report: Reporter) -> list[Inspected]:
-    looks = []
-    with report.task("check images", len(files), "images") as task:
-        for look in in_threads(lambda file: inspect(folder / file, memory.good), files):
-            looks.append(look)
-            task.advance()
-    return looks
+def _read(folder: Path, listing: Listing, looks: Looks, memory: KnownFiles, report: Reporter) -> dict[str, str]:
+    """Read the files that are not known, enter them among the `looks`, and return those that are no images -> why."""
+    unread = np.flatnonzero(~looks.read)
+    if not len(unread):
+        return {}
+    content, bad = memory.content(), {}
+
+    def read(places: np.ndarray) -> tuple[int, list[Inspected]]:
+        now = time.time_ns()
+        return now, [inspect(folder / listing.files[place], content.find) for place in places.tolist()]
+
+    pieces = [unread[start : start + STRIDE] for start in range(0, len(unread), STRIDE)]
+    with report.task("check images", len(unread), "images") as task:
+        for piece, (now, found) in zip(pieces, in_threads(read, pieces), strict=True):
+            for place, look in zip(piece.tolist(), found, strict=True):
+                if look.problem is None and look.status is not None:
+                    looks.add(place, look.digest, look.extent, facts_of(look.status), now)
+                else:
+                    bad[listing.files[place]] = look.problem or "it cannot be opened"
+            task.advance(len(piece))
+    return bad
+
+
+def _tell_silent_changes(folder: Path, files: Paths, remembered: Looks, looks: Looks, report: Reporter) -> None:
+    """Say which files hold other bytes than before though the system says that they have not changed."""
+    changed = remembered.read & (remembered.digests != looks.digests).any(axis=1)
+    if changed.any():
+        report.warn(
+            f"{printable(str(folder))}: {int(changed.sum())} files hold other bytes at the same size and times, such "
+            f"as {printable(files[int(changed.argmax())])}: its disk does not show changes, so give --verify after each"
+        )
 
 
 def _report_bad(folder: Path, count: int, bad: Mapping[str, str], report: Reporter, skip_bad: bool) -> None:
@@ -101,44 +144,23 @@ def _report_bad(folder: Path, count: int, bad: Mapping[str, str], report: Report
         )
 
 
-def _tell_greys(folder: Path, extents: Sequence[Extent | None], greys: Greys, report: Reporter) -> None:
+def _tell_greys(folder: Path, extents: Sequence[tuple[Extent, int]], greys: Greys, report: Reporter) -> None:
     """Say how greys are read that no file declares: a guess, unless the numbers fill their 16 bits."""
     for kind, name, pair in (("whole", "16 or 32 bits", greys.whole), ("real", "floating point", greys.real)):
         if pair is None:
             continue
-        mine = [extent for extent in extents if extent is not None and extent.kind == kind and extent.white is None]
-        low, high = min(extent.low for extent in mine), max(extent.high for extent in mine)
+        mine = [(extent, count) for extent, count in extents if extent.kind == kind and extent.white is None]
+        low, high = min(extent.low for extent, _ in mine), max(extent.high for extent, _ in mine)
+        count = sum(count for _, count in mine)
         text = (
-            f"{printable(str(folder))}: {len(mine)} images have greys of {name}, from {low:g} to {high:g}: "
+            f"{printable(str(folder))}: {count} images have greys of {name}, from {low:g} to {high:g}: "
             f"{pair[0]:g} is read as black and {pair[1]:g} as white"
         )
         report.note(text) if pair == FULL else report.warn(f"{text}; save them with 8 bits if that is wrong")
-    colors = [extent.high for extent in extents if extent is not None and extent.kind == "color"]
-    if colors and max(colors) < DARK:
+    colors = [(extent.high, count) for extent, count in extents if extent.kind == "color"]
+    if colors and max(colors)[0] < DARK:
+        count = sum(count for _, count in colors)
         report.warn(
-            f"{printable(str(folder))}: {len(colors)} images have colours of 16 bits, of which at most 14 are used, "
+            f"{printable(str(folder))}: {count} images have colours of 16 bits, of which at most 14 are used, "
             "and are read as nearly black: save them with 8 bits"
         )
-
-
-class _Memory:
-    """The images of a folder that are known to be good, by digest; a cache that may be lost at any time."""
-
-    def __init__(self, folder: Path) -> None:
-        self.good: dict[str, Extent | None] = {}
-        self._file: Path | None = None
-        # Without a cache every image is decoded again.
-        with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, RuntimeError):
-            place = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()
-            self._file = cache_dir() / "images" / f"{place}.json"
-            stored = json.loads(self._file.read_text(encoding="utf-8"))
-            if stored["made_by"] == [FORMAT, PIL.__version__]:
-                self.good = {digest: known and Extent(**known) for digest, known in stored["good"].items()}
-
-    def remember(self, good: Mapping[str, Extent | None]) -> None:
-        """Keep `good` for the next command, and nothing else."""
-        if self._file is None or good.keys() == self.good.keys():
-            return
-        values = {digest: extent and asdict(extent) for digest, extent in good.items()}
-        with contextlib.suppress(OSError, IinError):
-            write_text(self._file, json.dumps({"made_by": [FORMAT, PIL.__version__], "good": values}))

@@ -7,6 +7,7 @@ clothing (Liu et al., CVPR 2016).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -52,13 +53,13 @@ def open_deepfashion(
         raise not_placed("deepfashion", folder / IMAGES[0], SOURCE, layout)
     there = scan(images, report)
     # The layout and the list are cheaper to look at than the images.
-    for file in there:
+    for file in there.files:
         _parts(images, file)
     place = first_there(folder, LISTS)
     rows = None
     if place is not None:
         rows = _below_images(read_list(place, words=2))
-        check_against(rows, there, images)
+        check_against(rows, there.files, images)
     checked = check_images(images, there, report or Silent(), skip_bad)
     files = checked.files
     parts = [_parts(images, file) for file in files]
@@ -88,7 +89,7 @@ def _below_images(listed: ListFile) -> ListFile:
     return replace(listed, rows={name.partition("/")[2]: row for name, row in listed.rows.items()})
 
 
-def _splits(listed: ListFile, files: list[str]) -> dict[str, np.ndarray]:
+def _splits(listed: ListFile, files: Iterable[str]) -> dict[str, np.ndarray]:
     for file in files:
         if (status := listed.rows[file][1]) not in SPLIT_OF:
             raise DataError(f"{listed.path}: {file} is {status!r}, not train, query or gallery: fetch the file again")

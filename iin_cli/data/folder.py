@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from ..printable import printable
 from ..progress import Reporter, Silent
 from .checking import Checked, check_images
 from .label_table import TABLE_NAME, LabelTable, as_labels, read_table
+from .packed import Paths
 from .scanning import one_source, scan
 from .splits import PARTS, split_by_content, splits_of
 
@@ -44,6 +46,7 @@ class FileDataset(Dataset):
 
     greys = Greys()
     left_out: Mapping[str, str] = {}
+    _checked: Checked | None = None
 
     def __init__(
         self,
@@ -73,12 +76,12 @@ class FileDataset(Dataset):
         photo: Callable[[str], str] | None = None,
         skip_bad: bool = False,
     ) -> Self:
-        """Make a dataset from the folder's layout and its `labels.csv`; every file is hashed and decoded once.
+        """Make a dataset from the folder's layout and its `labels.csv`; every file is read once, by one command.
 
         Files with equal bytes share a source (the first of them), and so do files that `photo` maps to one name.
         Where nothing declares the splits, `split_by_content` makes them. Raises DataError when the folder is missing,
-        has no images, has a file that cannot be read (`skip_bad` leaves it out), or has a `labels.csv` that cannot be
-        used.
+        has no images, has a file that cannot be read (`skip_bad` leaves it out) or that changes meanwhile, or has a
+        `labels.csv` that cannot be used.
         """
         checked = check_images(folder, scan(folder, report), report, skip_bad)
         files, digests = checked.files, checked.digests
@@ -98,25 +101,32 @@ class FileDataset(Dataset):
         return made.as_checked(checked)
 
     def as_checked(self, checked: Checked) -> Self:
-        """Remember of the look at every file what its images need: greys, and what is left out."""
-        self.greys, self.left_out = checked.greys, checked.left_out
+        """Remember of the look at every file what its images need: greys, what is left out, and the bytes."""
+        self.greys, self.left_out, self._checked = checked.greys, checked.left_out, checked
         return self
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
-        """Return items `indices` (B,) as uint8 (B, size, size, 3), as `read_image` reads them."""
+        """Return items `indices` (B,) as uint8 (B, size, size, 3), as `read_image` reads them.
+
+        Raises DataError for a file that cannot be read, or that has changed since the folder was opened.
+        """
         batch = np.empty((len(indices), size, size, 3), dtype=np.uint8)
 
         # Pillow decodes and resizes without the interpreter lock.
         def read(index: int) -> np.ndarray:
-            return read_image(self.file(index), size, interpolation, self.greys)
+            image = read_image(self.file(index), size, interpolation, self.greys)
+            self._require_unchanged(index)
+            return image
 
         for row, image in zip(batch, in_threads(read, [int(index) for index in indices]), strict=True):
             row[...] = image
         return batch
 
     def whole_image(self, index: int) -> np.ndarray:
-        """Return item `index` uncut, as stored: uint8 (H, W, 3)."""
-        return read_whole(self.file(index), self.greys)
+        """Return item `index` uncut, as stored: uint8 (H, W, 3); errors as `images`."""
+        image = read_whole(self.file(index), self.greys)
+        self._require_unchanged(index)
+        return image
 
     def file(self, index: int) -> Path:
         """Return the file of item `index`."""
@@ -125,6 +135,12 @@ class FileDataset(Dataset):
     def path(self, index: int) -> str:
         """Return the file of item `index` as text, in which bytes that are no text are escaped."""
         return printable(str(self.file(index)))
+
+    def _require_unchanged(self, index: int) -> None:
+        # Afterwards, since the bytes that count are those that were read.
+        if (checked := self._checked) is not None:
+            place = index if self._files is checked.files else bisect_left(checked.files, self._files[index])
+            checked.require_unchanged(self.folder, place)
 
     def _median_side(self) -> int:
         chosen = np.unique(np.linspace(0, len(self._files) - 1, MEASURED_FILES).astype(int))
@@ -142,29 +158,27 @@ def open_folder(path: str | Path, report: Reporter | None = None, skip_bad: bool
 
 
 def _fingerprint(checked: Checked, table: LabelTable) -> str:
-    lines = [
-        table.digest,
-        *(f"{file}\0{digest}" for file, digest in zip(checked.files, checked.digests, strict=True)),
-    ]
+    total = hashlib.sha256(table.digest.encode())
+    for file, digest in zip(checked.files, checked.digests, strict=True):
+        total.update(f"\n{file}\0{digest}".encode("utf-8", "surrogateescape"))
     if checked.is_deep:
         # The same bytes are other pixels where another number is white.
-        lines.append(f"greys\0{json.dumps(checked.greys.as_dict(), sort_keys=True)}")
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+        total.update(f"\ngreys\0{json.dumps(checked.greys.as_dict(), sort_keys=True)}".encode())
+    return total.hexdigest()
 
 
-def _split_folders(folder: Path, files: Sequence[str], report: Reporter) -> dict[str, np.ndarray] | None:
+def _split_folders(folder: Path, files: Paths, report: Reporter) -> dict[str, np.ndarray] | None:
     """Return the splits that first-level folders called train, test and val declare, or None where they do not.
 
     What is not certain is said aloud.
     """
-    # An image beside the folders adds its own name, which rules this layout out.
-    tops = [PurePosixPath(file).parts[0] for file in files]
-    part_of = {top: PARTS.get(top.lower()) for top in sorted(set(tops))}
-    found = set(part_of.values())
+    tops, which = files.folders(0)
+    part_of = {top: PARTS.get(top.lower()) for top in sorted(tops)}
+    # An image beside the folders rules this layout out.
+    found = {*part_of.values(), *((None,) if (which < 0).any() else ())}
     called = ", ".join(f"{printable(top)} ({part})" for top, part in part_of.items() if part is not None)
     if None in found or "train" not in found or len(found) < 2:
-        nested = any(len(PurePosixPath(file).parts) > 1 for file in files)
-        if called and nested and found != {None}:
+        if called and found != {None}:
             say = report.note if None in found else report.warn
             say(
                 f"{printable(str(folder))}: folders are called like parts of a set, {called}, but not all of them, or "
@@ -173,20 +187,21 @@ def _split_folders(folder: Path, files: Sequence[str], report: Reporter) -> dict
         return None
     if not {top.lower() for top in part_of} <= {"train", "test", "val", "valid", "validation"}:
         report.note(f"{printable(str(folder))}: its folders are the splits, not classes: {called}")
-    return splits_of([part_of[top] or "" for top in tops])
+    return splits_of([part_of[tops[number]] or "" for number in which.tolist()])
 
 
-def _class_labels(files: Sequence[str], below: bool) -> dict[str, Labels]:
+def _class_labels(files: Paths, below: bool) -> dict[str, Labels]:
     """Take classes from the first folder of each path, or from the second (`below` the splits' folders)."""
-    parts = [PurePosixPath(file).parts[int(below) :] for file in files]
-    if any(len(part) == 1 for part in parts):
+    names, which = files.folders(int(below))
+    if (which < 0).any():
         return {}
-    return {"class": as_labels([part[0] for part in parts])}
+    label = as_labels(names)
+    return {"class": Labels(label.values[which], label.names)}
 
 
-def _check_declared(folder: Path, files: list[str], sources: np.ndarray, splits: dict[str, np.ndarray]) -> None:
-    train = {int(sources[index]): files[index] for index in splits["train"]}
-    for index in splits["test"]:
+def _check_declared(folder: Path, files: Paths, sources: np.ndarray, splits: dict[str, np.ndarray]) -> None:
+    train = {int(sources[index]): files[index] for index in splits["train"].tolist()}
+    for index in splits["test"].tolist():
         if twin := train.get(int(sources[index])):
             raise DataError(
                 f"{printable(str(folder / TABLE_NAME))}: {printable(twin)} (train) and {printable(files[index])} "
@@ -195,7 +210,7 @@ def _check_declared(folder: Path, files: list[str], sources: np.ndarray, splits:
 
 
 def _apart(
-    folder: Path, files: list[str], sources: np.ndarray, splits: dict[str, np.ndarray], report: Reporter
+    folder: Path, files: Paths, sources: np.ndarray, splits: dict[str, np.ndarray], report: Reporter
 ) -> dict[str, np.ndarray]:
     """Leave test images that are training images, too, out of the test split, with a warning."""
     train, test = splits["train"], splits["test"]
@@ -203,6 +218,6 @@ def _apart(
     if twins.any():
         report.warn(
             f"{int(twins.sum())} of {len(test)} test images of {printable(str(folder))} are training images, too, and "
-            f"are left out of the test split, such as {printable(files[test[twins][0]])}"
+            f"are left out of the test split, such as {printable(files[int(test[twins][0])])}"
         )
     return {"train": train, "test": test[~twins]}

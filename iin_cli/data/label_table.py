@@ -48,7 +48,7 @@ class LabelTable:
     digest: str
 
 
-def read_table(folder: Path, files: list[str], left_out: Collection[str] = ()) -> LabelTable:
+def read_table(folder: Path, files: Sequence[str], left_out: Collection[str] = ()) -> LabelTable:
     """Read `folder`/labels.csv, whose rows must name exactly `files` (relative, forward slashes).
 
     Rows of files that are `left_out` are left out, too. Raises DataError naming the row or the file for: another
@@ -206,7 +206,7 @@ def _rows(path: Path, header: list[str], lines: list[list[str]], files: _Files) 
     return rows
 
 
-def _splits(path: Path, files: list[str], values: list[str]) -> dict[str, np.ndarray]:
+def _splits(path: Path, files: Sequence[str], values: list[str]) -> dict[str, np.ndarray]:
     for file, value in zip(files, values, strict=True):
         if value.lower() not in PARTS:
             raise DataError(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from array import array
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,14 @@ from PIL import Image
 from ..errors import DataError
 from ..printable import printable
 from ..progress import Reporter, Silent
+from .packed import Digests, Paths
 
-__all__ = ["one_source", "scan"]
+__all__ = ["FACTS", "Listing", "facts_of", "one_source", "scan"]
+
+# What the system says of a file that it changes when the file's bytes change: size, times of the last change of the
+# content and of anything, number on the disk, disk.
+FACTS = 5
+MASK = 2**64 - 1
 
 # Formats that Pillow recognises but cannot decode, so that an .h5 or .mpg beside the images is skipped.
 UNDECODABLE = {"BUFR", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -33,9 +41,30 @@ PICTURES = {
     ".tiff",
 }  # fmt: skip
 ENDINGS_NAMED = 6
+# Files between two reports of progress.
+STRIDE = 1000
 
 
-def scan(folder: Path, report: Reporter | None = None) -> list[str]:
+@dataclass(frozen=True)
+class Listing:
+    """The image files of a folder, sorted, and `facts` uint64 (M, 5): what the system says of each, see `facts_of`."""
+
+    files: Paths
+    facts: np.ndarray
+
+
+def facts_of(found: os.stat_result) -> tuple[int, ...]:
+    """Return size, times of change in nanoseconds, inode and device of a file, each modulo 2^64."""
+    return (
+        found.st_size & MASK,
+        found.st_mtime_ns & MASK,
+        found.st_ctime_ns & MASK,
+        found.st_ino & MASK,
+        found.st_dev & MASK,
+    )
+
+
+def scan(folder: Path, report: Reporter | None = None) -> Listing:
     """Return the image files below `folder` as sorted relative paths with forward slashes.
 
     Every format that Pillow reads counts, in any case of extension. Hidden files and folders, those of systems
@@ -47,26 +76,35 @@ def scan(folder: Path, report: Reporter | None = None) -> list[str]:
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{called} {found}: give a folder of images")
-    known, files, others, special = _extensions(), [], Counter[str](), []
-    for file in _walk(folder, report):
-        ending = os.path.splitext(file)[1].lower()
-        if ending not in known:
-            others[ending] += file != "labels.csv"
-        elif _is_special(f"{folder}/{file}"):
-            special.append(file)
-        else:
+    known, others, special = _extensions(), Counter[str](), []
+    files: list[str] = []
+    facts = array("Q")
+    with report.task("list files", None, "files") as task:
+        for file, entry in _walk(folder, report):
+            ending = os.path.splitext(entry.name)[1].lower()
+            if ending not in known:
+                others[ending] += file != "labels.csv"
+                continue
+            found = _status(entry)
+            if found is not None and not stat.S_ISREG(found.st_mode):
+                special.append(file)
+                continue
             files.append(file)
+            # A link to nothing is a bad image, and is named as such.
+            facts.extend((0,) * FACTS if found is None else facts_of(found))
+            if len(files) % STRIDE == 0:
+                task.advance(STRIDE)
     pictures = Counter({ending: count for ending, count in others.items() if ending in PICTURES})
     if not files:
         beside = f"; it has {_counted(pictures)}, which are not read: convert them to .png" if pictures else ""
         raise DataError(f"{called} has no images: Pillow reads .jpg, .png, .webp and {len(known) - 3} more{beside}")
     if special:
-        report.warn(f"{called}: {len(special)} left out that are no regular files, such as {printable(special[0])}")
+        report.warn(f"{called}: {len(special)} left out that are no regular files, such as {printable(min(special))}")
     if pictures:
         report.warn(f"{called}: {_counted(pictures)} left out, formats that Pillow does not read: convert them to .png")
     if rest := others - pictures:
         report.note(f"{called}: {_counted(rest)} left out, files that are no images")
-    return sorted(files)
+    return _sorted(files, facts)
 
 
 def one_source(*keys: Sequence[str]) -> np.ndarray:
@@ -76,15 +114,30 @@ def one_source(*keys: Sequence[str]) -> np.ndarray:
     [0, 1, 1, 0]
     """
     sources = np.arange(len(keys[0]))
-    before = None
+    groups, before = [_firsts(kind) for kind in keys], None
     while before is None or (sources != before).any():
         before = sources
-        for kind in keys:
-            _, group = np.unique(np.asarray(kind), return_inverse=True)
+        for group in groups:
             first = np.full(len(sources), len(sources))
             np.minimum.at(first, group, sources)
             sources = first[group]
     return sources
+
+
+def _firsts(keys: Sequence[str]) -> np.ndarray:
+    """Return for each key the place of the first that equals it."""
+    if isinstance(keys, Digests):
+        return keys.firsts()
+    first: dict[str, int] = {}
+    return np.fromiter((first.setdefault(key, place) for place, key in enumerate(keys)), np.int64, len(keys))
+
+
+def _sorted(files: list[str], facts: array[int]) -> Listing:
+    """Return the listing of `files`, which are emptied, since a million of them take as much as all the rest."""
+    order = np.array(sorted(range(len(files)), key=files.__getitem__), np.int64)
+    packed = Paths.of(map(files.__getitem__, order))
+    files.clear()
+    return Listing(packed, np.frombuffer(facts, np.uint64).reshape(-1, FACTS)[order])
 
 
 def _extensions() -> set[str]:
@@ -94,13 +147,11 @@ def _extensions() -> set[str]:
     return {end for end, name in known if (name in Image.OPEN or name == "MPO") and name not in UNDECODABLE}
 
 
-def _is_special(path: str) -> bool:
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
     try:
-        mode = os.stat(path).st_mode
+        return entry.stat()
     except OSError:
-        # A link to nothing is a bad image, and is named as such.
-        return False
-    return not stat.S_ISREG(mode)
+        return None
 
 
 def _counted(endings: Counter[str]) -> str:
@@ -110,7 +161,7 @@ def _counted(endings: Counter[str]) -> str:
     return ", ".join(named)
 
 
-def _walk(folder: Path, report: Reporter) -> Iterator[str]:
+def _walk(folder: Path, report: Reporter) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield the files below `folder`: first those of real folders, then those that links lead to.
 
     Links are followed, since class folders often are links; none takes images from the folder they really are in, or
@@ -137,7 +188,7 @@ def _walk(folder: Path, report: Reporter) -> Iterator[str]:
 
 def _below(
     folder: Path, start: str, place: str, seen: dict[str, str], foreign: set[str], links: deque[str]
-) -> Iterator[str]:
+) -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield the files of the real folders below `start`, whose real path is `place`; `links` gains links to folders."""
     # Strings, since a set may have 200,000 files and joining Paths costs ten times as much.
     pending = [(start, place)]
@@ -145,12 +196,12 @@ def _below(
         inside, real = pending.pop()
         seen[real] = inside
         with _listing(f"{folder}/{inside}" if inside else str(folder)) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
+            for entry in entries:
                 if entry.name.startswith("."):
                     continue
                 name = f"{inside}/{entry.name}" if inside else entry.name
                 if not _is_folder(entry):
-                    yield name
+                    yield name, entry
                 elif entry.name.lower() in FOREIGN_FOLDERS:
                     continue
                 elif entry.is_symlink():

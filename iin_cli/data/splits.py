@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..plugin_api import Labels
+from .packed import order_of
 
 __all__ = ["PARTS", "split_by_content", "splits_of"]
 
@@ -38,13 +39,16 @@ def split_by_content(keys: Sequence[str], sources: np.ndarray, classes: Labels |
     The choice thus depends on content alone. A class of two sources or more has at least one in `test`; the largest key
     never goes there, so `train` has an image. Without discrete classes all items count as one class.
     """
-    chosen: set[int] = set()
-    values = np.zeros(len(sources), dtype=np.int64)
+    count, values = len(sources), np.zeros(len(sources), dtype=np.int64)
     if classes is not None and not classes.continuous:
         values = classes.values
-    for value in np.unique(values):
-        distinct = sorted(np.unique(sources[values == value]).tolist(), key=lambda source: keys[int(source)])
-        if len(distinct) > 1:
-            chosen.update(distinct[: max(1, round(TEST_FRACTION * len(distinct)))])
-    is_test = np.isin(sources, sorted(chosen))
+    rank = np.empty(count, np.int64)
+    rank[order_of(keys)] = np.arange(count)
+    # Every source once per class, by class and then by key.
+    value, source = np.divmod(np.unique(values * count + sources), count)
+    order = np.lexsort((rank[source], value))
+    _, starts, sizes = np.unique(value[order], return_index=True, return_counts=True)
+    place = np.arange(len(order)) - np.repeat(starts, sizes)
+    wanted = np.where(sizes > 1, np.maximum(1, np.rint(TEST_FRACTION * sizes)), 0)
+    is_test = np.isin(sources, source[order][place < np.repeat(wanted, sizes)])
     return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,49 +13,9 @@ from ..errors import UsageError
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.reading import Inputs
 from ..translator import edit
+from .sampling import Parts
 
-__all__ = ["PartialPrior", "Parts", "choose_parts"]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Which factors are drawn, and which image each of the others comes from.
-
-    Attributes:
-        varied: factors drawn at random, in the translator's order.
-        images: factor -> image, for all other factors.
-    """
-
-    varied: tuple[str, ...]
-    images: dict[str, Path]
-
-
-def choose_parts(opened: OpenTranslator, fix: Sequence[tuple[str, Path]], vary: Sequence[str]) -> Parts | None:
-    """Say what comes from where; None where nothing is fixed.
-
-    Without `vary` every factor that is not fixed is drawn. With it only the factors in `vary` are; a factor that is
-    named in neither comes from the first image.
-
-    Raises UsageError for an unknown factor, one named twice, `vary` without `fix`, and when nothing is left to vary.
-    """
-    if not fix and not vary:
-        return None
-    names = opened.factors.names
-    for name in (*vary, *(name for name, _ in fix)):
-        opened.factors.slice(name)
-    if not fix:
-        rest = next((name for name in reversed(names) if name not in vary), names[-1])
-        raise UsageError(f"--vary {vary[0]}: the rest comes from an image, which is missing: add --fix {rest}=IMAGE")
-    fixed = dict(fix)
-    if len(fixed) < len(fix):
-        raise UsageError(f"--fix: {_twice([name for name, _ in fix])} is named twice; one image for each factor")
-    if both := [name for name in vary if name in fixed]:
-        raise UsageError(f"{both[0]} is both fixed and varied: leave out --fix {both[0]}=… or --vary {both[0]}")
-    varied = tuple(name for name in names if (name in vary if vary else name not in fixed))
-    if not varied:
-        raise UsageError("--fix names every factor, so that nothing is left to draw: leave one out")
-    first = fix[0][1]
-    return Parts(varied, {name: fixed.get(name, first) for name in names if name not in varied})
+__all__ = ["PartialPrior"]
 
 
 class PartialPrior:
@@ -100,7 +59,3 @@ class PartialPrior:
         pixels = Inputs.of_files(network, [path]).pixels
         z_tilde = self.opened.transform(network.encode_pixels(pixels))
         return z_tilde, hashlib.sha256(pixels.tobytes()).hexdigest()
-
-
-def _twice(names: Sequence[str]) -> str:
-    return next(name for name in names if names.count(name) > 1)

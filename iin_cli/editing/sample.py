@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
@@ -20,80 +20,44 @@ from ..io import checkpoint
 from ..io.images import WRITERS
 from ..io.manifest import SHARD_SEEDS, Manifest, Shard, cut, is_begun
 from ..io.rundir import open_run
-from ..io.shards import PICTURES, Format, ShardFiles
+from ..io.shards import Format, ShardFiles
 from ..progress import Reporter, Task
-from .partial_sampling import PartialPrior, choose_parts
+from .partial_sampling import PartialPrior
 from .priors import BackbonePrior, Prior, TranslatorPrior, generate
+from .sampling import PriorName, Sampling, choose_parts
 
-__all__ = ["Format", "PriorName", "SampleFolder", "Sampling"]
-
-PriorName = Literal["translator", "backbone"]
+__all__ = ["Format", "PriorName", "SampleFolder", "Sampling", "open_prior", "settings_of"]
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """What decides every file of a folder of samples, besides networks and seeds.
+def open_prior(sampling: Sampling, opened: OpenTranslator) -> Prior:
+    """Return the prior to draw from. UsageError for a classifier or unknown factors, DataError for a bad image."""
+    # A classifier is refused before any image is read.
+    network = opened.require_network().require_images()
+    if sampling.prior == "backbone":
+        return BackbonePrior(network.backbone, sampling.truncation)
+    parts = choose_parts(opened.factors, sampling.fix, sampling.vary)
+    if parts is None:
+        return TranslatorPrior(opened, sampling.truncation)
+    return PartialPrior(opened, parts, sampling.truncation)
 
-    Attributes:
-        prior: `backbone` draws z ~ N(0, 1) without the translator.
-        truncation: ψ in (0, 1], the standard deviation of what is drawn.
-        fix, vary: partial sampling, see `choose_parts`.
-        format, subdirs: see `ShardFiles`; a file of arrays holds 256 images.
 
-    Raises UsageError for a value outside its range, and for values that exclude each other.
-    """
-
-    prior: PriorName = "translator"
-    truncation: float = 1.0
-    fix: tuple[tuple[str, Path], ...] = ()
-    vary: tuple[str, ...] = ()
-    format: Format = "png"
-    subdirs: bool = False
-
-    def __post_init__(self) -> None:
-        if self.format not in get_args(Format):
-            raise UsageError(f"--format {self.format!r}: choose from {', '.join(get_args(Format))}")
-        if self.subdirs and self.format not in PICTURES:
-            raise UsageError(
-                f"--subdirs sorts pictures into folders; --format {self.format} writes few files: leave --subdirs out"
-            )
-        if self.prior not in get_args(PriorName):
-            raise UsageError(f"--prior {self.prior!r}: choose from {', '.join(get_args(PriorName))}")
-        if not 0 < self.truncation <= 1:
-            raise UsageError(
-                f"--truncation {self.truncation:g}: give a number above 0 and at most 1, which is all of the prior"
-            )
-        if (self.fix or self.vary) and self.prior == "backbone":
-            raise UsageError("--fix and --vary need the translator's factors: leave out --prior backbone")
-
-    def open(self, opened: OpenTranslator) -> Prior:
-        """Return the prior to draw from. UsageError for a classifier or unknown factors, DataError for a bad image."""
-        # A classifier is refused before any image is read.
-        network = opened.require_network().require_images()
-        if self.prior == "backbone":
-            return BackbonePrior(network.backbone, self.truncation)
-        parts = choose_parts(opened, self.fix, self.vary)
-        if parts is None:
-            return TranslatorPrior(opened, self.truncation)
-        return PartialPrior(opened, parts, self.truncation)
-
-    def settings(self, opened: OpenTranslator, prior: Prior) -> dict[str, Any]:
-        """Return what the folder's manifest records: everything that decides an image besides its seed."""
-        if opened.path is None:
-            raise UsageError(f"{opened.called} has no checkpoint for a manifest to name: save it first")
-        network = opened.require_network()
-        partial = prior if isinstance(prior, PartialPrior) else None
-        return {
-            "translator": checkpoint.digest(opened.path),
-            "backbone": network.sha256,
-            "image_size": network.backbone.image_size,
-            # Devices differ in the last bits.
-            "device": opened.device.type,
-            "shard_seeds": SHARD_SEEDS,
-            **{name: getattr(self, name) for name in ("prior", "truncation", "format", "subdirs")},
-            "fix": partial.digests if partial else {},
-            "vary": list(partial.parts.varied) if partial else [],
-        }
+def settings_of(sampling: Sampling, opened: OpenTranslator, prior: Prior) -> dict[str, Any]:
+    """Return what the folder's manifest records: everything that decides an image besides its seed."""
+    if opened.path is None:
+        raise UsageError(f"{opened.called} has no checkpoint for a manifest to name: save it first")
+    network = opened.require_network()
+    partial = prior if isinstance(prior, PartialPrior) else None
+    return {
+        "translator": checkpoint.digest(opened.path),
+        "backbone": network.sha256,
+        "image_size": network.backbone.image_size,
+        # Devices differ in the last bits.
+        "device": opened.device.type,
+        "shard_seeds": SHARD_SEEDS,
+        **{name: getattr(sampling, name) for name in ("prior", "truncation", "format", "subdirs")},
+        "fix": partial.digests if partial else {},
+        "vary": list(partial.parts.varied) if partial else [],
+    }
 
 
 @dataclass(frozen=True)

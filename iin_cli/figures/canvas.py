@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -72,7 +73,19 @@ def drawn(figure: Figure, dpi: float) -> Image.Image:
 
 def letters(size: int) -> ImageFont.FreeTypeFont:
     """Return a font, `size` pixels high, with the letters of most alphabets."""
+    # Pillow's own font, `load_default`, has 113 characters: no é, no σ and no arrow.
+    return ImageFont.truetype(_font_file(), size)
+
+
+@cache
+def _font_file() -> str:
+    below = Path("fonts") / "ttf" / "DejaVuSans.ttf"
+    found = find_spec("matplotlib")
+    if found is not None and found.origin is not None:
+        # Where packages usually lie, so that a grid of images needs no import of a second.
+        usual = Path(found.origin).parent / "mpl-data" / below
+        if usual.is_file():
+            return str(usual)
     import matplotlib
 
-    # Pillow's own font, `load_default`, has 113 characters: no é, no σ and no arrow.
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"), size)
+    return str(Path(matplotlib.get_data_path()) / below)

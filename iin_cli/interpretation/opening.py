@@ -142,8 +142,10 @@ def _read_translator(path: Path, report: Reporter | None) -> tuple[Translator, F
     if factors.dim != translator.dim:
         raise CheckpointError(f"{file}: its factors sum to {factors.dim}, its latents have {translator.dim}")
     found = checkpoint.load(file, "translator", report)
-    translator.to_empty(device="cpu")
-    translator.load_state_dict({name: tensor for name, tensor in found.tensors.items() if name != FEATURE_NOISE})
+    # Copies, since tensors of a file change with it. `to_empty` would load torch's compiler.
+    kinds = {name: tensor.dtype for name, tensor in translator.state_dict().items()}
+    weights = {name: found.tensors[name].to(kind, copy=True) for name, kind in kinds.items()}
+    translator.load_state_dict(weights, assign=True)
     std = found.tensors.get(FEATURE_NOISE)
     problem = unsound(translator)
     if std is not None and not (std.shape == (factors.dim,) and std.is_floating_point() and _at_least_zero(std)):

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
 from ..errors import CheckpointError
 from ..results import Result, Table
 from . import checkpoint
+from .tensor_file import stored_tensors
 
 __all__ = ["CheckpointInfo", "InfoResult", "describe"]
 
@@ -154,11 +153,9 @@ def _describe_file(path: Path) -> CheckpointInfo:
 
 
 def _parameters(path: Path) -> Iterator[tuple[str, int]]:
-    with safe_open(path, framework="np") as file:
-        for name in file.keys():  # noqa: SIM118 - not a mapping
-            piece = file.get_slice(name)
-            # Permutations and flags are not parameters.
-            yield name, math.prod(piece.get_shape()) if piece.get_dtype().startswith(("F", "BF")) else 0
+    for name, stored in stored_tensors(path).items():
+        # Permutations and flags are not parameters.
+        yield name, math.prod(stored.shape) if stored.kind.startswith(("F", "BF")) else 0
 
 
 def _plain(values: Mapping[str, Any] | None) -> dict[str, Any]:

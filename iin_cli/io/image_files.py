@@ -10,7 +10,7 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from .greys import Extent, Greys, as_eight_bits, extent_of, is_deep
 
 __all__ = [
     "Inspected",
+    "changing",
     "greys_of",
     "in_threads",
     "inspect",
@@ -46,11 +47,15 @@ OWN = Greys()
 
 @dataclass(frozen=True)
 class Inspected:
-    """What one look at a file found: the sha256 of its bytes, its greys, and why it cannot be read, or None."""
+    """What one look at a file found: the sha256 of its bytes, its greys, and why it cannot be read, or None.
+
+    `status` is what the system said of the file before it was read, None where it could not be opened.
+    """
 
     digest: str
     extent: Extent | None = None
     problem: str | None = None
+    status: os.stat_result | None = None
 
 
 def read_image(path: Path, size: int, interpolation: Interpolation = "bicubic", greys: Greys = OWN) -> np.ndarray:
@@ -91,29 +96,52 @@ def greys_of(paths: Sequence[Path]) -> Greys:
     return Greys.of(extents)
 
 
-def inspect(path: Path, known: Mapping[str, Extent | None]) -> Inspected:
-    """Read a file once, hash it, and decode it, unless its digest is among those `known` to be good."""
-    digest = ""
+def inspect(path: Path, known: Callable[[bytes], tuple[bool, Extent | None]]) -> Inspected:
+    """Read a file once, hash it, and decode it, unless its digest is known to be that of an image.
+
+    Args:
+        known: from a digest to whether it is one of an image, and that image's greys.
+
+    Raises DataError for a file that changes while it is read.
+    """
+    digest, status = "", None
     try:
         with _regular(path) as stream:
+            status = os.fstat(stream.fileno())
             content = stream.read()
-        digest = hashlib.sha256(content).hexdigest()
-        if digest in known:
-            return Inspected(digest, known[digest])
+            _require_still(path, status, os.fstat(stream.fileno()), len(content))
+        hashed = hashlib.sha256(content)
+        digest = hashed.hexdigest()
+        is_known, extent = known(hashed.digest())
+        if is_known:
+            return Inspected(digest, extent, None, status)
         if not content:
-            return Inspected(digest, problem="it is empty, 0 bytes")
+            return Inspected(digest, None, "it is empty, 0 bytes", status)
         with Image.open(io.BytesIO(content)) as image:
             if image.format == "JPEG":
                 # All of the file is still decoded, to an eighth of the pixels: half the time.
                 image.draft(image.mode, (1, 1))
             extent = extent_of(image)
             _as_rgb(image, OWN)
-        return Inspected(digest, extent)
-    except MemoryError:
+        return Inspected(digest, extent, None, status)
+    except (MemoryError, DataError):
         raise
     # Pillow's decoders raise whatever the damage led them to.
     except Exception as cause:
-        return Inspected(digest, problem=why_unreadable(cause))
+        return Inspected(digest, None, why_unreadable(cause), status)
+
+
+def _require_still(path: Path, before: os.stat_result, after: os.stat_result, size: int) -> None:
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or size != after.st_size:
+        raise changing(path)
+
+
+def changing(path: Path) -> DataError:
+    """Return the error for a file that is written while a command reads it."""
+    return DataError(
+        f"image {printable(str(path))} changed while it was read: wait until nothing writes to its folder, and run the "
+        "command again"
+    )
 
 
 def unreadable(path: Path, cause: Exception) -> DataError:

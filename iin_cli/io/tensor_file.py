@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from safetensors import SafetensorError, safe_open
 
 from ..errors import CheckpointError
 
@@ -52,12 +53,23 @@ DTYPES = {
 }
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 BLOCK_BYTES = 2**24
+# The library's own limit.
+MOST_HEADER_BYTES = 100_000_000
 
 
 class _Entry(msgspec.Struct):
     dtype: str
-    shape: list[int]
-    data_offsets: tuple[int, int]
+    shape: list[Annotated[int, msgspec.Meta(ge=0)]]
+    data_offsets: tuple[Annotated[int, msgspec.Meta(ge=0)], Annotated[int, msgspec.Meta(ge=0)]]
+
+
+@dataclass(frozen=True)
+class _Header:
+    """The header of a file, and the place of its first tensor."""
+
+    metadata: dict[str, str]
+    entries: dict[str, _Entry]
+    start: int
 
 
 @dataclass(frozen=True)
@@ -75,23 +87,19 @@ class StoredTensor:
 def stored_tensors(path: Path) -> dict[str, StoredTensor]:
     """Return the place of each tensor of a safetensors file; CheckpointError for a file that is not a whole one.
 
-    The library maps the whole file, and what was read counts as this process's memory; here only the header is read.
+    Only the header is read.
     """
-    header, start = _header(path)
-    try:
-        entries = msgspec.convert(header, dict[str, _Entry])
-    except msgspec.ValidationError as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+    header = _header(path)
     return {
         name: StoredTensor(
             path,
             name,
             entry.dtype,
             tuple(entry.shape),
-            start + entry.data_offsets[0],
+            header.start + entry.data_offsets[0],
             entry.data_offsets[1] - entry.data_offsets[0],
         )
-        for name, entry in entries.items()
+        for name, entry in header.entries.items()
     }
 
 
@@ -103,11 +111,7 @@ def kind_of(tensor: Tensor) -> str:
 
 def read_metadata(path: Path) -> dict[str, str]:
     """Return the text metadata of a safetensors file; CheckpointError for a file that is not a whole one."""
-    try:
-        with safe_open(path, framework="np") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+    return _header(path).metadata
 
 
 def digest_of_tensors(tensors: Mapping[str, Tensor]) -> str:
@@ -143,14 +147,35 @@ def _described(name: str, kind: str, shape: Iterable[int]) -> bytes:
     return f"{json.dumps([name, kind, list(shape)])}\n".encode()
 
 
-def _header(path: Path) -> tuple[dict[str, Any], int]:
-    # The library checks lengths, types and offsets; what it opens has a header of valid JSON.
-    read_metadata(path)
-    with open(path, "rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        try:
-            header = json.loads(file.read(length))
-        except (ValueError, RecursionError) as error:
-            raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
-    header.pop("__metadata__", None)
-    return header, 8 + length
+def _header(path: Path) -> _Header:
+    # The library's own reader imports NumPy, and maps the whole file.
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 0 < length <= min(size - 8, MOST_HEADER_BYTES):
+                raise ValueError(f"a header of {length} bytes in a file of {size}")
+            header = msgspec.json.decode(file.read(length), type=dict[str, msgspec.Raw])
+        metadata = msgspec.json.decode(header.pop("__metadata__", b"{}"), type=dict[str, str])
+        entries = {name: msgspec.json.decode(raw, type=_Entry) for name, raw in header.items()}
+        _require_whole(entries, size - 8 - length)
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file: {error}") from error
+    return _Header(metadata, entries, 8 + length)
+
+
+def _require_whole(entries: Mapping[str, _Entry], size: int) -> None:
+    """Raise ValueError unless the tensors lie one after the other and fill `size` bytes, each as many as it needs."""
+    place = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        first, end = entry.data_offsets
+        if first != place or end < first:
+            raise ValueError(f"tensor {name} does not begin where the one before it ends")
+        # `F8_E4M3`, `BF16`: the first number is the size in bits.
+        bits = re.match(r"[A-Z]+(\d+)", "U8" if entry.dtype == "BOOL" else entry.dtype)
+        needed = None if bits is None else math.prod(entry.shape) * int(bits[1]) // 8
+        if needed is not None and needed != end - first:
+            raise ValueError(f"tensor {name} of {entry.dtype} {entry.shape} has {end - first} bytes, not {needed}")
+        place = end
+    if place != size:
+        raise ValueError(f"its tensors take {place} bytes, and it has {size}")

@@ -74,24 +74,22 @@ class Translator(nn.Module):
     def _flow(self, dim: int, generator: torch.Generator) -> list[Layer]:
         """Return the blocks of `dim` dimensions; after a closed form they begin as the identity."""
         layers: list[Layer] = []
+        # Where each dimension comes from, on the CPU whatever device is the default.
+        place = torch.arange(dim, device="cpu")
         for _ in range(self.blocks_count):
             layers.append(ActNorm(dim))
             # One dimension alone has no other half: it is scaled and shifted.
             if dim > 1:
-                layers.append(Coupling(dim, self.hidden, self.depth))
-                # On the CPU as its generator is, whatever device is the default.
+                coupling = Coupling(dim, self.hidden, self.depth)
                 order = torch.randperm(dim, generator=generator, device="cpu")
-                layers.append(Shuffle(order.to(torch.get_default_device())))
+                # A coupling puts its second half first.
+                place = torch.cat(place.split_with_sizes(coupling.split)[::-1])[order]
+                layers += [coupling, Shuffle(order)]
         if self.linear_start and dim > 1:
-            order = torch.arange(dim)
             for layer in layers:
                 if isinstance(layer, Coupling):
                     layer.begin_at_identity()
-                    # A coupling puts its second half first.
-                    order = torch.cat(order.split_with_sizes(layer.split)[::-1])
-                elif isinstance(layer, Shuffle):
-                    order = order[layer.order]
-            layers.append(Shuffle(order.argsort()))
+            layers.append(Shuffle(place.argsort()))
         return layers
 
     @property

@@ -37,8 +37,10 @@ class Gaussianise(Layer):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.register_buffer("x", torch.linspace(-2, 2, KNOTS).expand(dim, -1).clone())
-        self.register_buffer("y", torch.linspace(-2, 2, KNOTS).expand(dim, -1).clone())
+        # On the CPU first: what computes without numbers, on the device `meta`, loads torch's compiler.
+        knots = torch.linspace(-2, 2, KNOTS, device="cpu").to(torch.get_default_device())
+        for name in ("x", "y"):
+            self.register_buffer(name, knots.expand(dim, -1).clone())
 
     @torch.no_grad()
     def fit(self, z: Tensor) -> None:

@@ -137,15 +137,17 @@ class Coupling(Layer):
 
 
 class Shuffle(Layer):
-    """A fixed permutation of the dimensions: forward takes z[:, order]."""
+    """A fixed permutation of the dimensions: forward takes z[:, order], which is given on the CPU."""
 
     order: Tensor
     back: Tensor
 
     def __init__(self, order: Tensor) -> None:
         super().__init__()
-        self.register_buffer("order", order)
-        self.register_buffer("back", order.argsort())
+        # What sorts without numbers, on the device `meta`, loads torch's compiler: seconds.
+        device = torch.get_default_device()
+        self.register_buffer("order", order.to(device))
+        self.register_buffer("back", order.argsort().to(device))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z[:, order] (B, N) and zeros (B,)."""
@@ -175,8 +177,9 @@ class Whitening(Layer):
         super().__init__()
         for name in ("loc", "scale", "first_scale"):
             self.register_buffer(name, torch.zeros(dim) if name == "loc" else torch.ones(dim))
-        self.register_buffer("first", torch.eye(dim))
-        self.register_buffer("second", torch.eye(dim))
+        # On the CPU first: see `Shuffle`.
+        for name in ("first", "second"):
+            self.register_buffer(name, torch.eye(dim, device="cpu").to(torch.get_default_device()))
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z̃ (B, N) and log|det| (B,), which does not depend on z."""

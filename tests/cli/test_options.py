@@ -1,8 +1,11 @@
-"""Options that are small languages: seeds and assignments."""
+"""Options that are small languages, and those that go together."""
 
 import pytest
+import typer
 
+from iin_cli.cli import app
 from iin_cli.cli.options import parse_assignments, parse_seeds
+from iin_cli.data import checking, known_files
 from iin_cli.errors import UsageError
 
 
@@ -52,3 +55,21 @@ def test_assignments_that_are_none(text):
 def test_a_name_assigned_twice_is_refused():
     with pytest.raises(UsageError, match=r"--factors .* names digit twice"):
         parse_assignments("digit=1,digit=2", "--factors")
+
+
+def test_every_command_that_reads_folders_can_read_all_again():
+    for name, command in typer.main.get_command(app).commands.items():
+        options = {word for parameter in command.params for word in parameter.opts}
+        assert ("--skip-bad" in options) == ("--verify" in options), name
+
+
+def test_verify_reads_files_that_have_not_changed(command_line, files, pictures, monkeypatch):
+    monkeypatch.setattr(known_files, "CLOCK_NS", 0)
+    monkeypatch.setenv(known_files.VERIFY, "")
+    read, inspect = [], checking.inspect
+    monkeypatch.setattr(checking, "inspect", lambda path, known: read.append(path) or inspect(path, known))
+    encode = ("encode", "-b", files.autoencoder, "-d", pictures, "-q")
+    for options, count in ((), 96), ((), 0), (("--verify",), 96):
+        read.clear()
+        assert command_line(*encode, *options)[0] == 0
+        assert len(read) == count, options

@@ -21,7 +21,15 @@ def test_a_broken_guest_is_listed_and_breaks_nothing(tmp_path):
         command = [sys.executable, "-m", "iin_cli", "plugins", *arguments]
         return subprocess.run(command, env=environment, capture_output=True, text=True)
 
-    done = iin("--json")
+    listed = iin("--json")
+    assert listed.returncode == 0
+    unchecked = {(row["group"], row["name"]): row for row in json.loads(listed.stdout)}
+    assert {row["status"] for row in unchecked.values()} == {"unchecked"}
+    assert unchecked["concepts", "bad"]["distribution"] == "evil"
+    # Nothing of it was run.
+    assert "noise" not in listed.stderr
+    assert "unusable" not in iin().stdout
+    done = iin("--check", "--json")
     assert done.returncode == 0
     rows = json.loads(done.stdout)
     assert all(set(row) == {"group", "name", "distribution", "version", "status", "error"} for row in rows)
@@ -30,16 +38,14 @@ def test_a_broken_guest_is_listed_and_breaks_nothing(tmp_path):
     assert "SystemExit: 9" in bad["error"]
     (digit,) = [row for row in rows if row["name"] == "digit"]
     assert (digit["distribution"], digit["status"], digit["error"]) == ("iin-cli", "ok", None)
-    table = iin()
+    table = iin("--check", "--quiet")
     assert table.returncode == 0
     assert "SystemExit: 9" in table.stdout
     # Eighty backbones of one distribution are a paragraph, not eighty lines; none is left out.
     assert table.stdout.count("\n") < 40
     assert "unusable" in table.stdout
     assert "resnet50" in table.stdout
-    quiet = iin("--quiet")
-    assert quiet.stdout == table.stdout
-    assert "loading" not in quiet.stderr
+    assert "loading" not in table.stderr
 
 
 GREETING = '''

@@ -6,6 +6,7 @@ import pytest
 
 from iin_cli.data.checking import Checked
 from iin_cli.data.list_files import check_against, first_there, listed_fingerprint, not_placed, read_list
+from iin_cli.data.packed import Paths
 from iin_cli.errors import DataError
 
 
@@ -60,11 +61,11 @@ def test_lists_and_images_must_agree(written):
 
 def test_the_fingerprint_follows_lists_names_and_contents(written):
     listed = read_list(written("a 1\nb 2\n"), words=1, headed=False)
-    checked = Checked(["a", "b"], ["12", "123"])
+    checked = Checked(Paths.of(["a", "b"]), ["12", "123"])
     found = {listed_fingerprint(checked, ["a", "b"], [listed])}
     found.add(listed_fingerprint(checked, ["b", "a"], [listed]))
     found.add(listed_fingerprint(checked, ["a", "b"], []))
-    found.add(listed_fingerprint(Checked(["a", "b"], ["1", "123"]), ["a", "b"], [listed]))
+    found.add(listed_fingerprint(Checked(Paths.of(["a", "b"]), ["1", "123"]), ["a", "b"], [listed]))
     assert len(found) == 4
 
 

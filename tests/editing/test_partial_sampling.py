@@ -9,8 +9,9 @@ from PIL import Image
 
 from iin_cli.data.folder import read_image
 from iin_cli.distributed import noise
-from iin_cli.editing.partial_sampling import PartialPrior, Parts, choose_parts
+from iin_cli.editing.partial_sampling import PartialPrior
 from iin_cli.editing.priors import TranslatorPrior
+from iin_cli.editing.sampling import Parts, choose_parts
 from iin_cli.errors import DataError, UsageError
 
 FACTORS = {"digit": slice(0, 3), "color": slice(3, 5), "residual": slice(5, 8)}
@@ -32,14 +33,14 @@ def z_tilde_of(opened, path):
 
 def test_what_is_named_nowhere_follows_from_the_rest(opened):
     a, b = Path("a"), Path("b")
-    assert choose_parts(opened, [], []) is None
-    assert choose_parts(opened, [("residual", a)], []) == Parts(("digit", "color"), {"residual": a})
+    assert choose_parts(opened.factors, [], []) is None
+    assert choose_parts(opened.factors, [("residual", a)], []) == Parts(("digit", "color"), {"residual": a})
     both = [("residual", a), ("color", b)]
-    assert choose_parts(opened, both, []) == Parts(("digit",), {"color": b, "residual": a})
-    assert choose_parts(opened, both, ["digit"]) == Parts(("digit",), {"color": b, "residual": a})
-    only = choose_parts(opened, [("color", b)], ["residual"])
+    assert choose_parts(opened.factors, both, []) == Parts(("digit",), {"color": b, "residual": a})
+    assert choose_parts(opened.factors, both, ["digit"]) == Parts(("digit",), {"color": b, "residual": a})
+    only = choose_parts(opened.factors, [("color", b)], ["residual"])
     assert only == Parts(("residual",), {"digit": b, "color": b})
-    assert choose_parts(opened, [("color", b)], ["residual", "digit"]).varied == ("digit", "residual")
+    assert choose_parts(opened.factors, [("color", b)], ["residual", "digit"]).varied == ("digit", "residual")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_what_is_named_nowhere_follows_from_the_rest(opened):
 )
 def test_what_contradicts_itself_is_refused(opened, fix, vary, words):
     with pytest.raises(UsageError, match=words):
-        choose_parts(opened, [(name, Path("x")) for name in fix], vary)
+        choose_parts(opened.factors, [(name, Path("x")) for name in fix], vary)
 
 
 def test_fixed_factors_are_the_images_and_varied_ones_the_seeds(opened, images, latents):

@@ -7,11 +7,13 @@ import subprocess
 import sys
 
 import pytest
+import safetensors
 import torch
 from safetensors.torch import save_file
 
 from iin_cli.errors import CheckpointError, ResourceError, UsageError
 from iin_cli.io import checkpoint
+from iin_cli.io.tensor_file import read_metadata, stored_tensors
 
 
 @pytest.fixture
@@ -122,3 +124,52 @@ def test_a_write_the_system_cuts_short_leaves_nothing(tmp_path):
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "x")], capture_output=True, text=True)
     assert done.stdout.strip() == "UsageError", done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def header(entries, data=b"", metadata=None):
+    text = json.dumps({**({"__metadata__": metadata} if metadata else {}), **entries}).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def entry(first, end, shape=(2,), kind="F32"):
+    return {"dtype": kind, "shape": list(shape), "data_offsets": [first, end]}
+
+
+@pytest.mark.parametrize(
+    ("content", "is_whole"),
+    [
+        (header({"a": entry(0, 8)}, bytes(8)), True),
+        (header({"a": entry(8, 12, (1,)), "b": entry(0, 8)}, bytes(12), {"iin": "{}"}), True),
+        (header({"a": entry(0, 0, (0, 3))}), True),
+        (header({"a": entry(0, 4, (), "BF16"), "b": entry(4, 5, (), "BOOL")}, bytes(5)), False),
+        (header({"a": entry(0, 2, (), "BF16"), "b": entry(2, 3, (), "BOOL")}, bytes(3)), True),
+        (header({"a": entry(0, 8)}, bytes(7)), False),
+        (header({"a": entry(0, 8)}, bytes(9)), False),
+        (header({"a": entry(0, 8, (3,))}, bytes(8)), False),
+        (header({"a": entry(0, 8), "b": entry(4, 12)}, bytes(12)), False),
+        (header({"a": entry(0, 8), "b": entry(12, 20)}, bytes(20)), False),
+        (header({"a": entry(8, 0)}, bytes(8)), False),
+        (header({"a": entry(0, 8, (-2,))}, bytes(8)), False),
+        (header({"a": {"dtype": "F32"}}), False),
+        (header({"a": entry(0, 8)}, bytes(8))[:20], False),
+        (b"", False),
+        (b"1234", False),
+        ((2**40).to_bytes(8, "little") + b"{}", False),
+        ((2).to_bytes(8, "little") + b"[]", False),
+        ((2).to_bytes(8, "little") + b"\xff\xff", False),
+    ],
+)
+def test_a_header_is_read_as_the_library_reads_it(tmp_path, content, is_whole):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    try:
+        with safetensors.safe_open(path, framework="np") as file:
+            theirs = (file.metadata() or {}, sorted(file.keys()))
+    except safetensors.SafetensorError:
+        theirs = None
+    assert (theirs is not None) is is_whole
+    if is_whole:
+        assert (read_metadata(path), sorted(stored_tensors(path))) == theirs
+    else:
+        with pytest.raises(CheckpointError, match="is not a whole safetensors file"):
+            read_metadata(path)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import options
+from ..early import known_factors
 from ..output import print_result, reporter
 
 __all__ = ["erase"]
@@ -32,6 +33,7 @@ def erase(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     split: options.SplitOpt = "test",
     n: CountOpt = None,
     seed: options.SeedOpt = None,
@@ -57,6 +59,7 @@ def erase(
 
       iin erase -t t --factor color --draws 16
     """
+    known_factors(translator, factor or ())
     from ...commands.edit.erase import erase_factors
     from ...distributed import draw_seed
     from ...editing.erasing import Erasing

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ...errors import UsageError
-from ..options import BatchOpt, DebugOpt, DeviceOpt, JsonOpt, MovedBackboneOpt, QuietOpt, TranslatorOpt, parse_seeds
+from ..options import (
+    BatchOpt,
+    DebugOpt,
+    DeviceOpt,
+    DryRunOpt,
+    JsonOpt,
+    MovedBackboneOpt,
+    QuietOpt,
+    TranslatorOpt,
+    parse_seeds,
+)
 from ..output import print_result, reporter
 
 if TYPE_CHECKING:
-    from ...editing.sample import Format, PriorName
+    from ...editing.sampling import Format, PriorName
 
 __all__ = ["parse_fixed", "sample"]
 
@@ -72,6 +82,7 @@ def sample(
     batch: BatchOpt = 64,
     backbone: MovedBackboneOpt = None,
     device: DeviceOpt = "auto",
+    dry_run: DryRunOpt = False,
     json: JsonOpt = False,
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
@@ -94,15 +105,22 @@ def sample(
 
       torchrun --nproc-per-node 8 -m iin_cli sample -t t.safetensors --seeds 0-49999 --subdirs --out samples
     """
-    from ...commands.edit.sample import sample as run
-    from ...editing.sample import Sampling
+    from ...editing.sampling import Sampling
 
     # It refuses other words.
     words = cast("PriorName", prior), cast("Format", format)
     sampling = Sampling(words[0], truncation, tuple(parse_fixed(fix or ())), tuple(vary or ()), words[1], subdirs)
+    numbers = parse_seeds(seeds)
+    if dry_run:
+        from ...commands.edit.sample_plan import plan_sample
+
+        print_result(plan_sample(translator, numbers, out, sampling, backbone), json)
+        return
+    from ...commands.edit.sample import sample as run
+
     result = run(
         translator,
-        parse_seeds(seeds),
+        numbers,
         out,
         sampling,
         batch=batch,

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import options
+from ..early import known_factors
 from ..output import print_result, reporter
 
 __all__ = ["swap"]
@@ -27,6 +28,7 @@ def swap(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     split: options.SplitOpt = "test",
     n: CountOpt = None,
     seed: options.SeedOpt = None,
@@ -49,6 +51,7 @@ def swap(
 
       iin swap -t t.safetensors -f digit -f color --target photos/ --source styles/ --json
     """
+    known_factors(translator, factor or ())
     from ...commands.edit.swap import swap as run
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice

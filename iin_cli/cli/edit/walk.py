@@ -11,6 +11,7 @@ import typer
 
 from ...errors import UsageError
 from .. import options
+from ..early import known_factors
 from ..output import print_result, reporter
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def walk(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -133,6 +135,7 @@ def walk(
 
       iin walk -t t.safetensors --mode ou --factor color --steps 100 --json
     """
+    known_factors(translator, factor or ())
     from ...commands.edit.walk import walk as run
     from ...distributed import draw_seed
     from ...editing.walk_paths import AttributeWalk, GridWalk, LinearWalk, Wandering

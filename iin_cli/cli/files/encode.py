@@ -30,6 +30,7 @@ def encode(
     concept: GroupOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     weights: options.WeightsOpt = "default",
     layer: options.LayerOpt = None,
     seed: options.SeedOpt = None,

@@ -37,6 +37,7 @@ def estimate_dims(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     estimator: Annotated[
         str, typer.Option(help="variance: share of the latent's variance; correlation: mean over components.")
     ] = "variance",

@@ -9,6 +9,7 @@ import typer
 
 from ...errors import UsageError, one_of
 from .. import options
+from ..early import known_network
 from ..output import print_result, reporter
 
 __all__ = ["fit_translator"]
@@ -22,6 +23,7 @@ def fit_translator(
             "-b",
             help="A trained backbone: checkpoint, run folder, or registered name; with --from, where it is now.",
             metavar="CKPT|NAME",
+            callback=known_network,
         ),
     ] = None,
     start: Annotated[
@@ -51,6 +53,7 @@ def fit_translator(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     out: options.OutOpt = None,
     dims: Annotated[
         str | None, typer.Option(help="Sizes of the factors; default: estimated.", metavar="digit=13,color=17")

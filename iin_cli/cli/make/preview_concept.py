@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from ...distributed import draw_seed
-from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt, SkipBadOpt
+from ..early import known_data
+from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt, SkipBadOpt, VerifyOpt
 from ..output import print_result, reporter
 
 __all__ = ["preview_concept"]
@@ -18,7 +19,11 @@ OneConceptOpt = Annotated[
 PreviewDataOpt = Annotated[
     str | None,
     typer.Option(
-        "--data", "-d", help="A dataset's name or a folder of images; default: as fit-translator.", metavar="NAME|DIR"
+        "--data",
+        "-d",
+        help="A dataset's name or a folder of images; default: as fit-translator.",
+        metavar="NAME|DIR",
+        callback=known_data,
     ),
 ]
 GroupsOpt = Annotated[int, typer.Option("--n", "-n", help="Groups to show, one per row.", min=1, max=256)]
@@ -35,6 +40,7 @@ def preview_concept(
     data: PreviewDataOpt = None,
     data_root: DataRootOpt = None,
     skip_bad: SkipBadOpt = False,
+    verify: VerifyOpt = False,
     n: GroupsOpt = 8,
     image_size: ImageSizeOpt = None,
     out: OutOpt = None,

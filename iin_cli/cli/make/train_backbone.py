@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import options
+from ..early import known_data
 from ..output import print_result, reporter
 
 __all__ = ["train_backbone"]
@@ -20,10 +21,14 @@ def train_backbone(
         ),
     ],
     data: Annotated[
-        str, typer.Option("--data", "-d", help="A dataset's name or a folder of images.", metavar="NAME|DIR")
+        str,
+        typer.Option(
+            "--data", "-d", help="A dataset's name or a folder of images.", metavar="NAME|DIR", callback=known_data
+        ),
     ],
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     out: options.OutOpt = None,
     image_size: Annotated[
         int | None,

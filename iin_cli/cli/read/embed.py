@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from .. import options
+from ..early import known_factors
 from ..output import print_result, reporter
 
 __all__ = ["embed"]
@@ -49,6 +50,7 @@ def embed(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -71,6 +73,7 @@ def embed(
 
       iin embed -t t.safetensors --kind product --method pca --n 2000 --out product.gif
     """
+    known_factors(translator, factor or ())
     from ...commands.read.embed import embed as run
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice

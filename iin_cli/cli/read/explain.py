@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from .. import options
+from ..early import known_factors
 from ..output import print_result, reporter
 
 __all__ = ["explain"]
@@ -76,6 +77,7 @@ def explain(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -105,6 +107,7 @@ def explain(
 
       iin explain -t t.safetensors --n 32 --target all
     """
+    known_factors(translator, factor or ())
     from ...commands.read.explain import explain as run
     from ...distributed import draw_seed
     from ...errors import UsageError

@@ -9,6 +9,7 @@ import typer
 
 from ...errors import UsageError
 from .. import options
+from ..early import known_translator
 from ..output import print_result, reporter
 
 __all__ = ["fid"]
@@ -23,6 +24,7 @@ ProtocolOpt = Annotated[
         "-t",
         help="Instead of A and B: a translator against its data, with floor and ceiling.",
         metavar="CKPT",
+        callback=known_translator,
     ),
 ]
 PriorsOpt = Annotated[
@@ -94,6 +96,7 @@ def fid(
     save_stats: SaveStatsOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     backbone: options.MovedBackboneOpt = None,
     seed: ChoiceSeedOpt = 0,
     device: options.DeviceOpt = "auto",

@@ -32,6 +32,7 @@ def report(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",

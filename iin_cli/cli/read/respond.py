@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from .. import options
+from ..early import known_factors
 from ..output import print_result, reporter
 
 __all__ = ["respond"]
@@ -56,6 +57,7 @@ def respond(
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
     skip_bad: options.SkipBadOpt = False,
+    verify: options.VerifyOpt = False,
     split: options.SplitOpt = "test",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
@@ -80,6 +82,7 @@ def respond(
 
       iin respond -t t.safetensors --steps 50 --raw --out response --json
     """
+    known_factors(translator, factor or ())
     from ...commands.read.respond import respond as run
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice

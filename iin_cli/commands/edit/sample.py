@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ...distributed import choose_device, is_main_rank
 from ...editing.partial_sampling import PartialPrior
-from ...editing.sample import SampleFolder, Sampling
+from ...editing.sample import SampleFolder, Sampling, open_prior, settings_of
 from ...interpretation.opening import open_translator
 from ...io.rundir import write_result
 from ...progress import Reporter, Silent
@@ -72,9 +72,9 @@ def sample(
     """
     report, sampling = report or Silent(), sampling or Sampling()
     opened = open_translator(translator, choose_device(device), backbone, report=report)
-    prior = sampling.open(opened)
+    prior = open_prior(sampling, opened)
     parts = prior.parts if isinstance(prior, PartialPrior) else None
-    with SampleFolder.open(out, sampling, sampling.settings(opened, prior), seeds, report) as folder:
+    with SampleFolder.open(out, sampling, settings_of(sampling, opened, prior), seeds, report) as folder:
         started, rest = time.monotonic(), folder.images_missing
         share = folder.fill(opened.require_network(), prior, batch, report)
         seconds = time.monotonic() - started

@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from scipy.stats import chi2
 from torch import Tensor
 
 from ...figures.explanations import Look, Neighbour
@@ -138,6 +137,8 @@ class _Finder:
 
     def _problems(self, tasks: Sequence[_Task], ways: Sequence[str]) -> Problems:
         """Return one problem for each task and way, the ways of a task together."""
+        from scipy.stats import chi2
+
         layout = self.library.opened.factors
         free = torch.zeros(len(ways), layout.dim, dtype=torch.bool)
         for row, name in enumerate(ways):

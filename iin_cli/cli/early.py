@@ -1,0 +1,67 @@
+"""Find errors in options that need no tensors before torch is imported: in half a second and not in five.
+
+What passes here is checked again where it is used, with all that is known there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import CheckpointError
+from .home import expanded
+
+__all__ = ["known_data", "known_device", "known_factors", "known_network", "known_translator"]
+
+
+def known_translator(path: Path | None) -> Path | None:
+    """Return the path of a translator; CheckpointError for a file that is missing, damaged, or something else."""
+    from ..io import checkpoint
+
+    if path is not None:
+        checkpoint.describe(expanded(path), "translator")
+    return path
+
+
+def known_network(name: str | None) -> str | None:
+    """Return what a network is called; CheckpointError for a path that leads nowhere."""
+    if name is None or expanded(Path(name)).exists():
+        return name
+    if Path(name).suffix.lower() == ".safetensors" or "/" in name:
+        raise CheckpointError(f"no such backbone checkpoint: {name}")
+    return name
+
+
+def known_data(name: str | None) -> str | None:
+    """Return what data are called; UsageError for an unknown name, DataError for a path that leads nowhere."""
+    from ..registry import names
+
+    if name is not None and not expanded(Path(name)).exists() and not {*name.split(":")} & {*names("datasets")}:
+        from ..data import open_dataset
+
+        # It says what is wrong; what a plugin made of the name in spite of all that is opened again.
+        open_dataset(name)
+    return name
+
+
+def known_device(word: str) -> str:
+    """Return the word for a device; UsageError for one that no machine has."""
+    from ..distributed import require_device_word
+
+    require_device_word(word)
+    return word
+
+
+def known_factors(translator: Path, names: Sequence[str]) -> None:
+    """Raise UsageError for a name that is no factor of a translator."""
+    import msgspec
+
+    from ..io import checkpoint
+    from ..io.schema import TranslatorMetadata, checked
+    from ..translator.factors import Factors
+
+    file = checkpoint.locate(translator, "translator")
+    described = checked(checkpoint.describe(file, "translator"), TranslatorMetadata, file)
+    factors = Factors.from_json(msgspec.to_builtins(described.factors))
+    for name in names:
+        factors.slice(name)

@@ -2,30 +2,32 @@
 
 z̃ is split into f, the erased dimensions, and r, all others. Members a, b of a pair of a *differ* concept are alike in
 everything but the concept, so that r should not tell them apart: δ(f, r) = g(f, r) − g(0, r) (`translator.leftovers`)
-is fitted to
+is fitted, with an affine map A that is used in the fit only, to
 
-    E ‖r_a − δ(f_a, r_a) − r_b‖²,
+    E ‖r' + A(r') − r_b‖²  with  r' = r_a − δ(f_a, r_a),
 
-so that r_a − δ(f_a, r_a) is what the image itself tells of r in another rendering. What merely goes with the concept in
-biased data is alike in both members, and stays. Pairs that share a concept cannot tell the two apart: nothing is
-learned from these.
+so that r' is what the image itself tells of r in another rendering. A stands for what an average rendering adds: r' is
+as at f = 0. The target r_b stays as it is, or all could be made alike by making all 0. What merely goes with the
+concept in biased data is alike in both members, and stays. Pairs that share a concept cannot tell the two apart:
+nothing is learned from these.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import DataError
 from ..interpretation.open_translator import OpenTranslator
 from ..latents.pairs import PairSampler, step_generator
 from ..latents.splitting import held_out_mask
+from ..plan import WIDE
 from ..progress import Reporter, Silent
 from ..translator.leftovers import Leftovers
 from ..translator.pair_moments import PairedRows
@@ -46,8 +48,8 @@ class Learned:
 
     Attributes:
         rows: latents in pairs that they were learned from.
-        distance_before, distance: mean squared distance of r to that of its twin in held-out pairs, per dimension,
-            before and after they are taken out.
+        distance_before, distance: mean squared distance between the r of two held-out twins, per dimension, before and
+            after they are taken out.
     """
 
     leftovers: Leftovers
@@ -108,6 +110,25 @@ def _sides(fit: PairedRows, held: PairedRows | None) -> tuple[PairedRows, Paired
 
 
 @dataclass(frozen=True)
+class _Pairs:
+    """Pairs of rows: f (P, F) and r (P, R) of either member."""
+
+    f_a: Tensor
+    r_a: Tensor
+    f_b: Tensor
+    r_b: Tensor
+
+    def loss(self, leftovers: Leftovers, average: nn.Module) -> Tensor:
+        """Return how far r_a without leftovers, and with those of an average rendering, is from r_b."""
+        without = self.r_a - leftovers(self.f_a, self.r_a)
+        return (without + average(without) - self.r_b).square().mean()
+
+    def distance(self, leftovers: Leftovers, _: nn.Module) -> Tensor:
+        """Return how far both are from each other without leftovers."""
+        return (self.r_a - leftovers(self.f_a, self.r_a) - self.r_b + leftovers(self.f_b, self.r_b)).square().mean()
+
+
+@dataclass(frozen=True)
 class _Twins:
     """Rows f (M, F) and r (M, R) of z̃, and the pairs they make."""
 
@@ -124,45 +145,61 @@ class _Twins:
         sampler = PairSampler.of(np.arange(len(rows.z)), rows.groups, rows.name)
         return cls(z_tilde[:, erased], z_tilde[:, ~erased], sampler)
 
-    def draw(self, count: int, generator: np.random.Generator, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw pairs: f_a, r_a and r_b, each of `count` rows."""
+    def draw(self, count: int, generator: np.random.Generator, device: torch.device) -> _Pairs:
+        """Draw `count` pairs."""
         a, b = (torch.from_numpy(rows) for rows in self.sampler.draw(count, generator))
-        return self.f[a].to(device), self.r[a].to(device), self.r[b].to(device)
+        return _Pairs(*(part[rows].to(device) for rows in (a, b) for part in (self.f, self.r)))
+
+
+class _Average(nn.Module):
+    """A(r): an affine map, of wide latents a constant; 0 before the fit."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(dim))
+        self.change = nn.Parameter(torch.zeros(dim, dim)) if dim <= WIDE else None
+
+    def forward(self, r: Tensor) -> Tensor:
+        """Return A(r) (B, R) of r (B, R)."""
+        return self.shift + (r @ self.change if self.change is not None else 0.0)
 
 
 def _fitted(
     fit: Sequence[_Twins], held: Sequence[_Twins], seed: int, device: torch.device, report: Reporter
 ) -> Learned | None:
-    """Take Adam's steps with a rate that falls to 0, and keep the weights that are best on held-out pairs."""
+    """Take AdamW's steps with a rate that falls to 0, and keep the weights that are best on held-out pairs."""
     rows = sum(len(each.f) for each in fit)
     steps = int(np.clip(EPOCHS * rows // PAIRS, FEWEST_STEPS, STEPS))
     leftovers = Leftovers(fit[0].f.shape[1], fit[0].r.shape[1], seed=seed).to(device)
-    optimiser = torch.optim.AdamW(leftovers.parameters(), lr=RATE, weight_decay=DECAY)
+    average = _Average(fit[0].r.shape[1]).to(device)
+    optimiser = torch.optim.AdamW([*leftovers.parameters(), *average.parameters()], lr=RATE, weight_decay=DECAY)
     falling = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     drawn = step_generator(seed, STREAM + 1, 0)
     judged = [each.draw(HELD_OUT_PAIRS, drawn, device) for each in held]
 
-    def distance(pairs: Sequence[tuple[Tensor, Tensor, Tensor]]) -> Tensor:
-        return torch.stack([(r_a - leftovers(f_a, r_a) - r_b).square().mean() for f_a, r_a, r_b in pairs]).mean()
+    def mean(figure: Callable[[_Pairs, Leftovers, nn.Module], Tensor], of: Sequence[_Pairs]) -> Tensor:
+        return torch.stack([figure(pairs, leftovers, average) for pairs in of]).mean()
 
+    # Nothing is taken out yet.
     with torch.no_grad():
-        before = best = float(distance(judged))
+        before, best = (float(mean(figure, judged)) for figure in (_Pairs.distance, _Pairs.loss))
     kept = None
     with report.task("learning what other factors keep", steps, "steps") as task:
         for step in range(1, steps + 1):
             generator = step_generator(seed, STREAM, step)
-            loss = distance([each.draw(PAIRS // len(fit), generator, device) for each in fit])
+            loss = mean(_Pairs.loss, [each.draw(PAIRS // len(fit), generator, device) for each in fit])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             falling.step()
-            task.advance(distance=float(loss))
+            task.advance(loss=float(loss.detach()))
             if step % VALIDATE_EVERY == 0 or step == steps:
                 with torch.no_grad():
-                    found = float(distance(judged))
+                    found = float(mean(_Pairs.loss, judged))
                 if found < best:
                     best, kept = found, copy.deepcopy(leftovers.state_dict())
     if kept is None:
         return None
     leftovers.load_state_dict(kept)
-    return Learned(leftovers.eval().requires_grad_(False), rows, before, best, seed)
+    leftovers.eval().requires_grad_(False)
+    return Learned(leftovers, rows, before, float(mean(_Pairs.distance, judged)), seed)

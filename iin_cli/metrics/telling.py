@@ -52,21 +52,23 @@ def told(rows: np.ndarray, target: Target, lesson: Lesson | None = None, seed: i
             Target(target.values[asked]),
         )
     lesson.target.check()
-    mean, std = lesson.block.mean(0), lesson.block.std(0)
-    std = np.where(std > 1e-9, std, 1)
-    known, asked = (lesson.block - mean) / std, (rows - mean) / std
+    known, asked = _scaled(lesson.block, rows)
+    values, wanted = lesson.target.values, target.values
+    if target.continuous:
+        values, wanted = _scaled(values, wanted)
     # A solver that stops early is as good a probe.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         models = _of_measurements(seed) if target.continuous else _of_labels(seed)
-        linear, network = (_score(model, known, lesson.target.values, asked, target) for model in models)
+        linear, network = (round(float(model.fit(known, values).score(asked, wanted)), 4) for model in models)
     return Told(linear, network, _chance(lesson.target, target))
 
 
-def _score(model: Any, known: np.ndarray, values: np.ndarray, asked: np.ndarray, target: Target) -> float:
-    # A network expects a single column as a vector.
-    fitted = model.fit(known, values.squeeze(1) if values.ndim == 2 and values.shape[1] == 1 else values)
-    return round(float(fitted.score(asked, target.values)), 4)
+def _scaled(known: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return both in units of the spread of what is known."""
+    mean, std = known.mean(0), known.std(0)
+    std = np.where(std > 1e-9, std, 1)
+    return (known - mean) / std, (asked - mean) / std
 
 
 def _chance(learned: Target, target: Target) -> float:
@@ -88,5 +90,7 @@ def _of_measurements(seed: int) -> tuple[Any, Any]:
     from sklearn.linear_model import RidgeCV
     from sklearn.neural_network import MLPRegressor
 
-    network = MLPRegressor((HIDDEN,), alpha=1.0, early_stopping=True, max_iter=200, random_state=seed)
+    network = MLPRegressor(
+        hidden_layer_sizes=(HIDDEN,), alpha=1.0, early_stopping=True, max_iter=200, random_state=seed
+    )
     return RidgeCV(alphas=np.geomspace(1e-2, 1e4, 13)), network

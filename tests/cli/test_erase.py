@@ -20,6 +20,8 @@ def test_one_line_for_bad_input(files, command_line):
         (["-t", "gone", "-f", "color"], 4, "gone"),
         (["-t", files.of_classes, "-f", "color", "--out", "x.png"], 2, ".safetensors"),
         (["-t", files.of_classes, "-f", "color", "--data", "./gone"], 3, "gone"),
+        (["-t", files.of_classes, "-f", "color", "--concept", "redraw:hue"], 2, "no factor 'hue'"),
+        (["-t", files.of_classes, "-f", "color", "--concept", "label:color"], 3, "fitted to pairs that share it"),
     ):
         code, out, err = command_line("erase", *arguments)
         assert (code, out, len(err.splitlines())) == (exit_code, "", 1), err

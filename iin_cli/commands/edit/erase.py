@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ...distributed import choose_device
 from ...editing.erasing import ErasedEffect, Erasing, describe_erased, effect_of, erase, erased_latents
 from ...editing.leftovers import Learned, learn_leftovers
-from ...errors import DataError
+from ...errors import DataError, UsageError
 from ...interpretation.data_choice import DataChoice
+from ...interpretation.encoding import is_encoded
 from ...interpretation.factor_concepts import concept_of_factor, given_concepts
 from ...interpretation.grouping import find_providers, group
 from ...interpretation.network import Network
@@ -21,7 +24,7 @@ from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
 from ...io import checkpoint
 from ...io.output import Output
-from ...measures.audit.remains import LESSONS, Remains, remains
+from ...measures.audit.remains import Remains, remains
 from ...plugin_api import ConceptProvider
 from ...progress import Reporter, Silent
 from ...results import Result, Table
@@ -32,8 +35,8 @@ __all__ = ["EraseResult", "erase_factors"]
 PRODUCT = "backbone.safetensors"
 # Test images on which the effect is measured, where there are as many.
 USUAL = 512
-# Training images that pairs are made of at most.
-IMAGES = 20_000
+# Training images that pairs are made of: all that a fit has encoded, if they are no more than this, else so many drawn.
+MANY, DRAWN = 20_000, 5000
 WORDS = {
     "images": "images measured",
     "changed": "answers that erasing changes",
@@ -161,10 +164,12 @@ class _Work:
         try:
             pairs = self._pairs()
             found = learn_leftovers(self.opened, names, pairs.fit, pairs.held_out, self.how.seed, report)
-        except DataError as error:
+        except (DataError, UsageError) as error:
+            # What the user names must be there and do; what a checkpoint remembers may be gone.
             if self.data.choice.data is not None:
-                # Data that the user names must be there; recorded data may be gone.
                 self.data.split_items()
+            if self.given:
+                raise
             report.warn(f"what other factors keep of {', '.join(names)} is not taken out: {error}")
             return None
         if found is None:
@@ -182,21 +187,38 @@ class _Work:
             raise DataError(
                 "it was fitted to pairs that share it; fit it to pairs that differ in it alone, as redraw:NAME"
             )
+        if shared := [name for name in names if name not in differ]:
+            self.data.report.note(f"what other factors keep of {', '.join(shared)}, of pairs that share it, stays")
         providers = [
             self.given.get(name) or find_providers([concept_of_factor(name, factors, dataset)])[0] for name in differ
         ]
-        # With the seed of the fit, whose latents are kept.
-        seed = int((self.opened.metadata.get("training") or {}).get("seed") or 0)
-        most = IMAGES if len(dataset.splits["train"]) > IMAGES else None
-        found = group(self.data.network, dataset, providers, seed, self.data.report, most)
-        return PairedLatents.of_groups(found.table, found.pairs, found.held_out, seed)
+        drawn = self.training_images < len(dataset.splits["train"])
+        most = self.training_images if drawn else None
+        found = group(self.data.network, dataset, providers, self.fit_seed, self.data.report, most)
+        return PairedLatents.of_groups(found.table, found.pairs, found.held_out, self.fit_seed)
+
+    @cached_property
+    def fit_seed(self) -> int:
+        """The seed of the fit, whose latents are kept."""
+        return int((self.opened.metadata.get("training") or {}).get("seed") or 0)
+
+    @cached_property
+    def training_images(self) -> int:
+        """How many training images are learned from."""
+        items = np.asarray(self.data.dataset.splits.get("train", ()), np.int64)
+        if len(items) <= DRAWN or (len(items) <= MANY and is_encoded(self.data.network, self.data.dataset, items)):
+            return len(items)
+        return DRAWN
 
     def measured(self, network: Network) -> _Measured:
         """Measure what is left in latents, and the effect on answers; say what cannot be measured, and why."""
         choice, report = self.data.choice, self.data.report
         try:
             reading = self.data.read(choice.n or USUAL)
-            training = self.data.read_training(LESSONS)
+            # The images that pairs were made of: they are encoded.
+            same = replace(self.data.choice, seed=self.fit_seed)
+            data = ChosenData.in_memory(self.opened, self.data.dataset, same, report)
+            training = data.read_training(self.training_images)
         except DataError as error:
             if choice.data is not None:
                 raise

@@ -17,7 +17,7 @@ from ...progress import Reporter
 from .gathering import gather
 from .material import AuditedConcept
 
-__all__ = ["LESSONS", "Remains", "remains"]
+__all__ = ["Remains", "remains"]
 
 # Training items that the probes learn from at most: a probe of few tells less than there is.
 LESSONS = 4000

@@ -24,7 +24,7 @@ class Told:
     Attributes:
         linear: by a linear model.
         network: by a small network, one hidden layer of 128.
-        chance: by who knows only how frequent each label is; 0 for measurements.
+        chance: the part of the most frequent label, told right by saying nothing else; 0 for measurements.
     """
 
     linear: float
@@ -61,7 +61,7 @@ def told(rows: np.ndarray, target: Target, lesson: Lesson | None = None, seed: i
         warnings.simplefilter("ignore")
         models = _of_measurements(seed) if target.continuous else _of_labels(seed)
         linear, network = (round(float(model.fit(known, values).score(asked, wanted)), 4) for model in models)
-    return Told(linear, network, _chance(lesson.target, target))
+    return Told(linear, network, _chance(target))
 
 
 def _scaled(known: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,11 +71,10 @@ def _scaled(known: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return (known - mean) / std, (asked - mean) / std
 
 
-def _chance(learned: Target, target: Target) -> float:
+def _chance(target: Target) -> float:
     if target.continuous:
         return 0.0
-    labels, counts = np.unique(learned.values, return_counts=True)
-    return round(float((target.values == labels[counts.argmax()]).mean()), 4)
+    return round(float(np.unique(target.values, return_counts=True)[1].max() / len(target.values)), 4)
 
 
 def _of_labels(seed: int) -> tuple[Any, Any]:

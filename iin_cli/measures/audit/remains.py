@@ -53,6 +53,7 @@ class Remains:
         return {
             "concept": self.concept,
             "told as": self.unit,
+            "images": self.items,
             "chance": self.chance,
             "linear, before": self.linear_before,
             "after": self.linear_after,

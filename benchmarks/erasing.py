@@ -3,10 +3,11 @@
 ColorMNIST in ten colours, of which each digit has one of its own in 95 % of training images; test images have any
 colour. A classifier learns from the biased images alone. Each training image is also drawn in two other colours: LEACE
 and the translators fitted to `names` are told these colours, the others know only that nothing else differs
-(`redraw:color`). A group is a digit in a colour. Probes read the colour off the erased latents; they learn from
-recoloured training images, and chance is 10 %.
+(`redraw:color`). T alone sets the factor to its mean; by default what the other factors keep of it is learned from the
+pairs and taken out as well. A group is a digit in a colour. Probes read the colour off the erased latents; they learn
+from recoloured training images, and chance is 10 %.
 
-    uv run --with concept-erasure python benchmarks/erasing.py [--data-root DIR] [--work runs/erasing] [--images 20000]
+    uv run --with concept-erasure python benchmarks/erasing.py [--data-root DIR] [--work runs/erasing]
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +30,12 @@ import iin_cli as iin
 from iin_cli.data import open_dataset
 from iin_cli.data.arrays import ArrayDataset, digest
 from iin_cli.distributed import seeded
-from iin_cli.editing.erasing import Erasing, erase
+from iin_cli.editing.erasing import Erasing, erase, erased_latents
+from iin_cli.editing.leftovers import learn_leftovers
 from iin_cli.fitting.backbone_training import BackboneTraining
 from iin_cli.fitting.fit import fit_material
 from iin_cli.fitting.inference import infer
-from iin_cli.fitting.materials import from_images
+from iin_cli.fitting.materials import Material, from_images
 from iin_cli.interpretation.encoding import encode_items
 from iin_cli.interpretation.grouping import find_providers
 from iin_cli.interpretation.network import Network
@@ -102,26 +106,19 @@ class BiasedDigits(Dataset):
         return np.rint(grey * PALETTE[colors][:, None, None] + 127.5).astype(np.uint8)
 
 
-def trained(dataset: Dataset, file: Path, channels: int) -> Network:
+def trained(dataset: Dataset, file: Path, channels: int, seed: int) -> Network:
     """Train a classifier on the biased images by its own recipe, unless that is done already."""
     if not file.exists():
         names = dataset.labels["class"].names
         config = {"image_size": 32, "classes": names, "base_channels": channels}
-        with seeded(0):
+        with seeded(seed):
             module: Any = find("backbones", "classifier").factory.from_config(config)
         module.train_items = len(dataset.splits["train"])
-        recipe = module.recipe(None, 0)
-        work = BackboneTraining(module, recipe, dataset, 0, CPU)
+        recipe = module.recipe(None, seed)
+        work = BackboneTraining(module, recipe, dataset, seed, CPU)
         optimise(work, Schedule(recipe.steps, validate_every=recipe.steps // 8, rows_per_step=work.batch_size))
         checkpoint.save(file, module.state_dict(), describe_backbone(module))
     return open_network(str(file))
-
-
-def translated(network: Network, dataset: Dataset, concept: str) -> OpenTranslator:
-    """Fit the closed form to the pairs of a concept, as `iin fit-translator` does."""
-    material = from_images(network, dataset, None, find_providers([concept]), 0, Silent())
-    fitted = fit_material(material, infer(material, Wishes(method="linear"), 0, CPU, Silent()), CPU)
-    return OpenTranslator(None, fitted.translator, fitted.factors, fitted.metadata(), network, CPU, fitted.noise)
 
 
 def scores(log_p: Tensor, digit: np.ndarray, color: np.ndarray) -> dict[str, float]:
@@ -136,74 +133,112 @@ def scores(log_p: Tensor, digit: np.ndarray, color: np.ndarray) -> dict[str, flo
     }
 
 
-def leace(z: Tensor, color: np.ndarray) -> Callable[[Tensor], Tensor]:
-    from concept_erasure import LeaceEraser
+@dataclass(frozen=True)
+class Task:
+    """The biased network, latents of recoloured training images with their colours, and those of test images."""
 
-    eraser = LeaceEraser.fit(z, torch.nn.functional.one_hot(torch.from_numpy(color)).float())
-    return lambda rows: eraser(rows)
+    network: Network
+    dataset: BiasedDigits
+    recolored: list[Tensor]
+    known: list[np.ndarray]
+    test: Tensor
+    seed: int
+
+    @classmethod
+    def of(cls, network: Network, dataset: BiasedDigits, seed: int) -> Task:
+        """Encode what is measured."""
+        train, test = (np.asarray(dataset.splits[name]) for name in ("train", "test"))
+        provider = find_providers(["redraw:color"])[0]
+        encoded = [
+            encode_items(network, dataset, items, *rendered, report=Silent())
+            for items, rendered in ((train, (provider, 1)), (train, (provider, 2)), (test, ()))
+        ]
+        *recolored, rest = (torch.from_numpy(np.asarray(latents.mean[:])) for latents in encoded)
+        known = [dataset.redrawn(train, variant) for variant in (1, 2)]
+        return cls(network, dataset, recolored, known, rest, seed)
+
+    def measured(self, erased: Callable[[Tensor], Tensor], log_p: Tensor) -> dict[str, Any]:
+        """Score answers (B, C) to test images, and probe what `erased` leaves in latents."""
+        items = np.asarray(self.dataset.splits["test"])
+        digit, color = self.dataset.labels["digit"].values[items], self.dataset.color_of[items]
+        rows, rest = erased(self.recolored[0]).numpy(), erased(self.test).numpy()
+        told = [probe.score(rest, color) for probe in probes(rows, self.known[0], self.seed)]
+        return {**scores(log_p, digit, color), "linear": told[0], "mlp": told[1]}
+
+    def untouched(self) -> dict[str, Any]:
+        """Measure the network as it was trained."""
+        return self.measured(lambda z: z, self.network.answers(self.test))
+
+    def leace(self) -> dict[str, Any]:
+        """Erase by least squares, told the colours of recoloured images."""
+        from concept_erasure import LeaceEraser
+
+        colors = torch.from_numpy(np.concatenate(self.known))
+        eraser = LeaceEraser.fit(torch.cat(self.recolored), torch.nn.functional.one_hot(colors).float())
+        return self.measured(lambda z: eraser(z), self.network.answers(eraser(self.test)))
+
+    def names(self, **wishes: Any) -> dict[str, Any]:
+        """Tell the translator what LEACE is told."""
+        sources = np.tile(np.arange(len(self.known[0])), 2)
+        pairs = iin.Pairs(torch.cat(self.recolored), sources=sources).share("color", np.concatenate(self.known))
+        return self.without(iin.fit(pairs, network=self.network, seed=self.seed, **wishes))
+
+    def fitted(self, concept: str, learn: bool = True, draws: int = 0) -> dict[str, Any]:
+        """Fit the closed form to the pairs of a concept, as `iin fit-translator` does, and erase as `iin erase`."""
+        material = from_images(self.network, self.dataset, None, find_providers([concept]), self.seed, Silent())
+        inferred = infer(material, Wishes(method="linear"), self.seed, CPU, Silent())
+        fitted = fit_material(material, inferred, CPU)
+        opened = OpenTranslator(
+            None, fitted.translator, fitted.factors, fitted.metadata(), self.network, CPU, fitted.noise
+        )
+        return self.without(opened, material if learn else None, draws)
+
+    def without(self, opened: OpenTranslator, material: Material | None = None, draws: int = 0) -> dict[str, Any]:
+        """Erase the colour, and what other factors keep of it by the pairs of `material`."""
+        learned, began = None, time.monotonic()
+        if material is not None:
+            latents = material.paired_latents(self.seed)
+            learned = learn_leftovers(opened, ("color",), latents.fit, latents.held_out, self.seed)
+        took = time.monotonic() - began
+        after = erase(opened, Erasing(("color",), draws), None if learned is None else learned.leftovers)
+        found = self.measured(partial(erased_latents, after), after.answers(erased_latents(after, self.test)))
+        return {**found, "learning": took}
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-root", type=Path)
     parser.add_argument("--work", type=Path, default=Path("runs/erasing"))
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--bias", type=float, default=0.95)
     parser.add_argument("--channels", type=int, default=64, help="of the classifier's first layer")
+    parser.add_argument("--seed", type=int, default=0, help="of everything but the data")
+    parser.add_argument("--skip-flow", action="store_true", help="leave out the row that takes longest")
     for size in ("steps", "blocks", "hidden"):
         parser.add_argument(f"--flow-{size}", type=int, help="of the flow; default: inferred")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    given = arguments()
     given.work.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     dataset = BiasedDigits(given.data_root, given.images, given.bias)
-    network = trained(dataset, given.work / "backbone.safetensors", given.channels)
-    items = {name: np.asarray(dataset.splits[name]) for name in ("train", "test")}
-    provider = find_providers(["redraw:color"])[0]
-    recolored = [
-        torch.from_numpy(
-            np.asarray(encode_items(network, dataset, items["train"], provider, variant, report=Silent()).mean[:])
-        )
-        for variant in (1, 2)
-    ]
-    test = torch.from_numpy(np.asarray(encode_items(network, dataset, items["test"], report=Silent()).mean[:]))
-    known = [dataset.redrawn(items["train"], variant) for variant in (1, 2)]
-    digit, color = dataset.labels["digit"].values[items["test"]], dataset.color_of[items["test"]]
-
-    def measured(erased: Callable[[Tensor], Tensor], log_p: Tensor) -> dict[str, Any]:
-        found = scores(log_p, digit, color)
-        rows, rest = erased(recolored[0]).numpy(), erased(test).numpy()
-        told = [probe.score(rest, color) for probe in probes(rows, known[0], 0)]
-        return {**found, "linear": told[0], "mlp": told[1]}
-
-    def without(opened: OpenTranslator, draws: int = 0) -> dict[str, Any]:
-        after = erase(opened, Erasing(("color",), draws))
-        module: Any = after.backbone
-        with torch.inference_mode():
-            return measured(module.erased, after.answers(test))
-
-    def of_names(**wishes: Any) -> dict[str, Any]:
-        """Tell the translator what LEACE is told: the colours of recoloured images."""
-        sources = np.tile(np.arange(len(items["train"])), 2)
-        pairs = iin.Pairs(torch.cat(recolored), sources=sources).share("color", np.concatenate(known))
-        return without(iin.fit(pairs, network=network, seed=0, **wishes))
-
-    def of_leace() -> dict[str, Any]:
-        erased = leace(torch.cat(recolored), np.concatenate(known))
-        return measured(erased, network.answers(erased(test)))
-
+    network = trained(dataset, given.work / "backbone.safetensors", given.channels, given.seed)
+    task = Task.of(network, dataset, given.seed)
+    flow = {"steps": given.flow_steps, "blocks": given.flow_blocks, "hidden": given.flow_hidden}
     ways = {
-        "as it was trained": lambda: measured(lambda z: z, network.answers(test)),
-        "LEACE": of_leace,
-        "closed form, names": lambda: of_names(method="linear"),
-        "flow, names": lambda: of_names(
-            method="flow", steps=given.flow_steps, blocks=given.flow_blocks, hidden=given.flow_hidden
-        ),
-        "closed form, mean": lambda: without(translated(network, dataset, "redraw:color")),
-        "closed form, 16 draws": lambda: without(translated(network, dataset, "redraw:color"), 16),
-        "closed form, biased colours alone": lambda: without(translated(network, dataset, "label:color")),
+        "as it was trained": task.untouched,
+        "LEACE": task.leace,
+        "closed form, names": lambda: task.names(method="linear"),
+        **({} if given.skip_flow else {"flow, names": lambda: task.names(method="flow", **flow)}),
+        "closed form, T alone": lambda: task.fitted("redraw:color", learn=False),
+        "closed form, default": lambda: task.fitted("redraw:color"),
+        "closed form, default, 16 draws": lambda: task.fitted("redraw:color", draws=16),
+        "closed form, biased colours alone": lambda: task.fitted("label:color", learn=False),
     }
     found = {name: computed(given.work, name.replace(", ", "-").replace(" ", "-"), way) for name, way in ways.items()}
-    print(f"\n{machine(time.monotonic() - started)}, {len(items['train'])} training images\n")
+    print(f"\n{machine(time.monotonic() - started)}, {given.images} training images\n")
     print("| way | worst group | test | as in training | colour told, linear | MLP |\n|---|---|---|---|---|---|")
     for name, row in found.items():
         cells = [f"{row[key]:.3f}" for key in ("worst", "average", "biased", "linear", "mlp")]

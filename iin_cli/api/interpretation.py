@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from ..editing.erasing import Erasing, erase
+from ..editing.leftovers import learn_leftovers
 from ..editing.samples import Samples, draw_samples
 from ..editing.swap import SwapResult
 from ..editing.swap import swap as swap_inputs
 from ..editing.walk import WalkResult, show
 from ..editing.walk_paths import GridWalk, LinearWalk, Wandering
 from ..errors import DataError, UsageError
+from ..fitting.pairs import GivenPairs, Pairs
 from ..interpretation.data_choice import DataChoice
 from ..interpretation.memory import MemoryDataset
 from ..interpretation.network import Network
@@ -154,13 +156,30 @@ class Interpretation(OpenTranslator):
             )
         return edit.attribute_axis(z_tilde, flags)
 
-    def erase(self, factors: str | Sequence[str], *, draws: int = 0, seed: int = 0) -> Network:
+    def erase(
+        self,
+        factors: str | Sequence[str],
+        *,
+        pairs: Pairs | GivenPairs | None = None,
+        draws: int = 0,
+        seed: int = 0,
+        progress: Progress = None,
+    ) -> Network:
         """Return the network without some factors: neither its latents nor its answers depend on them.
 
         Args:
+            pairs: whose members differ in the factors alone: what the other factors keep of them is learned from these,
+                and taken out as well. None takes T at its word.
             draws: over how many draws of the factors answers are averaged; 0 sets the factors to their mean.
+
+        Raises DataError for pairs of which none differs in the factors alone.
         """
-        return erase(self, Erasing(_names(factors), draws, seed))
+        names, report, learned = _names(factors), listen(progress), None
+        self.require_factors(names)
+        if pairs is not None:
+            latents = pairs.material(report).paired_latents(seed)
+            learned = learn_leftovers(self, names, latents.fit, latents.held_out, seed, report)
+        return erase(self, Erasing(names, draws, seed), None if learned is None else learned.leftovers)
 
     def sample(self, seeds: Sequence[int], truncation: float = 1.0) -> Samples:
         """Draw z̃ ~ N(0, ψ²) for each seed, and let the network answer T⁻¹(z̃) (Eq 13); a sample depends on its seed."""

@@ -25,6 +25,7 @@ __all__ = [
     "FactorOpt",
     "GammaOpt",
     "JsonOpt",
+    "KnownConceptsOpt",
     "LatentsOpt",
     "LayerOpt",
     "MaxSecondsOpt",
@@ -166,6 +167,15 @@ DebugOpt = Annotated[
 DryRunOpt = Annotated[bool, typer.Option("--dry-run", help="Print the inferred plan and stop.")]
 FactorOpt = Annotated[
     list[str], typer.Option("--factor", "-f", help="A factor of the translator; repeat for several.", metavar="NAME")
+]
+KnownConceptsOpt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--concept",
+        "-c",
+        help="Concept of a factor whose name does not say it (rotation:45); repeatable.",
+        metavar="NAME[:ARGUMENT]",
+    ),
 ]
 TargetOpt = Annotated[
     list[Path] | None,

@@ -16,14 +16,17 @@ from ..interpretation.modules import FunctionBackbone
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.opening import describe_backbone, open_network, versions
+from ..interpretation.pieces import in_pieces
 from ..interpretation.reading import Reading
 from ..io import checkpoint
 from ..io.weights import module_digest
 from ..progress import Reporter, Silent
 from ..translator.erasing import Eraser
+from ..translator.leftovers import Leftovers
+from .leftovers import Learned
 from .swap import swap_factors
 
-__all__ = ["ErasedEffect", "Erasing", "describe_erased", "effect_of", "erase"]
+__all__ = ["ErasedEffect", "Erasing", "describe_erased", "effect_of", "erase", "erased_latents"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,12 @@ class Erasing:
     draws: int = 0
     seed: int = 0
 
-    def eraser(self, opened: OpenTranslator) -> Eraser:
-        """Return what takes the factors out. UsageError for none, an unknown one, and where nothing would be left."""
+    def eraser(self, opened: OpenTranslator, leftovers: Leftovers | None = None) -> Eraser:
+        """Return what takes the factors out. UsageError for none, an unknown one, and where nothing would be left.
+
+        Args:
+            leftovers: what other factors keep of them, to be taken out as well.
+        """
         names = tuple(dict.fromkeys(self.factors))
         opened.require_factors(names)
         if set(names) == set(opened.factors.names):
@@ -51,7 +58,7 @@ class Erasing:
         values = torch.zeros(1, size)
         if self.draws:
             values = torch.randn(self.draws, size, generator=torch.Generator().manual_seed(self.seed))
-        return Eraser(opened.translator, opened.factors, names, values.to(opened.device))
+        return Eraser(opened.translator, opened.factors, names, values.to(opened.device), leftovers)
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class ErasedEffect:
         images: how many were measured.
         changed: answers that erasing changes (classes only).
         exchanged_before, exchanged_after: what exchanging the erased factors between images does to the answers of
-            the network, and to those of the erased one.
+            the network, and to what the erased one answers to the same latents.
         accuracy_before, accuracy_after: of classes, where the data has labels of the same names.
     """
 
@@ -78,12 +85,15 @@ class ErasedEffect:
         return asdict(self)
 
 
-def erase(opened: OpenTranslator, how: Erasing) -> Network:
+def erase(opened: OpenTranslator, how: Erasing, leftovers: Leftovers | None = None) -> Network:
     """Return the translator's network f with T between E and G, and the factors taken out of both z and answers.
+
+    Args:
+        leftovers: what other factors keep of them, which `learn_leftovers` finds; taken out of z.
 
     Raises UsageError for a translator without a network, and for factors as `Erasing.eraser`.
     """
-    network, eraser = opened.require_network(), how.eraser(opened)
+    network, eraser = opened.require_network(), how.eraser(opened, leftovers)
     backbone = network.backbone
     if isinstance(backbone, FunctionBackbone):
         return _of_functions(backbone, eraser)
@@ -112,7 +122,15 @@ def _of_functions(backbone: FunctionBackbone, eraser: Eraser) -> Network:
     )
 
 
-def describe_erased(opened: OpenTranslator, network: Network, how: Erasing) -> dict[str, Any]:
+def erased_latents(after: Network, z: Tensor) -> Tensor:
+    """Return what the encoder of an erased network makes of what the network's own encoder gives, z (M, N)."""
+    module: Any = after.backbone
+    return torch.cat(list(in_pieces(len(z), z.__getitem__, module.erased, after.device)))
+
+
+def describe_erased(
+    opened: OpenTranslator, network: Network, how: Erasing, learned: Learned | None = None
+) -> dict[str, Any]:
     """Return what a checkpoint says of an erased network: what it is made of, by sha256, and what was erased."""
     source: Mapping[str, Any] = opened.require_network().provenance
     translator = opened.require_path()
@@ -123,7 +141,8 @@ def describe_erased(opened: OpenTranslator, network: Network, how: Erasing) -> d
         "training": {
             "erased": list(how.factors),
             "draws": how.draws,
-            "seed": how.seed if how.draws else None,
+            "seed": how.seed if how.draws or learned else None,
+            "leftovers": None if learned is None else learned.as_dict(),
             "translator": {"source": str(translator.resolve()), "sha256": checkpoint.digest(translator)},
         },
         "versions": versions(),
@@ -138,14 +157,14 @@ def effect_of(reading: Reading, after: Network, how: Erasing, report: Reporter |
     # In a circle of random order, so that nobody is its own partner.
     partners[order] = np.roll(order, 1)
     exchanged = swap_factors(reading.opened, reading.z, reading.z[torch.from_numpy(partners)], how.factors)
-    answers = [network.answers(z, report) for network in (before, after) for z in (reading.z, exchanged)]
-    same = before.answer.agreement(answers[0], answers[2])
-    accuracy = [_accuracy(reading, before, each) for each in (answers[0], answers[2])]
+    said, said_after = before.answers(reading.z, report), after.answers(erased_latents(after, reading.z), report)
+    same = before.answer.agreement(said, said_after)
+    accuracy = [_accuracy(reading, before, each) for each in (said, said_after)]
     return ErasedEffect(
         len(reading),
         None if same is None else _rounded(1 - same.mean()),
-        _difference(before, answers[0], answers[1]),
-        _difference(before, answers[2], answers[3]),
+        _difference(before, said, before.answers(exchanged, report)),
+        _difference(before, after.answers(reading.z, report), after.answers(exchanged, report)),
         *accuracy,
     )
 

@@ -14,6 +14,7 @@ from ..registry import find
 from ..translator.erasing import Eraser
 from ..translator.factors import Factors
 from ..translator.flow import Translator
+from ..translator.leftovers import Leftovers
 from ..translator.soundness import unsound
 from .layered import at_layer
 
@@ -25,8 +26,9 @@ MADE_BY = "make one with `iin erase`, then pass the folder it wrote to --backbon
 class Erased(nn.Module, Backbone):
     """E': images -> T⁻¹(z̃ of E with factors at their mean); G': what G answers where these factors are constant.
 
-    G' takes the factors out of any z, so that its answers do not depend on them whoever made z. With several
-    `values` in the eraser it averages what G answers over them: probabilities of classes, or pixels.
+    E' also takes out what other factors keep of them, where the eraser knows it. G' takes the factors out of any z, so
+    that its answers do not depend on them whoever made z. With several `values` in the eraser it averages what G
+    answers over them: probabilities of classes, or pixels.
 
     Args:
         network: f = G∘E, uncut.
@@ -51,6 +53,7 @@ class Erased(nn.Module, Backbone):
             "factors": eraser.factors.as_json(),
             "erased": list(eraser.names),
             "values": len(eraser.values),
+            **({} if eraser.leftovers is None else {"leftovers": {"hidden": eraser.leftovers.hidden}}),
         }
 
     @property
@@ -100,8 +103,12 @@ class Erased(nn.Module, Backbone):
         network = found.from_config(config["network"]["config"])
         factors, names = Factors.from_json(config["factors"]), config["erased"]
         size = sum(factors.dims[name] for name in names)
-        values = torch.zeros(config["values"], size)
-        return cls(network, config["layer"], Eraser(Translator(**config["translator"]), factors, names, values))
+        values, leftovers = torch.zeros(config["values"], size), None
+        # Files written before there were any have none.
+        if config.get("leftovers") is not None:
+            leftovers = Leftovers(size, factors.dim - size, config["leftovers"]["hidden"])
+        eraser = Eraser(Translator(**config["translator"]), factors, names, values, leftovers)
+        return cls(network, config["layer"], eraser)
 
     @classmethod
     def pretrained(cls, argument: str | None, weights: str) -> NoReturn:

@@ -9,18 +9,22 @@ from torch import Tensor, nn
 
 from .factors import Factors
 from .flow import Translator
+from .leftovers import Leftovers
 
 __all__ = ["Eraser"]
 
 
 class Eraser(nn.Module):
-    """z with some factors of z̃ replaced by constants, which is all that is left of them.
+    """z with some factors f of z̃ replaced by constants, and what the other dimensions r owe to them taken out.
+
+    E'(z) = T⁻¹(f = 0, r − δ(f, r)), with δ of `Leftovers`; without any, r stays as it is. Twice is the same as once.
 
     Args:
         translator: T, of N dimensions.
         factors: names and sizes of z̃'s factors.
         names: the factors to erase.
         values: (k, d), what `draws` puts in the place of the d erased dimensions.
+        leftovers: δ; None takes T at its word.
 
     Raises UsageError for a factor that there is not.
 
@@ -33,26 +37,38 @@ class Eraser(nn.Module):
 
     values: Tensor
     where: Tensor
+    kept: Tensor
 
     def __init__(
-        self, translator: Translator, factors: Factors, names: Sequence[str], values: Tensor | None = None
+        self,
+        translator: Translator,
+        factors: Factors,
+        names: Sequence[str],
+        values: Tensor | None = None,
+        leftovers: Leftovers | None = None,
     ) -> None:
         super().__init__()
         chosen = torch.zeros(translator.dim, dtype=torch.bool, device="cpu")
         for name in names:
             chosen[factors.slice(name)] = True
         self.translator, self.factors, self.names = translator, factors, tuple(names)
-        self.register_buffer("where", chosen.nonzero()[:, 0].to(torch.get_default_device()), persistent=False)
+        device = torch.get_default_device()
+        self.register_buffer("where", chosen.nonzero()[:, 0].to(device), persistent=False)
+        self.register_buffer("kept", (~chosen).nonzero()[:, 0].to(device), persistent=False)
         # The mean of every factor is 0 by construction: z̃ is N(0, 1).
         self.register_buffer("values", torch.zeros(1, len(self.where)) if values is None else values)
+        self.leftovers = leftovers
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return z (B, N) with the erased factors at their mean."""
+        """Return z (B, N) with the erased factors at their mean, and what is left of them elsewhere taken out."""
         z_tilde = self.translator(z)[0]
+        if self.leftovers is not None:
+            f, r = z_tilde[:, self.where], z_tilde[:, self.kept]
+            z_tilde = z_tilde.index_copy(1, self.kept, r - self.leftovers(f, r))
         return self.translator.inverse(z_tilde.index_fill(1, self.where, 0.0))
 
     def draws(self, z: Tensor) -> Tensor:
-        """Return z (B, N) with the erased factors at each of the k `values`: (k, B, N)."""
+        """Return z (B, N) with the erased factors at each of the k `values`, all else as it is: (k, B, N)."""
         z_tilde = self.translator(z)[0]
         rows = [z_tilde.index_copy(1, self.where, value.expand(len(z), -1)) for value in self.values]
         return self.translator.inverse(torch.cat(rows)).view(len(rows), *z.shape)

@@ -235,3 +235,24 @@ def test_a_network_in_memory_without_a_factor(memory, draws):
     answers = network.answers(t.inverse_transform(exchanged))
     torch.testing.assert_close(answers, network.answers(z), atol=1e-3, rtol=1e-3)
     assert network.name == "Sequential without size"
+
+
+def test_what_other_factors_keep_goes_with_the_factor(memory):
+    dark = (
+        memory.x
+        * torch.linspace(0.3, 0.9, 240)[torch.randperm(240, generator=torch.Generator().manual_seed(0))][
+            :, None, None, None
+        ]
+    )
+    pairs = iin.Pairs(memory.z).share("kind", memory.kind).differ("light", memory.net.encode(dark))
+    t, seen = iin.fit(pairs, network=memory.net, method="linear", seed=0), []
+    alone, network = t.erase("light"), t.erase("light", pairs=pairs, progress=lambda *what: seen.append(what[0]))
+    # How far twins are from each other in the factors that are kept.
+    apart = [
+        float((t.transform(each.encode(memory.x)) - t.transform(each.encode(dark))).square().mean())
+        for each in (alone, network)
+    ]
+    assert apart[1] < 0.8 * apart[0]
+    assert set(seen) == {"learning what other factors keep"}
+    with pytest.raises(iin.DataError, match="differ in kind alone"):
+        t.erase("kind", pairs=pairs)

@@ -4,7 +4,8 @@ import json
 def test_an_erased_backbone_is_taken_by_other_commands(files, pictures, run_cli, tmp_path):
     command = ["erase", "-t", files.of_classes, "-f", "color", "--n", "50", "--out", "e", "--device", "cpu", "--json"]
     code, out, err = run_cli(*command)
-    assert (code, err) == (0, "")
+    # Neither is there a colour in these data, nor was the factor fitted to pairs that differ in it alone.
+    assert (code, len(err.splitlines()), "fitted to pairs that share it" in err) == (0, 2, True), err
     found = json.loads(out)
     assert (found["checkpoint"], found["factors"]) == ("e/backbone.safetensors", ["color"])
     assert found["effect"]["exchanged_after"] == 0
@@ -19,6 +20,8 @@ def test_one_line_for_bad_input(files, command_line):
         (["-t", "gone", "-f", "color"], 4, "gone"),
         (["-t", files.of_classes, "-f", "color", "--out", "x.png"], 2, ".safetensors"),
         (["-t", files.of_classes, "-f", "color", "--data", "./gone"], 3, "gone"),
+        (["-t", files.of_classes, "-f", "color", "--concept", "redraw:hue"], 2, "no factor 'hue'"),
+        (["-t", files.of_classes, "-f", "color", "--concept", "label:color"], 3, "fitted to pairs that share it"),
     ):
         code, out, err = command_line("erase", *arguments)
         assert (code, out, len(err.splitlines())) == (exit_code, "", 1), err

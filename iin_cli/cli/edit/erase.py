@@ -28,6 +28,7 @@ def erase(
     translator: options.TranslatorOpt,
     factor: options.FactorOpt,
     draws: DrawsOpt = 0,
+    concept: options.KnownConceptsOpt = None,
     out: options.OutOpt = None,
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
@@ -45,11 +46,15 @@ def erase(
     """Write a network whose answers no longer depend on a factor.
 
     The new backbone sets the factor to its mean in every latent, for what `encode` gives and for what is answered. It
-    holds copies of the network and the translator, and every command takes it by --backbone. What the translator did
-    not put into the factor stays: `iin audit` says how much leaks elsewhere.
+    holds copies of the network and the translator, and every command takes it by --backbone.
 
-    Pairs in which the factor goes with another one, as a bias in the data makes them, would erase both: fit T to pairs
-    in which the factor alone differs.
+    What the other factors keep of the concept is learned from the training images and taken out as well, where the
+    factor was fitted to pairs in which it alone differs (redraw:NAME, an image operation): of two such images it takes
+    what tells them apart, and nothing that merely goes with the concept. Of pairs that share the factor it stays, and
+    where a bias in the data makes the factor go with another one, both are erased.
+
+    The result says how well a linear probe and a small network tell the concept from test images' latents, before and
+    after, and what chance is.
 
     Examples:
 
@@ -58,6 +63,8 @@ def erase(
       iin erase -t t.safetensors -f color -f greyscale --out colorblind.safetensors --json
 
       iin erase -t t --factor color --draws 16
+
+      iin erase -t t --factor rotation --concept rotation:45
     """
     known_factors(translator, factor or ())
     from ...commands.edit.erase import erase_factors
@@ -71,6 +78,7 @@ def erase(
         Erasing(tuple(dict.fromkeys(factor)), draws, drawn),
         out,
         choice=DataChoice(data, data_root, split, n, drawn, skip_bad=skip_bad),
+        concepts=concept or (),
         backbone=backbone,
         device=device,
         report=reporter(quiet),

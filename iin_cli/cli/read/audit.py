@@ -19,15 +19,6 @@ OracleOpt = Annotated[
         "--oracle", help="A classifier trained on a concept's labels, to judge swaps; repeatable.", metavar="CKPT"
     ),
 ]
-KnownConceptOpt = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--concept",
-        "-c",
-        help="A factor's concept where its name does not say it: NAME:ARG; repeatable.",
-        metavar="NAME[:ARG]",
-    ),
-]
 FailIfOpt = Annotated[
     list[str] | None,
     typer.Option(
@@ -42,7 +33,7 @@ def audit(
     translator: options.TranslatorOpt,
     oracle: OracleOpt = None,
     fail_if: FailIfOpt = None,
-    concept: KnownConceptOpt = None,
+    concept: options.KnownConceptsOpt = None,
     list_metrics: ListOpt = False,
     n: ItemsOpt = 2000,
     out: options.OutOpt = None,

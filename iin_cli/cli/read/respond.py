@@ -25,15 +25,6 @@ ImagesOpt = Annotated[
         min=1,
     ),
 ]
-ConceptsOpt = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--concept",
-        "-c",
-        help="Concept of a factor whose name does not say it (rotation:45); repeatable.",
-        metavar="NAME[:ARGUMENT]",
-    ),
-]
 PointsOpt = Annotated[int, typer.Option("--steps", help="Points of a walk, the start included.", min=2)]
 WalksOpt = Annotated[int, typer.Option("--walks", help="Walks from each image.", min=1)]
 ControlsOpt = Annotated[int, typer.Option("--controls", help="Random subspaces beside each factor.", min=1)]
@@ -52,7 +43,7 @@ def respond(
     center: options.CenterOpt = "origin",
     controls: ControlsOpt = 3,
     raw: RawOpt = False,
-    concept: ConceptsOpt = None,
+    concept: options.KnownConceptsOpt = None,
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,

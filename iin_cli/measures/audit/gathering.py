@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,6 +45,8 @@ def gather(
     count: int,
     seed: int,
     report: Reporter,
+    names: Sequence[str] | None = None,
+    lessons: int | None = None,
 ) -> AuditMaterial:
     """Choose items of `pool`; prepare, group and encode the concepts, whose `reasons` say what failed.
 
@@ -52,11 +54,14 @@ def gather(
         training: items from which probes learn, except those that show an audited image; None has none.
         given: concepts that are not to be guessed from their factors' names.
         count: items at most, and pairs of each concept.
+        names: factors of the concepts; None takes all but the residual.
+        lessons: training items that a probe learns from at most; by default twice the items, at least 1000.
     """
     items = pool.rows(distinct_items(pool, count, seed))
     material = AuditMaterial(pool, items, [], unseen(training, items))
-    concepts = [name for name in pool.opened.factors.names if name != RESIDUAL]
-    found = [_Gathering(material, name, given.get(name), count, seed, report).concept() for name in concepts]
+    concepts = [name for name in names or pool.opened.factors.names if name != RESIDUAL]
+    most = lessons or max(LESSONS * len(items), FEWEST_LESSONS)
+    found = [_Gathering(material, name, given.get(name), count, seed, report).concept(most) for name in concepts]
     return replace(material, concepts=found)
 
 
@@ -93,8 +98,8 @@ class _Gathering:
         self.given = provider
         self.encoded = {0: _Encoded(pool.items, pool.z, pool.std)}
 
-    def concept(self) -> AuditedConcept:
-        """Return the concept, as far as it can be had."""
+    def concept(self, lessons: int) -> AuditedConcept:
+        """Return the concept, as far as it can be had, and at most `lessons` training items with it."""
         try:
             provider = self._provider()
             groups = self._groups(provider)
@@ -110,8 +115,7 @@ class _Gathering:
             known = self._known(provider, groups)
             known.target.check()
             if known.taught is not None:
-                most = max(LESSONS * len(self.items), FEWEST_LESSONS)
-                known = replace(known, taught=known.taught.at_most(most, self.seed))
+                known = replace(known, taught=known.taught.at_most(lessons, self.seed))
         except IinError as error:
             reasons["known"], known = str(error), None
         return AuditedConcept(self.name, self.relation, pairs, known, reasons)

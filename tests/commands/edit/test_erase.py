@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from iin_cli.commands.edit.erase import erase_factors
-from iin_cli.editing.erasing import Erasing, erase
+from iin_cli.editing.erasing import Erasing, describe_erased, erase
 from iin_cli.errors import CheckpointError, DataError, UsageError
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.io import checkpoint
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
+from iin_cli.translator.leftovers import Leftovers
 
 
 def save_translator(path, files, backbone, dims=None, layer=None):
@@ -124,3 +125,53 @@ def test_without_its_data_it_is_erased_and_says_so(files, tmp_path, heard):
     result = erase_factors(tmp_path / "t.safetensors", Erasing(("color",)), tmp_path / "e.safetensors", report=heard)
     assert result.effect is None
     assert "not measured" in heard.warnings[-1]
+
+
+def save_differing(path, files, pictures):
+    """A translator of pictures whose colour is to be erased: of pairs with and without it."""
+    given = save_translator(path, files, files.classifier)
+    found = checkpoint.load(given)
+    factors = Factors.of({"digit": 3, "greyscale": 2, "residual": 3}, relations={"greyscale": "differ"})
+    metadata = {**found.metadata, "factors": factors.as_json(), "data": {"name": str(pictures), "root": None}}
+    del metadata["digest"]
+    metadata["data"]["fingerprint"] = "0"
+    checkpoint.save(given, found.tensors, metadata)
+    return given
+
+
+def test_what_other_factors_keep_is_learned_from_the_data_saved_and_probed(files, pictures, tmp_path, cache):
+    given = save_differing(tmp_path / "t.safetensors", files, pictures)
+    how = Erasing(("greyscale",), seed=2)
+    choice = DataChoice(split="all", seed=2)
+    result = erase_factors(given, how, tmp_path / "a.safetensors", choice=choice)
+    assert result.leftovers["twin_distance"] < 0.9 * result.leftovers["twin_distance_before"]
+    (told,) = result.told
+    # Half of the pictures are asked about as they are, the others without colour.
+    assert (told.concept, told.unit, told.items) == ("greyscale", "accuracy", 96)
+    assert 0.4 < told.chance < 0.6
+    assert {name for name, _ in result.tables()} == {
+        "what probes tell from latents",
+        "what erasing does to answers",
+    }
+    # What is saved is what was measured, and erasing again changes nothing.
+    opened, network = open_translator(given), open_network(tmp_path / "a.safetensors")
+    z = network.encode(torch.rand(4, 3, 32, 32) * 2 - 1)
+    torch.testing.assert_close(network.backbone.erased(z), z, atol=1e-4, rtol=1e-4)
+    raw = opened.network.encode(torch.rand(4, 3, 32, 32) * 2 - 1)
+    alone = erase(opened, how).backbone.erased(raw)
+    assert (network.backbone.erased(raw) - alone).abs().max() > 1e-3
+    # One seed, one file.
+    again = erase_factors(given, how, tmp_path / "b.safetensors", choice=choice)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert again.told == result.told
+
+
+def test_leftovers_of_another_shape_are_refused(files, pictures, tmp_path, cache):
+    given = save_differing(tmp_path / "t.safetensors", files, pictures)
+    opened = open_translator(given)
+    network = erase(opened, Erasing(("greyscale",)), Leftovers(2, 6, hidden=4))
+    metadata = describe_erased(opened, network, Erasing(("greyscale",)))
+    metadata["config"]["leftovers"]["hidden"] = 5
+    checkpoint.save(tmp_path / "e.safetensors", network.backbone.state_dict(), metadata)
+    with pytest.raises(CheckpointError, match=r"leftovers\.net"):
+        open_network(tmp_path / "e.safetensors")

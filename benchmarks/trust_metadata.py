@@ -191,7 +191,7 @@ def blind(tally: Tally, seeds: list[bytes], seed: int) -> NoReturn:
 
 
 def mutated(seeds: list[bytes], data: bytes, longest: int, seed: int) -> bytes:
-    """Change values of the JSON of a case, or a few of its bytes; some start from a seed, so that no kind is left out."""
+    """Change values of the JSON of a case, or a few of its bytes; some start from a seed."""
     generator = np.random.default_rng(seed)
     if generator.random() < FROM_SEED:
         data = seeds[int(generator.integers(len(seeds)))]

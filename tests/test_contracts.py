@@ -27,7 +27,7 @@ STOREYS = (
     ("results", "batch_part", "class_names"),
     ("plugin_api", "failure_alarm", "entry_points", "probing"),
     ("io", "distributed", "translator", "cutting"),
-    ("vetting",),
+    ("vetting", "leading"),
     ("registry",),
     ("packaged_weights",),
     ("plan", "latents", "training", "data", "backbones", "concepts", "metrics", "figures"),

@@ -21,6 +21,7 @@ from ..io.atomic import write_text
 from ..io.greys import Extent, Greys
 from ..io.image_files import Inspected, in_threads, inspect
 from ..io.paths import cache_dir
+from ..leading import led
 from ..printable import printable
 from ..progress import Reporter
 from ..results import note_left_out
@@ -55,10 +56,13 @@ class Checked:
 def check_images(folder: Path, files: Sequence[str], report: Reporter, skip_bad: bool = False) -> Checked:
     """Read every file once. Raises DataError naming all that cannot be read; with `skip_bad` these are left out.
 
-    `report` is told what is left out, and how greys of more than 8 bits are read. DataError where nothing is left.
+    In `leaders_first` one process of each machine reads them, for all others there. `report` is told what is left out,
+    and how greys of more than 8 bits are read. DataError where nothing is left.
     """
     memory = _Memory(folder)
-    looks = _look(folder, files, memory, report)
+    # The digest is of what a rank would look at: files may come and go while it waits for its leader.
+    listed = hashlib.sha256("\0".join([str(folder), *files]).encode("utf-8", "surrogateescape")).hexdigest()
+    looks = led(f"images {listed}", lambda: _look(folder, files, memory, report))
     bad = {file: look.problem for file, look in zip(files, looks, strict=True) if look.problem is not None}
     if bad:
         # Named by where they are, since a command may read several folders.

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..distributed import leaders_first, seeded
+from ..distributed import seeded
 from ..errors import DataError
 from ..latents.cache import as_images
 from ..latents.pairs import step_generator
 from ..latents.splitting import held_out_mask
+from ..leading import leaders_first
 from ..plugin_api import Backbone, BatchPart, DataFacts, Dataset, Recipe
 from ..registry import Found
 from .training_contract import breach_of_training

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...distributed import choose_device, from_main, is_main_rank, leaders_first, world_size
+from ...distributed import choose_device, from_main, is_main_rank, world_size
 from ...fitting.backbone_training import BackboneChoice, BackboneTraining
 from ...interpretation.data_choice import DataChoice, describe_data
 from ...interpretation.opening import describe_backbone, versions
 from ...io.rundir import write_json
+from ...leading import leaders_first
 from ...plugin_api import Backbone
 from ...progress import Reporter, Silent
 from ...registry import find

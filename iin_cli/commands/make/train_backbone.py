@@ -78,9 +78,9 @@ def train_backbone(
     Raises UsageError, DataError and DivergedError as their docstrings say.
     """
     run, report, started = run or RunChoice(), report or Silent(), time.monotonic()
-    device, found = choose_device(run.device), find("backbones", backbone.name)
-    seed = run.final_seed(PRODUCT)
+    device, seed = choose_device(run.device), run.final_seed(PRODUCT)
     with leaders_first():
+        found = find("backbones", backbone.name, report)
         dataset = data.open(None, report)
     with run.open(f"train-backbone-{backbone.name}-{Path(dataset.name).name}", report) as folder:
         module, recipe = backbone.build(found, dataset, seed, device)

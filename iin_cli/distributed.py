@@ -38,7 +38,6 @@ __all__ = [
     "gather_numbers",
     "is_main_rank",
     "joined",
-    "leaders_first",
     "leave",
     "local_rank",
     "lost_process",
@@ -124,21 +123,6 @@ def wait_for_all() -> None:
     """Return once every rank has called it."""
     # An empty tensor would not synchronise.
     gather_numbers([0])
-
-
-@contextmanager
-def leaders_first() -> Iterator[None]:
-    """Run the body on the main rank first, then on one rank of every other machine, then on all others.
-
-    For work whose result is kept in a cache: the first rank does it, and the others find it, whether the machines share
-    their caches or not. No two ranks of one machine fill its cache at the same time.
-    """
-    turn = 0 if is_main_rank() else 1 if local_rank() == 0 else 2
-    for _ in range(turn):
-        wait_for_all()
-    yield
-    for _ in range(2 - turn):
-        wait_for_all()
 
 
 @cache

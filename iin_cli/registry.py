@@ -7,20 +7,20 @@ breaks nothing but itself. Members of the families in `BARE` may be named alone:
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, NoReturn
+from pathlib import Path
+from typing import Any, Literal
 
-from .entry_points import Point, read_points
-from .errors import IinError, NotInstalledError, PluginError, UsageError, nearest
+from .errors import IinError, PluginError, UsageError, nearest
+from .guests.entry_points import Point, read_points
+from .guests.loading import FIRST_PARTY, OWN, Step, blame, blamed, call_apart, fault, load, staying, succeeds, try_apart
+from .guests.probing import try_each
 from .plugin_api import Family
-from .probing import try_each
 from .progress import Reporter, Silent
-from .vetting import why_unsafe
 
 __all__ = [
     "BARE",
@@ -38,16 +38,8 @@ __all__ = [
 
 Group = Literal["backbones", "datasets", "concepts", "commands"]
 GROUPS: tuple[Group, ...] = ("backbones", "datasets", "concepts", "commands")
-OWN = "iin-cli"
 # Entry points of weights stand in a group per family: `iin.weights.timm`.
 WEIGHTS = "iin.weights."
-# Names that live in a first-party plugin, so that a missing one says what to install.
-FIRST_PARTY: dict[Group, dict[str, str]] = {
-    "backbones": {"timm": "iin-timm"},
-    "datasets": {},
-    "concepts": {"roundness": "iin-sketch", "sketch": "iin-sketch"},
-    "commands": {"train-stylizer": "iin-sketch"},
-}
 # Listed here, since asking the families themselves would import every plugin.
 BARE: dict[Group, tuple[str, ...]] = {"backbones": ("torchvision",)}
 # Number of positional arguments before the user's: factories of datasets get the data root first.
@@ -85,30 +77,52 @@ class Found:
 
     def fault(self, failed: str, why: str) -> PluginError:
         """Return an error that names the plugin."""
-        return PluginError(_blame(self.point, failed, why))
+        return PluginError(blame(self.point, failed, why))
 
     def make(self, *before: Any, **offered: Any) -> Any:
-        """Call the factory with `before`, the argument if it takes one, and those of `offered` that it has."""
+        """Call the factory with `before`, the argument if it takes one, and those of `offered` that it has.
+
+        A guest's is called in another process first, with `before` as text and no reporter.
+        """
         given = [self.argument] if _takes_argument(self.factory, len(before)) else []
         parameters = _parameters(self.factory) or {}
+        texts = [None if value is None else str(value) for value in before]
+        plain = {name: value for name, value in offered.items() if name != "report"}
+        self.try_apart(make_apart, {"before": texts, "offered": plain}, offered.get("report"))
         with self.blamed():
             return self.factory(
                 *before, *given, **{name: value for name, value in offered.items() if name in parameters}
             )
 
+    def try_method(self, method: str, *values: Any, report: Reporter | None = None) -> None:
+        """Let another process call `method` of a guest's factory with JSON `values` first, as `try_apart`."""
+        self.try_apart(call_apart, {"method": method, "values": values}, report)
+
+    def try_apart(self, step: Step, given: dict[str, Any], report: Reporter | None = None) -> None:
+        """Let another process take a step of a guest first, unless it did before. PluginError where that ends it.
+
+        Args:
+            step: a function that answers by `succeeds`; it gets `given`, JSON values, the user's `argument`, and the
+                fields of the entry point under `point`.
+        """
+        known_by = (self.argument or "", given.get("method", ""))
+        try_apart(self.point, step, {**given, "argument": self.argument}, known_by, report)
+
     @contextmanager
     def blamed(self, failed: str = "cannot be opened") -> Iterator[None]:
         """Turn what a guest raises by mistake into a PluginError that names it; errors of this program stay."""
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), staying():
                 yield
         except (IinError, MemoryError):
             raise
+        except SystemExit as cause:
+            raise fault(self.point, failed, cause) from cause
         except Exception as cause:
             # Out of memory is not the guest's fault, and a built-in's mistake is one of this program.
             if self.is_built_in or "OutOfMemory" in type(cause).__name__:
                 raise
-            raise _fault(self.point, failed, cause) from cause
+            raise fault(self.point, failed, cause) from cause
 
 
 @dataclass(frozen=True)
@@ -153,8 +167,8 @@ class WeightsSource:
 
         Raises NotInstalledError as the function does, PluginError naming the package and the cause where it fails.
         """
-        function = _load(self.point)
-        with _blamed(self.point, "cannot give its weights"):
+        function = load(self.point)
+        with blamed(self.point, "cannot give its weights"):
             return function()
 
 
@@ -178,8 +192,8 @@ def is_known(group: Group, name: str) -> bool:
     return name in names(group) or (name.isidentifier() and any(name in members for _, members in _families(group)))
 
 
-def find(group: Group, wanted: str) -> Found:
-    """Return the factory that `wanted` names.
+def find(group: Group, wanted: str, report: Reporter | None = None) -> Found:
+    """Return the factory that `wanted` names; a guest is loaded in another process first, of which `report` is told.
 
     Raises UsageError for an unknown name (with the nearest ones) or an argument that the factory does not take, and
     PluginError for a broken plugin or a name that two distributions claim.
@@ -201,10 +215,7 @@ def find(group: Group, wanted: str) -> Found:
             f"write {' or '.join(f'{distribution}:{name}' for distribution in claiming)}"
         )
     (owner,) = owners
-    if group == "commands":
-        # It is loaded for every `--help`, by a user who may not know that it is installed.
-        _vet(owner.point)
-    factory = _load(owner.point)
+    factory = load(owner.point, report)
     takes_one = not owner.bare and _takes_argument(factory, PLACES_BEFORE.get(group, 0))
     if argument is not None and not takes_one:
         raise UsageError(f"{kind} {name} takes no argument, and was given {argument!r}: write {name}")
@@ -238,11 +249,22 @@ def list_plugins(report: Reporter | None = None, check: bool = True) -> list[Plu
     return sorted(rows, key=lambda row: (row.group, row.name, row.distribution))
 
 
+def make_apart(task: dict[str, Any]) -> dict[str, Any]:
+    """Call the factory of an entry point as `Found.make` does; a path among what comes before is given as text."""
+    point = Point(**task["point"])
+    before = [None if text is None else Path(text) for text in task["before"]]
+    return succeeds(
+        lambda: Found(point.name, task["argument"], load(point), point).make(
+            *before, **task["offered"], report=Silent()
+        )
+    )
+
+
 def probe(point: dict[str, str]) -> dict[str, Any]:
     """Load the entry point with these fields; return its `members` that may be named alone, or the `error`."""
     found, room = Point(**point), _room(Point(**point))
     try:
-        _load(found)
+        load(found)
         return {"members": [] if room in (None, "weights") else _members(room, found)}
     except PluginError as problem:
         return {"error": str(problem)}
@@ -259,7 +281,7 @@ def _rows(point: Point, tried: dict[str, Any] | str) -> list[PluginRow]:
     """Return the row of an entry point and those of its members; `tried` is what `probe` found, or why it did not."""
     room = str(_room(point))
     name = f"{point.group.removeprefix(WEIGHTS)}:{point.name}" if room == "weights" else point.name
-    found = {"error": _blame(point, "cannot be loaded", tried)} if isinstance(tried, str) else tried
+    found = {"error": blame(point, "cannot be loaded", tried)} if isinstance(tried, str) else tried
     status, error = ("broken", found["error"]) if "error" in found else ("ok", None)
     status = "unchecked" if "unchecked" in found else status
     known = [name, *found.get("members", ())]
@@ -290,10 +312,10 @@ def _members(group: Group, point: Point) -> list[str]:
     """Return the members that may be named without their family; none for an entry point that is not in `BARE`."""
     if point.name not in BARE.get(group, ()):
         return []
-    factory = _load(point)
+    factory = load(point)
     if not (isinstance(factory, Family) or (isinstance(factory, type) and issubclass(factory, Family))):
         return []
-    with _blamed(point, "cannot say its names"):
+    with blamed(point, "cannot say its names"):
         return list(factory.names())
 
 
@@ -332,57 +354,3 @@ def _parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter] | N
     # Factories written in C may have no signature.
     except (TypeError, ValueError):
         return None
-
-
-def _vet(point: Point) -> None:
-    """Raise PluginError for a guest that would crash this process, or keep it for ever."""
-    own = {OWN, *(package for there in FIRST_PARTY.values() for package in there.values())}
-    if point.distribution not in own and (why := why_unsafe(point, f"{__name__}:probe")) is not None:
-        raise PluginError(_blame(point, "cannot be loaded", why))
-
-
-def _load(point: Point) -> Callable[..., Any]:
-    with _blamed(point, "cannot be loaded"):
-        factory = point.load()
-    if not callable(factory):
-        raise PluginError(f"plugin {point.name!r} of {point.distribution} is not callable: {point.value}")
-    return factory
-
-
-@contextmanager
-def _blamed(point: Point, failed: str) -> Iterator[None]:
-    """Turn any failure of a plugin into a PluginError that names it."""
-    try:
-        # Output that a plugin prints while it is imported must not end up in a result.
-        with redirect_stdout(sys.stderr), _staying():
-            yield
-    except NotInstalledError:
-        raise
-    # A plugin may fail in any way, SystemExit included, without breaking others; Ctrl-C passes through.
-    except (Exception, SystemExit) as cause:
-        raise _fault(point, failed, cause) from cause
-
-
-@contextmanager
-def _staying() -> Iterator[None]:
-    """Let `os._exit` in this process raise SystemExit, so that it can be caught."""
-    leave, here = os._exit, os.getpid()
-
-    def stay(status: int) -> NoReturn:
-        if os.getpid() != here:
-            leave(status)
-        raise SystemExit(status)
-
-    os._exit = stay
-    try:
-        yield
-    finally:
-        os._exit = leave
-
-
-def _fault(point: Point, failed: str, cause: BaseException) -> PluginError:
-    return PluginError(_blame(point, failed, " ".join(f"{type(cause).__name__}: {cause}".split())))
-
-
-def _blame(point: Point, failed: str, why: str) -> str:
-    return f"plugin {point.name!r} of {point.distribution} {point.version} {failed}: {why}"

@@ -25,9 +25,10 @@ MEASURES = ("audit", "responses", "explanation", "embedding", "counterfactuals")
 STOREYS = (
     ("errors", "progress", "printable", "stopping"),
     ("results", "batch_part", "class_names"),
-    ("plugin_api", "failure_alarm", "entry_points", "probing"),
+    ("plugin_api", "failure_alarm"),
     ("io", "distributed", "translator", "cutting"),
-    ("vetting",),
+    ("leading",),
+    ("guests",),
     ("registry",),
     ("packaged_weights",),
     ("plan", "latents", "training", "data", "backbones", "concepts", "metrics", "figures"),

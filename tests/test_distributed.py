@@ -12,7 +12,6 @@ from iin_cli.distributed import (
     gather,
     gather_numbers,
     is_main_rank,
-    leaders_first,
     local_rank,
     lost_process,
     noise,
@@ -23,6 +22,7 @@ from iin_cli.distributed import (
     world_size,
 )
 from iin_cli.errors import UsageError
+from iin_cli.leading import leaders_first
 
 
 @pytest.fixture(autouse=True)

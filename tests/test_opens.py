@@ -21,9 +21,9 @@ def opened(monkeypatch):
         counts[file.metadata["kind"]] += 1
         return file
 
-    def finding(group, name):
+    def finding(group, name, *more):
         counts["data"] += group == "datasets"
-        return find(group, name)
+        return find(group, name, *more)
 
     monkeypatch.setattr(checkpoint, "load", loading)
     monkeypatch.setattr(data, "find", finding)

@@ -38,7 +38,7 @@ def open_dataset(
     Raises UsageError for an unknown name, PluginError for a broken plugin and DataError for unusable data.
     """
     try:
-        found = find("datasets", name_or_path)
+        found = find("datasets", name_or_path, report)
     except PluginError:
         raise
     except UsageError as unknown:

@@ -6,6 +6,7 @@ remembered (`known_files.py`), so that the next command reads only what has chan
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from ..errors import DataError
 from ..io.greys import Extent, Greys
 from ..io.image_files import Inspected, changing, in_threads, inspect
+from ..leading import led
 from ..printable import printable
 from ..progress import Reporter
 from ..results import note_left_out
@@ -69,14 +71,19 @@ class Checked:
 def check_images(folder: Path, listing: Listing, report: Reporter, skip_bad: bool = False) -> Checked:
     """Look at every file. Raises DataError naming all that cannot be read; with `skip_bad` these are left out.
 
-    `report` is told what is left out, and how greys of more than 8 bits are read. DataError where nothing is left, and
-    for a file that changes while it is read.
+    In `leaders_first` one process of each machine reads them, for all others there. `report` is told what is left out,
+    and how greys of more than 8 bits are read. DataError where nothing is left, and for a file that changes while it is
+    read.
     """
     memory = KnownFiles(folder)
     remembered = memory.recall(listing)
     looks = Looks.none_at(listing.facts) if is_verified() else remembered
-    files, bad = listing.files, _read(folder, listing, looks, memory, report)
-    if looks is not remembered:
+    files, bad = listing.files, {}
+    if not looks.read.all():
+        # The name is of what a rank would read: files may come and go while it waits for its leader.
+        name = f"images {hashlib.sha256(os.fsencode(folder) + listing.facts.tobytes() + files.text).hexdigest()}"
+        looks, bad = led(name, lambda: _read(folder, listing, looks, memory, report))
+    if is_verified():
         _tell_silent_changes(folder, files, remembered, looks, report)
     if bad:
         # Named by where they are, since a command may read several folders.
@@ -92,11 +99,11 @@ def check_images(folder: Path, listing: Listing, report: Reporter, skip_bad: boo
     return Checked(files, Digests(looks.digests), greys, is_deep, bad, looks.facts)
 
 
-def _read(folder: Path, listing: Listing, looks: Looks, memory: KnownFiles, report: Reporter) -> dict[str, str]:
-    """Read the files that are not known, enter them among the `looks`, and return those that are no images -> why."""
+def _read(
+    folder: Path, listing: Listing, looks: Looks, memory: KnownFiles, report: Reporter
+) -> tuple[Looks, dict[str, str]]:
+    """Read the files that are not known, enter them among the `looks`, and return these and no images -> why."""
     unread = np.flatnonzero(~looks.read)
-    if not len(unread):
-        return {}
     content, bad = memory.content(), {}
 
     def read(places: np.ndarray) -> tuple[int, list[Inspected]]:
@@ -112,7 +119,7 @@ def _read(folder: Path, listing: Listing, looks: Looks, memory: KnownFiles, repo
                 else:
                     bad[listing.files[place]] = look.problem or "it cannot be opened"
             task.advance(len(piece))
-    return bad
+    return looks, bad
 
 
 def _tell_silent_changes(folder: Path, files: Paths, remembered: Looks, looks: Looks, report: Reporter) -> None:

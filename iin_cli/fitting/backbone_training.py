@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..distributed import leaders_first, seeded
+from ..distributed import seeded
 from ..errors import DataError
+from ..guests.entry_points import Point
+from ..guests.loading import load, succeeds
 from ..latents.cache import as_images
 from ..latents.pairs import step_generator
 from ..latents.splitting import held_out_mask
+from ..leading import leaders_first
 from ..plugin_api import Backbone, BatchPart, DataFacts, Dataset, Recipe
 from ..registry import Found
 from .training_contract import breach_of_training
 
-__all__ = ["BackboneChoice", "BackboneTraining"]
+__all__ = ["BackboneChoice", "BackboneTraining", "build_apart"]
 
 VALIDATION_IMAGES = 512
 SMALLEST_SIDE, LARGEST_SIDE = 32, 128
@@ -54,12 +57,26 @@ class BackboneChoice:
         """
         facts, factory = _facts(dataset, self.image_size), cast(type[Backbone], found.factory)
         with leaders_first(), seeded(seed):
+            given = {"facts": asdict(facts), "latent_dim": self.latent_dim, "weights": self.weights}
+            found.try_apart(build_apart, given)
             with found.blamed("cannot be built"):
                 module: Any = factory.for_training(found.argument, facts, self.latent_dim, self.weights)
                 module.to(device)
                 recipe = module.recipe(self.steps, seed)
             _check_guest(found, module, recipe)
             return module, recipe
+
+
+def build_apart(task: dict[str, Any]) -> dict[str, Any]:
+    """Build the module of a guest's entry point in another process, see `Found.try_apart`."""
+    facts, classes = task["facts"], task["facts"]["classes"]
+    known = DataFacts(**{**facts, "classes": None if classes is None else tuple(classes)})
+
+    def build() -> None:
+        factory: Any = load(Point(**task["point"]))
+        factory.for_training(task["argument"], known, task["latent_dim"], task["weights"]).recipe(None, 0)
+
+    return succeeds(build)
 
 
 class BackboneTraining:

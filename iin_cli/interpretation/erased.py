@@ -99,8 +99,10 @@ class Erased(nn.Module, Backbone):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Erased:
         """Rebuild the module of a checkpoint, its weights still to be loaded."""
-        found: Any = find("backbones", config["network"]["name"]).factory
-        network = found.from_config(config["network"]["config"])
+        found = find("backbones", config["network"]["name"])
+        found.try_method("from_config", config["network"]["config"])
+        factory: Any = found.factory
+        network = factory.from_config(config["network"]["config"])
         factors, names = Factors.from_json(config["factors"]), config["erased"]
         size = sum(factors.dims[name] for name in names)
         values, leftovers = torch.zeros(config["values"], size), None

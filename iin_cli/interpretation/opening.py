@@ -172,10 +172,11 @@ def _open(wanted: str, device: torch.device | str, weights: str, report: Reporte
         return _from_checkpoint(path, device, report)
     if path.suffix.lower() == ".safetensors" or "/" in wanted:
         raise CheckpointError(f"no such backbone checkpoint: {wanted}")
-    found = find("backbones", wanted)
+    found = find("backbones", wanted, report)
     if is_weights_file(weights):
         weights = str(Path(weights).expanduser().resolve())
     factory: Any = found.factory
+    found.try_method("pretrained", found.argument, weights, report=report)
     with found.blamed():
         backbone = factory.pretrained(found.argument, weights)
     _check_guest(found, backbone)
@@ -202,12 +203,13 @@ def _from_checkpoint(path: Path, device: torch.device | str, report: Reporter | 
     metadata = checkpoint.describe(file, "backbone")
     name = metadata["name"]
     try:
-        entry = find("backbones", name)
+        entry = find("backbones", name, report)
         factory: Any = entry.factory
     except (NotInstalledError, PluginError):
         raise
     except UsageError as error:
         raise CheckpointError(f"{file} holds a backbone that is not known here: {error}") from error
+    entry.try_method("from_config", metadata["config"], report=report)
     with _described(file, name):
         planned = _planned(factory, metadata["config"])
     require_fit(file, planned, name)

@@ -6,8 +6,8 @@ from PIL import Image
 
 from iin_cli import data
 from iin_cli.data import open_dataset
-from iin_cli.entry_points import Point
 from iin_cli.errors import DataError, PluginError, UsageError
+from iin_cli.guests.entry_points import Point
 from iin_cli.progress import Silent
 from iin_cli.registry import Found
 
@@ -53,7 +53,7 @@ def test_a_factory_that_listens_is_told_where_progress_goes(monkeypatch, listens
 
     find = data.find
     found = Found("own", "x", with_report if listens else without, GUEST)
-    monkeypatch.setattr(data, "find", lambda group, name: found if name == "own:x" else find(group, name))
+    monkeypatch.setattr(data, "find", lambda group, name, report: found if name == "own:x" else find(group, name))
     report = Silent()
     open_dataset("own:x", None, report)
     assert heard == [(None, "x", report) if listens else (None, "x")]
@@ -61,7 +61,7 @@ def test_a_factory_that_listens_is_told_where_progress_goes(monkeypatch, listens
 
 def test_a_plugin_that_makes_no_dataset_is_named(monkeypatch):
     monkeypatch.setattr(
-        data, "find", lambda group, name: Found("own", None, lambda data_root, argument: "images", GUEST)
+        data, "find", lambda group, name, report: Found("own", None, lambda data_root, argument: "images", GUEST)
     )
     with pytest.raises(PluginError, match="breaks the contract of a dataset: it made a str instead of a Dataset"):
         open_dataset("own")

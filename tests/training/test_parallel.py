@@ -23,9 +23,9 @@ from iin_cli.backbones.autoencoder_recipe import AutoencoderRecipe
 from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
 from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.commands.make.train_backbone import train_backbone
-from iin_cli.data import open_dataset
-from iin_cli.distributed import from_main, gather, leaders_first, rank, seeded, world_size
-from iin_cli.errors import DivergedError, UsageError
+from iin_cli.data import checking, open_dataset
+from iin_cli.distributed import from_main, gather, rank, seeded, world_size
+from iin_cli.errors import DataError, DivergedError, UsageError
 from iin_cli.fitting import inference
 from iin_cli.fitting.backbone_training import BackboneChoice, BackboneTraining
 from iin_cli.fitting.streams import FreshPairs, SingleRows
@@ -36,6 +36,7 @@ from iin_cli.latents import cache as latents
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler
 from iin_cli.latents.table import ConceptPairs, LatentTable
+from iin_cli.leading import leaders_first
 from iin_cli.plan import Wishes, plan_translator
 from iin_cli.plugin_api import BatchPart, Recipe
 from iin_cli.training.loop import Schedule, optimise
@@ -217,6 +218,29 @@ def agreements(folder):
     }
 
 
+def looks(pictures, folder):
+    """How many files each process looks at, and what it refuses, on one machine and as if each had its own."""
+    looked, inspect = [], checking.inspect
+    checking.inspect = lambda *given: looked.append(given) or inspect(*given)
+    bad = folder / f"bad-{rank()}"
+    bad.mkdir()
+    (bad / "bad.png").write_text("no image")
+    found = {}
+    for machines in (1, 2):
+        for failing in (None, *range(machines)):
+            looked.clear()
+            # Torchrun counts the processes of every machine from 0.
+            os.environ["LOCAL_RANK"] = str(rank() if machines == 1 else 0)
+            try:
+                with leaders_first():
+                    items = len(open_dataset(str(bad if rank() == failing else pictures)).sources)
+            except DataError as error:
+                items = str(error)
+            found[machines, failing] = (len(looked), items)
+    os.environ["LOCAL_RANK"], checking.inspect = str(rank()), inspect
+    return found
+
+
 def normalised(pictures):
     """Weights and running statistics after training with batch normalisation, which sees one process's rows."""
     dataset = open_dataset(str(pictures))
@@ -266,6 +290,7 @@ def main(folder, pictures):
     found["resumed"] = {name: resumed(name, pictures, folder / f"alone-{name}") for name in ("pairs", "autoencoder")}
     found |= {"agreements": agreements(folder), "normalised": normalised(pictures), "refused": refused()}
     found["commands"] = commands(pictures, folder)
+    found["looks"] = looks(pictures, folder)
     torch.save(found, folder / f"rank-{rank()}.pt")
 
 
@@ -348,6 +373,21 @@ def test_all_processes_agree(together):
 def test_one_process_encodes_and_the_other_finds(together):
     one, two = (found["agreements"] for found in together)
     assert [(found["encoded"], found["rows"]) for found in (one, two)] == [(5, 5), (0, 5)]
+
+
+def test_one_process_of_a_machine_looks_at_the_images_for_all(together):
+    one, two = (found["looks"] for found in together)
+    assert (one[1, None], two[1, None]) == ((96, 96), (0, 96))
+    assert (one[2, None], two[2, None]) == ((96, 96), (96, 96))
+
+
+def test_all_processes_refuse_what_one_of_them_found(together):
+    one, two = (found["looks"] for found in together)
+    for failing in ((1, 0), (2, 0), (2, 1)):
+        assert one[failing][1] == two[failing][1]
+        assert f"bad-{failing[1]}/bad.png cannot be read" in one[failing][1]
+    # Those who wait for the main process have looked at nothing yet.
+    assert (one[1, 0][0], two[1, 0][0], two[2, 0][0]) == (1, 0, 0)
 
 
 def test_tensors_travel(together):

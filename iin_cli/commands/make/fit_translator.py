@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...distributed import choose_device, from_main, is_main_rank, leaders_first
+from ...distributed import choose_device, from_main, is_main_rank
 from ...errors import UsageError
 from ...fitting.attachment import Attachment
 from ...fitting.extending import Base
@@ -27,6 +27,7 @@ from ...interpretation.network_choice import NetworkChoice
 from ...interpretation.opening import open_translator
 from ...io import checkpoint
 from ...io.rundir import write_json
+from ...leading import leaders_first
 from ...plan import Wishes
 from ...plugin_api import Dataset
 from ...progress import Reporter, Silent

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...distributed import choose_device, from_main, is_main_rank, leaders_first, world_size
+from ...distributed import choose_device, from_main, is_main_rank, world_size
 from ...fitting.backbone_training import BackboneChoice, BackboneTraining
 from ...interpretation.data_choice import DataChoice, describe_data
 from ...interpretation.opening import describe_backbone, versions
 from ...io.rundir import write_json
+from ...leading import leaders_first
 from ...plugin_api import Backbone
 from ...progress import Reporter, Silent
 from ...registry import find
@@ -77,9 +78,9 @@ def train_backbone(
     Raises UsageError, DataError and DivergedError as their docstrings say.
     """
     run, report, started = run or RunChoice(), report or Silent(), time.monotonic()
-    device, found = choose_device(run.device), find("backbones", backbone.name)
-    seed = run.final_seed(PRODUCT)
+    device, seed = choose_device(run.device), run.final_seed(PRODUCT)
     with leaders_first():
+        found = find("backbones", backbone.name, report)
         dataset = data.open(None, report)
     with run.open(f"train-backbone-{backbone.name}-{Path(dataset.name).name}", report) as folder:
         module, recipe = backbone.build(found, dataset, seed, device)

@@ -22,6 +22,7 @@ from ...interpretation.data_choice import DataChoice
 from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.opening import open_translator
 from ...io import checkpoint
+from ...leading import leaders_first
 from ...metrics.fid import Statistics, read_statistics, write_statistics
 from ...progress import Reporter, Silent
 from ...registry import names
@@ -86,7 +87,8 @@ def fid(
     started, report, on = time.monotonic(), report or Silent(), choose_device(device)
     if save_stats is not None:
         _require_new(save_stats)
-    named = {name: _open(name, choice, on, backbone, report) for name in dict.fromkeys((a, b))}
+    with leaders_first():
+        named = {name: _open(name, choice, on, backbone, report) for name in dict.fromkeys((a, b))}
     is_needed = any(not isinstance(source, Statistics) for source in named.values())
     network = features.open(on, report) if is_needed else None
     both = measure_both(named[a], named[b], network, n=choice.n, seed=choice.seed, batch=features.batch, report=report)
@@ -136,10 +138,12 @@ def fid_of_translator(
     report, on = report or Silent(), choose_device(device)
     opened = open_translator(translator, on, backbone, report=report)
     chosen = priors.of(opened)
+    with leaders_first():
+        dataset = choice.open(opened.recorded_data, report)
     return fid_protocol(
         opened,
         chosen,
-        choice.open(opened.recorded_data, report),
+        dataset,
         features.open(on, report),
         reference=choice.split,
         n=choice.n,

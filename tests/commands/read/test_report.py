@@ -108,9 +108,9 @@ def page(hostile, tmp_path_factory):
         opened.append(kind)
         return load(path, kind, *more)
 
-    def counted_find(group, name):
+    def counted_find(group, name, *more):
         opened.append(group)
-        return find(group, name)
+        return find(group, name, *more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IIN_CACHE", str(folder / "cache"))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from iin_cli.probing import try_each
+from iin_cli.guests.probing import try_each
 
 TASKS = """
 import os, time

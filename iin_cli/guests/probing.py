@@ -18,16 +18,18 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-__all__ = ["answer_tasks", "try_each"]
+__all__ = ["answer_tasks", "is_another_process", "try_each"]
 
 # The first import of torch takes long on a busy machine.
 LIMIT_SECONDS = 120.0
+# A process of torchrun would wait for those that do not know of it.
+OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 # Nothing that was loaded has a say in how the process ends.
 CHILD = """
 import json, os, sys
 given = json.load(sys.stdin)
 sys.path[:] = given["path"]
-from iin_cli.probing import answer_tasks
+from iin_cli.guests.probing import answer_tasks
 answer_tasks(given)
 os._exit(0)
 """
@@ -51,20 +53,40 @@ def try_each(
 
 def answer_tasks(given: dict[str, Any]) -> None:
     """Answer every task of `given` on its pipe; this runs in the other process."""
+    global _answers_tasks
+    _answers_tasks = True
     module, _, name = given["function"].partition(":")
     function = getattr(import_module(module), name)
     for task in given["tasks"]:
         os.write(given["pipe"], json.dumps(function(task)).encode() + b"\n")
 
 
+_answers_tasks = False
+
+
+def is_another_process() -> bool:
+    """Say whether this is the process in which things are tried out."""
+    return _answers_tasks
+
+
 def _answers(function: str, tasks: Sequence[Any], done: Callable[[], None], limit: float) -> list[Any]:
     """Answer tasks in one process, up to the first that ends it; that one's answer is why."""
     reading, writing = os.pipe()
     given = json.dumps({"function": function, "tasks": list(tasks), "pipe": writing, "path": sys.path})
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD], stdin=subprocess.PIPE, stdout=_stderr(), text=True, pass_fds=(writing,)
-    )
-    os.close(writing)
+    try:
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD],
+            stdin=subprocess.PIPE,
+            stdout=_stderr(),
+            text=True,
+            pass_fds=(writing,),
+            env={name: value for name, value in os.environ.items() if name not in OF_TORCHRUN},
+        )
+    except OSError:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
     answers: list[Any] = []
     try:
         _send(child, given)

@@ -24,6 +24,7 @@ from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
 from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.commands.make.train_backbone import train_backbone
 from iin_cli.data import checking, open_dataset
+from iin_cli.data.known_files import VERIFY
 from iin_cli.distributed import from_main, gather, rank, seeded, world_size
 from iin_cli.errors import DataError, DivergedError, UsageError
 from iin_cli.fitting import inference
@@ -222,6 +223,8 @@ def looks(pictures, folder):
     """How many files each process looks at, and what it refuses, on one machine and as if each had its own."""
     looked, inspect = [], checking.inspect
     checking.inspect = lambda *given: looked.append(given) or inspect(*given)
+    # What earlier commands remember would spare them the looking.
+    os.environ[VERIFY] = "1"
     bad = folder / f"bad-{rank()}"
     bad.mkdir()
     (bad / "bad.png").write_text("no image")
@@ -238,6 +241,7 @@ def looks(pictures, folder):
                 items = str(error)
             found[machines, failing] = (len(looked), items)
     os.environ["LOCAL_RANK"], checking.inspect = str(rank()), inspect
+    del os.environ[VERIFY]
     return found
 
 

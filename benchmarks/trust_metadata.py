@@ -1,13 +1,13 @@
 """What readers make of metadata that a fuzzer writes: mutations led by the coverage of the reading code.
 
-Every case is one text of metadata in a small file of one kind: translator, backbone, latents, statistics, stylizer, the
-state of a training; or the text of a `plan.json`, a manifest, the record of a shard. Three cases in four are re-signed
-with digests that agree, so that what stands behind the digest is reached. The file is described, as `iin info` does,
-and opened by the reader of its kind. A case must succeed or end in CheckpointError (exit status 4), within a second of
-the processor; everything else is a fault, named once for each place in the code. Most
-mutations change values of the JSON, the others bytes; some start from a good file again.
+Every case is one text of metadata in a small file of one kind: translator, backbone (an autoencoder, a classifier, one
+with erased factors), latents, statistics, stylizer, the state of a training; or the text of a `plan.json`, a manifest,
+the record of a shard. Three cases in four are re-signed with digests that agree, so that what stands behind the digest
+is reached. The file is described, as `iin info` does, and opened by the reader of its kind. A case must succeed or end
+in CheckpointError (exit status 4), within a second of the processor; everything else is a fault, named once for each
+place in the code. Most mutations change values of the JSON, the others bytes; some start from a good file again.
 
-Without atheris, or with `--blind`, nothing leads the mutations: each starts from any text that was kept before.
+Without atheris, or with `--blind`, nothing leads the mutations: each starts from a good file.
 
     uv run --with atheris python benchmarks/trust_metadata.py [--minutes 25] [--seed 0] [--work runs/trust-metadata]
 """
@@ -42,13 +42,16 @@ with atheris.instrument_imports(include=["iin_cli", "iin_sketch"]) if atheris el
     from safetensors.torch import load_file
 
     from iin_cli.backbones.autoencoder import Autoencoder
+    from iin_cli.backbones.classifier import Classifier
     from iin_cli.errors import CheckpointError
+    from iin_cli.interpretation.erased import Erased
     from iin_cli.interpretation.opening import describe_backbone, open_network, open_translator
     from iin_cli.io import checkpoint, describe, schema
     from iin_cli.io.tensor_file import digest_of_tensors, read_metadata
     from iin_cli.io.training_state import read_state, write_state
     from iin_cli.latents.files import read_iin_metadata, verified
     from iin_cli.metrics.fid import Statistics, read_statistics, write_statistics
+    from iin_cli.translator.erasing import Eraser
     from iin_cli.translator.factors import Factors
     from iin_cli.translator.flow import Translator
 
@@ -225,7 +228,10 @@ def made(work: Path) -> list[Kind]:
         translator.state_dict(),
         {"kind": "translator", "name": "translator", **factors, **origin, **training},
     )
-    save(work / "backbone", backbone.state_dict(), {**describe_backbone(backbone), **training})
+    classifier = Classifier.from_config({"image_size": 32, "latent_dim": 4, "base_channels": 2, "classes": ["a", "b"]})
+    erased = Erased(classifier, None, Eraser(translator, Factors.of(dims), ["digit"]))
+    for name, module in {"autoencoder": backbone, "classifier": classifier, "erased": erased}.items():
+        save(work / name, module.state_dict(), {**describe_backbone(module), **training})
     latents = {"split": "test", "concepts": ["digit"], "renderings": ["image"], "label_names": {"class": ["a", "b"]}}
     save(work / "latents", {"z": torch.zeros(3, 4)}, {"kind": "latents", **latents, **origin})
     write_statistics(work / "statistics", Statistics(torch.zeros(3).double(), torch.eye(3).double(), 9, source="x"))
@@ -240,7 +246,7 @@ def made(work: Path) -> list[Kind]:
     }
     readers = {
         "translator": lambda file: open_translator(file, with_network=False),
-        "backbone": open_network,
+        **dict.fromkeys(("autoencoder", "classifier", "erased"), open_network),
         "latents": lambda file: read_iin_metadata(verified(file)),
         "statistics": read_statistics,
         "training": read_state,

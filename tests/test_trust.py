@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save_file
 
 from iin_cli.errors import CheckpointError, DataError, ResourceError, UsageError
-from iin_cli.interpretation.opening import open_network, open_translator
+from iin_cli.interpretation.erased import Erased
+from iin_cli.interpretation.opening import describe_backbone, open_network, open_translator
 from iin_cli.io import checkpoint, tensor_file
 from iin_cli.io.manifest import Manifest
 from iin_cli.io.rundir import recorded_seed
@@ -23,6 +24,8 @@ from iin_cli.latents.files import read_iin_metadata, read_rows, verified
 from iin_cli.progress import Silent
 from iin_cli.training.loop import Schedule, optimise
 from iin_cli.training.resuming import resumable
+from iin_cli.translator.erasing import Eraser
+from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
 from iin_cli.translator.soundness import unsound
 
@@ -442,3 +445,20 @@ def test_a_manifest_of_other_types_is_named(tmp_path, seeds):
 
 def test_latents_that_are_missing_are_data(tmp_path):
     refused(verified, tmp_path / "nowhere", error=DataError)
+
+
+def test_a_backbone_is_not_built_far_beyond_its_file(files, tmp_path):
+    """Its configuration is known to the backbone alone, which would build a million layers in minutes."""
+    network = open_network(files.classifier).backbone
+    eraser = Eraser(Translator(8, blocks=1, hidden=4, depth=0), Factors.of({"a": 2, "residual": 6}), ["a"])
+    module = Erased(network, None, eraser)
+    described = describe_backbone(module)
+    file = tmp_path / "backbone.safetensors"
+    checkpoint.save(file, module.state_dict(), described)
+    assert open_network(file).latent_dim == 8
+    described["config"]["translator"]["blocks"] = 10**6
+    checkpoint.save(file, module.state_dict(), described)
+    with pytest.raises(CheckpointError, match=r"the erased its metadata describes: .* more than .* layers and weights"):
+        open_network(file)
+    # What is built afterwards is built as ever.
+    assert len(Translator(8, blocks=600, hidden=4, depth=0).state_dict()) > 3000

@@ -20,6 +20,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -151,14 +152,21 @@ class _Files:
 
     def __init__(self, folder: Path, files: Sequence[str]) -> None:
         self.files = set(files)
-        # One accented letter has two spellings in Unicode, and a cell often has the ending in other letters.
-        self.alike: dict[str, list[str]] = {}
-        for file in files:
-            self.alike.setdefault(_folded(file), []).append(file)
         self.folders = sorted({os.path.abspath(folder), os.path.realpath(folder)})
+
+    @cached_property
+    def alike(self) -> dict[str, list[str]]:
+        """The files by what they have in common with cells that are spelled otherwise."""
+        # One accented letter has two spellings in Unicode, and a cell often has the ending in other letters.
+        alike: dict[str, list[str]] = {}
+        for file in sorted(self.files):
+            alike.setdefault(_folded(file), []).append(file)
+        return alike
 
     def find(self, cell: str) -> str | None:
         """Return the file that a cell names, relative to the folder; None where there is none, or more than one."""
+        if cell in self.files:
+            return cell
         for file in self._readings(cell):
             if file in self.files:
                 return file

@@ -100,9 +100,15 @@ class Paths(Sequence[str]):
         """
         number: dict[str, int] = {}
         which = np.empty(len(self), np.int64)
+        # Neighbours in a sorted list have most of their folders in common.
+        before, found = None, -1
         for place, path in enumerate(self):
-            parts = path.split("/", depth + 1)
-            which[place] = number.setdefault(parts[depth], len(number)) if len(parts) > depth + 1 else -1
+            folder, _, _ = path.rpartition("/")
+            if folder != before:
+                parts, before = folder.split("/"), folder
+                there = len(parts) > depth and bool(folder)
+                found = number.setdefault(parts[depth], len(number)) if there else -1
+            which[place] = found
         return list(number), which
 
 

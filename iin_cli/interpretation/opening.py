@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..io import checkpoint
 from ..io.schema import TranslatorMetadata, checked
-from ..io.shapes import require_fit, require_room
+from ..io.shapes import no_larger_than, require_fit, require_room
 from ..io.weights import module_digest
 from ..packaged_weights import is_weights_file, names_package
 from ..plugin_api import Backbone
@@ -210,7 +210,7 @@ def _from_checkpoint(path: Path, device: torch.device | str, report: Reporter | 
     except UsageError as error:
         raise CheckpointError(f"{file} holds a backbone that is not known here: {error}") from error
     entry.try_method("from_config", metadata["config"], report=report)
-    with _described(file, name):
+    with _described(file, name), no_larger_than(file):
         planned = _planned(factory, metadata["config"])
     require_fit(file, planned, name)
     found = checkpoint.load(file, "backbone", report)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor, nn
+from torch.nn.modules import module as registration
 
 from ..errors import CheckpointError
 from .tensor_file import StoredTensor, kind_of, stored_tensors
 
-__all__ = ["misfit", "require_fit", "require_room"]
+__all__ = ["misfit", "no_larger_than", "require_fit", "require_room"]
 
 SHOWN = 5
+# A module has parts that no file holds: activations, weights that are shared or replaced while it is built.
+PARTS_AT_LEAST, PARTS_PER_TENSOR = 1000, 20
 
 
 def misfit(stored: Mapping[str, StoredTensor], expected: Mapping[str, Tensor]) -> str | None:
@@ -55,6 +59,33 @@ def require_room(file: Path, called: str, *sizes: int, layers: int = 0) -> None:
     numbers = sum(tensor.size for tensor in stored.values())
     if max(sizes, default=0) > numbers:
         raise CheckpointError(f"{file} does not hold the {called} its metadata describes: a size of {max(sizes):,}")
+
+
+@contextmanager
+def no_larger_than(file: Path) -> Iterator[None]:
+    """Let the building of a module end in ValueError once it has many more layers and weights than `file` has tensors.
+
+    For modules whose configuration only they know; `require_room` needs the sizes.
+    """
+    tensors, parts = len(stored_tensors(file)), 0
+    most = PARTS_AT_LEAST + PARTS_PER_TENSOR * tensors
+
+    def count(*_: object) -> None:
+        nonlocal parts
+        parts += 1
+        if parts > most:
+            raise ValueError(f"more than {most:,} layers and weights, and {tensors:,} tensors")
+
+    handles = [
+        registration.register_module_module_registration_hook(count),
+        registration.register_module_parameter_registration_hook(count),
+        registration.register_module_buffer_registration_hook(count),
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _listed(names: list[str]) -> str:

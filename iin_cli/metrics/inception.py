@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..cutting.folding import folded_copy
 from ..errors import CheckpointError, DataError
 from ..io import checkpoint
 from ..io.weights import read_weights
@@ -53,14 +54,18 @@ class InceptionFeatures:
         """The network in evaluation mode, on its device."""
         file = self._weights or _official_weights(self._reporter)
         net = _fill(_skeleton(), read_weights(file), file)
-        return _feature_stages(net).eval().requires_grad_(False).to(self._device)
+        stages = _feature_stages(net).eval().requires_grad_(False).to(self._device)
+        # Noise shows every layer at work; a plain picture would leave many at zero.
+        shown = 2 * torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) - 1
+        return folded_copy(stages, lambda network, images: network(images), shown.to(self._device))
 
     def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
         """Return features (B, 2048) of `images`, B arrays uint8 (H, W, 3), each of its own size."""
         network = self.network
         with torch.inference_mode():
             # pytorch-fid's scaling from [0, 1] to [-1, 1].
-            return network(2 * self._prepare(images) - 1).flatten(1)
+            inputs = (2 * self._prepare(images) - 1).contiguous(memory_format=torch.channels_last)
+            return network(inputs).flatten(1)
 
     def _prepare(self, images: Sequence[np.ndarray]) -> Tensor:
         # Each image is resized to 299 on its own, so sizes may differ, and the network runs on the batch of them.

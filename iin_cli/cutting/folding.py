@@ -101,11 +101,11 @@ def _rest(norm: nn.Module) -> Callable[[Tensor], Tensor] | None:
 
 def _fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
     """Give `convolution` the weights of both, and leave to `norm` what it does after normalising."""
-    given = (convolution.weight, convolution.bias, norm.running_mean, norm.running_var, norm.weight, norm.bias)
-    weight, bias, mean, variance, scale, shift = (None if part is None else part.detach().double() for part in given)
-    kind = convolution.weight.dtype
-    assert weight is not None
-    folded = fuse_conv_bn_weights(weight, bias, mean, variance, norm.eps, scale, shift)  # pyright: ignore[reportArgumentType]
+    kind, doubled = convolution.weight.dtype, lambda part: None if part is None else part.detach().double()
+    statistics = doubled(norm.running_mean), doubled(norm.running_var), norm.eps
+    folded = fuse_conv_bn_weights(
+        doubled(convolution.weight), doubled(convolution.bias), *statistics, doubled(norm.weight), doubled(norm.bias)
+    )
     convolution.weight, convolution.bias = (nn.Parameter(part.to(kind), requires_grad=False) for part in folded)
     # Of this copy alone: every way to call the module goes through its own `forward`.
     norm.forward = _rest(norm)  # pyright: ignore[reportAttributeAccessIssue]

@@ -19,7 +19,7 @@ import PIL
 from ..errors import DataError, IinError
 from ..io.atomic import write_text
 from ..io.greys import Extent, Greys
-from ..io.image_files import Inspected, in_threads, inspect
+from ..io.image_files import Inspected, Stamp, in_threads, inspect
 from ..io.paths import cache_dir
 from ..printable import printable
 from ..progress import Reporter
@@ -43,6 +43,7 @@ class Checked:
         greys: what is black and white in greys of more than 8 bits.
         is_deep: whether any image has such greys.
         left_out: the images that cannot be read -> why.
+        stamps: file -> its size and time when it was read.
     """
 
     files: list[str]
@@ -50,6 +51,7 @@ class Checked:
     greys: Greys = field(default_factory=Greys)
     is_deep: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
+    stamps: Mapping[str, Stamp] = field(default_factory=dict)
 
 
 def check_images(folder: Path, files: Sequence[str], report: Reporter, skip_bad: bool = False) -> Checked:
@@ -70,7 +72,9 @@ def check_images(folder: Path, files: Sequence[str], report: Reporter, skip_bad:
     greys = Greys.of(extents)
     _tell_greys(folder, extents, greys, report)
     named = [file for file, _ in good], [look.digest for _, look in good]
-    return Checked(*named, greys, any(extent is not None and extent.kind != "color" for extent in extents), bad)
+    is_deep = any(extent is not None and extent.kind != "color" for extent in extents)
+    stamps = {file: look.stamp for file, look in good if look.stamp is not None}
+    return Checked(*named, greys, is_deep, bad, stamps)
 
 
 def _look(folder: Path, files: Sequence[str], memory: _Memory, report: Reporter) -> list[Inspected]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..io.greys import Greys
-from ..io.image_files import in_threads, read_image, read_whole, short_side
+from ..io.image_files import Stamp, in_threads, read_image, read_whole, require_unchanged, short_side
 from ..plugin_api import Dataset, Interpolation, Labels
 from ..printable import printable
 from ..progress import Reporter, Silent
@@ -44,6 +44,7 @@ class FileDataset(Dataset):
 
     greys = Greys()
     left_out: Mapping[str, str] = {}
+    _stamps: Mapping[str, Stamp] = {}
 
     def __init__(
         self,
@@ -98,17 +99,22 @@ class FileDataset(Dataset):
         return made.as_checked(checked)
 
     def as_checked(self, checked: Checked) -> Self:
-        """Remember of the look at every file what its images need: greys, and what is left out."""
-        self.greys, self.left_out = checked.greys, checked.left_out
+        """Remember of the look at every file what its images need: greys, what is left out, and what it was like."""
+        self.greys, self.left_out, self._stamps = checked.greys, checked.left_out, checked.stamps
         return self
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
-        """Return items `indices` (B,) as uint8 (B, size, size, 3), as `read_image` reads them."""
+        """Return items `indices` (B,) as uint8 (B, size, size, 3), as `read_image` reads them.
+
+        DataError also for a file that has changed since it was hashed.
+        """
         batch = np.empty((len(indices), size, size, 3), dtype=np.uint8)
 
         # Pillow decodes and resizes without the interpreter lock.
         def read(index: int) -> np.ndarray:
-            return read_image(self.file(index), size, interpolation, self.greys)
+            image = read_image(self.file(index), size, interpolation, self.greys)
+            self._require_unchanged(index)
+            return image
 
         for row, image in zip(batch, in_threads(read, [int(index) for index in indices]), strict=True):
             row[...] = image
@@ -116,7 +122,13 @@ class FileDataset(Dataset):
 
     def whole_image(self, index: int) -> np.ndarray:
         """Return item `index` uncut, as stored: uint8 (H, W, 3)."""
-        return read_whole(self.file(index), self.greys)
+        image = read_whole(self.file(index), self.greys)
+        self._require_unchanged(index)
+        return image
+
+    def _require_unchanged(self, index: int) -> None:
+        # The fingerprint is of what was hashed; latents of anything else must not be kept under it.
+        require_unchanged(self.file(index), self._stamps.get(self._files[index]))
 
     def file(self, index: int) -> Path:
         """Return the file of item `index`."""

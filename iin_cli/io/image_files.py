@@ -27,17 +27,21 @@ from .greys import Extent, Greys, as_eight_bits, extent_of, is_deep
 
 __all__ = [
     "Inspected",
+    "Stamp",
     "greys_of",
     "in_threads",
     "inspect",
     "read_image",
     "read_whole",
+    "require_unchanged",
     "short_side",
     "unreadable",
     "why_unreadable",
 ]
 
-THREADS = min(8, os.cpu_count() or 1)
+# The cores that this process may use: more threads would only take turns.
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = min(8, _CORES)
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
@@ -46,11 +50,25 @@ OWN = Greys()
 
 @dataclass(frozen=True)
 class Inspected:
-    """What one look at a file found: the sha256 of its bytes, its greys, and why it cannot be read, or None."""
+    """What one look at a file found: the sha256 of its bytes, its greys, why it cannot be read, or None, and when."""
 
     digest: str
     extent: Extent | None = None
     problem: str | None = None
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """The size of a file and the time of its last change: what is different when its content has changed."""
+
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Take what matters of a file's status."""
+        return cls(status.st_size, status.st_mtime_ns)
 
 
 def read_image(path: Path, size: int, interpolation: Interpolation = "bicubic", greys: Greys = OWN) -> np.ndarray:
@@ -96,10 +114,12 @@ def inspect(path: Path, known: Mapping[str, Extent | None]) -> Inspected:
     digest = ""
     try:
         with _regular(path) as stream:
+            # Before the content: a change in between shows later.
+            stamp = Stamp.of(os.fstat(stream.fileno()))
             content = stream.read()
         digest = hashlib.sha256(content).hexdigest()
         if digest in known:
-            return Inspected(digest, known[digest])
+            return Inspected(digest, known[digest], stamp=stamp)
         if not content:
             return Inspected(digest, problem="it is empty, 0 bytes")
         with Image.open(io.BytesIO(content)) as image:
@@ -108,12 +128,27 @@ def inspect(path: Path, known: Mapping[str, Extent | None]) -> Inspected:
                 image.draft(image.mode, (1, 1))
             extent = extent_of(image)
             _as_rgb(image, OWN)
-        return Inspected(digest, extent)
+        return Inspected(digest, extent, stamp=stamp)
     except MemoryError:
         raise
     # Pillow's decoders raise whatever the damage led them to.
     except Exception as cause:
         return Inspected(digest, problem=why_unreadable(cause))
+
+
+def require_unchanged(path: Path, stamp: Stamp | None) -> None:
+    """Raise DataError naming a file that has changed, or gone, since its `stamp` was taken; None is of any."""
+    if stamp is None:
+        return
+    try:
+        found = Stamp.of(os.stat(path))
+    except OSError as cause:
+        raise unreadable(path, cause) from cause
+    if found != stamp:
+        raise DataError(
+            f"image {printable(str(path))} has changed since this command began: let nothing write to the images, "
+            "and give the command again"
+        )
 
 
 def unreadable(path: Path, cause: Exception) -> DataError:

@@ -22,11 +22,12 @@ from ..progress import Reporter
 from .agreement import Agreement, measure_agreement
 from .encoder import PRECISIONS, Precision, Wanted
 
-__all__ = ["SMALL", "check_wanted", "choose_precision"]
+__all__ = ["LEAST_PIXELS", "check_wanted", "choose_precision"]
 
 FORMAT = 1
-# Up to this side thousands of images a second are encoded in float32, and the exact latents are to be preferred.
-SMALL = 64
+# Trying bfloat16 takes as long as encoding some 300 images. Below 32,768 images of 32², or 512 of 256², which take
+# seconds in float32, the exact latents are to be preferred.
+LEAST_PIXELS = 2**25
 
 
 def check_wanted(wanted: str, device: torch.device) -> Wanted:
@@ -45,21 +46,23 @@ def choose_precision(
     wanted: Wanted,
     images: Callable[[], Tensor],
     identity: Mapping[str, Any],
+    pixels: int,
     device: torch.device,
     report: Reporter,
 ) -> Precision:
     """Return the precision of a network's latents, and tell `report` why where that is a choice.
 
     Args:
-        wanted: `auto` takes bfloat16 where it is fast, the images are large, and the network's answers stay.
+        wanted: `auto` takes bfloat16 where it is fast, there is much to encode, and the network's answers stay.
         images: makes some images (B, 3, S, S) in [-1, 1] on `device`; asked only where nothing is remembered of them.
         identity: JSON values that decide what is measured: network and data.
+        pixels: of all images of the data.
 
     Raises UsageError where bfloat16 is wanted, and the network fails in it.
     """
     if wanted == "float32":
         return "float32"
-    if wanted == "auto" and (backbone.image_size <= SMALL or not bfloat16_is_fast(device)):
+    if wanted == "auto" and (pixels < LEAST_PIXELS or not bfloat16_is_fast(device)):
         return "float32"
     found = _agreement(backbone, images, identity)
     if wanted == "auto":

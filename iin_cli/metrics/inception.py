@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..cutting.folding import folded_copy
 from ..errors import CheckpointError, DataError
 from ..io import checkpoint
 from ..io.weights import read_weights
@@ -54,10 +53,10 @@ class InceptionFeatures:
         """The network in evaluation mode, on its device."""
         file = self._weights or _official_weights(self._reporter)
         net = _fill(_skeleton(), read_weights(file), file)
-        stages = _feature_stages(net).eval().requires_grad_(False).to(self._device)
-        # Noise shows every layer at work; a plain picture would leave many at zero.
-        shown = 2 * torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0)) - 1
-        return folded_copy(stages, lambda network, images: network(images), shown.to(self._device))
+        stages = _feature_stages(net).eval().requires_grad_(False)
+        # A third faster on a CPU. Batch norms stay: folding them gains 2 % more, and rounds the distance otherwise by
+        # 1e-6 of its size.
+        return stages.to(self._device, memory_format=torch.channels_last)
 
     def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
         """Return features (B, 2048) of `images`, B arrays uint8 (H, W, 3), each of its own size."""

@@ -5,7 +5,7 @@ import torch
 
 from iin_cli.acceleration import choosing
 from iin_cli.acceleration.agreement import Agreement
-from iin_cli.acceleration.choosing import SMALL, check_wanted, choose_precision
+from iin_cli.acceleration.choosing import LEAST_PIXELS, check_wanted, choose_precision
 from iin_cli.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 class Large:
-    name, image_size = "large", SMALL + 1
+    name = "large"
 
 
 @pytest.fixture
@@ -34,15 +34,12 @@ def machine(monkeypatch):
     return made
 
 
-def choose(wanted, heard, data="photos", backbone=Large):
-    return choose_precision(backbone, wanted, lambda: torch.zeros(1), {"data": data}, CPU, heard)
+def choose(wanted, heard, data="photos", pixels=LEAST_PIXELS):
+    return choose_precision(Large, wanted, lambda: torch.zeros(1), {"data": data}, pixels, CPU, heard)
 
 
-def test_float32_and_small_images_are_never_measured(machine, heard):
-    class Small(Large):
-        image_size = SMALL
-
-    assert choose("float32", heard) == choose("auto", heard, backbone=Small) == "float32"
+def test_float32_and_few_images_are_never_measured(machine, heard):
+    assert choose("float32", heard) == choose("auto", heard, pixels=LEAST_PIXELS - 1) == "float32"
     machine.fast = False
     assert choose("auto", heard) == "float32"
     assert (machine.asked, heard.notes, heard.warnings) == (0, [], [])

@@ -65,7 +65,7 @@ def test_a_precision_is_recorded_with_latents_and_translator_and_kept(files, com
     code, out, err = command_line(*command, "--out", "z.safetensors", "--precision", "bfloat16")
     assert (code, json.loads(out)["precision"]) == (0, "bfloat16"), err
     assert "in bfloat16, as asked: bfloat16 changes its latents by" in err
-    # Images of 32 pixels are not worth the rounding.
+    # So few images are not worth the rounding.
     assert json.loads(command_line(*command, "--out", "exact.safetensors")[1])["precision"] == "float32"
     assert checkpoint.describe(tmp_path / "z.safetensors")["backbone"]["precision"] == "bfloat16"
     code, _, err = command_line(

@@ -32,6 +32,7 @@ STOREYS = (
     ("registry",),
     ("packaged_weights",),
     ("plan", "latents", "training", "data", "backbones", "concepts", "metrics", "figures"),
+    ("acceleration",),
     ("interpretation",),
     ("editing", "sizing"),
     (

@@ -32,6 +32,7 @@ __all__ = [
     "MovedBackboneOpt",
     "NewFileOpt",
     "OutOpt",
+    "PrecisionOpt",
     "QuietOpt",
     "ResumeOpt",
     "SeedOpt",
@@ -137,6 +138,14 @@ LatentsOpt = Annotated[
 LayerOpt = Annotated[
     str | None,
     typer.Option("--layer", help="Where to cut the network; default: before its last linear layer.", metavar="NAME"),
+]
+PrecisionOpt = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="Of the latents: float32, bfloat16, or auto: bfloat16 where that is fast and the network's answers stay.",
+        metavar="auto|float32|bfloat16",
+    ),
 ]
 WeightsOpt = Annotated[
     str,

@@ -8,9 +8,10 @@ average itself.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, fx, nn
@@ -35,6 +36,14 @@ class Cut:
         self.form, self.dim = form, form.dim
         self._before = fx.Interpreter(traced.network, graph=_part(traced.graph, None, node))
         self._after = fx.Interpreter(traced.network, graph=_part(traced.graph, node, traced.output))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Cut a copy of the network in the same place; the graphs are never changed, and stay shared."""
+        other = copy.copy(self)
+        network = copy.deepcopy(self._before.module, memo)
+        graphs = self._before.graph, self._after.graph
+        other._before, other._after = (fx.Interpreter(network, graph=graph) for graph in graphs)
+        return other
 
     def encode(self, inputs: Tensor) -> Tensor:
         """E: the network's inputs (B, …) -> z (B, N)."""

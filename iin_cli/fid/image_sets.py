@@ -119,6 +119,8 @@ def reconstructions(network: Network, stored: Stored) -> ImageSet:
             yield network.draw(network.encode_pixels(pixels))
 
     identity = {**(originals.identity or {}), "redrawn_by": network.sha256}
+    if network.precision != "float32":
+        identity["precision"] = network.precision
     return ImageSet("reconstructions", originals.count, identity, _reader(redrawn, together), backbone.image_size)
 
 

@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
+from ..acceleration.choosing import choose_precision
 from ..errors import DataError
 from ..latents import cache
 from ..latents.cache import Latents
 from ..plugin_api import ConceptProvider, Dataset
-from ..progress import Reporter
+from ..progress import Reporter, Silent
 from .memory import MemoryDataset
 from .network import Network
 
-__all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded"]
+__all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded", "settle_precision"]
 
 # Images encoded at once are 500 of 64².
 PIXELS_AT_ONCE = 2**21
+# Images that bfloat16 is tried on.
+TRIED = 64
 
 
 def is_encoded(
@@ -27,6 +31,7 @@ def is_encoded(
     """Say whether `encode_items` of these items was done before and is kept, or of all training items with them."""
     if isinstance(dataset, MemoryDataset):
         return True
+    settle_precision(network, dataset, Silent())
     if cache.is_cached(_identity(network, dataset, indices, provider, variant)):
         return True
     everything = _training_items(dataset)
@@ -55,6 +60,7 @@ def encode_items(
     """
     if isinstance(dataset, MemoryDataset):
         return _in_memory(network, dataset, indices, provider, variant)
+    settle_precision(network, dataset, report)
     everything = _training_items(dataset)
     is_part = len(indices) < len(everything)
     if is_part and cache.is_cached(_identity(network, dataset, everything, provider, variant)):
@@ -86,13 +92,32 @@ def _cached(
         _identity(network, dataset, indices, provider, variant),
         len(indices),
         read,
-        network.backbone.posterior,
+        network.encoder.posterior,
         batch=max(16, min(500, PIXELS_AT_ONCE // size**2)),
         device=network.device,
         report=report,
         description=f"encoding {Path(name).name}{f' ({part})' if part else ''}",
         called=lambda position: dataset.path(int(indices[position])),
     )
+
+
+def settle_precision(network: Network, dataset: Dataset, report: Reporter) -> None:
+    """Settle the precision of the latents by some training images, once; errors as `choose_precision`."""
+    if network.settled:
+        return
+
+    def images() -> Tensor:
+        items = _training_items(dataset)
+        if not len(items):
+            items = np.arange(len(dataset.sources))
+        items = items[np.unique(np.linspace(0, len(items) - 1, TRIED).round().astype(int))]
+        read = dataset.images(items, network.image_size, network.backbone.interpolation)
+        return cache.as_images(read).to(network.device)
+
+    identity = {"backbone": network.sha256, "layer": network.layer, "data": dataset.fingerprint}
+    identity |= {"device": network.device.type}
+    asked, pixels = (network.backbone, network.wanted_precision), len(_training_items(dataset)) * network.image_size**2
+    network.settle(choose_precision(*asked, images, identity, pixels, network.device, report))
 
 
 def _training_items(dataset: Dataset) -> np.ndarray:
@@ -115,7 +140,10 @@ def _identity(
     network: Network, dataset: Dataset, indices: np.ndarray, provider: ConceptProvider | None, variant: int
 ) -> dict[str, Any]:
     """Return everything that decides the latents of items."""
+    # Left out of float32's, so that what earlier versions encoded is found.
+    precision = {} if network.precision == "float32" else {"precision": network.precision}
     return {
+        **precision,
         "backbone": network.sha256,
         "layer": network.layer,
         "data": dataset.fingerprint,

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from ..acceleration.encoder import Encoder, Precision, Wanted
 from ..errors import DataError, PluginError, UsageError
 from ..io.weights import module_digest
 from ..latents.cache import as_images
@@ -49,6 +50,8 @@ class Network:
         weights: of a registered name: `default`, `none`, `package:DISTRIBUTION`, or the absolute path of a file.
         layer: where the network is cut; None where the backbone cuts it itself.
         device: where it computes.
+        wanted_precision: of its latents: float32, bfloat16, or auto.
+        settled: whether that is what its latents are computed in.
     """
 
     backbone: Backbone
@@ -57,6 +60,8 @@ class Network:
     data: dict[str, Any] | None
     weights: str
     layer: str | None
+    wanted_precision: Wanted
+    settled: bool
 
     def __init__(
         self,
@@ -116,6 +121,7 @@ class Network:
         weights: str = "default",
         layer: str | None = None,
         device: torch.device | str = "cpu",
+        precision: Wanted = "float32",
     ) -> Self:
         """Freeze `backbone`, move it to `device`, and say where it comes from. PluginError for what is no backbone."""
         if not (isinstance(backbone, nn.Module) and isinstance(backbone, Backbone)):
@@ -123,6 +129,7 @@ class Network:
         network = cls.__new__(cls)
         backbone.to(device).eval().requires_grad_(False)
         network._set(backbone, source, sha256, data, weights, layer, torch.device(device))
+        network.want(precision)
         return network
 
     def _set(
@@ -138,6 +145,8 @@ class Network:
         self.backbone, self.source, self.sha256, self.data = backbone, source, sha256, data
         self.weights, self.layer = weights, layer
         self._device = device
+        self._encoder: Encoder | None = None
+        self.want("float32")
 
     def __repr__(self) -> str:
         where = f" at {self.layer}" if self.layer else ""
@@ -162,6 +171,29 @@ class Network:
         if isinstance(self.backbone, FunctionBackbone):
             return self.backbone.device
         return self._device or torch.device("cpu")
+
+    @property
+    def precision(self) -> Precision:
+        """In which precision its latents are computed; float32 as long as `auto` is not settled."""
+        return "bfloat16" if self.wanted_precision == "bfloat16" else "float32"
+
+    def want(self, precision: Wanted) -> None:
+        """Ask for a precision; whether it can be had is seen, and `settled`, by the first data that are encoded."""
+        self.wanted_precision, self.settled = precision, precision == "float32"
+
+    def settle(self, precision: Precision) -> None:
+        """Compute latents in `precision` from now on."""
+        self.wanted_precision, self.settled = precision, True
+
+    @property
+    def encoder(self) -> Encoder:
+        """E for many images: the same numbers as the backbone's within rounding, or bfloat16's where that was chosen.
+
+        G, and E of single pictures in float32, are always the backbone's own.
+        """
+        if self._encoder is None or self._encoder.precision != self.precision:
+            self._encoder = Encoder(self.backbone, self.precision)
+        return self._encoder
 
     @property
     def answer(self) -> Answer:
@@ -207,7 +239,10 @@ class Network:
         Raises UsageError for a layer that does not exist, or at which the network cannot be cut.
         """
         cut = at_layer(self.backbone, layer)
-        return Network.of(cut, self.source, self.sha256, self.data, self.weights, layer, self.device)
+        whence = self.source, self.sha256, self.data, self.weights
+        found = Network.of(cut, *whence, layer, self.device, self.wanted_precision)
+        found.settled = self.settled
+        return found
 
     def encode_layers(self, images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
         """Return z (B, N of that layer) of images (B, 3, S, S) in [-1, 1] for each of `layers`."""
@@ -222,6 +257,7 @@ class Network:
             "sha256": self.sha256,
             "weights": self.weights,
             "layer": self.layer,
+            "precision": self.precision,
         }
 
     def encode(self, images: Any, *, batch_size: int = 64, report: Reporter | None = None) -> Tensor:
@@ -253,7 +289,7 @@ class Network:
             if own is not None:
                 return own.encode_inputs(batch.inputs)
             with torch.inference_mode():
-                return self.backbone.encode(batch.inputs.float().to(self.device)).float()
+                return self._own_encode(batch.inputs.float().to(self.device)).float()
         if own is None:
             return self.encode_pixels(self.resized(batch.pictures))
         if own.preprocess is None:
@@ -279,7 +315,10 @@ class Network:
         """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean."""
         # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
         take = lambda rows: as_images(pixels[rows]).contiguous()  # noqa: E731
-        return torch.cat(list(in_pieces(len(pixels), take, self.backbone.encode, self.device)))
+        return torch.cat(list(in_pieces(len(pixels), take, self._own_encode, self.device)))
+
+    def _own_encode(self, images: Tensor) -> Tensor:
+        return self.backbone.encode(images) if self.precision == "float32" else self.encoder.encode(images)
 
     def answers(self, z: Tensor, report: Reporter | None = None) -> Tensor:
         """Answer latents z (B, N), in pieces, on the CPU: images (B, 3, S, S), or log-probabilities (B, classes).

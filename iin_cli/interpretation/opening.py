@@ -13,6 +13,7 @@ import msgspec
 import torch
 from torch import Tensor
 
+from ..acceleration.encoder import Wanted
 from ..errors import (
     CheckpointError,
     IinError,
@@ -54,6 +55,7 @@ def open_network(
     weights: str | Path = "default",
     layer: str | None = None,
     report: Reporter | None = None,
+    precision: Wanted = "float32",
 ) -> Network:
     """Open a checkpoint, a run folder, or the registered name of a network with weights of its own.
 
@@ -61,11 +63,13 @@ def open_network(
         weights: of a registered name: default, none, package, or a file.
         layer: cut the network there instead of where the backbone does.
         report: is told of a file of iin 0.1, which has no digest.
+        precision: of its latents; `auto` is settled by the first data that are encoded.
 
     Raises CheckpointError for a damaged file, UsageError for an unknown name, one without pretrained weights, weights
     for a checkpoint, or an unknown layer.
     """
     found = _open(str(wanted), device, str(weights), report)
+    found.want(precision)
     return found if layer is None else found.at_layer(layer)
 
 
@@ -287,6 +291,8 @@ def _recorded_network(
             f"{source} is not the backbone {translator} was fitted to: sha256 {found.sha256[:12]}…, "
             f"expected {recorded['sha256'][:12]}…"
         )
+    # Latents are computed as those that T was fitted to.
+    found.settle(recorded.get("precision", "float32"))
     return found
 
 

@@ -67,6 +67,7 @@ class Origin(Struct):
     name: str | None = None
     weights: str = "default"
     layer: str | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 class Data(Struct):

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DataError, ResourceError
+from ..errors import DataError, IinError, ResourceError, reason
 from ..io.checkpoint import digest
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent
@@ -155,7 +155,7 @@ def cached(
 
     An entry that is damaged, or was made before entries had digests, is encoded again, which is reported.
 
-    Raises DataError when a latent is not finite, ResourceError when the disk is full.
+    Raises DataError when a latent is not finite or reading fails, ResourceError when the disk is full.
     """
     report = report or Silent()
     folder = _folder(identity)
@@ -171,7 +171,7 @@ def cached(
             report.task(description, count, "images") as task,
         ):
             parts = [np.arange(start, min(start + batch, count)) for start in range(0, count, batch)]
-            for positions, images in zip(parts, read_ahead(lambda part: as_images(read(part)), parts), strict=True):
+            for positions, images in zip(parts, read_ahead(_named(read, called), parts), strict=True):
                 with torch.inference_mode():
                     mean, log_variance = encode(images.to(device))
                 files.write("mean", positions, mean)
@@ -187,6 +187,22 @@ def cached(
         )
     except (OSError, ValueError) as error:
         raise DataError(f"the cached latents in {folder} are damaged ({error}): remove that folder") from error
+
+
+def _named(read: Callable[[np.ndarray], np.ndarray], called: Callable[[int], str]) -> Callable[[np.ndarray], Tensor]:
+    """Return what reads items as images; a failure that says nothing of itself names the items."""
+
+    def named(positions: np.ndarray) -> Tensor:
+        try:
+            return as_images(read(positions))
+        except (IinError, MemoryError):
+            raise
+        # Of a dataset or a concept of anybody's.
+        except Exception as error:
+            first, last = called(int(positions[0])), called(int(positions[-1]))
+            raise DataError(f"reading {len(positions)} images, {first} to {last}, failed: {reason(error)}") from error
+
+    return named
 
 
 def _problem(folder: Path) -> str | None:

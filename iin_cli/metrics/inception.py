@@ -53,14 +53,18 @@ class InceptionFeatures:
         """The network in evaluation mode, on its device."""
         file = self._weights or _official_weights(self._reporter)
         net = _fill(_skeleton(), read_weights(file), file)
-        return _feature_stages(net).eval().requires_grad_(False).to(self._device)
+        stages = _feature_stages(net).eval().requires_grad_(False)
+        # A third faster on a CPU. Batch norms stay: folding them gains 2 % more, and rounds the distance otherwise by
+        # 1e-6 of its size.
+        return stages.to(self._device, memory_format=torch.channels_last)
 
     def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
         """Return features (B, 2048) of `images`, B arrays uint8 (H, W, 3), each of its own size."""
         network = self.network
         with torch.inference_mode():
             # pytorch-fid's scaling from [0, 1] to [-1, 1].
-            return network(2 * self._prepare(images) - 1).flatten(1)
+            inputs = (2 * self._prepare(images) - 1).contiguous(memory_format=torch.channels_last)
+            return network(inputs).flatten(1)
 
     def _prepare(self, images: Sequence[np.ndarray]) -> Tensor:
         # Each image is resized to 299 on its own, so sizes may differ, and the network runs on the batch of them.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from iin_cli.data import open_dataset
 from iin_cli.interpretation.encoding import encode_items, is_encoded
@@ -38,3 +39,34 @@ def test_some_training_items_are_read_from_all_that_are_cached(network, monkeypa
     np.testing.assert_allclose(read.mean, alone.mean, atol=1e-5)
     assert len(encode_items(network, dataset, test, provider, variant, report=Silent()).mean) == 5
     assert is_encoded(network, dataset, train) == (variant == 0)
+
+
+def test_latents_in_bfloat16_are_kept_apart_and_are_those_of_single_pictures(files, heard):
+    dataset = open_dataset("digits")
+    items = dataset.splits["test"][:20]
+    plain, half = open_network(str(files.autoencoder)), open_network(str(files.autoencoder), precision="bfloat16")
+    exact = encode_items(plain, dataset, items, report=Silent())
+    assert is_encoded(plain, dataset, items)
+    assert not is_encoded(half, dataset, items)
+    # What is asked for is tried once, and said.
+    assert (plain.settled, half.settled) == (True, True)
+    rounded = encode_items(half, dataset, items, report=heard)
+    change = np.abs(rounded.mean[:] - exact.mean[:]).max() / np.abs(exact.mean[:]).max()
+    assert 1e-4 < change < 3e-2
+    pixels = dataset.images(items, half.image_size)
+    np.testing.assert_allclose(half.encode_pixels(pixels), rounded.mean[:], rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(plain.encode_pixels(pixels), exact.mean[:], atol=1e-5)
+    assert half.encode_pixels(pixels).dtype == torch.float32
+    # G, and f itself, are never computed otherwise.
+    z = torch.from_numpy(exact.mean[:])
+    assert torch.equal(half.answers(z), plain.answers(z))
+    assert (half.provenance["precision"], plain.provenance["precision"]) == ("bfloat16", "float32")
+
+
+def test_a_network_that_is_cut_keeps_its_precision():
+    network = open_network("shufflenet_v2_x0_5", weights="none", precision="auto")
+    assert (network.precision, network.settled) == ("float32", False)
+    assert network.at_layer("conv5").wanted_precision == "auto"
+    network.settle("bfloat16")
+    cut = network.at_layer("conv5")
+    assert (cut.precision, cut.settled, cut.encoder.precision) == ("bfloat16", True, "bfloat16")

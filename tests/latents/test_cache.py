@@ -1,5 +1,6 @@
 """The cache of latents: found again by content, whole or not at all."""
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +182,45 @@ def test_a_file_of_another_kind_is_not_mapped(tmp_path):
         np.save(tmp_path / f"{number}.npy", array)
         with pytest.raises(ValueError, match="it holds"):
             latents.MappedRows.of_npy(tmp_path / f"{number}.npy")
+
+
+def test_encoding_takes_the_time_of_the_slower_of_reading_and_computing():
+    images = np.zeros((80, 4, 4, 3), np.uint8)
+
+    def slowly(work):
+        def run(part):
+            time.sleep(0.03)
+            return work(part)
+
+        return run
+
+    def took(read, encoder):
+        began = time.monotonic()
+        latents.cached({"of": str((read, encoder))}, len(images), read, encoder, batch=4)
+        return time.monotonic() - began
+
+    read, encoder = images.__getitem__, Encoder(stochastic=False)
+    reading, computing = took(slowly(read), encoder), took(read, slowly(encoder))
+    both = took(slowly(read), slowly(encoder))
+    assert min(reading, computing) > 20 * 0.03
+    assert both < 0.75 * (reading + computing)
+
+
+def test_a_reader_that_dies_names_what_it_read(cache):
+    def read(positions):
+        if 5 in positions:
+            raise ValueError("the disk\nis gone")
+        return IMAGES[positions]
+
+    message = r"^reading 4 images, 4\.png to 7\.png, failed: ValueError: the disk is gone$"
+    with pytest.raises(DataError, match=message):
+        latents.cached({"a": 1}, 10, read, Encoder(), batch=4, called="{}.png".format)
+    assert [path for path in cache.rglob("*") if path.is_file()] == []
+
+
+def test_a_reader_without_memory_is_no_fault_of_the_data():
+    def read(positions):
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        latents.cached({"a": 1}, 10, read, Encoder())

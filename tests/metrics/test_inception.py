@@ -78,9 +78,10 @@ def test_features_and_distance_are_those_of_pytorch_fid(weights, tmp_path, monke
         fid_score.compute_statistics_of_path(str(tmp_path / name), model, 3, 2048, "cpu", num_workers=0)
         for name in sets
     ]
+    # Float32 rounds features, not their covariances, which are differences of their squares.
     for mine, (mu, sigma) in zip(ours, theirs, strict=True):
-        assert np.abs(mine.mean.numpy() - mu).max() <= 1e-6 * np.abs(mu).max()
-        assert np.abs(mine.covariance.numpy() - sigma).max() <= 1e-6 * np.abs(sigma).max()
+        assert np.abs(mine.mean.numpy() - mu).max() <= 2e-6 * np.abs(mu).max()
+        assert np.abs(mine.covariance.numpy() - sigma).max() <= 1e-6 * np.square(mu).max()
     # The root of a product of rank 2 by its definition: the eigenvalues of Σ_a Σ_b, both of 2048 dimensions.
     (mu_a, cov_a), (mu_b, cov_b) = theirs
     values = np.sort(np.linalg.eigvals(_low_rank(cov_a, cov_b)).real)[-2:]

@@ -33,6 +33,7 @@ def encode(
     verify: options.VerifyOpt = False,
     weights: options.WeightsOpt = "default",
     layer: options.LayerOpt = None,
+    precision: options.PrecisionOpt = "auto",
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
     json: options.JsonOpt = False,
@@ -56,6 +57,14 @@ def encode(
 
     choice = DataChoice(data, data_root, split, None, draw_seed(seed), skip_bad=skip_bad)
     result = run(
-        backbone, choice, out, concept or (), weights=weights, layer=layer, device=device, report=reporter(quiet)
+        backbone,
+        choice,
+        out,
+        concept or (),
+        weights=weights,
+        layer=layer,
+        precision=precision,
+        device=device,
+        report=reporter(quiet),
     )
     print_result(result, json)

@@ -43,6 +43,7 @@ def estimate_dims(
     ] = "variance",
     weights: options.WeightsOpt = "default",
     layer: options.LayerOpt = None,
+    precision: options.PrecisionOpt = "auto",
     all_layers: AllLayersOpt = False,
     null: NullOpt = None,
     n: ItemsOpt = None,
@@ -83,10 +84,8 @@ def estimate_dims(
     from ...interpretation.data_choice import DataChoice
     from ...interpretation.network_choice import NetworkChoice
 
-    network, chosen = (
-        NetworkChoice(backbone, weights, layer),
-        DataChoice(data, data_root, n=n, seed=draw_seed(seed), skip_bad=skip_bad),
-    )
+    network = NetworkChoice(backbone, weights, layer, precision)
+    chosen = DataChoice(data, data_root, n=n, seed=draw_seed(seed), skip_bad=skip_bad)
     options = {"estimator": estimator, "device": device, "report": reporter(quiet)}
     if null is not None and not all_layers:
         raise UsageError(f"--null {null} goes with --all-layers: add that, or leave --null out")

@@ -94,6 +94,7 @@ def fit_translator(
     ] = None,
     weights: options.WeightsOpt = "default",
     layer: options.LayerOpt = None,
+    precision: options.PrecisionOpt = "auto",
     steps: options.StepsOpt = None,
     max_seconds: options.MaxSecondsOpt = None,
     seed: options.SeedOpt = None,
@@ -134,11 +135,15 @@ def fit_translator(
     from ...training.runs import RunChoice
     from ...translator.dims import ESTIMATORS
 
-    source = latents if backbone is None or start is not None else NetworkChoice(backbone, weights, layer)
+    source = latents if backbone is None or start is not None else NetworkChoice(backbone, weights, layer, precision)
     if (source is None and start is None) or (backbone is not None and latents is not None):
         raise UsageError("give either --backbone or --latents")
-    if start is not None and (layer is not None or weights != "default"):
-        raise UsageError("--from takes the network as its translator recorded it: leave --layer and --weights out")
+    if start is not None and (layer is not None or weights != "default" or precision != "auto"):
+        raise UsageError(
+            "--from takes the network as its translator recorded it: leave --layer, --weights and --precision out"
+        )
+    if isinstance(source, Path) and precision != "auto":
+        raise UsageError("--latents are encoded already: leave --precision out")
     wishes = Wishes(
         preset=one_of("--preset", preset, PRESETS),
         method=one_of("--method", method, METHODS),

@@ -15,7 +15,8 @@ from ...interpretation.data_choice import DataChoice, describe_data, split_items
 from ...interpretation.encoding import encode_items
 from ...interpretation.grouping import circumstances, find_providers, grouped
 from ...interpretation.network import Network
-from ...interpretation.opening import open_network, versions
+from ...interpretation.network_choice import NetworkChoice
+from ...interpretation.opening import versions
 from ...io import checkpoint
 from ...io.rundir import new_file
 from ...plugin_api import ConceptProvider, Dataset, Groups
@@ -27,7 +28,7 @@ __all__ = ["EncodeResult", "encode"]
 
 @dataclass(frozen=True)
 class EncodeResult(Result):
-    """What was encoded: `count` rows of `latent_dim` numbers; `tensors` are the names in the file `out`."""
+    """What was encoded: `count` rows of `latent_dim` numbers, computed in `precision`; `tensors` are those in `out`."""
 
     out: str
     count: int
@@ -35,6 +36,7 @@ class EncodeResult(Result):
     data: str
     split: str
     tensors: tuple[str, ...]
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def encode(
     *,
     weights: str = "default",
     layer: str | None = None,
+    precision: str = "auto",
     device: str = "auto",
     report: Reporter | None = None,
 ) -> EncodeResult:
@@ -89,7 +92,7 @@ def encode(
     Raises UsageError, DataError and CheckpointError as their docstrings say.
     """
     report = report or Silent()
-    network = open_network(backbone, choose_device(device), weights, layer, report)
+    network = NetworkChoice(backbone, weights, layer, precision).open(choose_device(device), report)
     dataset = choice.open(network.data, report)
     providers = find_providers(concepts, dataset)
     indices = split_items(dataset, choice.split)
@@ -97,7 +100,6 @@ def encode(
     rows = _rows(indices, providers, groups)
     metadata = {
         "kind": "latents",
-        "backbone": network.provenance,
         "data": describe_data(dataset, choice.root_of(network.data)),
         "split": choice.split,
         "concepts": list(rows.groups),
@@ -107,9 +109,11 @@ def encode(
     }
     with new_file(out, f"encode-{Path(dataset.name).name}-{choice.split}", "z.safetensors") as file:
         tensors = _encoded(network, dataset, rows, report) | _described(dataset, rows)
-        checkpoint.save(file, tensors, metadata)
+        # The precision is settled once something was encoded.
+        checkpoint.save(file, tensors, {**metadata, "backbone": network.provenance})
     names = tuple(sorted(tensors))
-    return EncodeResult(str(file), len(rows.indices), network.latent_dim, dataset.name, choice.split, names)
+    found = str(file), len(rows.indices), network.latent_dim, dataset.name, choice.split, names
+    return EncodeResult(*found, network.precision)
 
 
 def _rows(indices: np.ndarray, providers: Sequence[ConceptProvider], groups: Sequence[Groups]) -> _Rows:

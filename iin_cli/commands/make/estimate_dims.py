@@ -90,6 +90,8 @@ def estimate_layers(
         one_of("--null", null, (RANDOM_WEIGHTS,))
     if network.layer is not None:
         raise UsageError(f"--layer {network.layer}: --all-layers looks at every layer; leave one of them out")
+    if network.precision == "bfloat16":
+        raise UsageError("--precision bfloat16: --all-layers looks at every layer in float32; leave one of them out")
     opened = network.open(where, report)
     require_layers(opened)
     dataset = data.open(opened.data, report)

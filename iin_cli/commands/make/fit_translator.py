@@ -20,7 +20,7 @@ from ...fitting.inference import Inferred, infer
 from ...fitting.materials import Material, PairMaterial, from_file, from_images
 from ...fitting.pair_files import read_pairs
 from ...interpretation.data_choice import DataChoice
-from ...interpretation.encoding import is_encoded
+from ...interpretation.encoding import is_encoded, settle_precision
 from ...interpretation.grouping import MOST_NEEDED, find_providers
 from ...interpretation.network import Network
 from ...interpretation.network_choice import NetworkChoice
@@ -216,6 +216,7 @@ def _encoded(
     network, recorded = opened
     dataset = data.open(recorded, report)
     providers = find_providers(concepts, dataset)
+    settle_precision(network, dataset, report)
     attachment = Attachment(network, dataset)
     attachment.describe(report)
     most = _needed(network, dataset, planned, seed, report) if planned is not None else None

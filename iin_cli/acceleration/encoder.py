@@ -1,0 +1,44 @@
+"""`Encoder`: E of a network for many images, in one precision; G and the network itself stay as they are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..cutting.folding import folded_copy
+from ..plugin_api import Backbone
+
+__all__ = ["PRECISIONS", "Encoder", "Precision", "Wanted"]
+
+Precision = Literal["float32", "bfloat16"]
+Wanted = Literal["auto", "float32", "bfloat16"]
+PRECISIONS: tuple[Wanted, ...] = ("auto", "float32", "bfloat16")
+# Images on which the copy with folded batch norms is compared with the network.
+COMPARED = 8
+
+
+class Encoder:
+    """E of `backbone`, by a copy whose batch norms are folded where that gives the same numbers.
+
+    Args:
+        precision: `float32` computes as the network does, within `folding.FOLD_TOLERANCE`; `bfloat16` multiplies in
+            bfloat16. z is float32 in both.
+    """
+
+    def __init__(self, backbone: Backbone, precision: Precision = "float32") -> None:
+        self.precision = precision
+        self._backbone, self._faster = backbone, None
+
+    def posterior(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Mean and log-variance of q(z|x), both (B, N) in float32, of images (B, 3, S, S) in [-1, 1]."""
+        if self._faster is None:
+            self._faster = folded_copy(self._backbone, lambda network, x: network.posterior(x)[0], images[:COMPARED])
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            mean, log_variance = self._faster.posterior(images)
+        return mean.float(), None if log_variance is None else log_variance.float()
+
+    def encode(self, images: Tensor) -> Tensor:
+        """E: images (B, 3, S, S) in [-1, 1] -> z (B, N) in float32, of a stochastic encoder the mean."""
+        return self.posterior(images)[0]

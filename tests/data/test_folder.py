@@ -209,18 +209,6 @@ def test_an_image_that_vanished_is_named(classes):
         dataset.images(np.array([23]), 16)
 
 
-def test_an_image_that_changed_since_it_was_hashed_is_named(classes):
-    dataset = open_folder(classes)
-    dataset.images(np.array([22, 23]), 16)
-    path = save(classes / "owl" / "only.png", 999)
-    os.utime(path, ns=(1, 1))
-    for read in (lambda: dataset.images(np.array([22, 23]), 16), lambda: dataset.whole_image(23)):
-        with pytest.raises(DataError, match=r"only\.png has changed since this command began"):
-            read()
-    dataset.images(np.array([22]), 16)
-    # Another command hashes it again.
-    open_folder(classes).images(np.array([23]), 16)
-
 
 def test_an_empty_file_is_named_at_once(classes):
     (classes / "cat" / "07.png").write_bytes(b"")

@@ -10,6 +10,9 @@ so that r' is what the image itself tells of r in another rendering. A stands fo
 as at f = 0. The target r_b stays as it is, or all could be made alike by making all 0. What merely goes with the
 concept in biased data is alike in both members, and stays. Pairs that share a concept cannot tell the two apart:
 nothing is learned from these.
+
+Weights are kept only where they are better on held-out pairs than nothing. Wide latents with few images may show
+nothing there, although other factors do keep something: they are left as they are, and probes say what is told.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ class _Work:
             report.warn(f"what other factors keep of {', '.join(names)} is not taken out: {error}")
             return None
         if found is None:
-            report.note(f"other factors keep nothing of {', '.join(names)} that {', '.join(names)} tells")
+            report.note(f"nothing was found in held-out pairs that other factors keep of {', '.join(names)}")
         return found
 
     def _pairs(self) -> PairedLatents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -25,11 +25,14 @@ class Encoder:
     Args:
         precision: `float32` computes as the network does, within `folding.FOLD_TOLERANCE`; `bfloat16` multiplies in
             bfloat16. z is float32 in both.
+        may_copy: whether the backbone's weights stay as they are, so that a copy stays the same network.
     """
 
-    def __init__(self, backbone: Backbone, precision: Precision = "float32") -> None:
+    def __init__(self, backbone: Backbone, precision: Precision = "float32", may_copy: bool = True) -> None:
         self.precision = precision
-        self._backbone, self._faster = backbone, None
+        # A module, too, which its own type does not say.
+        self._backbone: Any = backbone
+        self._faster: Any = None if may_copy else backbone
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance of q(z|x), both (B, N) in float32, of images (B, 3, S, S) in [-1, 1]."""

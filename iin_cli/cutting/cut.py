@@ -34,15 +34,17 @@ class Cut:
 
     def __init__(self, traced: _Traced, node: fx.Node, form: Form) -> None:
         self.form, self.dim = form, form.dim
-        self._before = fx.Interpreter(traced.network, graph=_part(traced.graph, None, node))
-        self._after = fx.Interpreter(traced.network, graph=_part(traced.graph, node, traced.output))
+        self._graphs = _part(traced.graph, None, node), _part(traced.graph, node, traced.output)
+        self._set(traced.network)
+
+    def _set(self, network: nn.Module) -> None:
+        self._network = network
+        self._before, self._after = (fx.Interpreter(network, graph=graph) for graph in self._graphs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Cut a copy of the network in the same place; the graphs are never changed, and stay shared."""
         other = copy.copy(self)
-        network = copy.deepcopy(self._before.module, memo)
-        graphs = self._before.graph, self._after.graph
-        other._before, other._after = (fx.Interpreter(network, graph=graph) for graph in graphs)
+        other._set(copy.deepcopy(self._network, memo))
         return other
 
     def encode(self, inputs: Tensor) -> Tensor:

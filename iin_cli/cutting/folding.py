@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from .cut import evaluating
 
@@ -101,11 +100,14 @@ def _rest(norm: nn.Module) -> Callable[[Tensor], Tensor] | None:
 
 def _fold(convolution: nn.Conv2d, norm: _BatchNorm) -> None:
     """Give `convolution` the weights of both, and leave to `norm` what it does after normalising."""
-    kind, doubled = convolution.weight.dtype, lambda part: None if part is None else part.detach().double()
-    statistics = doubled(norm.running_mean), doubled(norm.running_var), norm.eps
-    folded = fuse_conv_bn_weights(
-        doubled(convolution.weight), doubled(convolution.bias), *statistics, doubled(norm.weight), doubled(norm.bias)
+    weight, kind = convolution.weight.detach().double(), convolution.weight.dtype
+    zero = weight.new_zeros(len(weight))
+    mean, variance, shift, bias = (
+        zero if part is None else part.detach().double()
+        for part in (norm.running_mean, norm.running_var, norm.bias, convolution.bias)
     )
+    gain = (variance + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight.detach().double())
+    folded = weight * gain[:, None, None, None], (bias - mean) * gain + shift
     convolution.weight, convolution.bias = (nn.Parameter(part.to(kind), requires_grad=False) for part in folded)
     # Of this copy alone: every way to call the module goes through its own `forward`.
     norm.forward = _rest(norm)  # pyright: ignore[reportAttributeAccessIssue]

@@ -116,8 +116,9 @@ def settle_precision(network: Network, dataset: Dataset, report: Reporter) -> No
 
     identity = {"backbone": network.sha256, "layer": network.layer, "data": dataset.fingerprint}
     identity |= {"device": network.device.type}
-    asked, pixels = (network.backbone, network.wanted_precision), len(_training_items(dataset)) * network.image_size**2
-    network.settle(choose_precision(*asked, images, identity, pixels, network.device, report))
+    backbone, wanted = network.backbone, network.wanted_precision
+    pixels = len(_training_items(dataset)) * network.image_size**2
+    network.settle(choose_precision(backbone, wanted, images, identity, pixels, network.device, report))
 
 
 def _training_items(dataset: Dataset) -> np.ndarray:

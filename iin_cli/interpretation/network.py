@@ -192,7 +192,9 @@ class Network:
         G, and E of single pictures in float32, are always the backbone's own.
         """
         if self._encoder is None or self._encoder.precision != self.precision:
-            self._encoder = Encoder(self.backbone, self.precision)
+            # A module given from Python is borrowed, and may be trained on.
+            is_own = not isinstance(self.backbone, FunctionBackbone)
+            self._encoder = Encoder(self.backbone, self.precision, may_copy=is_own)
         return self._encoder
 
     @property

@@ -56,7 +56,7 @@ class InceptionFeatures:
         stages = _feature_stages(net).eval().requires_grad_(False)
         # A third faster on a CPU. Batch norms stay: folding them gains 2 % more, and rounds the distance otherwise by
         # 1e-6 of its size.
-        return stages.to(self._device, memory_format=torch.channels_last)
+        return stages.to(self._device).to(memory_format=torch.channels_last)
 
     def __call__(self, images: Sequence[np.ndarray]) -> Tensor:
         """Return features (B, 2048) of `images`, B arrays uint8 (H, W, 3), each of its own size."""

@@ -7,6 +7,7 @@ import torch
 from iin_cli.data import open_dataset
 from iin_cli.interpretation.encoding import encode_items, is_encoded
 from iin_cli.interpretation.grouping import find_providers
+from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_network
 from iin_cli.progress import Silent
 
@@ -70,3 +71,12 @@ def test_a_network_that_is_cut_keeps_its_precision():
     network.settle("bfloat16")
     cut = network.at_layer("conv5")
     assert (cut.precision, cut.settled, cut.encoder.precision) == ("bfloat16", True, "bfloat16")
+
+
+def test_a_module_of_the_users_is_computed_with_as_it_is():
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten()).eval()
+    network, images = Network(module), torch.rand(2, 3, 4, 4)
+    first = network.encoder.encode(images)
+    module[0].weight.data.mul_(2)
+    assert torch.equal(network.encoder.encode(images), network.backbone.encode(images))
+    assert not torch.equal(network.encoder.encode(images), first)

@@ -47,7 +47,7 @@ def test_what_needs_no_numbers_imports_no_numpy(files, tmp_path):
         ("swap", "-t", t, "-f", "digt"),
         ("walk", "-t", t, "-f", "colr"),
         ("audit", "-t", t, "--device", "gpu"),
-        ("fid", "-t", "gone"),
+        ("respond", "-t", "gone"),
         ("estimate-dims", "-b", "./gone", "-c", "digit"),
         ("fit-translator", "-b", "gone.safetensors", "-c", "digit"),
     ]

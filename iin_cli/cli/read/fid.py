@@ -9,7 +9,6 @@ import typer
 
 from ...errors import UsageError
 from .. import options
-from ..early import known_translator
 from ..output import print_result, reporter
 
 __all__ = ["fid"]
@@ -24,7 +23,6 @@ ProtocolOpt = Annotated[
         "-t",
         help="Instead of A and B: a translator against its data, with floor and ceiling.",
         metavar="CKPT",
-        callback=known_translator,
     ),
 ]
 PriorsOpt = Annotated[

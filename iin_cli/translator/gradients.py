@@ -53,7 +53,8 @@ class _Normed(torch.autograd.Function):
         return centred * scale, scale.abs().log().sum().expand(len(z))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, grad_log_det: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        grad, grad_log_det = grad_outputs
         centred, scale = ctx.saved_tensors
         grad_z = grad * scale
         if not ctx.needs_input_grad[1]:
@@ -68,9 +69,9 @@ class _Permuted(torch.autograd.Function):
         return z.index_select(1, order)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
         (back,) = ctx.saved_tensors
-        return grad.index_select(1, back), None, None
+        return grad_outputs[0].index_select(1, back), None, None
 
 
 class _ScaleShift(torch.autograd.Function):
@@ -81,7 +82,8 @@ class _ScaleShift(torch.autograd.Function):
         return log_scale, shift
 
     @staticmethod
-    def backward(ctx: Any, grad_log_scale: Tensor, grad_shift: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        grad_log_scale, grad_shift = grad_outputs
         log_scale, *saved = ctx.saved_tensors
         half, parameters = _back_through_nets(
             grad_log_scale, grad_shift, log_scale, saved, ctx.needs_input_grad[0], ctx.needs_input_grad[2]
@@ -98,7 +100,8 @@ class _Affine(torch.autograd.Function):
         return torch.addcmul(shift, other, scale), log_scale.sum(1)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, grad_log_det: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
+        grad, grad_log_det = grad_outputs
         other, log_scale, scale, *saved = ctx.saved_tensors
         grad_other = grad * scale
         grad_log_scale = torch.addcmul(grad_log_det[:, None], grad_other, other)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from ..latents.pairs import step_generator
+from ..latents.reading_ahead import read_ahead
 from ..plan import TranslatorPlan
 from ..plugin_api import BatchPart
 from ..translator.alignment import Alignment, explained, reward
@@ -60,6 +62,9 @@ class TranslatorFit:
         self.held_out = stream.held_out()
         self.batch_part: BatchPart | None = None
         self.fitted: nn.Module = translator
+        self._ahead: Iterator[Batch] = iter(())
+        # The step that the next of `_ahead` is for; none is drawn yet.
+        self._expected = -1
 
     def distribute(self, part: BatchPart) -> None:
         """Train on a part of every batch from now on, with the main process's translator."""
@@ -84,7 +89,7 @@ class TranslatorFit:
         """Take one step of Adam on the batch of step `step`, or on this process's part of it."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.learning_rate_at(step, fraction)
-        batch = self._noised(self.stream.batch(step), step)
+        batch = self._coming(step)
         if self.batch_part is not None:
             batch = batch.rows(self.batch_part.rows)
         z_tilde, nats = self._nll(self.fitted, batch)
@@ -94,7 +99,7 @@ class TranslatorFit:
         # The weights of all parts sum to 1, so gradients should be added, but replicas average them.
         (loss if self.batch_part is None else loss * self.batch_part.ranks).backward()
         if self.plan.clip_norm:
-            clip_grad_norm_(self.translator.parameters(), self.plan.clip_norm)
+            _clip(self.translator, self.plan.clip_norm)
         self.optimizer.step()
         return {"train_nll": nll.item()}
 
@@ -148,6 +153,24 @@ class TranslatorFit:
         self.optimizer.load_state_dict(state["optimizer"])
         self.noise = FeatureNoise(state["noise_std"])
 
+    def _coming(self, step: int) -> Batch:
+        """Return the batch of step `step` with its noise; a thread draws the next ones meanwhile."""
+        if step == self._expected:
+            batch = next(self._ahead)
+        else:
+            self._ahead = read_ahead(self._drawn, count(step))
+            batch = next(self._ahead)
+            # The thread's own limit became the default of all threads that start later.
+            torch.set_num_threads(torch.get_num_threads())
+        self._expected = step + 1
+        return batch
+
+    def _drawn(self, step: int) -> Batch:
+        # Another team of threads would share the cores with the one that computes.
+        if torch.get_num_threads() > 1:
+            torch.set_num_threads(1)
+        return self._noised(self.stream.batch(step), step)
+
     def _reward(self, z_tilde: Tensor, batch: Batch) -> Tensor:
         """Return what this process's pairs, z̃ (2P, N), give to the reward of Eq 10's mean over kinds."""
         a, b = z_tilde.tensor_split(2)
@@ -193,6 +216,15 @@ class TranslatorFit:
         # The noise belongs to no concept, so to the residual: it is correlated as the pair's residuals are.
         z_a, z_b = self.noise.add_to_pairs(batch.z_a, batch.z_b, batch.rho[:, -1:], generator)
         return replace(batch, z_a=z_a, z_b=z_b)
+
+
+def _clip(module: nn.Module, limit: float) -> None:
+    """Shrink the gradients to a norm of `limit` where it is larger; others are read once and not written."""
+    weights = [weight for weight in module.parameters() if weight.grad is not None]
+    norm = get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+    # Reading the norm would make a GPU wait.
+    if norm.device.type != "cpu" or not norm.item() <= limit:
+        clip_grads_with_norm_(weights, limit, norm)
 
 
 def log_det_error(translator: Translator, z: Tensor) -> float:

@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from .gradients import affine, normed, permuted, scale_and_shift
 
 __all__ = ["ActNorm", "Coupling", "Layer", "ScaleShiftNet", "Shuffle", "Whitening", "Within"]
 
@@ -40,8 +41,7 @@ class ActNorm(Layer):
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return (z + loc)·scale (B, N) and Σ log|scale| (B,)."""
-        log_det = self.scale.abs().log().sum().expand(len(z))
-        return (z + self.loc) * self.scale, log_det
+        return normed(z, self.loc, self.scale)
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """Undo `forward`."""
@@ -87,14 +87,11 @@ class ScaleShiftNet(nn.Module):
 
     def forward(self, half: Tensor) -> tuple[Tensor, Tensor]:
         """Map one half (B, n) to log s = tanh(·) and t of the other, both (B, m), in the half's dtype."""
-        # Both nets read the same half: their first layers are one product.
-        first = self.weights[0].transpose(0, 1).reshape(half.shape[1], -1)
-        joint = torch.addmm(self.biases[0].flatten(), half, first)
-        h = joint.view(len(half), 2, -1).transpose(0, 1)
-        for weight, bias in zip(list(self.weights)[1:], list(self.biases)[1:], strict=True):
-            h = torch.baddbmm(bias, F.leaky_relu(h, 0.01), weight)
-        log_scale, shift = h.to(half.dtype).unbind(0)
-        return torch.tanh(log_scale), shift
+        return scale_and_shift(half, list(self.weights), list(self.biases))
+
+    def affine(self, half: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Map `other` (B, m) to other·s + t, with s and t of `half` (B, n); return it and Σ log s (B,)."""
+        return affine(half, other, list(self.weights), list(self.biases))
 
 
 class Coupling(Layer):
@@ -113,18 +110,20 @@ class Coupling(Layer):
 
     def begin_at_identity(self) -> None:
         """Make s = 1 and t = 0 in both directions: only the order of the halves changes."""
-        for net in self.nets:
-            if isinstance(net, ScaleShiftNet):
-                net.begin_at_identity()
+        for net in self._nets:
+            net.begin_at_identity()
+
+    @property
+    def _nets(self) -> list[ScaleShiftNet]:
+        return [net for net in self.nets if isinstance(net, ScaleShiftNet)]
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return (b', a') (B, N) and Σ log s (B,)."""
         a, b = z.split_with_sizes(self.split, dim=1)
-        log_s0, t0 = self.nets[0](a)
-        b = b * log_s0.exp() + t0
-        log_s1, t1 = self.nets[1](b)
-        a = a * log_s1.exp() + t1
-        return torch.cat((b, a), dim=1), log_s0.sum(1) + log_s1.sum(1)
+        first, second = self._nets
+        b, log_det_b = first.affine(a, b)
+        a, log_det_a = second.affine(b, a)
+        return torch.cat((b, a), dim=1), log_det_b + log_det_a
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """Undo `forward`."""
@@ -151,11 +150,11 @@ class Shuffle(Layer):
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z[:, order] (B, N) and zeros (B,)."""
-        return z[:, self.order], z.new_zeros(len(z))
+        return permuted(z, self.order, self.back), z.new_zeros(len(z))
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """Undo `forward`."""
-        return z_tilde[:, self.back]
+        return permuted(z_tilde, self.back, self.order)
 
 
 class Whitening(Layer):

@@ -209,7 +209,6 @@ def test_an_image_that_vanished_is_named(classes):
         dataset.images(np.array([23]), 16)
 
 
-
 def test_an_empty_file_is_named_at_once(classes):
     (classes / "cat" / "07.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"cat/07\.png cannot be read \(it is empty"):

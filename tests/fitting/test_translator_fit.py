@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -268,3 +269,36 @@ def test_an_interrupted_fit_goes_on_bit_for_bit(tmp_path, noise):
     optimise(again, schedule, state_path=tmp_path / "s", resume=True)
     for name, value in undisturbed.weights().items():
         assert torch.equal(value, again.weights()[name]), name
+
+
+def test_batches_are_drawn_ahead_and_each_belongs_to_its_step():
+    drawn = []
+
+    class Watched(GaussianPairs):
+        def batch(self, step, count=256):
+            if step < 1000:
+                drawn.append((step, threading.current_thread() is threading.main_thread()))
+            if step == 22:
+                raise DataError("row 22 cannot be read")
+            return super().batch(step, count)
+
+    threads, fit = torch.get_num_threads(), new_fit(Watched(), 100)
+    for step in (5, 6, 7, 20, 21):
+        assert torch.equal(fit._coming(step).z_a, GaussianPairs().batch(step).z_a)
+    with pytest.raises(DataError, match="row 22"):
+        fit.step(22, 0.0)
+    assert [step for step, _ in drawn][:3] == [5, 6, 7]
+    assert not any(in_main for _, in_main in drawn)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("size", [0.01, 10.0])
+def test_gradients_are_clipped_as_torch_does(size):
+    first, second = (torch.nn.Linear(40, 40) for _ in range(2))
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        a.grad = torch.full_like(a, size)
+        b.grad = a.grad.clone()
+    fitting._clip(first, 10.0)
+    torch.nn.utils.clip_grad_norm_(second.parameters(), 10.0)
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)

@@ -1,0 +1,231 @@
+"""Contestants of `peers.py`, and the clock: rounds in which they take turns, their memory, and their NLL over time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from peer_flows import PEERS, Flow, Size
+from torch import Tensor
+
+from iin_cli.fitting.inference import Inferred, infer
+from iin_cli.fitting.materials import Material
+from iin_cli.fitting.pairs import Pairs
+from iin_cli.fitting.streams import Batch, PairStream
+from iin_cli.fitting.translator_fit import TranslatorFit
+from iin_cli.plan import Wishes
+from iin_cli.progress import Silent
+from iin_cli.translator.alignment import alignments
+from iin_cli.translator.flow import Translator
+from iin_cli.translator.likelihood import pair_nll
+
+__all__ = ["CLOCKS", "Contestant", "contestants", "inverse_rounds", "memory", "traces", "training_rounds"]
+
+CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+CPU = torch.device("cpu")
+ROUNDED = "plain bf16"
+ROWS, CLASSES, SEED = 20_000, 10, 0
+# Of the paper (Table 6, and its code).
+RATE, PAPER_PAIRS = 1e-4, 25
+# A turn lasts about so many seconds, or one step.
+TURN = 0.3
+MEMORY_PAIRS = 250
+# Validations along a curve, whose time is not counted, and pairs of each.
+VALIDATIONS, HELD_OUT = 30, 512
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that trains: a step by its number, the held-out NLL, the inverse."""
+
+    step: Callable[[int], Any]
+    heldout_nll: Callable[[], float]
+    inverse: Callable[[Tensor], Tensor]
+    parameters: int
+
+
+def contestants() -> list[str]:
+    """Name all contestants, `iin` first."""
+    return ["iin", "plain", ROUNDED, *(name for name in PEERS if name != "plain")]
+
+
+def latents(dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Make latents (M, dim) of ten classes, bent and mixed, and their labels (M,)."""
+    generator = np.random.default_rng(SEED)
+    labels = generator.integers(0, CLASSES, ROWS)
+    own = generator.normal(size=(ROWS, dim)) + 1.5 * generator.normal(size=(CLASSES, dim))[labels]
+    mixing, bending = generator.normal(size=(2, dim, dim)) / dim**0.5
+    return (own @ mixing + np.tanh(2 * own @ bending)).astype(np.float32), labels
+
+
+@cache
+def _inferred(size: Size, pairs: int) -> tuple[Material, Inferred]:
+    z, labels = latents(size.dim)
+    material = Pairs(z).share("class", labels).material(Silent())
+    wishes = Wishes(blocks=size.blocks, hidden=size.hidden, depth=size.depth, batch_pairs=pairs)
+    return material, infer(material, wishes, SEED, CPU, Silent())
+
+
+def enter(name: str, size: Size, pairs: int) -> Contestant:
+    """Build a contestant that takes `pairs` pairs a step; all see the same pairs."""
+    material, inferred = _inferred(size, pairs)
+    stream = material.stream(inferred.factors, inferred.plan, SEED)
+    if name != "iin":
+        torch.manual_seed(SEED)
+        rounded = name == ROUNDED
+        return _peer(PEERS["plain" if rounded else name](size), stream, rounded)
+    plan = inferred.plan
+    translator = Translator(size.dim, plan.blocks, plan.hidden, plan.depth, SEED, plan.linear_start)
+    wanted = {key: alignments(inferred.factors, mask, ()) for key, mask in stream.masks.items()}
+    fit = TranslatorFit(translator, stream, plan, SEED, CPU, wanted)
+    fit.held_out = {key: batch.rows(slice(HELD_OUT)) for key, batch in fit.held_out.items()}
+    fit.initialize(inferred.spectrum)
+    return Contestant(
+        lambda step: fit.step(step, min(1.0, step / plan.steps)),
+        lambda: fit.validate()["heldout_nll"],
+        translator.inverse,
+        sum(weight.numel() for weight in translator.parameters()),
+    )
+
+
+def _peer(flow: Flow, stream: PairStream, rounded: bool) -> Contestant:
+    flow.forward(stream.initial(2000))
+    weights = [weight for weight in flow.module.parameters() if weight.requires_grad]
+    optimizer = torch.optim.Adam(weights, lr=RATE)
+    precision = torch.autocast("cpu", torch.bfloat16, enabled=rounded)
+
+    def nll(batch: Batch) -> Tensor:
+        assert batch.z_b is not None
+        assert batch.rho is not None
+        with precision:
+            z_tilde, log_det = flow.forward(torch.cat((batch.z_a, batch.z_b)))
+        (a, b), (of_a, of_b) = z_tilde.float().tensor_split(2), log_det.float().tensor_split(2)
+        return 0.5 * pair_nll(a, of_a, b, of_b, batch.rho).mean()
+
+    def step(number: int) -> float:
+        loss = nll(stream.batch(number))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    held_out = {key: batch.rows(slice(HELD_OUT)) for key, batch in stream.held_out().items()}
+
+    @torch.no_grad()
+    def heldout_nll() -> float:
+        return sum(nll(batch).item() for batch in held_out.values()) / len(held_out)
+
+    return Contestant(step, heldout_nll, flow.inverse, sum(weight.numel() for weight in weights))
+
+
+def training_rounds(size: Size, pairs: int, rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
+    """Return the seconds of a step in every round, of each contestant."""
+    entered = {name: enter(name, size, pairs) for name in contestants()}
+    torch.set_flush_denormal(True)
+    counts, numbers = {}, {name: iter(range(10**9)) for name in entered}
+    for name, each in entered.items():
+        each.step(next(numbers[name]))
+        counts[name] = max(1, round(TURN / max(_seconds(each, numbers[name], 1, clock), 1e-4)))
+    return {
+        name: list(turns)
+        for name, turns in zip(
+            entered,
+            zip(
+                *(
+                    [_seconds(each, numbers[name], counts[name], clock) for name, each in entered.items()]
+                    for _ in range(rounds)
+                ),
+                strict=True,
+            ),
+            strict=True,
+        )
+    }
+
+
+def _seconds(contestant: Contestant, numbers: Iterator[int], count: int, clock: Callable[[], float]) -> float:
+    started = clock()
+    for _ in range(count):
+        contestant.step(next(numbers))
+    return (clock() - started) / count
+
+
+def inverse_rounds(size: Size, rows: int, rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
+    """Return the seconds of the inverse of `rows` rows in every round; in float32, since it must undo T."""
+    z = torch.randn(rows, size.dim, generator=torch.Generator().manual_seed(SEED))
+    entered = {name: enter(name, size, PAPER_PAIRS) for name in contestants() if name != ROUNDED}
+    seconds: dict[str, list[float]] = {name: [] for name in entered}
+    with torch.no_grad():
+        for turn in range(rounds + 1):
+            for name, each in entered.items():
+                started = clock()
+                each.inverse(z)
+                # The first only warms up.
+                if turn:
+                    seconds[name].append(clock() - started)
+    return seconds
+
+
+def memory(name: str, settings: Mapping[str, Any]) -> float:
+    """Return the peak memory in MiB of a process that takes two steps, libraries included."""
+    asked = json.dumps({"name": name, "size": settings["size"], "threads": settings["threads"]})
+    done = subprocess.run([sys.executable, __file__, asked], stdout=subprocess.PIPE, text=True, check=True)
+    return float(done.stdout)
+
+
+def traces(
+    size: Size, names: Sequence[str], seconds: Sequence[float], clock: Callable[[], float]
+) -> dict[str, dict[str, Any]]:
+    """Return curves of the held-out NLL over the seconds of training, and when `iin` reaches each peer's best.
+
+    Peers train by the paper's recipe, 25 pairs a step; `iin` by its defaults, its closed form included.
+    """
+    torch.set_flush_denormal(True)
+    curves = {name: _curve(name, size, PAPER_PAIRS, max(seconds), clock) for name in names}
+    curves["iin"] = _curve("iin", size, MEMORY_PAIRS, max(seconds), clock)
+    reached: dict[str, dict[str, dict[str, float | None]]] = {}
+    for limit in seconds:
+        reached[f"{limit:g}"] = {}
+        for name in names:
+            best = min(nll for at, nll in curves[name] if at <= limit or at == curves[name][0][0])
+            first = next((at for at, nll in curves["iin"] if nll <= best), None)
+            reached[f"{limit:g}"][name] = {"nll": best, "iin": first}
+    return {"curves": curves, "reached": reached}
+
+
+def _curve(name: str, size: Size, pairs: int, seconds: float, clock: Callable[[], float]) -> list[tuple[float, float]]:
+    """Train for `seconds`, without those of the validations."""
+    # What `iin` infers is part of its time.
+    _inferred.cache_clear()
+    started = clock()
+    contestant = enter(name, size, pairs)
+    spent = clock() - started if name == "iin" else 0.0
+    curve = [(spent, contestant.heldout_nll())]
+    numbers = iter(range(10**9))
+    while spent < seconds:
+        due = spent + seconds / VALIDATIONS
+        while spent < due:
+            spent += _seconds(contestant, numbers, 1, clock)
+        curve.append((spent, contestant.heldout_nll()))
+    return curve
+
+
+def _print_peak(asked: Mapping[str, Any]) -> None:
+    import resource
+
+    torch.set_num_threads(asked["threads"])
+    contestant = enter(asked["name"], Size(**asked["size"]), MEMORY_PAIRS)
+    for number in range(2):
+        contestant.step(number)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    _print_peak(json.loads(sys.argv[1]))

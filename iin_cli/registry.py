@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import IinError, PluginError, UsageError, nearest
-from .guests.entry_points import Point, read_points
+from .guests.entry_points import DISABLE, Point, are_disabled, read_points
 from .guests.loading import FIRST_PARTY, OWN, Step, blame, blamed, call_apart, fault, load, staying, succeeds, try_apart
 from .guests.probing import try_each
 from .plugin_api import Family
@@ -329,6 +329,8 @@ def _split(wanted: str) -> tuple[str, str | None]:
 
 
 def _hint(name: str, group: Group) -> str:
+    if are_disabled():
+        return f"{nearest(name, names(group))}; {DISABLE} is set: no other package's are looked at"
     if name in FIRST_PARTY[group]:
         package = FIRST_PARTY[group][name]
         return f"it comes with the package {package}, which is not installed: pip install {package}"

@@ -36,6 +36,18 @@ def row(name):
     return found
 
 
+def test_no_other_package_is_looked_at_where_plugins_are_disabled(install, monkeypatch):
+    install("first", {"extra": "thing"}, source="raise SystemExit(3)\n")
+    assert is_known("backbones", "extra")
+    monkeypatch.setenv("IIN_DISABLE_PLUGINS", "1")
+    assert not is_known("backbones", "extra")
+    assert {entry.distribution for entry in list_plugins(check=False)} == {"iin-cli"}
+    with pytest.raises(UsageError, match="IIN_DISABLE_PLUGINS is set"):
+        find("backbones", "extra")
+    monkeypatch.setenv("IIN_DISABLE_PLUGINS", "0")
+    assert is_known("backbones", "extra")
+
+
 def test_without_a_check_nothing_is_loaded_and_what_metadata_rule_out_is_said(install):
     install("first", {"shared": "thing"}, source="raise SystemExit(3)\n")
     install("second", {"shared": "thing", "odd": ""})

@@ -5,13 +5,18 @@ Python's own `entry_points()` reads those of every package at once, and fails wh
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
-__all__ = ["Point", "read_points"]
+__all__ = ["DISABLE", "OWN", "Point", "are_disabled", "read_points"]
+
+OWN = "iin-cli"
+# Set to look at no package but this one.
+DISABLE = "IIN_DISABLE_PLUGINS"
 
 # `MODULE:NAME`, perhaps with the names of extras, which say nothing here.
 TARGET = re.compile(r"[\w.]+(\s*:\s*[\w.]+)?\s*(\[.*\])?")
@@ -54,13 +59,24 @@ class Point:
         return EntryPoint(self.name, self.value, self.group).load()
 
 
+def are_disabled() -> bool:
+    """Say whether this process shall look at no package but iin."""
+    return os.environ.get(DISABLE, "0") not in ("", "0")
+
+
 def read_points(start: str) -> list[Point]:
-    """Return the entry points in groups whose names begin with `start`, in the order in which packages are found."""
+    """Return the entry points in groups whose names begin with `start`, in the order in which packages are found.
+
+    With `IIN_DISABLE_PLUGINS=1` those of iin itself alone.
+    """
     found: dict[str, list[Point]] = {}
+    only_own = are_disabled()
     for package in distributions():
         try:
             # The first package of a name hides others of that name, as in an import.
             key = getattr(package, "_normalized_name", None) or package.name
+            if only_own and re.sub(r"[-_.]+", "-", key) != OWN:
+                continue
             if key not in found:
                 found[key] = list(_points_of(package, start))
         # The files of a package may be damaged in any way.

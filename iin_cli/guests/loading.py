@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from ..errors import NotInstalledError, PluginError
 from ..progress import Reporter
-from .entry_points import Point
+from .entry_points import OWN, Point
 from .vetting import why_unsafe
 
 __all__ = [
@@ -34,7 +34,6 @@ __all__ = [
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
-OWN = "iin-cli"
 # Names that live in a first-party plugin, so that a missing one says what to install.
 FIRST_PARTY: dict[str, dict[str, str]] = {
     "backbones": {"timm": "iin-timm"},

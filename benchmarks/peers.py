@@ -107,7 +107,7 @@ def report(settings: Mapping[str, Any], found: Mapping[str, Any], wall: float) -
     for seconds, figures in found["nll"]["reached"].items():
         for name, each in figures.items():
             first = "never" if each["iin"] is None else f"{each['iin']:.1f} s ({float(seconds) / each['iin']:.0f} x)"
-            print(f"| {float(seconds):.0f} s, {name} | {each['nll']:.2f} | {first} |")
+            print(f"| {float(seconds):g} s, {name} | {each['nll']:.2f} | {first} |")
 
 
 def _times(cell: str, ratio: float | None) -> str:

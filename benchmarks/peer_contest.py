@@ -23,6 +23,7 @@ from iin_cli.fitting.streams import Batch, PairStream
 from iin_cli.fitting.translator_fit import TranslatorFit
 from iin_cli.plan import Wishes
 from iin_cli.progress import Silent
+from iin_cli.training.loop import flushed_denormals
 from iin_cli.translator.alignment import alignments
 from iin_cli.translator.flow import Translator
 from iin_cli.translator.likelihood import pair_nll
@@ -126,10 +127,10 @@ def _peer(flow: Flow, stream: PairStream, rounded: bool) -> Contestant:
     return Contestant(step, heldout_nll, flow.inverse, sum(weight.numel() for weight in weights))
 
 
+@flushed_denormals()
 def training_rounds(size: Size, pairs: int, rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
     """Return the seconds of a step in every round, of each contestant."""
     entered = {name: enter(name, size, pairs) for name in contestants()}
-    torch.set_flush_denormal(True)
     counts, numbers = {}, {name: iter(range(10**9)) for name in entered}
     for name, each in entered.items():
         each.step(next(numbers[name]))
@@ -180,6 +181,7 @@ def memory(name: str, settings: Mapping[str, Any]) -> float:
     return float(done.stdout)
 
 
+@flushed_denormals()
 def traces(
     size: Size, names: Sequence[str], seconds: Sequence[float], clock: Callable[[], float]
 ) -> dict[str, dict[str, Any]]:
@@ -187,7 +189,6 @@ def traces(
 
     Peers train by the paper's recipe, 25 pairs a step; `iin` by its defaults, its closed form included.
     """
-    torch.set_flush_denormal(True)
     curves = {name: _curve(name, size, PAPER_PAIRS, max(seconds), clock) for name in names}
     curves["iin"] = _curve("iin", size, MEMORY_PAIRS, max(seconds), clock)
     reached: dict[str, dict[str, dict[str, float | None]]] = {}

@@ -195,4 +195,6 @@ class _Bars:
 
 
 def _write(text: str) -> None:
-    print(printable(text), file=sys.stderr, flush=True)
+    # In one piece: a signal between the text and its end would put its own message behind the text.
+    sys.stderr.write(f"{printable(text)}\n")
+    sys.stderr.flush()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -104,21 +105,29 @@ def _read(
 ) -> tuple[Looks, dict[str, str]]:
     """Read the files that are not known, enter them among the `looks`, and return these and no images -> why."""
     unread = np.flatnonzero(~looks.read)
-    content, bad = memory.content(), {}
+    content, bad, stopped = memory.content(), {}, threading.Event()
 
     def read(places: np.ndarray) -> tuple[int, list[Inspected]]:
-        now = time.time_ns()
-        return now, [inspect(folder / listing.files[place], content.find) for place in places.tolist()]
+        now, found = time.time_ns(), []
+        for place in places.tolist():
+            # After a failure or a signal nobody wants the rest of what this thread took.
+            if stopped.is_set():
+                break
+            found.append(inspect(folder / listing.files[place], content.find))
+        return now, found
 
     pieces = [unread[start : start + STRIDE] for start in range(0, len(unread), STRIDE)]
     with report.task("check images", len(unread), "images") as task:
-        for piece, (now, found) in zip(pieces, in_threads(read, pieces), strict=True):
-            for place, look in zip(piece.tolist(), found, strict=True):
-                if look.problem is None and look.status is not None:
-                    looks.add(place, look.digest, look.extent, facts_of(look.status), now)
-                else:
-                    bad[listing.files[place]] = look.problem or "it cannot be opened"
-            task.advance(len(piece))
+        try:
+            for piece, (now, found) in zip(pieces, in_threads(read, pieces), strict=True):
+                for place, look in zip(piece.tolist(), found, strict=True):
+                    if look.problem is None and look.status is not None:
+                        looks.add(place, look.digest, look.extent, facts_of(look.status), now)
+                    else:
+                        bad[listing.files[place]] = look.problem or "it cannot be opened"
+                task.advance(len(piece))
+        finally:
+            stopped.set()
     return looks, bad
 
 

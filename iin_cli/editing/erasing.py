@@ -21,8 +21,7 @@ from ..interpretation.reading import Reading
 from ..io import checkpoint
 from ..io.weights import module_digest
 from ..progress import Reporter, Silent
-from ..translator.erasing import Eraser
-from ..translator.leftovers import Leftovers
+from ..translator.erasing import Eraser, Leftovers
 from .leftovers import Learned
 from .swap import swap_factors
 

@@ -1,7 +1,7 @@
 """Learn what other factors keep of erased ones, from pairs that differ in the erased concepts alone.
 
 z̃ is split into f, the erased dimensions, and r, all others. Members a, b of a pair of a *differ* concept are alike in
-everything but the concept, so that r should not tell them apart: δ(f, r) = g(f, r) − g(0, r) (`translator.leftovers`)
+everything but the concept, so that r should not tell them apart: δ(f, r) = g(f, r) − g(0, r) (`Leftovers`)
 is fitted, with an affine map A that is used in the fit only, to
 
     E ‖r' + A(r') − r_b‖²  with  r' = r_a − δ(f_a, r_a),
@@ -32,7 +32,7 @@ from ..latents.pairs import PairSampler, step_generator
 from ..latents.splitting import held_out_mask
 from ..plan import WIDE
 from ..progress import Reporter, Silent
-from ..translator.leftovers import Leftovers
+from ..translator.erasing import Leftovers
 from ..translator.pair_moments import PairedRows
 
 __all__ = ["Learned", "learn_leftovers"]

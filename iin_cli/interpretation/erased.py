@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from ..errors import CheckpointError, UsageError
 from ..plugin_api import Backbone, DataFacts
 from ..registry import find
-from ..translator.erasing import Eraser
+from ..translator.erasing import Eraser, Leftovers
 from ..translator.factors import Factors
 from ..translator.flow import Translator
-from ..translator.leftovers import Leftovers
 from ..translator.soundness import unsound
 from .layered import at_layer
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["affine", "normed", "permuted", "scale_and_shift"]
+__all__ = ["SLOPE", "affine", "normed", "permuted", "scale_and_shift"]
 
 # Of the leaky ReLU (Table 6).
 SLOPE = 0.01

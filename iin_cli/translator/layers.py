@@ -11,8 +11,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from .gradients import affine, normed, permuted, scale_and_shift
+from .gradients import SLOPE, affine, normed, permuted, scale_and_shift
 
 __all__ = ["ActNorm", "Coupling", "Layer", "ScaleShiftNet", "Shuffle", "Whitening", "Within"]
 
@@ -87,11 +88,23 @@ class ScaleShiftNet(nn.Module):
 
     def forward(self, half: Tensor) -> tuple[Tensor, Tensor]:
         """Map one half (B, n) to log s = tanh(·) and t of the other, both (B, m), in the half's dtype."""
-        return scale_and_shift(half, list(self.weights), list(self.biases))
+        if torch.is_grad_enabled():
+            return scale_and_shift(half, list(self.weights), list(self.biases))
+        # To the last bit what 0.1 computed, so that a seed still draws the same image.
+        first = self.weights[0].transpose(0, 1).reshape(half.shape[1], -1)
+        joint = torch.addmm(self.biases[0].flatten(), half, first)
+        h = joint.view(len(half), 2, -1).transpose(0, 1)
+        for weight, bias in zip(list(self.weights)[1:], list(self.biases)[1:], strict=True):
+            h = torch.baddbmm(bias, F.leaky_relu(h, SLOPE), weight)
+        log_scale, shift = h.to(half.dtype).unbind(0)
+        return torch.tanh(log_scale), shift
 
     def affine(self, half: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """Map `other` (B, m) to other·s + t, with s and t of `half` (B, n); return it and Σ log s (B,)."""
-        return affine(half, other, list(self.weights), list(self.biases))
+        if torch.is_grad_enabled():
+            return affine(half, other, list(self.weights), list(self.biases))
+        log_scale, shift = self(half)
+        return other * log_scale.exp() + shift, log_scale.sum(1)
 
 
 class Coupling(Layer):

@@ -65,7 +65,7 @@ def test_a_plugin_that_ends_the_process_at_import_is_listed(tmp_path, run_cli):
         2,
         "iin: plugin 'quitter-it' of quitter 1.0 cannot be loaded: it crashes the process (SIGSEGV)\n",
     )
-    code, out, _ = run_cli("plugins", "--json", env=env)
+    code, out, _ = run_cli("plugins", "--check", "--json", env=env)
     assert code == 0
     rows = {row["name"]: row for row in json.loads(out)}
     assert (rows["quitter"]["status"], rows["good"]["status"], rows["digit"]["status"]) == ("broken", "ok", "ok")

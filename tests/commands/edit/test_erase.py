@@ -9,9 +9,9 @@ from iin_cli.errors import CheckpointError, DataError, UsageError
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.opening import open_network, open_translator
 from iin_cli.io import checkpoint
+from iin_cli.translator.erasing import Leftovers
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
-from iin_cli.translator.leftovers import Leftovers
 
 
 def save_translator(path, files, backbone, dims=None, layer=None):

@@ -106,23 +106,29 @@ class PlainBlock(nn.Module):
         return torch.cat((a, b), 1) / self.scale - self.loc
 
 
-def plain(size: Size) -> Flow:
-    """The paper's recipe in plain PyTorch."""
-    blocks = nn.ModuleList(PlainBlock(size) for _ in range(size.blocks))
+def through(layers: nn.ModuleList) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    """Return what takes z (B, N) through all layers, and adds up their log-determinants."""
 
     def forward(z: Tensor) -> tuple[Tensor, Tensor]:
         total = z.new_zeros(len(z))
-        for block in blocks:
-            z, log_det = block(z)
+        for layer in layers:
+            z, log_det = layer(z)
             total = total + log_det
         return z, total
+
+    return forward
+
+
+def plain(size: Size) -> Flow:
+    """The paper's recipe in plain PyTorch."""
+    blocks = nn.ModuleList(PlainBlock(size) for _ in range(size.blocks))
 
     def inverse(z: Tensor) -> Tensor:
         for block in reversed(blocks):
             z = block.inverse(z)
         return z
 
-    return Flow(blocks, forward, inverse)
+    return Flow(blocks, through(blocks), inverse)
 
 
 def freia(size: Size) -> Flow:
@@ -176,19 +182,12 @@ def normflows(size: Size) -> Flow:
         layers.append(library.flows.Permute(size.dim, mode="shuffle"))
     chain = nn.ModuleList(layers)
 
-    def forward(z: Tensor) -> tuple[Tensor, Tensor]:
-        total = z.new_zeros(len(z))
-        for layer in chain:
-            z, log_det = layer(z)
-            total = total + log_det
-        return z, total
-
     def inverse(z: Tensor) -> Tensor:
         for layer in reversed(chain):
             z = layer.inverse(z)[0]
         return z
 
-    return Flow(chain, forward, inverse)
+    return Flow(chain, through(chain), inverse)
 
 
 def zuko(size: Size) -> Flow:

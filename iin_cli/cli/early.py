@@ -54,14 +54,8 @@ def known_device(word: str) -> str:
 
 def known_factors(translator: Path, names: Sequence[str]) -> None:
     """Raise UsageError for a name that is no factor of a translator."""
-    import msgspec
+    from ..editing.described import described_factors
 
-    from ..io import checkpoint
-    from ..io.schema import TranslatorMetadata, checked
-    from ..translator.factors import Factors
-
-    file = checkpoint.locate(translator, "translator")
-    described = checked(checkpoint.describe(file, "translator"), TranslatorMetadata, file)
-    factors = Factors.from_json(msgspec.to_builtins(described.factors))
+    factors = described_factors(translator)
     for name in names:
         factors.slice(name)

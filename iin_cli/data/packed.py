@@ -5,6 +5,7 @@ A Python text of 20 letters takes 77 bytes, and one of a digest 121; here they t
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
@@ -18,7 +19,24 @@ DIGEST_BYTES = 32
 WORDS = 4
 
 
-class Paths(Sequence[str]):
+class _Packed(Sequence[str]):
+    """Texts that are made when they are asked for."""
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[str]: ...
+    def __getitem__(self, index: int | slice) -> str | list[str]:
+        # A range refuses what is outside, and counts from the end.
+        place = range(len(self))[index]
+        return self._at(place) if isinstance(place, int) else [self._at(each) for each in place]
+
+    @abstractmethod
+    def _at(self, place: int) -> str:
+        """Return text number `place`."""
+
+
+class Paths(_Packed):
     """Relative paths with forward slashes, one after the other in `text`; path i ends at `ends[i]`.
 
     >>> Paths.of(["a/1.png", "b.png"])[1]
@@ -41,15 +59,7 @@ class Paths(Sequence[str]):
     def __len__(self) -> int:
         return len(self.ends)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
-        # Refuses what is outside, and counts from the end.
-        place = range(len(self))[index]
+    def _at(self, place: int) -> str:
         start = int(self.ends[place - 1]) if place else 0
         return self.text[start : int(self.ends[place])].decode("utf-8", "surrogateescape")
 
@@ -112,7 +122,7 @@ class Paths(Sequence[str]):
         return list(number), which
 
 
-class Digests(Sequence[str]):
+class Digests(_Packed):
     """Digests as sha256 gives them: uint8 (M, 32) in `rows`, hexadecimal as text."""
 
     def __init__(self, rows: np.ndarray) -> None:
@@ -121,14 +131,8 @@ class Digests(Sequence[str]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[str]: ...
-    def __getitem__(self, index: int | slice) -> str | list[str]:
-        if isinstance(index, slice):
-            return [row.tobytes().hex() for row in self.rows[index]]
-        return self.rows[index].tobytes().hex()
+    def _at(self, place: int) -> str:
+        return self.rows[place].tobytes().hex()
 
     def __iter__(self) -> Iterator[str]:
         # One conversion for many is three times as fast as one for each.

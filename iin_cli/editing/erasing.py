@@ -124,7 +124,7 @@ def _of_functions(backbone: FunctionBackbone, eraser: Eraser) -> Network:
 def erased_latents(after: Network, z: Tensor) -> Tensor:
     """Return what the encoder of an erased network makes of what the network's own encoder gives, z (M, N)."""
     module: Any = after.backbone
-    return torch.cat(list(in_pieces(len(z), z.__getitem__, module.erased, after.device)))
+    return torch.cat(list(in_pieces(len(z), z.__getitem__, module.erased, after.device, is_concurrent=True)))
 
 
 def describe_erased(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..distributed import noise
 from ..interpretation.open_translator import OpenTranslator
-from ..interpretation.pieces import pieces_at_once, to_pixels
+from ..interpretation.pieces import in_pieces, to_pixels
 from ..plugin_api import Backbone
 
 __all__ = ["BackbonePrior", "Prior", "TranslatorPrior", "generate"]
@@ -77,7 +77,7 @@ def generate(
     waiting: list[np.ndarray] = []
     ready = 0
     take = lambda rows: noise(seeds[rows], prior.noise_dim)  # noqa: E731
-    for images in pieces_at_once(len(seeds), take, draw, device, is_concurrent=backbone.is_concurrent):
+    for images in in_pieces(len(seeds), take, draw, device, is_concurrent=backbone.is_concurrent):
         waiting.append(images.numpy())
         ready += len(images)
         while ready >= batch:

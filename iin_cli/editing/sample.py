@@ -18,7 +18,7 @@ from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..io import checkpoint
 from ..io.images import WRITERS
-from ..io.manifest import SHARD_SEEDS, Manifest, Shard, cut, is_begun
+from ..io.manifest import SHARD_SEEDS, Manifest, Shard, cut, goes_on
 from ..io.rundir import open_run
 from ..io.shards import Format, ShardFiles
 from ..progress import Reporter, Task
@@ -86,18 +86,15 @@ class SampleFolder:
             begun = None
             # Only the main process may make the folder: to the others it is no longer new.
             if is_main_rank():
-                goes_on = is_begun(out)
-                if out is not None and out.is_dir() and any(out.iterdir()) and not goes_on:
-                    raise UsageError(f"--out {out} is not empty and holds no samples to go on with: name a new folder")
-                folder = stack.enter_context(open_run(out, "sample", resume=goes_on))
+                folder = stack.enter_context(open_run(out, "sample", resume=goes_on(out)))
                 if out is None:
                     report.note(f"run folder {folder}")
                 begun = str(folder.absolute()), Manifest(folder).begin(settings, seeds)
-            where, goes_on = gather(begun)[0]
+            where, resumed = gather(begun)[0]
             files = ShardFiles(Manifest(Path(where)), sampling.format, sampling.subdirs)
-            missing = _missing(files, cut(seeds), report) if goes_on else cut(seeds)
+            missing = _missing(files, cut(seeds), report) if resumed else cut(seeds)
             rest = sum(len(shard.seeds) for shard in missing)
-            if goes_on:
+            if resumed:
                 report.note(f"{len(seeds) - rest:,} of {len(seeds):,} images are there and whole: {rest:,} to draw")
             yield cls(Path(where), files, missing, rest)
 

@@ -17,7 +17,7 @@ from ..figures.grids import image_grid
 from ..figures.pictures import picture
 from ..interpretation.answers import Classes, Images
 from ..interpretation.open_translator import OpenTranslator
-from ..interpretation.pieces import pieces_at_once
+from ..interpretation.pieces import in_pieces
 from ..results import Result, Table
 from .priors import TranslatorPrior
 
@@ -89,7 +89,9 @@ def draw_samples(opened: OpenTranslator, seeds: Sequence[int], truncation: float
     if not 0 < truncation <= 1:
         raise UsageError(f"truncation {truncation:g}: give a number above 0 and at most 1")
     prior = TranslatorPrior(opened, truncation)
-    pieces = pieces_at_once(len(seeds), lambda rows: noise(seeds[rows], prior.noise_dim), prior.draw, opened.device)
+    pieces = in_pieces(
+        len(seeds), lambda rows: noise(seeds[rows], prior.noise_dim), prior.draw, opened.device, is_concurrent=True
+    )
     z, network, own = torch.cat(list(pieces)), opened.network, tuple(int(seed) for seed in seeds)
     if network is not None and isinstance(network.answer, Images):
         return Samples(own, truncation, z, images=network.draw(z))

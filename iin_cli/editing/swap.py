@@ -16,7 +16,7 @@ from ..figures.grids import header_grid, save_png
 from ..figures.pictures import picture
 from ..interpretation.answers import Classes
 from ..interpretation.open_translator import OpenTranslator
-from ..interpretation.pieces import pieces_at_once
+from ..interpretation.pieces import in_pieces
 from ..interpretation.reading import Inputs
 from ..io.output import Output
 from ..io.rundir import write_result
@@ -133,7 +133,7 @@ def swap_factors(opened: OpenTranslator, target: Tensor, source: Tensor, names: 
         return opened.translator.inverse(edit.swap(z_target, z_source, opened.factors, names))
 
     joint = torch.cat((target, source), dim=1)
-    return torch.cat(list(pieces_at_once(len(joint), joint.__getitem__, both, opened.device)))
+    return torch.cat(list(in_pieces(len(joint), joint.__getitem__, both, opened.device, is_concurrent=True)))
 
 
 def _predicted(result: SwapResult, answer: Classes, before: Tensor, source: Tensor, after: Tensor) -> SwapResult:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..interpretation.pieces import pieces_at_once
+from ..interpretation.pieces import in_pieces
 from ..latents.thinning import thin
 from ..sizing.paired_latents import PairedLatents
 from ..translator.factors import Factors
@@ -84,7 +84,9 @@ def worse(found: dict[str, Separation], start: dict[str, Separation]) -> list[st
 
 
 def _translated(transform: Callable[[Tensor], Tensor], rows: PairedRows, device: torch.device) -> PairedRows:
-    return replace(rows, z=torch.cat(list(pieces_at_once(len(rows.z), rows.z.__getitem__, transform, device))))
+    return replace(
+        rows, z=torch.cat(list(in_pieces(len(rows.z), rows.z.__getitem__, transform, device, is_concurrent=True)))
+    )
 
 
 def _thinned(rows: PairedRows) -> PairedRows:

@@ -20,7 +20,7 @@ from .answers import Answer, Classes, Images, Nothing, answer_of
 from .layered import at_layer, encode_layers, layers_of
 from .modules import CutModule, FunctionBackbone, Preprocess, owner_of, prepared
 from .pictures import ImageBatch, batches_of, count_of
-from .pieces import in_pieces, pieces_at_once, to_pixels
+from .pieces import in_pieces, to_pixels
 
 __all__ = ["FROM_PYTHON", "Network"]
 
@@ -330,7 +330,7 @@ class Network:
         self.require_head()
         decoded = []
         with (report or Silent()).task("predicting" if self.answer.names else "decoding", len(z), "latents") as task:
-            for piece in self._decoded(z):
+            for piece in self.decoded(z):
                 decoded.append(piece)
                 task.advance(len(piece))
         return self.answer.of(torch.cat(decoded))
@@ -340,11 +340,12 @@ class Network:
         self.require_head()
         drawn = []
         with (report or Silent()).task("decoding", len(z), "images") as task:
-            for images in self._decoded(z):
+            for images in self.decoded(z):
                 drawn.append(to_pixels(images))
                 task.advance(len(images))
         return np.concatenate(drawn)
 
-    def _decoded(self, z: Tensor) -> Iterator[Tensor]:
+    def decoded(self, z: Tensor) -> Iterator[Tensor]:
+        """Yield what G itself gives for z (M, N), piece by piece, on the CPU: images or logits."""
         backbone, concurrent = self.backbone, self.backbone.is_concurrent
-        return pieces_at_once(len(z), z.__getitem__, backbone.decode, self.device, is_concurrent=concurrent)
+        return in_pieces(len(z), z.__getitem__, backbone.decode, self.device, is_concurrent=concurrent)

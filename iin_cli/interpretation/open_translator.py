@@ -17,7 +17,7 @@ from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import mask_posterior
 from .network import Network
-from .pieces import MANY_ROWS, pieces_at_once
+from .pieces import MANY_ROWS, in_pieces
 
 __all__ = ["OpenTranslator"]
 
@@ -93,7 +93,7 @@ class OpenTranslator:
             z_tilde, log_det = self.translator(rows)
             return torch.cat((z_tilde, log_det[:, None]), dim=1)
 
-        found = torch.cat(list(pieces_at_once(len(z), z.__getitem__, both, self.device)))
+        found = torch.cat(list(in_pieces(len(z), z.__getitem__, both, self.device, is_concurrent=True)))
         return found[:, :-1], found[:, -1]
 
     def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
@@ -130,7 +130,7 @@ class OpenTranslator:
     ) -> Tensor:
         flat, pieces = rows.reshape(-1, rows.shape[-1]), []
         with (report or Silent()).task("translating", len(flat), "images") as task:
-            for piece in pieces_at_once(len(flat), flat.__getitem__, function, self.device, height):
+            for piece in in_pieces(len(flat), flat.__getitem__, function, self.device, height, is_concurrent=True):
                 pieces.append(piece)
                 task.advance(len(piece))
         return torch.cat(pieces).view_as(rows)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["MANY_ROWS", "in_pieces", "piece_rows", "pieces_at_once", "to_pixels"]
+__all__ = ["MANY_ROWS", "in_pieces", "piece_rows", "to_pixels"]
 
 # Height of a piece for what maps thousands of rows in any case, as walks do: narrow networks take a third less time.
 MANY_ROWS = 256
@@ -31,33 +31,22 @@ def in_pieces(
     compute: Callable[[Tensor], Tensor],
     device: torch.device,
     height: int | None = None,
+    *,
+    is_concurrent: bool = False,
 ) -> Iterator[Tensor]:
     """Yield `compute` of `count` rows piece by piece, on the CPU; `take` makes a piece's rows in their turn.
 
     Every piece has the same height, `piece_rows` unless `height` is given; the padding is cut off.
-    """
-    height = height or piece_rows(device)
-    for start in range(0, count, height):
-        yield _piece(start, height, take, compute, device)
 
-
-def pieces_at_once(
-    count: int,
-    take: Callable[[slice], Tensor],
-    compute: Callable[[Tensor], Tensor],
-    device: torch.device,
-    height: int | None = None,
-    *,
-    is_concurrent: bool = True,
-) -> Iterator[Tensor]:
-    """Yield what `in_pieces` yields; on a CPU each core computes a piece of its own.
-
-    Cores that share one piece wait for each other at the end of every product, and for whatever else runs on one of
-    them. `take` and `compute` are called from several threads, unless not `is_concurrent`.
+    Args:
+        is_concurrent: whether `take` and `compute` may be called from several threads: then each core of a CPU computes
+            pieces of its own. Cores that share one wait for each other at the end of every product, and for whatever
+            else runs on one of them.
     """
     cores, height = torch.get_num_threads(), height or piece_rows(device)
     if device.type != "cpu" or cores == 1 or count <= height or not is_concurrent:
-        yield from in_pieces(count, take, compute, device, height)
+        for start in range(0, count, height):
+            yield _piece(start, height, take, compute, device)
         return
     pending: deque[Future[Tensor]] = deque()
     pool = ThreadPoolExecutor(cores, "drawing", initializer=torch.set_num_threads, initargs=(1,))

@@ -74,6 +74,14 @@ def is_begun(folder: Path | None) -> bool:
     return False
 
 
+def goes_on(out: Path | None) -> bool:
+    """Say whether an earlier run began in `out`; UsageError where it holds anything else."""
+    begun = is_begun(out)
+    if out is not None and out.is_dir() and any(out.iterdir()) and not begun:
+        raise UsageError(f"--out {out} is not empty and holds no samples to go on with: name a new folder")
+    return begun
+
+
 class Manifest:
     """The manifest of `folder`; every process of a run may hold one."""
 

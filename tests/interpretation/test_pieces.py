@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from iin_cli.interpretation.pieces import in_pieces, piece_rows, pieces_at_once, to_pixels
+from iin_cli.interpretation.pieces import in_pieces, piece_rows, to_pixels
 from iin_cli.latents.cache import as_images
 
 CPU = torch.device("cpu")
@@ -59,7 +59,7 @@ def test_each_core_computes_a_piece_of_its_own_and_they_come_in_order():
 
     height = piece_rows(CPU)
     rows = torch.arange(4.0 * height).view(-1, 1)
-    found = torch.cat(list(pieces_at_once(len(rows), rows.__getitem__, slow, CPU)))
+    found = torch.cat(list(in_pieces(len(rows), rows.__getitem__, slow, CPU, is_concurrent=True)))
     assert torch.equal(found, rows * 2)
     assert (len(threads), cores) == (2, {1})
     assert torch.get_num_threads() == 2
@@ -73,8 +73,8 @@ def test_a_network_for_one_thread_is_called_by_the_caller_alone():
         names.add(threading.current_thread())
         return rows
 
-    list(pieces_at_once(1000, torch.zeros(1000, 1).__getitem__, compute, CPU, is_concurrent=False))
-    list(pieces_at_once(3, torch.zeros(3, 1).__getitem__, compute, CPU))
+    list(in_pieces(1000, torch.zeros(1000, 1).__getitem__, compute, CPU, is_concurrent=False))
+    list(in_pieces(3, torch.zeros(3, 1).__getitem__, compute, CPU, is_concurrent=True))
     assert names == {threading.current_thread()}
 
 
@@ -84,8 +84,8 @@ def test_a_failing_piece_ends_it_and_gives_the_cores_back():
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        list(pieces_at_once(1000, torch.zeros(1000, 1).__getitem__, fail, CPU))
-    stopped = pieces_at_once(1000, torch.zeros(1000, 1).__getitem__, torch.neg, CPU)
+        list(in_pieces(1000, torch.zeros(1000, 1).__getitem__, fail, CPU, is_concurrent=True))
+    stopped = in_pieces(1000, torch.zeros(1000, 1).__getitem__, torch.neg, CPU, is_concurrent=True)
     next(stopped)
     stopped.close()
     assert torch.get_num_threads() == 2

@@ -112,8 +112,9 @@ def erase_factors(
     """
     report, choice = report or Silent(), choice or DataChoice()
     opened = open_translator(translator, choose_device(device), backbone, report=report)
-    # Before any work, for what it refuses.
-    erase(opened, how)
+    # Before any work, for what they refuse.
+    opened.require_network()
+    how.eraser(opened)
     with Output.open(out, f"erase-{'-'.join(how.factors)}", (".safetensors",), "a backbone") as output:
         work = _Work(opened, how, ChosenData(opened, choice, report), given_concepts(concepts, opened.factors))
         learned = work.learned()

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from ...editing.described import described_factors
 from ...editing.sampling import Sampling, choose_parts
 from ...errors import CheckpointError, UsageError
 from ...io import checkpoint
-from ...io.manifest import SHARD_SEEDS, is_begun
-from ...io.schema import TranslatorMetadata, checked
+from ...io.manifest import SHARD_SEEDS, goes_on
+from ...io.shards import PICTURES
 from ...results import Result
-from ...translator.factors import Factors
 
 __all__ = ["SamplePlan", "plan_sample"]
 
@@ -55,19 +53,16 @@ def plan_sample(
     file that is damaged or gone. Whether the backbone's weights are those the translator was fitted to is not checked.
     """
     file = checkpoint.locate(translator, "translator")
-    described = checked(checkpoint.describe(file, "translator"), TranslatorMetadata, file)
-    factors = Factors.from_json(msgspec.to_builtins(described.factors))
+    factors = described_factors(file)
     recorded = checkpoint.describe(file, "translator").get("backbone")
     source, image_size = _network(file, recorded, backbone)
     parts = choose_parts(factors, sampling.fix, sampling.vary)
-    resumes = is_begun(out)
-    if out is not None and out.is_dir() and any(out.iterdir()) and not resumes:
-        raise UsageError(f"--out {out} is not empty and holds no samples to go on with: name a new folder")
+    resumes = goes_on(out)
     return SamplePlan(
         out=None if out is None else str(out),
         resumes=resumes,
         count=len(seeds),
-        files=len(seeds) if sampling.format == "png" else -(-len(seeds) // SHARD_SEEDS),
+        files=len(seeds) if sampling.format in PICTURES else -(-len(seeds) // SHARD_SEEDS),
         format=sampling.format,
         translator=str(file),
         backbone=source,

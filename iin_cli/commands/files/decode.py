@@ -19,7 +19,7 @@ from ...figures.grids import image_grid, save_png
 from ...interpretation.answers import Classes
 from ...interpretation.network import Network
 from ...interpretation.opening import open_network, versions
-from ...interpretation.pieces import in_pieces, to_pixels
+from ...interpretation.pieces import to_pixels
 from ...io import checkpoint
 from ...io.images import PngFolder
 from ...io.output import Output
@@ -87,7 +87,7 @@ def decode(
 
 def _decoded(network: Network, z: Tensor, report: Reporter) -> Iterator[Tensor]:
     with report.task("decoding", len(z), "rows") as task:
-        for piece in in_pieces(len(z), z.__getitem__, network.backbone.decode, network.device):
+        for piece in network.decoded(z):
             yield piece
             task.advance(len(piece))
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...distributed import choose_device
+from ...editing.described import described_factors
 from ...errors import attempt
 from ...figures.plots import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.factor_concepts import given_concepts
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
-from ...io import checkpoint
 from ...io.rundir import open_run, write_result
 from ...measures.audit import auditing
 from ...measures.audit.auditing import AuditResult, items_to_read
@@ -23,7 +23,6 @@ from ...measures.audit.swaps import open_oracles
 from ...measures.audit.tables import draw_matrices
 from ...metrics.bootstrap import Resampling
 from ...progress import Reporter, Silent
-from ...translator.factors import Factors
 
 __all__ = ["audit", "metric_names"]
 
@@ -32,7 +31,7 @@ ITEMS = 2000
 
 def metric_names(translator: Path) -> dict[str, str]:
     """Return the name of every figure an audit of `translator` may give, and what it is; nothing is measured."""
-    return describe_names(Factors.from_json(checkpoint.describe(translator, "translator")["factors"]))
+    return describe_names(described_factors(translator))
 
 
 def audit(

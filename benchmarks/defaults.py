@@ -21,14 +21,19 @@ from tasks import TASKS, Context, Task, fitted, networks
 SEEDS = (0, 1, 2)
 
 
-def grid(fit: dict[str, Any], folder: Path) -> dict[str, list[str]]:
-    """Return the settings beside the default, as options of `fit-translator`, from what the default inferred."""
-    plan = json.loads((folder / "plan.json").read_text())["plan"]
+def grid(fit: dict[str, Any], flow: Path) -> dict[str, list[str]]:
+    """Return the settings beside the default, as options of `fit-translator`.
+
+    Args:
+        fit: the result of the default fit.
+        flow: the folder of a fit with a flow, whose size and steps are halved and doubled; where the default is the
+            closed form it has none of its own.
+    """
+    plan = json.loads((flow / "plan.json").read_text())["plan"]
     blocks, hidden, steps = plan["blocks"], plan["hidden"], plan["steps"]
     score = fit["scores"]
     return {
         "closed form": ["--method", "linear"],
-        "flow": ["--method", "flow"],
         "half the width": ["--hidden", str(hidden // 2)],
         "twice the width": ["--hidden", str(hidden * 2)],
         "a third of the blocks": ["--blocks", str(max(1, blocks // 3))],
@@ -63,9 +68,10 @@ def judged(task: Task, context: Context, *, with_grid: bool) -> dict[str, Any]:
     wall = networks(task, context)
     found = {f"seed {seed}": measured(task, context, f"default-{seed}", [], seed) for seed in SEEDS}
     default = found[f"seed {SEEDS[0]}"]
-    settings = grid(default["fit"], context.work / "default-0") if with_grid else {}
-    for number, (name, options) in enumerate(settings.items()):
-        found[name] = measured(task, context, f"grid-{number}", options, SEEDS[0])
+    if with_grid:
+        found["flow"] = measured(task, context, "grid-flow", ["--method", "flow"], SEEDS[0])
+        for number, (name, options) in enumerate(grid(default["fit"], context.work / "grid-flow").items()):
+            found[name] = measured(task, context, f"grid-{number}", options, SEEDS[0])
     return {"runs": found, "wall": wall + sum(run["wall"] for run in found.values())}
 
 

@@ -29,6 +29,8 @@ __all__ = [
 
 # The processes of a machine divide its cores. Pillow's compression and hashing release Python's lock.
 WRITERS = max(1, min(8, (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
+# Bytes of the smallest piece of a disk that a file takes, and of a PNG besides its pixels, generously.
+DISK_BLOCK, PNG_FRAME = 4096, 512
 
 
 class WritingPool:
@@ -89,9 +91,12 @@ class PngFolder:
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """Return an image uint8 (S, S, 3) as PNG."""
+    """Return an image uint8 (S, S, 3) as PNG; one that fills no block of a disk (32²) is not compressed."""
     encoded = io.BytesIO()
-    Image.fromarray(image).save(encoded, format="PNG", compress_level=3)
+    # A file takes whole blocks, so compressing it further would cost half the time of writing it and save nothing.
+    # Of larger images level 1 takes two thirds of the time of level 3, and a tenth more bytes.
+    level = 0 if image.nbytes + PNG_FRAME <= DISK_BLOCK else 1
+    Image.fromarray(image).save(encoded, format="PNG", compress_level=level)
     return encoded.getvalue()
 
 

@@ -80,21 +80,30 @@ def limits(device: torch.device) -> dict[str, float]:
     return found
 
 
-def fit(device: torch.device, limit: dict[str, float], size: tuple[int, int, int], rows: int, steps: int) -> Row:
-    """Fit T of (N, blocks, H) to latents of ten classes; speed is of the steps alone."""
+def fit(
+    device: torch.device,
+    limit: dict[str, float],
+    size: tuple[int, int, int],
+    rows: int,
+    steps: int,
+    *,
+    is_compiled: bool = False,
+) -> Row:
+    """Fit T of (N, blocks, H) to latents of ten classes; speed is of the steps alone, compilation included."""
     dim, blocks, hidden = size
     generator = np.random.default_rng(0)
     label = generator.integers(0, CLASSES, rows)
     z = generator.normal(size=(rows, dim)) + 2 * generator.normal(size=(CLASSES, dim))[label]
     pairs = iin.Pairs(z.astype(np.float32)).share("class", label)
     wanted = {"method": "flow", "blocks": blocks, "hidden": hidden, "steps": steps, "seed": 0, "device": str(device)}
-    t = iin.fit(pairs, **wanted)
+    t = iin.fit(pairs, compile=is_compiled, **wanted)
     speed = t.metadata["training"]["rows_per_second"]
     count = sum(weight.numel() for weight in t.translator.parameters())
     precision = "bfloat16" if t.plan["autocast"] else "float32"
     done = 6 * count * speed / limit[precision]
+    how = ", compiled" if is_compiled else ""
     return Row(
-        f"fit, N = {dim}, {blocks} × {hidden} ({count / 1e6:.0f} M)", speed, "rows/s", precision, done, peak(device)
+        f"fit, N = {dim}, {blocks} × {hidden} ({count / 1e6:.0f} M){how}", speed, "rows/s", precision, done, peak(device)
     )
 
 
@@ -159,6 +168,7 @@ def main() -> None:
     small, wide = (64, 12, 512), (2048, 6, 2048 // (8 if given.quick else 1))
     work = (
         lambda: fit(device, limit, small, 100_000 // share, 1000 // share),
+        lambda: fit(device, limit, small, 100_000 // share, 1000 // share, is_compiled=True),
         lambda: fit(device, limit, wide, 40_000 // share, 200 // share),
         lambda: inverse(device, limit, small, 10_000 // share),
         lambda: inverse(device, limit, wide, 10_000 // share),

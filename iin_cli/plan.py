@@ -103,6 +103,7 @@ class TranslatorPlan:
         pair_reward: nats per unit of correlation of a factor's pairs, beside the likelihood; 0 for none.
         gaussianise: map every dimension of the closed form to a Gaussian one.
         autocast: run the matrix products in bfloat16; weights, likelihood and round trip stay float32.
+        compile: run each step's passes as `torch.compile` makes them (CUDA graphs on a GPU).
     """
 
     preset: Preset
@@ -128,6 +129,7 @@ class TranslatorPlan:
     within: bool = False
     pair_reward: float = 0.0
     gaussianise: bool = False
+    compile: bool = False
 
     @property
     def usual_rate(self) -> float:
@@ -203,6 +205,7 @@ class Wishes:
     dims: Mapping[str, int] | None = None
     estimator: Estimator = "variance"
     gaussianise: bool | None = None
+    compile: bool | None = None
 
     def __post_init__(self) -> None:
         one_of("--estimator", self.estimator, ESTIMATORS)

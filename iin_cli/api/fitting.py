@@ -37,6 +37,7 @@ def fit(
     max_seconds: float | None = None,
     blocks: int | None = None,
     hidden: int | None = None,
+    compile: bool = False,
     device: str = "auto",
     progress: Progress = None,
 ) -> Interpretation:
@@ -53,6 +54,7 @@ def fit(
         sigma: correlation of pairs that share a factor, one number or concept -> number, in [0, 1).
         steps, max_seconds: bounds of the fit; None infers them.
         blocks, hidden: size of the translator; None infers it.
+        compile: run each step as `torch.compile` makes it (CUDA graphs on a GPU), where that works.
         device: auto, cpu, cuda, cuda:1 or mps.
         progress: a function (what, done, total, figures), or a class like `tqdm.auto.tqdm`; None is silent.
 
@@ -79,6 +81,7 @@ def fit(
         blocks=blocks,
         hidden=hidden,
         gaussianise=gaussianise or None,
+        compile=compile or None,
     )
     material, base = pairs.material(listener), None if start is None else Base.of(start)
     started = time.monotonic()

@@ -164,7 +164,7 @@ def fit_material(
     report, plan, began = report or Silent(), inferred.plan, time.monotonic()
     translator = _translator(inferred).to(device)
     stream = material.stream(inferred.factors, plan, inferred.seed)
-    fit = TranslatorFit(translator, stream, plan, inferred.seed, device, _wanted(inferred, stream))
+    fit = TranslatorFit(translator, stream, plan, inferred.seed, device, _wanted(inferred, stream), report)
     if not resume:
         fit.initialize(inferred.spectrum, None if inferred.base is None else inferred.base.noise)
     if world_size() > 1 and plan.steps:

@@ -13,10 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
+from ..acceleration.compiling import Compiled
 from ..latents.pairs import step_generator
 from ..latents.reading_ahead import read_ahead
 from ..plan import TranslatorPlan
 from ..plugin_api import BatchPart
+from ..progress import Reporter, Silent
+from ..training.readout import Readout
 from ..translator.alignment import Alignment, explained, reward
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
@@ -44,6 +47,7 @@ class TranslatorFit:
         seed: int,
         device: torch.device,
         wanted: Mapping[str, Sequence[Alignment]] | None = None,
+        report: Reporter | None = None,
     ) -> None:
         self.translator, self.stream, self.plan, self.seed, self.device = translator, stream, plan, seed, device
         # The closed form alone has nothing to optimise.
@@ -61,14 +65,19 @@ class TranslatorFit:
         self.wanted = dict(wanted or {}) if plan.pair_reward else {}
         self.held_out = stream.held_out()
         self.batch_part: BatchPart | None = None
-        self.fitted: nn.Module = translator
+        self._report = report or Silent()
+        self.fitted = self._compiled(translator)
+        self._read = Readout()
         self._ahead: Iterator[Batch] = iter(())
         # The step that the next of `_ahead` is for; none is drawn yet.
         self._expected = -1
 
     def distribute(self, part: BatchPart) -> None:
         """Train on a part of every batch from now on, with the main process's translator."""
-        self.batch_part, self.fitted = part, part.replicate(self.translator)
+        self.batch_part, self.fitted = part, self._compiled(part.replicate(self.translator))
+
+    def _compiled(self, module: nn.Module) -> nn.Module:
+        return Compiled(module, self._report) if self.plan.compile else module
 
     def initialize(self, spectrum: PairSpectrum | None = None, noise: FeatureNoise | None = None) -> None:
         """Set actnorms and feature noise from at least min(10·N, all) latents; the same in every process.
@@ -101,7 +110,7 @@ class TranslatorFit:
         if self.plan.clip_norm:
             _clip(self.translator, self.plan.clip_norm)
         self.optimizer.step()
-        return {"train_nll": nll.item()}
+        return {"train_nll": self._read(nll)}
 
     @torch.no_grad()
     def train_nll(self) -> float:

@@ -1,0 +1,246 @@
+"""Find what `hf:NAME_OR_PATH[:CONFIG][@REVISION]` names, and have the library `datasets` bring it into its cache.
+
+Only formats that hold data are read: no program of a data set runs, and no pickle is loaded. Nothing is fetched for
+local files, and nothing at all where HF_HUB_OFFLINE is set.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iin_cli.errors import DataError, IinError, UsageError
+from iin_cli.printable import printable
+from iin_cli.progress import Reporter
+
+from .shard_names import Named, files_named, parts_of
+
+__all__ = ["Wanted", "splits_of_source"]
+
+# Modules of the library that read formats without code; `cache` is what it finds in its own cache without the Hub.
+MODULES = ("parquet", "arrow", "imagefolder", "webdataset", "json", "csv", "text", "cache")
+FILES = {".parquet": "parquet", ".arrow": "arrow"}
+HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+COMMIT = re.compile(r"[0-9a-f]{40}")
+# What `save_to_disk` writes: several splits, or one.
+SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user named.
+
+    Attributes:
+        name: how a checkpoint names it, paths absolute.
+        local: the files or the folder, where it is on this machine.
+        hub: the name on the Hub, else None.
+        config, revision: what follows the name.
+    """
+
+    name: str
+    local: Named | None
+    hub: str | None = None
+    config: str | None = None
+    revision: str | None = None
+
+    @classmethod
+    def of(cls, argument: str | None, root: Path | None) -> Wanted:
+        """Read `NAME_OR_PATH[:CONFIG][@REVISION]`; what is on this machine comes before a name of the Hub.
+
+        Raises UsageError for nothing or an impossible name, DataError for a path that leads nowhere.
+        """
+        if not argument:
+            raise UsageError("hf: name a data set of the Hub, or a folder or file: hf:owner/name, hf:./faces.parquet")
+        if (named := _local(argument, root)) is not None:
+            return cls(printable(f"hf:{named.word}"), named)
+        before, colon, config = argument.rpartition(":")
+        if colon and config and (named := _local(before, root)) is not None:
+            return cls(printable(f"hf:{named.word}:{config}"), named, None, config)
+        if argument.startswith((".", "/", "~")) or "{" in argument or Path(argument).suffix in FILES:
+            files_named(argument, root, "file", tuple(FILES))
+        start, _, revision = argument.partition("@")
+        hub, _, config = start.partition(":")
+        if HUB_NAME.fullmatch(hub) is None:
+            raise UsageError(
+                f"hf:{printable(argument)} is neither on this machine nor a name of the Hub, which reads owner/name"
+            )
+        return cls(printable(f"hf:{argument}"), None, hub, config or None, revision or None)
+
+
+def splits_of_source(wanted: Wanted, report: Reporter) -> Mapping[str, Any]:
+    """Return the data sets (`datasets.Dataset`) of the splits of what is wanted, by the names of the splits.
+
+    Raises DataError where it cannot be read, UsageError for a configuration that it has not.
+    """
+    library = _library()
+    with _explained(wanted):
+        if wanted.local is not None and (saved := _saved_folder(wanted.local)) is not None:
+            if wanted.config is not None:
+                raise UsageError(f"{wanted.name}: a folder of save_to_disk has no configurations: leave it out")
+            loaded = library.load_from_disk(str(saved))
+        else:
+            builder = _builder(library, wanted)
+            _require_data_only(builder, wanted)
+            _tell_offline(builder, wanted, report)
+            with report.task(f"prepare {wanted.name}", None, "MB") as task, _growth(builder, task):
+                builder.download_and_prepare()
+            loaded = builder.as_dataset()
+    return loaded if isinstance(loaded, dict) else {str(loaded.split or "train"): loaded}
+
+
+def _library() -> Any:
+    """Import the library; it says and counts nothing of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import datasets
+    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
+    datasets.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils import logging as hub_logging
+
+    hub_logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        disable_progress_bars()
+    return datasets
+
+
+def _local(argument: str, root: Path | None) -> Named | None:
+    """Return the files or the folder of this name; None where there are none."""
+    for base in (Path(), root):
+        if base is not None and (path := base / Path(argument).expanduser()).is_dir():
+            return Named(os.path.abspath(path), [Path(os.path.abspath(path))])
+    try:
+        return files_named(argument, root, "file", tuple(FILES))
+    except IinError:
+        return None
+
+
+def _saved_folder(named: Named) -> Path | None:
+    folder = named.files[0]
+    is_saved = any(all((folder / file).is_file() for file in files) for files in SAVED)
+    return folder if is_saved else None
+
+
+def _builder(library: Any, wanted: Wanted) -> Any:
+    if wanted.local is None:
+        return library.load_dataset_builder(wanted.hub, wanted.config, revision=wanted.revision)
+    files = wanted.local.files
+    if files[0].is_dir():
+        return library.load_dataset_builder(str(files[0]), wanted.config)
+    kinds = {FILES.get(file.suffix.lower()) for file in files}
+    if len(kinds) != 1 or None in kinds:
+        raise UsageError(f"{wanted.name}: files must all end in .parquet, or all in .arrow")
+    if wanted.config is not None:
+        raise UsageError(f"{wanted.name}: a file has no configurations: leave :{printable(wanted.config)} out")
+    said = parts_of(files)
+    splits: dict[str, list[str]] = {}
+    for file, part in zip(files, said, strict=True):
+        # Without a name for every file they are one set.
+        splits.setdefault(part if part is not None and None not in said else "train", []).append(str(file))
+    (kind,) = kinds
+    return library.load_dataset_builder(kind, data_files=splits)
+
+
+def _require_data_only(builder: Any, wanted: Wanted) -> None:
+    """Raise DataError for a format whose reader may run code, or holds no images."""
+    home = "datasets.packaged_modules."
+    own = [kind.__module__ for kind in type(builder).__mro__ if kind.__module__.startswith(home)]
+    module = own[0].removeprefix(home).partition(".")[0] if own else type(builder).__module__
+    if module not in MODULES:
+        raise DataError(
+            f"{wanted.name} is read by {module}, and only these formats are: {', '.join(MODULES[:-1])}; no code of a "
+            "data set is run"
+        )
+
+
+def _tell_offline(builder: Any, wanted: Wanted, report: Reporter) -> None:
+    """Say where the copy in the library's cache stands for what is on the Hub, perhaps at another revision."""
+    if ".cache." not in f".{type(builder).__module__}." or wanted.hub is None:
+        return
+    report.warn(f"{wanted.name}: the Hub is not asked, or does not answer: what the cache has is read")
+    if wanted.revision is None or wanted.revision in str(builder.cache_dir):
+        return
+    if COMMIT.fullmatch(wanted.revision):
+        raise DataError(
+            f"{wanted.name}: the cache has another revision, and the Hub is not asked: unset HF_HUB_OFFLINE"
+        )
+    report.warn(f"{wanted.name}: whether the copy is of revision {printable(wanted.revision)} is not known")
+
+
+@contextlib.contextmanager
+def _explained(wanted: Wanted) -> Iterator[None]:
+    """Turn what the library raises into one line."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (IinError, MemoryError):
+        raise
+    # Every format has a reader with errors of its own.
+    except Exception as error:
+        text = _why(error)
+        if isinstance(error, ValueError) and ("onfig name is missing" in text or "BuilderConfig" in text):
+            raise UsageError(f"{wanted.name}: {text}: write hf:NAME:CONFIG") from error
+        offline = "; HF_HUB_OFFLINE is set" if _is_offline() and wanted.hub is not None else ""
+        raise DataError(f"{wanted.name} cannot be opened ({text}){offline}") from error
+
+
+def _why(error: BaseException) -> str:
+    """Return the message of what lies at the bottom of an error, in one line."""
+    while (below := error.__cause__) is not None:
+        error = below
+    text = " ".join(printable(str(error)).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:297]}..."
+
+
+def _is_offline() -> bool:
+    import datasets
+
+    return bool(datasets.config.HF_HUB_OFFLINE)
+
+
+@contextlib.contextmanager
+def _growth(builder: Any, task: Any) -> Iterator[None]:
+    """Report the megabytes that a download and its preparation write, as their folders grow."""
+    import datasets
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    hub = f"datasets--{builder.repo_id.replace('/', '--')}" if builder.repo_id else None
+    places = [Path(builder.cache_dir), Path(f"{builder.cache_dir}.incomplete")]
+    places += [Path(HF_HUB_CACHE) / hub / "blobs"] if hub else [Path(datasets.config.HF_DATASETS_CACHE) / "downloads"]
+    stop = threading.Event()
+
+    def watch() -> None:
+        reported = _size(places)
+        while not stop.wait(POLL_SECONDS):
+            now = max(reported, _size(places))
+            task.advance((now - reported) / 1e6)
+            reported = now
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _size(places: list[Path]) -> int:
+    total = 0
+    for place in places:
+        with contextlib.suppress(OSError):
+            for entry in os.scandir(place):
+                with contextlib.suppress(OSError):
+                    total += entry.stat().st_size
+    return total

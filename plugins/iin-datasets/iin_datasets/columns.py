@@ -80,12 +80,13 @@ def joined(parts: Sequence[tuple[int, Mapping[str, Column]]]) -> dict[str, Colum
 def labels_of(
     columns: Mapping[str, Column], kept: np.ndarray, report: Reporter, called: str, skipped: Mapping[str, str]
 ) -> dict[str, Labels]:
-    """Return the labels of the items where `kept` (M,) is true; `report` is told what becomes none, and what `class` is.
+    """Return the labels of the items where `kept` (M,) is true, of those columns that can be labels.
 
     A column needs a value of every item. Numbers of which one is not whole are measurements; all else are names, of
     which two images share some.
 
     Args:
+        report: is told which are none, and which is `class`.
         skipped: columns that are no labels for another reason -> that reason.
     """
     labels: dict[str, Labels] = {}

@@ -161,11 +161,12 @@ def _image_column(name: str, splits: Mapping[str, Any], report: Reporter) -> tup
 def _kind_of(feature: Any, rows: Any, column: str) -> Kind | None:
     """Say how a column that is not declared to hold images does so; None where it holds none."""
     kind: Kind | None = None
-    if isinstance(feature, dict) and "bytes" in feature:
+    called, stored = type(feature).__name__, str(getattr(feature, "dtype", ""))
+    if isinstance(feature, dict) and {"bytes", "path"} <= feature.keys():
         kind = "file"
-    elif type(feature).__name__ == "Value" and "binary" in feature.dtype:
+    elif called == "Value" and "binary" in stored:
         kind = "bytes"
-    elif type(feature).__name__ in ("Array2D", "Array3D") and feature.dtype == "uint8":
+    elif called in ("Array2D", "Array3D") and stored == "uint8":
         kind = "pixels"
     if kind is None:
         return None

@@ -101,7 +101,8 @@ def _library() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import datasets
-    datasets.config.HF_UPDATE_DOWNLOAD_COUNTS = False
+        from datasets import config
+    config.HF_UPDATE_DOWNLOAD_COUNTS = False
     datasets.logging.set_verbosity_error()
     datasets.disable_progress_bars()
     from huggingface_hub.utils import disable_progress_bars
@@ -204,20 +205,20 @@ def _why(error: BaseException) -> str:
 
 
 def _is_offline() -> bool:
-    import datasets
+    from datasets import config
 
-    return bool(datasets.config.HF_HUB_OFFLINE)
+    return bool(config.HF_HUB_OFFLINE)
 
 
 @contextlib.contextmanager
 def _growth(builder: Any, task: Any) -> Iterator[None]:
     """Report the megabytes that a download and its preparation write, as their folders grow."""
-    import datasets
+    from datasets import config
     from huggingface_hub.constants import HF_HUB_CACHE
 
     hub = f"datasets--{builder.repo_id.replace('/', '--')}" if builder.repo_id else None
     places = [Path(builder.cache_dir), Path(f"{builder.cache_dir}.incomplete")]
-    places += [Path(HF_HUB_CACHE) / hub / "blobs"] if hub else [Path(datasets.config.HF_DATASETS_CACHE) / "downloads"]
+    places += [Path(HF_HUB_CACHE) / hub / "blobs"] if hub else [Path(config.HF_DATASETS_CACHE) / "downloads"]
     stop = threading.Event()
 
     def watch() -> None:

@@ -35,17 +35,22 @@ MEASURED = 64
 
 
 class Part(Protocol):
-    """A file, or a part of a set, that holds images one after the other.
+    """A file, or a part of a set, that holds images one after the other."""
 
-    Attributes:
-        seen: what a look at each found.
-        columns: the values that each has.
-        split: `train`, `val` or `test`, where something declares it.
-    """
+    @property
+    def seen(self) -> Seen:
+        """What a look at each image found."""
+        ...
 
-    seen: Seen
-    columns: Mapping[str, Column]
-    split: str | None
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The values that each image has."""
+        ...
+
+    @property
+    def split(self) -> str | None:
+        """`train`, `val` or `test`, where something declares it."""
+        ...
 
     def content(self, place: int) -> bytes:
         """Return the bytes of image number `place`; called in threads. Raises OSError or ValueError."""

@@ -159,7 +159,7 @@ def write_table(name: str, facts: Facts, table: Table) -> None:
         write_atomically(_place(name)) as temporary,
         open(temporary, "wb") as opened,
     ):
-        np.savez(opened, head=np.frombuffer(head, np.uint8), facts=facts.rows, **table.arrays)
+        np.savez(opened, head=np.frombuffer(head, np.uint8), facts=facts.rows, **table.arrays)  # pyright: ignore[reportArgumentType]
 
 
 def _place(name: str) -> Path:

@@ -167,7 +167,7 @@ def _members(path: Path, opened: BinaryIO, size: int) -> _Found:
         tar = tarfile.open(fileobj=opened, mode="r:")  # noqa: SIM115 it owns nothing
         while (member := tar.next()) is not None:
             # It remembers every member, and is asked for none again.
-            tar.members = []
+            tar.members = []  # pyright: ignore[reportAttributeAccessIssue]
             last = printable(member.name)
             _enter(found, member, size)
     except (tarfile.TarError, EOFError, ValueError, OverflowError, UnicodeError) as cause:

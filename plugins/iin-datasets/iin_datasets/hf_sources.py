@@ -7,6 +7,8 @@ local files, and nothing at all where HF_HUB_OFFLINE is set.
 from __future__ import annotations
 
 import contextlib
+import glob
+import logging
 import os
 import re
 import threading
@@ -28,10 +30,26 @@ __all__ = ["Wanted", "splits_of_source"]
 MODULES = ("parquet", "arrow", "imagefolder", "webdataset", "json", "csv", "text", "cache")
 FILES = {".parquet": "parquet", ".arrow": "arrow"}
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+FAILED = re.compile(r"Failed to read (?:file|schema from) '(.+?)' with")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # What `save_to_disk` writes: several splits, or one.
 SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))
 POLL_SECONDS = 1.0
+
+
+class _Said(logging.Handler):
+    """Keeps the library's errors, which name the file that they are about, as what it raises does not."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep what is said."""
+        self.text = record.getMessage()
+
+
+_said = _Said()
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,9 @@ class Wanted:
             return cls(printable(f"hf:{named.word}:{config}"), named, None, config)
         if argument.startswith((".", "/", "~")) or "{" in argument or Path(argument).suffix in FILES:
             files_named(argument, root, "file", tuple(FILES))
-        start, _, revision = argument.partition("@")
+        start, at, revision = argument.rpartition("@") if "@" in argument else (argument, "", "")
+        if at and _local(start, root) is not None:
+            raise UsageError(f"hf:{printable(argument)}: only data sets of the Hub have revisions: leave it out")
         hub, _, config = start.partition(":")
         if HUB_NAME.fullmatch(hub) is None:
             raise UsageError(
@@ -104,6 +124,7 @@ def _library() -> Any:
         from datasets import config
     config.HF_UPDATE_DOWNLOAD_COUNTS = False
     datasets.logging.set_verbosity_error()
+    logging.getLogger("datasets").handlers = [_said]
     datasets.disable_progress_bars()
     from huggingface_hub.utils import disable_progress_bars
     from huggingface_hub.utils import logging as hub_logging
@@ -147,7 +168,7 @@ def _builder(library: Any, wanted: Wanted) -> Any:
     splits: dict[str, list[str]] = {}
     for file, part in zip(files, said, strict=True):
         # Without a name for every file they are one set.
-        splits.setdefault(part if part is not None and None not in said else "train", []).append(str(file))
+        splits.setdefault(part if part is not None and None not in said else "train", []).append(glob.escape(str(file)))
     (kind,) = kinds
     return library.load_dataset_builder(kind, data_files=splits)
 
@@ -184,6 +205,7 @@ def _explained(wanted: Wanted) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            _said.text = ""
             yield
     except (IinError, MemoryError):
         raise
@@ -192,8 +214,29 @@ def _explained(wanted: Wanted) -> Iterator[None]:
         text = _why(error)
         if isinstance(error, ValueError) and ("onfig name is missing" in text or "BuilderConfig" in text):
             raise UsageError(f"{wanted.name}: {text}: write hf:NAME:CONFIG") from error
-        offline = "; HF_HUB_OFFLINE is set" if _is_offline() and wanted.hub is not None else ""
-        raise DataError(f"{wanted.name} cannot be opened ({text}){offline}") from error
+        hint = ": fetch it first, or unset HF_HUB_OFFLINE" if _is_offline() and wanted.hub is not None else ""
+        if wanted.local is not None and set("[]*?") & set(wanted.local.word):
+            hint = ": the library takes [, ], * and ? in a path for wildcards, so rename it"
+        failed = FAILED.search(_said.text)
+        broken = failed[1] if failed is not None else _broken(wanted)
+        text = f"{printable(broken)}: {text}" if broken else text
+        raise DataError(f"{wanted.name} cannot be opened ({text}){hint}") from error
+
+
+def _broken(wanted: Wanted) -> str | None:
+    """Return the first local file of Parquet that cannot be read; the library does not always say which it is."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    for named in wanted.local.files if wanted.local is not None else ():
+        for file in sorted(named.rglob("*.parquet")) if named.is_dir() else [named]:
+            try:
+                with ParquetFile(file) as opened:
+                    for _ in opened.iter_batches():
+                        pass
+            except (OSError, ArrowException):
+                return str(file)
+    return None
 
 
 def _why(error: BaseException) -> str:
@@ -201,6 +244,8 @@ def _why(error: BaseException) -> str:
     while (below := error.__cause__) is not None:
         error = below
     text = " ".join(printable(str(error)).split()) or type(error).__name__
+    # The library reads as many rows at a time as the first group has.
+    text = "it has no images: it has 0 rows" if text == "BatchSize must be greater than 0, got 0" else text
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 

@@ -50,6 +50,7 @@ class Shard:
         skipped: fields that are no labels -> why.
         others: ending of members that are not used -> how many there are.
         cut: why what follows cannot be read; empty where all can.
+        is_closed: whether it has the mark of an end.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class Shard:
     skipped: Mapping[str, str]
     others: Mapping[str, int]
     cut: str
+    is_closed: bool
     split: str | None
 
     def content(self, place: int) -> bytes:
@@ -77,7 +79,12 @@ class Shard:
         arrays = {"text": np.frombuffer(self.names.text, np.uint8), "ends": self.names.ends}
         arrays |= {"offsets": self.offsets, "sizes": self.sizes}
         arrays |= {f"codes {number}": column.codes for number, column in enumerate(self.columns.values())}
-        head = {"skipped": dict(self.skipped), "others": dict(self.others), "cut": self.cut}
+        head = {
+            "skipped": dict(self.skipped),
+            "others": dict(self.others),
+            "cut": self.cut,
+            "is_closed": self.is_closed,
+        }
         columns = [(name, column.distinct) for name, column in self.columns.items()]
         return Table({**table.head, **head, "columns": columns}, {**table.arrays, **arrays})
 
@@ -89,7 +96,7 @@ def known_shard(path: Path, split: str | None) -> Shard | None:
     head, arrays = table.head, table.arrays
     columns = {name: Column(arrays[f"codes {n}"], values) for n, (name, values) in enumerate(head["columns"])}
     names = Paths(arrays["text"].tobytes(), arrays["ends"])
-    rest = columns, head["skipped"], head["others"], head["cut"], split
+    rest = columns, head["skipped"], head["others"], head["cut"], head["is_closed"], split
     return Shard(path, names, arrays["offsets"], arrays["sizes"], table.seen(), *rest)
 
 
@@ -132,6 +139,7 @@ class _Found:
     samples: dict[str, _Sample]
     others: Counter[str]
     cut: str = ""
+    is_closed: bool = True
 
 
 def _facts(path: Path) -> Facts:
@@ -174,6 +182,7 @@ def _members(path: Path, opened: BinaryIO, size: int) -> _Found:
         if tar is None:
             raise DataError(f"shard {called} is no tar file ({printable(str(cause))}): fetch it again") from cause
         found.cut = f"it ends within or after {last}: fetch it again"
+    found.is_closed = tar.offset < size
     found.cut = found.cut or _wrong_end(opened, tar.offset, size, last)
     return found
 
@@ -181,7 +190,9 @@ def _members(path: Path, opened: BinaryIO, size: int) -> _Found:
 def _wrong_end(opened: BinaryIO, offset: int, size: int, last: str) -> str:
     """Say what is wrong with what follows the last member; the reader of headers ends at whatever is no header."""
     rest = os.pread(opened.fileno(), BLOCK, offset)
-    if offset > size or any(rest):
+    if offset > size or 0 < len(rest) < BLOCK:
+        return f"it ends within or after {last}: fetch it again"
+    if any(rest):
         return f"it is damaged after {last}: fetch it again"
     # An end is some zeros; other shards may follow it, of which no reader would see anything.
     place = offset + BLOCK
@@ -235,7 +246,8 @@ def _looked_at(
             images[key] = ending
         else:
             found.others["keys without an image"] += 1
-        found.others.update(f".{other}" for other in sample.members if other != ending and not _is_value(other))
+        if sample.problem is None:
+            found.others.update(f".{other}" for other in sample.members if other != ending and not _is_value(other))
     keys = sorted(images, key=lambda key: found.samples[key].members[images[key]][0])
     values = _Values(opened)
     samples = ((found.samples[key], images[key]) for key in keys)
@@ -249,7 +261,17 @@ def _looked_at(
     skipped = {name: NESTED for name in values.nested if name not in columns}
     columns = {name: column for name, column in columns.items() if name not in skipped}
     return Shard(
-        path, names, places[:, 0].copy(), places[:, 1].copy(), seen, columns, skipped, found.others, found.cut, split
+        path,
+        names,
+        places[:, 0].copy(),
+        places[:, 1].copy(),
+        seen,
+        columns,
+        skipped,
+        found.others,
+        found.cut,
+        found.is_closed,
+        split,
     )
 
 

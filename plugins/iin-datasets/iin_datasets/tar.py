@@ -53,6 +53,9 @@ def open_tar(
     cut = {printable(str(shard.path)): shard.cut for shard in shards if shard.cut}
     if cut:
         _tell_cut(cut, report, skip_bad)
+    if unclosed := [shard for shard in shards if not shard.is_closed and not shard.cut]:
+        path, many = printable(str(unclosed[0].path)), f"{len(unclosed):,} of {len(shards):,} shards"
+        report.warn(f"{name}: {many} have no mark of their end, and may be cut off, such as {path}")
     _tell_others(name, shards, report)
     skipped = {field: why for shard in shards for field, why in shard.skipped.items()}
     if not any(len(shard.names) for shard in shards):

@@ -165,10 +165,11 @@ def _builder(library: Any, wanted: Wanted) -> Any:
     if wanted.config is not None:
         raise UsageError(f"{wanted.name}: a file has no configurations: leave :{printable(wanted.config)} out")
     said = parts_of(files)
+    # Without a name for every file they are one set.
+    is_split = "train" in said and None not in said
     splits: dict[str, list[str]] = {}
     for file, part in zip(files, said, strict=True):
-        # Without a name for every file they are one set.
-        splits.setdefault(part if part is not None and None not in said else "train", []).append(glob.escape(str(file)))
+        splits.setdefault(part if is_split and part else "train", []).append(glob.escape(str(file)))
     (kind,) = kinds
     return library.load_dataset_builder(kind, data_files=splits)
 
@@ -180,8 +181,8 @@ def _require_data_only(builder: Any, wanted: Wanted) -> None:
     module = own[0].removeprefix(home).partition(".")[0] if own else type(builder).__module__
     if module not in MODULES:
         raise DataError(
-            f"{wanted.name} is read by {module}, and only these formats are: {', '.join(MODULES[:-1])}; no code of a "
-            "data set is run"
+            f"{wanted.name} is read by {module}, and only these formats are read: {', '.join(MODULES[:-1])}; no code "
+            "of a data set is run"
         )
 
 

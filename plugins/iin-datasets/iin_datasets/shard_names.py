@@ -88,7 +88,7 @@ def part_of(name: str) -> str | None:
 
 def parts_of(files: Sequence[Path]) -> list[str | None]:
     """Return the part that each file's name says, or else the name of its folder."""
-    return [part_of(file.name) or part_of(file.parent.name) for file in files]
+    return [part_of(file.name) or PARTS.get(file.parent.name.lower()) for file in files]
 
 
 def _found(names: Sequence[str], root: Path, endings: Sequence[str]) -> dict[str, list[Path]]:

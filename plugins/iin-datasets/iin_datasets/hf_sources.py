@@ -34,6 +34,8 @@ FAILED = re.compile(r"Failed to read (?:file|schema from) '(.+?)' with")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 # What `save_to_disk` writes: several splits, or one.
 SAVED = (("dataset_dict.json",), ("dataset_info.json", "state.json"))
+# What the library says where a configuration has to be named, or is not there.
+NO_CONFIG = ("onfig name is missing", "BuilderConfig", "configurations in the cache")
 POLL_SECONDS = 1.0
 
 
@@ -107,6 +109,9 @@ def splits_of_source(wanted: Wanted, report: Reporter) -> Mapping[str, Any]:
                 raise UsageError(f"{wanted.name}: a folder of save_to_disk has no configurations: leave it out")
             loaded = library.load_from_disk(str(saved))
         else:
+            if wanted.hub is not None and not _is_offline():
+                # It is asked several times before it counts as silent.
+                report.note(f"{wanted.name}: the Hub is asked")
             builder = _builder(library, wanted)
             _require_data_only(builder, wanted)
             _tell_offline(builder, wanted, report)
@@ -190,7 +195,7 @@ def _tell_offline(builder: Any, wanted: Wanted, report: Reporter) -> None:
     """Say where the copy in the library's cache stands for what is on the Hub, perhaps at another revision."""
     if ".cache." not in f".{type(builder).__module__}." or wanted.hub is None:
         return
-    report.warn(f"{wanted.name}: the Hub is not asked, or does not answer: what the cache has is read")
+    report.warn(f"{wanted.name}: the Hub is not asked, or does not answer: what its cache has is read")
     if wanted.revision is None or wanted.revision in str(builder.cache_dir):
         return
     if COMMIT.fullmatch(wanted.revision):
@@ -213,8 +218,8 @@ def _explained(wanted: Wanted) -> Iterator[None]:
     # Every format has a reader with errors of its own.
     except Exception as error:
         text = _why(error)
-        if isinstance(error, ValueError) and ("onfig name is missing" in text or "BuilderConfig" in text):
-            raise UsageError(f"{wanted.name}: {text}: write hf:NAME:CONFIG") from error
+        if isinstance(error, ValueError) and any(sign in text for sign in NO_CONFIG):
+            raise UsageError(f"{wanted.name}: {text.partition(' Please')[0]}: write hf:NAME:CONFIG") from error
         hint = ": fetch it first, or unset HF_HUB_OFFLINE" if _is_offline() and wanted.hub is not None else ""
         if wanted.local is not None and set("[]*?") & set(wanted.local.word):
             hint = ": the library takes [, ], * and ? in a path for wildcards, so rename it"
@@ -244,7 +249,7 @@ def _why(error: BaseException) -> str:
     """Return the message of what lies at the bottom of an error, in one line."""
     while (below := error.__cause__) is not None:
         error = below
-    text = " ".join(printable(str(error)).split()) or type(error).__name__
+    text = printable(" ".join(str(error).split())) or type(error).__name__
     # The library reads as many rows at a time as the first group has.
     text = "it has no images: it has 0 rows" if text == "BatchSize must be greater than 0, got 0" else text
     return text if len(text) <= 300 else f"{text[:297]}..."

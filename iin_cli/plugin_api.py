@@ -5,7 +5,7 @@ A plugin is an installed package whose `pyproject.toml` names a factory in one o
     [project.entry-points."iin.backbones"]
     mynet = "my_package:MyNet"            # a Backbone class
     [project.entry-points."iin.datasets"]
-    faces = "my_package:open_faces"       # open_faces(data_root[, argument][, report]) -> Dataset
+    faces = "my_package:open_faces"       # open_faces(data_root[, argument][, report][, skip_bad]) -> Dataset
     [project.entry-points."iin.concepts"]
     smile = "my_package:smile_concept"    # smile_concept([argument]) -> ConceptProvider
     [project.entry-points."iin.commands"]
@@ -65,7 +65,7 @@ class Labels:
     """One column of labels: `values` (M,) int64 holds the label of every item, `names[v]` is the name of label v.
 
     `names` is None for labels that are only ids (colour 17 of 6,000), and for a continuous column, whose `values` are
-    float64 (a roundness, an angle). Two labels of one name are told apart by their numbers.
+    float64 (an angle). Two labels of one name are told apart by their numbers.
     """
 
     values: np.ndarray
@@ -92,6 +92,7 @@ class Dataset(ABC):
         native_size: side in pixels of the images as stored.
         colors: (M, 3) in [0, 1], where every item has one colour of its own; else None.
         whole: the dataset of which this is a subset; else None.
+        remembered: JSON values that a checkpoint keeps of it, too: `left_out` (item -> why), `greys`.
     """
 
     name: str
@@ -102,6 +103,7 @@ class Dataset(ABC):
     native_size: int
     colors: np.ndarray | None = None
     whole: Dataset | None = None
+    remembered: Mapping[str, Any] = {}
 
     @abstractmethod
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
@@ -149,8 +151,7 @@ class Circumstances:
     Attributes:
         device: torch's name of the device (`cpu`, `cuda:0`).
         image_size, interpolation: how the backbone sees the images.
-        seed: seed of everything random.
-        report: receives progress.
+        seed, report: seed of everything random, and what receives progress.
     """
 
     device: str
@@ -214,10 +215,9 @@ class DataFacts:
     """Facts about the data that a backbone will be trained on.
 
     Attributes:
-        image_size: the side S the user asked for, else one inferred from the images.
+        image_size: the side S the user asked for (`size_is_wished`), else one inferred from the images.
         classes: names of the classes, None without class labels.
         train_items: images in the training split.
-        size_is_wished: whether the user asked for `image_size`.
     """
 
     image_size: int

@@ -379,6 +379,7 @@ def test_an_unknown_name_brings_the_nearest():
         ("concepts", "sketch:a.png,b.png", "iin-sketch"),
         ("backbones", "timm:convnext_tiny", "iin-timm"),
         ("commands", "train-stylizer", "iin-sketch"),
+        ("datasets", "hf:owner/name", "iin-datasets"),
     ],
 )
 def test_a_first_party_plugin_that_is_not_installed_is_named(monkeypatch, group, name, package):

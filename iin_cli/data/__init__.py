@@ -21,7 +21,7 @@ from pathlib import Path
 from ..errors import PluginError, UsageError
 from ..plugin_api import Dataset, is_path
 from ..progress import Reporter
-from ..registry import find
+from ..registry import FIRST_PARTY, find
 from .contract import breach_of
 
 __all__ = ["open_dataset"]
@@ -42,7 +42,9 @@ def open_dataset(
     except PluginError:
         raise
     except UsageError as unknown:
-        if not is_path(name_or_path) and not Path(name_or_path).expanduser().exists():
+        # A name of a plugin that is not installed may hold a path: `tar:data/shards.tar`.
+        is_guest = ":" in name_or_path and name_or_path.partition(":")[0] in FIRST_PARTY["datasets"]
+        if not Path(name_or_path).expanduser().exists() and (is_guest or not is_path(name_or_path)):
             raise UsageError(f"{unknown} (or give the path of a folder of images)") from None
         from .folder import open_folder
 

@@ -27,7 +27,7 @@ from .known_files import NO_EXTENT, KnownFiles, Looks, is_verified
 from .packed import Digests, Paths
 from .scanning import FACTS, Listing, facts_of
 
-__all__ = ["Checked", "check_images"]
+__all__ = ["Checked", "check_images", "report_bad", "tell_greys"]
 
 # Files that a thread reads in one go: handing over single ones takes as long as reading small ones.
 STRIDE = 64
@@ -88,14 +88,12 @@ def check_images(folder: Path, listing: Listing, report: Reporter, skip_bad: boo
         _tell_silent_changes(folder, files, remembered, looks, report)
     if bad:
         # Named by where they are, since a command may read several folders.
-        _report_bad(folder, len(files), bad, report, skip_bad)
-        note_left_out({printable(str(folder / file)): why for file, why in bad.items()})
+        named = {printable(str(folder / file)): why for file, why in bad.items()}
+        report_bad(printable(str(folder)), len(files), named, report, skip_bad)
     files, looks = files.take(looks.read), looks.take(looks.read)
     memory.remember(files, looks)
-    counts = np.bincount(looks.extents[looks.extents != NO_EXTENT], minlength=len(looks.distinct)).tolist()
-    extents = list(zip(looks.distinct, counts, strict=True))
     greys = Greys.of(looks.distinct)
-    _tell_greys(folder, extents, greys, report)
+    tell_greys(printable(str(folder)), looks.distinct, looks.extents, greys, report)
     is_deep = any(extent.kind != "color" for extent in looks.distinct)
     return Checked(files, Digests(looks.digests), greys, is_deep, bad, looks.facts)
 
@@ -141,27 +139,37 @@ def _tell_silent_changes(folder: Path, files: Paths, remembered: Looks, looks: L
         )
 
 
-def _report_bad(folder: Path, count: int, bad: Mapping[str, str], report: Reporter, skip_bad: bool) -> None:
-    named = [f"{printable(str(folder / file))} ({why})" for file, why in list(bad.items())[:MOST_NAMED]]
+def report_bad(called: str, count: int, bad: Mapping[str, str], report: Reporter, skip_bad: bool) -> None:
+    """Say which of the `count` images of `called` are left out: `bad` maps the names of images to why.
+
+    Raises DataError naming them without `skip_bad`, or where nothing is left.
+    """
+    named = [f"{image} ({why})" for image, why in list(bad.items())[:MOST_NAMED]]
     if len(bad) > MOST_NAMED:
         named.append(f"and {len(bad) - MOST_NAMED:,} more")
-    whole = f"{len(bad):,} of {count:,} images of {printable(str(folder))}"
+    whole = f"{len(bad):,} of {count:,} images of {called}"
     if skip_bad and len(bad) < count:
         report.warn(f"{whole} cannot be read and {'is' if len(bad) == 1 else 'are'} left out: {'; '.join(named)}")
+        note_left_out(bad)
     elif len(bad) == 1:
-        path, why = next(iter(bad.items()))
-        raise DataError(
-            f"image {printable(str(folder / path))} cannot be read ({why}): replace or remove it, or leave it out with "
-            "--skip-bad"
-        )
+        image, why = next(iter(bad.items()))
+        raise DataError(f"image {image} cannot be read ({why}): replace or remove it, or leave it out with --skip-bad")
     else:
         raise DataError(
             f"{whole} cannot be read: {'; '.join(named)}: replace or remove them, or leave them out with --skip-bad"
         )
 
 
-def _tell_greys(folder: Path, extents: Sequence[tuple[Extent, int]], greys: Greys, report: Reporter) -> None:
-    """Say how greys are read that no file declares: a guess, unless the numbers fill their 16 bits."""
+def tell_greys(called: str, distinct: Sequence[Extent], numbers: np.ndarray, greys: Greys, report: Reporter) -> None:
+    """Say how greys are read that no file declares: a guess, unless the numbers fill their 16 bits.
+
+    Args:
+        called: the name of the images.
+        distinct, numbers: the different extents, and which each image has, int32 (M,); `NO_EXTENT` for 8 bits.
+        greys: how they are read.
+    """
+    counts = np.bincount(numbers[numbers != NO_EXTENT], minlength=len(distinct)).tolist()
+    extents = list(zip(distinct, counts, strict=True))
     for kind, name, pair in (("whole", "16 or 32 bits", greys.whole), ("real", "floating point", greys.real)):
         if pair is None:
             continue
@@ -169,7 +177,7 @@ def _tell_greys(folder: Path, extents: Sequence[tuple[Extent, int]], greys: Grey
         low, high = min(extent.low for extent, _ in mine), max(extent.high for extent, _ in mine)
         count = sum(count for _, count in mine)
         text = (
-            f"{printable(str(folder))}: {count} images have greys of {name}, from {low:g} to {high:g}: "
+            f"{called}: {count} images have greys of {name}, from {low:g} to {high:g}: "
             f"{pair[0]:g} is read as black and {pair[1]:g} as white"
         )
         report.note(text) if pair == FULL else report.warn(f"{text}; save them with 8 bits if that is wrong")
@@ -177,6 +185,6 @@ def _tell_greys(folder: Path, extents: Sequence[tuple[Extent, int]], greys: Grey
     if colors and max(colors)[0] < DARK:
         count = sum(count for _, count in colors)
         report.warn(
-            f"{printable(str(folder))}: {count} images have colours of 16 bits, of which at most 14 are used, "
+            f"{called}: {count} images have colours of 16 bits, of which at most 14 are used, "
             "and are read as nearly black: save them with 8 bits"
         )

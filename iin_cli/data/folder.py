@@ -27,7 +27,7 @@ from .checking import Checked, check_images
 from .label_table import TABLE_NAME, LabelTable, as_labels, read_table
 from .packed import Paths
 from .scanning import one_source, scan
-from .splits import PARTS, split_by_content, splits_of
+from .splits import PARTS, apart, split_by_content, splits_of
 
 __all__ = ["FileDataset", "FolderDataset", "open_folder", "read_image"]
 
@@ -94,7 +94,8 @@ class FileDataset(Dataset):
             splits = table.splits
             _check_declared(folder, files, sources, splits)
         elif above is not None:
-            splits = _apart(folder, files, sources, above, report)
+            called = printable(str(folder))
+            splits = apart(above, sources, report, called, lambda index: printable(files[index]))
         else:
             splits = split_by_content(digests, sources, labels.get("class"))
         made = cls(name, folder, files, labels, splits, sources, _fingerprint(checked, table))
@@ -103,6 +104,9 @@ class FileDataset(Dataset):
     def as_checked(self, checked: Checked) -> Self:
         """Remember of the look at every file what its images need: greys, what is left out, and the bytes."""
         self.greys, self.left_out, self._checked = checked.greys, checked.left_out, checked
+        left_out = {printable(file): why for file, why in self.left_out.items()}
+        values = {"left_out": left_out, "greys": self.greys.as_dict()}
+        self.remembered = {key: value for key, value in values.items() if value}
         return self
 
     def images(self, indices: np.ndarray, size: int, interpolation: Interpolation = "bicubic") -> np.ndarray:
@@ -207,17 +211,3 @@ def _check_declared(folder: Path, files: Paths, sources: np.ndarray, splits: dic
                 f"{printable(str(folder / TABLE_NAME))}: {printable(twin)} (train) and {printable(files[index])} "
                 "(test) are the same image: give both the same split"
             )
-
-
-def _apart(
-    folder: Path, files: Paths, sources: np.ndarray, splits: dict[str, np.ndarray], report: Reporter
-) -> dict[str, np.ndarray]:
-    """Leave test images that are training images, too, out of the test split, with a warning."""
-    train, test = splits["train"], splits["test"]
-    twins = np.isin(sources[test], sources[train])
-    if twins.any():
-        report.warn(
-            f"{int(twins.sum())} of {len(test)} test images of {printable(str(folder))} are training images, too, and "
-            f"are left out of the test split, such as {printable(files[int(test[twins][0])])}"
-        )
-    return {"train": train, "test": test[~twins]}

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..printable import printable
 from ..progress import Reporter, Silent
 from .packed import Digests, Paths
 
-__all__ = ["FACTS", "Listing", "facts_of", "one_source", "scan"]
+__all__ = ["FACTS", "Listing", "facts_of", "image_endings", "one_source", "scan"]
 
 # What the system says of a file that it changes when the file's bytes change: size, times of the last change of the
 # content and of anything, number on the disk, disk.
@@ -76,7 +77,7 @@ def scan(folder: Path, report: Reporter | None = None) -> Listing:
     if not folder.is_dir():
         found = "is a file" if folder.exists() else "does not exist"
         raise DataError(f"{called} {found}: give a folder of images")
-    known, others, special = _extensions(), Counter[str](), []
+    known, others, special = image_endings(), Counter[str](), []
     files: list[str] = []
     facts = array("Q")
     with report.task("list files", None, "files") as task:
@@ -140,11 +141,13 @@ def _sorted(files: list[str], facts: array[int]) -> Listing:
     return Listing(packed, np.frombuffer(facts, np.uint64).reshape(-1, FACTS)[order])
 
 
-def _extensions() -> set[str]:
+@cache
+def image_endings() -> frozenset[str]:
+    """Return the endings of files that Pillow reads, in small letters, with the point."""
     Image.init()
     known = Image.registered_extensions().items()
     # The JPEG reader opens MPO files (two JPEGs in one), so Pillow lists no opener for MPO.
-    return {end for end, name in known if (name in Image.OPEN or name == "MPO") and name not in UNDECODABLE}
+    return frozenset(end for end, name in known if (name in Image.OPEN or name == "MPO") and name not in UNDECODABLE)
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..plugin_api import Labels
+from ..progress import Reporter
 from .packed import order_of
 
-__all__ = ["PARTS", "split_by_content", "splits_of"]
+__all__ = ["PARTS", "apart", "split_by_content", "splits_of"]
 
 TEST_FRACTION = 0.1
 # Every spelling, in small letters, and the part it stands for.
@@ -52,3 +53,21 @@ def split_by_content(keys: Sequence[str], sources: np.ndarray, classes: Labels |
     wanted = np.where(sizes > 1, np.maximum(1, np.rint(TEST_FRACTION * sizes)), 0)
     is_test = np.isin(sources, source[order][place < np.repeat(wanted, sizes)])
     return {"train": np.flatnonzero(~is_test), "test": np.flatnonzero(is_test)}
+
+
+def apart(
+    splits: dict[str, np.ndarray], sources: np.ndarray, report: Reporter, called: str, item: Callable[[int], str]
+) -> dict[str, np.ndarray]:
+    """Leave test images that are training images, too, out of the test split, with a warning.
+
+    Args:
+        called: the name of the images; `item`: number -> name of one of them.
+    """
+    train, test = splits["train"], splits["test"]
+    twins = np.isin(sources[test], sources[train])
+    if twins.any():
+        report.warn(
+            f"{int(twins.sum())} of {len(test)} test images of {called} are training images, too, and "
+            f"are left out of the test split, such as {item(int(test[twins][0]))}"
+        )
+    return {"train": train, "test": test[~twins]}

@@ -37,7 +37,7 @@ Step = Callable[[dict[str, Any]], dict[str, Any]]
 # Names that live in a first-party plugin, so that a missing one says what to install.
 FIRST_PARTY: dict[str, dict[str, str]] = {
     "backbones": {"timm": "iin-timm"},
-    "datasets": {},
+    "datasets": {"hf": "iin-datasets", "tar": "iin-datasets"},
     "concepts": {"roundness": "iin-sketch", "sketch": "iin-sketch"},
     "commands": {"train-stylizer": "iin-sketch"},
 }

@@ -12,11 +12,10 @@ import numpy as np
 
 from ..data import open_dataset
 from ..data.animal_faces import find_animalfaces
-from ..data.folder import FileDataset, FolderDataset
+from ..data.folder import FolderDataset
 from ..errors import DataError, UsageError
 from ..io.paths import data_root as default_root
 from ..plugin_api import Dataset
-from ..printable import printable
 from ..progress import Reporter, Silent
 from ..registry import names
 
@@ -79,18 +78,16 @@ class DataChoice:
 def describe_data(dataset: Dataset, root: Path | None) -> dict[str, Any]:
     """Return what a checkpoint remembers of its data; paths are absolute, so that later runs find them anywhere.
 
-    Of files it also remembers which were left out, and why, and what is black and white in greys of more than 8 bits.
+    A dataset may have it remember more (`remembered`): which items were left out, and why, and how greys are read.
     """
-    name, of_files = dataset.name, {}
-    if isinstance(dataset, FileDataset):
-        if isinstance(dataset, FolderDataset):
-            # Made absolute here, since it may be called like a registered set.
-            name = str(dataset.folder.resolve())
-        left_out = {printable(file): why for file, why in dataset.left_out.items()}
-        of_files = {key: value for key, value in (("left_out", left_out), ("greys", dataset.greys.as_dict())) if value}
+    name = dataset.name
+    if isinstance(dataset, FolderDataset):
+        # Made absolute here, since it may be called like a registered set.
+        name = str(dataset.folder.resolve())
     if name not in names("datasets") and Path(name).expanduser().exists():
         name = str(Path(name).expanduser().resolve())
-    return {"name": name, "root": str(default_root(root).resolve()), "fingerprint": dataset.fingerprint, **of_files}
+    known = {"name": name, "root": str(default_root(root).resolve()), "fingerprint": dataset.fingerprint}
+    return {**known, **dataset.remembered, **known}
 
 
 def choose_items(dataset: Dataset, split: str, count: int, seed: int) -> np.ndarray:

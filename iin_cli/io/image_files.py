@@ -28,9 +28,12 @@ from .greys import Extent, Greys, as_eight_bits, extent_of, is_deep
 __all__ = [
     "Inspected",
     "changing",
+    "cut_square",
+    "examine",
     "greys_of",
     "in_threads",
     "inspect",
+    "open_regular",
     "read_image",
     "read_whole",
     "short_side",
@@ -65,14 +68,21 @@ def read_image(path: Path, size: int, interpolation: Interpolation = "bicubic", 
     Raises DataError naming the file when it cannot be read whole.
     """
     with _opened(path) as opened:
-        image = _as_rgb(opened, greys)
-        side = min(image.size)
-        left, top = (image.width - side) / 2, (image.height - side) / 2
-        if side == size:
-            # Whole pixels stay whole: a half-pixel shift would blur an image that already has the right size.
-            left, top = int(left), int(top)
-        box = (left, top, left + side, top + side)
-        return np.asarray(image.resize((size, size), Image.Resampling[interpolation.upper()], box=box))
+        return cut_square(opened, size, interpolation, greys)
+
+
+def cut_square(
+    opened: Image.Image, size: int, interpolation: Interpolation = "bicubic", greys: Greys = OWN
+) -> np.ndarray:
+    """Return an opened image as uint8 (size, size, 3) sRGB, as `read_image`; raises whatever its decoder does."""
+    image = _as_rgb(opened, greys)
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    if side == size:
+        # Whole pixels stay whole: a half-pixel shift would blur an image that already has the right size.
+        left, top = int(left), int(top)
+    box = (left, top, left + side, top + side)
+    return np.asarray(image.resize((size, size), Image.Resampling[interpolation.upper()], box=box))
 
 
 def read_whole(path: Path, greys: Greys = OWN) -> np.ndarray:
@@ -106,7 +116,7 @@ def inspect(path: Path, known: Callable[[bytes], tuple[bool, Extent | None]]) ->
     """
     digest, status = "", None
     try:
-        with _regular(path) as stream:
+        with open_regular(path) as stream:
             status = os.fstat(stream.fileno())
             content = stream.read()
             _require_still(path, status, os.fstat(stream.fileno()), len(content))
@@ -115,20 +125,25 @@ def inspect(path: Path, known: Callable[[bytes], tuple[bool, Extent | None]]) ->
         is_known, extent = known(hashed.digest())
         if is_known:
             return Inspected(digest, extent, None, status)
-        if not content:
-            return Inspected(digest, None, "it is empty, 0 bytes", status)
-        with Image.open(io.BytesIO(content)) as image:
-            if image.format == "JPEG":
-                # All of the file is still decoded, to an eighth of the pixels: half the time.
-                image.draft(image.mode, (1, 1))
-            extent = extent_of(image)
-            _as_rgb(image, OWN)
-        return Inspected(digest, extent, None, status)
+        return Inspected(digest, examine(content), None, status)
     except (MemoryError, DataError):
         raise
     # Pillow's decoders raise whatever the damage led them to.
     except Exception as cause:
         return Inspected(digest, None, why_unreadable(cause), status)
+
+
+def examine(content: bytes) -> Extent | None:
+    """Decode the bytes of an image file and return its greys; raises whatever the damage leads the decoder to."""
+    if not content:
+        raise ValueError("it is empty, 0 bytes")
+    with Image.open(io.BytesIO(content)) as image:
+        if image.format == "JPEG":
+            # All of the file is still decoded, to an eighth of the pixels: half the time.
+            image.draft(image.mode, (1, 1))
+        extent = extent_of(image)
+        _as_rgb(image, OWN)
+    return extent
 
 
 def _require_still(path: Path, before: os.stat_result, after: os.stat_result, size: int) -> None:
@@ -160,7 +175,7 @@ def why_unreadable(cause: Exception) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with _regular(path) as stream, Image.open(stream) as image:
+        with open_regular(path) as stream, Image.open(stream) as image:
             yield image
     except (MemoryError, DataError):
         raise
@@ -168,7 +183,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise unreadable(path, cause) from cause
 
 
-def _regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read its bytes; ValueError for anything else, such as a named pipe, without waiting."""
     return open(path, "rb", opener=_open_regular)
 
 

@@ -39,6 +39,18 @@ def test_a_path_that_is_not_there_is_a_data_error(tmp_path):
         open_dataset(str(tmp_path / "gone"))
 
 
+def test_a_name_with_a_path_of_a_plugin_that_is_not_installed(monkeypatch, tmp_path):
+    monkeypatch.setenv("IIN_DISABLE_PLUGINS", "1")
+    for name in ("tar:some/shards.tar", "hf:owner/name"):
+        with pytest.raises(UsageError, match=f"unknown dataset '{name[:2]}.*IIN_DISABLE_PLUGINS is set"):
+            open_dataset(name)
+    # A folder may be called so.
+    (tmp_path / "tar:some").mkdir()
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "tar:some" / "a.png")
+    monkeypatch.chdir(tmp_path)
+    assert len(open_dataset("tar:some").sources) == 1
+
+
 @pytest.mark.parametrize("listens", [True, False])
 def test_a_factory_that_listens_is_told_where_progress_goes(monkeypatch, listens):
     heard = []

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from .crew import is_leading
 from .distributed import gather_numbers, is_main_rank, local_rank, rank, small_group, world_size
 from .errors import IinError
 
@@ -24,7 +25,7 @@ def leaders_first() -> Iterator[None]:
     For work that is to be done once: its result is kept in a cache, or is passed on by `led`. No two ranks of one
     machine fill its cache at the same time. An error of this program that the first rank of a machine has, all raise.
     """
-    if world_size() == 1:
+    if world_size() == 1 or is_leading():
         yield
         return
     turn = 0 if is_main_rank() else 1 if local_rank() == 0 else 2

@@ -27,6 +27,7 @@ STOREYS = (
     ("results", "batch_part", "class_names"),
     ("plugin_api", "failure_alarm"),
     ("io", "distributed", "translator", "cutting"),
+    ("crew",),
     ("leading",),
     ("guests",),
     ("registry",),

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from ..cutting.folding import folded_copy
 from ..plugin_api import Backbone
@@ -17,6 +18,8 @@ Wanted = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[Wanted, ...] = ("auto", "float32", "bfloat16")
 # Images on which the copy with folded batch norms is compared with the network.
 COMPARED = 8
+# Side of coarse noise before it is brought to an image's size.
+COARSE = 8
 
 
 class Encoder:
@@ -37,7 +40,7 @@ class Encoder:
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance of q(z|x), both (B, N) in float32, of images (B, 3, S, S) in [-1, 1]."""
         if self._faster is None:
-            self._faster = folded_copy(self._backbone, lambda network, x: network.posterior(x)[0], images[:COMPARED])
+            self._faster = folded_copy(self._backbone, lambda network, x: network.posterior(x)[0], _shown(images))
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             mean, log_variance = self._faster.posterior(images)
         return mean.float(), None if log_variance is None else log_variance.float()
@@ -45,3 +48,14 @@ class Encoder:
     def encode(self, images: Tensor) -> Tensor:
         """E: images (B, 3, S, S) in [-1, 1] -> z (B, N) in float32, of a stochastic encoder the mean."""
         return self.posterior(images)[0]
+
+
+def _shown(images: Tensor) -> Tensor:
+    """Return images of noise, fine and coarse, of the size and on the device of `images` (B, 3, S, S).
+
+    They depend on nothing else: processes that encode parts of the same data must decide alike.
+    """
+    generator, size = torch.Generator().manual_seed(0), images.shape[-2:]
+    fine = torch.rand(COMPARED // 2, images.shape[1], *size, generator=generator)
+    coarse = torch.rand(COMPARED - len(fine), images.shape[1], COARSE, COARSE, generator=generator)
+    return torch.cat((fine, interpolate(coarse, size, mode="bilinear"))).mul_(2).sub_(1).to(images)

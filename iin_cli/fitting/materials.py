@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from ..interpretation.data_choice import describe_data
-from ..interpretation.grouping import group
+from ..interpretation.grouping import encode_groups, group_items
 from ..interpretation.network import Network
 from ..latents.dominance import Dominance, check_dominance
 from ..latents.table import ConceptPairs, LatentTable, MappedTable
+from ..leading import leaders_first
 from ..plan import WIDE, TranslatorPlan, few_rows
 from ..plugin_api import ConceptProvider, Dataset, Relation
 from ..progress import Reporter
@@ -223,8 +224,12 @@ def from_images(
     Args:
         root: the data root that `dataset` was opened with.
         most: images at most, for a plan of a fit to all of them; None takes all.
+
+    Under torchrun one process of a machine prepares what concepts cache, and all share the encoding.
     """
-    found = group(network, dataset, providers, seed, report, most)
+    with leaders_first():
+        grouping = group_items(network, dataset, providers, seed, report, most)
+    found = encode_groups(network, dataset, grouping, report)
     provenance = {"backbone": network.provenance, "data": describe_data(dataset, root)}
     return GroupedMaterial.of(found.table, found.pairs, found.held_out, provenance, dataset.name, report, found.rows)
 

@@ -9,6 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from ..acceleration.choosing import choose_precision
+from ..acceleration.encoder import Precision
+from ..crew import alongside, leads_with
 from ..errors import DataError
 from ..latents import cache
 from ..latents.cache import Latents
@@ -80,6 +82,9 @@ def _cached(
     report: Reporter,
     part: str,
 ) -> Latents:
+    identity = _identity(network, dataset, indices, provider, variant)
+    if leads_with(network, dataset.whole or dataset) and not cache.is_cached(identity):
+        alongside(_help, network, dataset, indices, provider, variant, network.precision)
     size, interpolation = network.backbone.image_size, network.backbone.interpolation
 
     def read(positions: np.ndarray) -> np.ndarray:
@@ -89,7 +94,7 @@ def _cached(
 
     name = dataset.name if variant == 0 or provider is None else f"{dataset.name}, {provider.concept}"
     return cache.cached(
-        _identity(network, dataset, indices, provider, variant),
+        identity,
         len(indices),
         read,
         network.encoder.posterior,
@@ -99,6 +104,19 @@ def _cached(
         description=f"encoding {Path(name).name}{f' ({part})' if part else ''}",
         called=lambda position: dataset.path(int(indices[position])),
     )
+
+
+def _help(
+    network: Network,
+    dataset: Dataset,
+    indices: np.ndarray,
+    provider: ConceptProvider | None,
+    variant: int,
+    precision: Precision,
+) -> None:
+    """Encode beside the main process, in the precision that it has settled."""
+    network.settle(precision)
+    _cached(network, dataset, indices, provider, variant, Silent(), "")
 
 
 def settle_precision(network: Network, dataset: Dataset, report: Reporter) -> None:

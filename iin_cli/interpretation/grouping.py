@@ -21,7 +21,17 @@ from ..translator.factors import RESIDUAL
 from .encoding import encode_items
 from .network import Network
 
-__all__ = ["MOST_NEEDED", "GroupedItems", "circumstances", "find_providers", "group", "grouped"]
+__all__ = [
+    "MOST_NEEDED",
+    "GroupedItems",
+    "Grouping",
+    "circumstances",
+    "encode_groups",
+    "find_providers",
+    "group",
+    "group_items",
+    "grouped",
+]
 
 MOST_NEEDED = 256
 # Of the items that should make pairs in a random part; of groups of two, a tenth of the images leaves a tenth.
@@ -103,6 +113,34 @@ def group(
     Raises DataError when a concept has no labels or makes no pair, or when there are fewer images than latents;
     UsageError for a `most` below that.
     """
+    return encode_groups(network, dataset, group_items(network, dataset, providers, seed, report, most), report)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Training items as concepts group them, before they are encoded.
+
+    Attributes:
+        images: numbers of the images in the dataset, int64 (M,).
+        providers: the concepts, and `groups` what each made.
+        rows: how many rows all images would make, rendered ones included.
+    """
+
+    images: np.ndarray
+    providers: Sequence[ConceptProvider]
+    groups: Sequence[Groups]
+    rows: int
+
+
+def group_items(
+    network: Network,
+    dataset: Dataset,
+    providers: Sequence[ConceptProvider],
+    seed: int,
+    report: Reporter,
+    most: int | None = None,
+) -> Grouping:
+    """Let each concept group the training items of `dataset`, and encode none; as `group`."""
     indices = np.asarray(dataset.splits["train"])
     # Wider latents have dependent features anyway: noise is declared, and few rows are warned of.
     needed = min(network.latent_dim, MOST_NEEDED)
@@ -117,6 +155,12 @@ def group(
     rows = len(indices) + sum(int((own.variants != 0).sum()) for own in groups)
     if most is not None and most < len(indices):
         indices, groups = _drawn(indices, groups, most, seed)
+    return Grouping(indices, providers, groups, rows)
+
+
+def encode_groups(network: Network, dataset: Dataset, grouping: Grouping, report: Reporter) -> GroupedItems:
+    """Encode every item of `grouping` once, rendered ones too, and make each concept's pairs of their rows."""
+    indices, providers, groups = grouping.images, grouping.providers, grouping.groups
     total = 1 + sum(len(np.unique(own.variants[own.variants != 0])) for own in groups)
     parts = (f"{number} of {total}" if total > 1 else "" for number in range(1, total + 1))
     blocks, rows_of = [encode_items(network, dataset, indices, report=report, part=next(parts))], {}
@@ -145,7 +189,7 @@ def group(
         for provider, own in zip(providers, groups, strict=True)
     ]
     table = LatentTable(blocks, names_of_rows(dataset, row_indices, variants))
-    return GroupedItems(table, pairs, held_out, indices, rows)
+    return GroupedItems(table, pairs, held_out, indices, grouping.rows)
 
 
 def _drawn(indices: np.ndarray, groups: Sequence[Groups], most: int, seed: int) -> tuple[np.ndarray, list[Groups]]:

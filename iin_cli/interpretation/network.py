@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..acceleration.encoder import Encoder, Precision, Wanted
+from ..crew import leads_with, spread
 from ..errors import DataError, PluginError, UsageError
 from ..io.weights import module_digest
 from ..latents.cache import as_images
@@ -20,7 +21,7 @@ from .answers import Answer, Classes, Images, Nothing, answer_of
 from .layered import at_layer, encode_layers, layers_of
 from .modules import CutModule, FunctionBackbone, Preprocess, owner_of, prepared
 from .pictures import ImageBatch, batches_of, count_of
-from .pieces import in_pieces, to_pixels
+from .pieces import image_rows, in_pieces, piece_rows, to_pixels
 
 __all__ = ["FROM_PYTHON", "Network"]
 
@@ -315,9 +316,15 @@ class Network:
 
     def encode_pixels(self, pixels: np.ndarray) -> Tensor:
         """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean."""
+        height = image_rows(self.device, pixels.shape[1])
+        if len(pixels) > height and leads_with(self):
+            return torch.cat(list(spread(self._encoded, torch.from_numpy(pixels), height, height)))
+        return torch.cat(list(self._encoded(pixels, height)))
+
+    def _encoded(self, pixels: np.ndarray | Tensor, height: int) -> Iterator[Tensor]:
         # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
-        take = lambda rows: as_images(pixels[rows]).contiguous()  # noqa: E731
-        return torch.cat(list(in_pieces(len(pixels), take, self._own_encode, self.device)))
+        take = lambda rows: as_images(np.asarray(pixels[rows])).contiguous()  # noqa: E731
+        return in_pieces(len(pixels), take, self._own_encode, self.device, height)
 
     def _own_encode(self, images: Tensor) -> Tensor:
         return self.backbone.encode(images) if self.precision == "float32" else self.encoder.encode(images)
@@ -347,5 +354,10 @@ class Network:
 
     def decoded(self, z: Tensor) -> Iterator[Tensor]:
         """Yield what G itself gives for z (M, N), piece by piece, on the CPU: images or logits."""
+        if len(z) > (height := piece_rows(self.device)) and leads_with(self):
+            return spread(self._decoded, z, height)
+        return self._decoded(z)
+
+    def _decoded(self, z: Tensor) -> Iterator[Tensor]:
         backbone, concurrent = self.backbone, self.backbone.is_concurrent
         return in_pieces(len(z), z.__getitem__, backbone.decode, self.device, is_concurrent=concurrent)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from ..crew import leads_with, spread
 from ..errors import UsageError
 from ..progress import Reporter, Silent
 from ..translator.factors import Factors
@@ -17,9 +18,12 @@ from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import mask_posterior
 from .network import Network
-from .pieces import MANY_ROWS, in_pieces
+from .pieces import MANY_ROWS, in_pieces, piece_rows
 
 __all__ = ["OpenTranslator"]
+
+# T, T⁻¹, or T with its log-determinant behind.
+_Way = Literal["forward", "inverse", "both"]
 
 
 @dataclass(frozen=True)
@@ -84,25 +88,20 @@ class OpenTranslator:
 
     def transform(self, z: Tensor, report: Reporter | None = None) -> Tensor:
         """T of any number of latents, in pieces, on the CPU: z (…, N) -> z̃ (…, N)."""
-        return self._mapped(z, lambda rows: self.translator(rows)[0], report)
+        return self._mapped(z, "forward", report)
 
     def transform_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`."""
-
-        def both(rows: Tensor) -> Tensor:
-            z_tilde, log_det = self.translator(rows)
-            return torch.cat((z_tilde, log_det[:, None]), dim=1)
-
-        found = torch.cat(list(in_pieces(len(z), z.__getitem__, both, self.device, is_concurrent=True)))
+        found = torch.cat(list(self._in_pieces(z, "both", piece_rows(self.device))))
         return found[:, :-1], found[:, -1]
 
     def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
         """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
-        return self._mapped(z_tilde, self.translator.inverse, report)
+        return self._mapped(z_tilde, "inverse", report)
 
     def inverse_of_many(self, z_tilde: Tensor) -> Tensor:
         """As `inverse_transform`, in taller pieces: faster for thousands of rows, with other last bits."""
-        return self._mapped(z_tilde, self.translator.inverse, None, MANY_ROWS)
+        return self._mapped(z_tilde, "inverse", None, MANY_ROWS)
 
     def shared(self, z_a: Tensor, z_b: Tensor, prior: Tensor | float = 0.5) -> Tensor:
         """Return how probable it is that pairs z_a, z_b (P, N) share each factor, the residual last: (P, K+1).
@@ -121,16 +120,24 @@ class OpenTranslator:
         fraction = (self.metadata.get("training") or {}).get("feature_noise", 0.0)
         return FeatureNoise.of(z, fraction) if fraction else FeatureNoise.none(self.factors.dim)
 
-    def _mapped(
-        self,
-        rows: Tensor,
-        function: Callable[[Tensor], Tensor],
-        report: Reporter | None,
-        height: int | None = None,
-    ) -> Tensor:
+    def _mapped(self, rows: Tensor, way: _Way, report: Reporter | None, height: int | None = None) -> Tensor:
         flat, pieces = rows.reshape(-1, rows.shape[-1]), []
         with (report or Silent()).task("translating", len(flat), "images") as task:
-            for piece in in_pieces(len(flat), flat.__getitem__, function, self.device, height, is_concurrent=True):
+            for piece in self._in_pieces(flat, way, height or piece_rows(self.device)):
                 pieces.append(piece)
                 task.advance(len(piece))
         return torch.cat(pieces).view_as(rows)
+
+    def _in_pieces(self, rows: Tensor, way: _Way, height: int) -> Iterator[Tensor]:
+        """Yield T of rows (M, N) piece by piece, on the CPU; the processes of a command share them."""
+        if len(rows) > height and leads_with(self):
+            return spread(self._own_pieces, rows, height, way, height)
+        return self._own_pieces(rows, way, height)
+
+    def _own_pieces(self, rows: Tensor, way: _Way, height: int) -> Iterator[Tensor]:
+        ways = {"forward": lambda z: self.translator(z)[0], "inverse": self.translator.inverse, "both": self._both}
+        return in_pieces(len(rows), rows.__getitem__, ways[way], self.device, height, is_concurrent=True)
+
+    def _both(self, rows: Tensor) -> Tensor:
+        z_tilde, log_det = self.translator(rows)
+        return torch.cat((z_tilde, log_det[:, None]), dim=1)

@@ -14,15 +14,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["MANY_ROWS", "in_pieces", "piece_rows", "to_pixels"]
+__all__ = ["MANY_ROWS", "image_rows", "in_pieces", "piece_rows", "to_pixels"]
 
 # Height of a piece for what maps thousands of rows in any case, as walks do: narrow networks take a third less time.
 MANY_ROWS = 256
+# Pixels of a piece of images: 64 of 64² on a CPU; fewer than 4 images would keep no core busy.
+CPU_PIXELS, GPU_PIXELS, LEAST_IMAGES = 2**18, 2**22, 4
 
 
 def piece_rows(device: torch.device) -> int:
     """Return the constant height of a piece: enough to keep the device busy, little enough not to waste a small job."""
     return 64 if device.type == "cpu" else 256
+
+
+def image_rows(device: torch.device, size: int) -> int:
+    """Return the constant height of a piece of images S² (S = `size`): of large ones a few, since one may be all."""
+    pixels = CPU_PIXELS if device.type == "cpu" else GPU_PIXELS
+    return max(LEAST_IMAGES, min(piece_rows(device), pixels // size**2))
 
 
 def in_pieces(

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from torch import Tensor
 
+from ..crew import lead
 from ..data.folder import open_folder
+from ..distributed import world_size
 from ..errors import DataError
 from ..io.greys import Greys
 from ..io.image_files import greys_of, read_image
+from ..leading import leaders_first
 from ..metrics.bootstrap import FEW_ITEMS
 from ..plugin_api import Dataset
 from ..printable import printable
@@ -26,6 +29,8 @@ from .network import Network
 from .open_translator import OpenTranslator
 
 __all__ = ["ChosenData", "Inputs", "Reading", "read_items"]
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,18 @@ class ChosenData:
     def dataset(self) -> Dataset:
         """The data; errors as `DataChoice.open`."""
         return self.choice.open(self.opened.recorded_data, self.report)
+
+    def lead(self, body: Callable[[], Made], *opened: object) -> Made:
+        """Return what `body` returns, which the main process runs while all others share its heavy work.
+
+        Args:
+            opened: what `body` computes with besides these data, their network and the translator.
+        """
+        if world_size() == 1:
+            return body()
+        with leaders_first():
+            dataset = self.dataset
+        return lead(body, self.opened, self.opened.translator, self.network, dataset, *opened)
 
     def split_items(self) -> np.ndarray:
         """All items of the chosen split."""

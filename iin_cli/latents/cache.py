@@ -9,27 +9,29 @@ memory.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import mmap
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DataError, IinError, ResourceError, reason
+from ..distributed import rank, world_size
+from ..errors import DataError, IinError, reason
 from ..io.checkpoint import digest
 from ..io.paths import cache_dir
-from ..progress import Reporter, Silent
+from ..progress import Reporter, Silent, Task
+from .entry_files import DIGESTS, unwritable
 from .reading_ahead import read_ahead
+from .sharing import Batch, Parts, SharedWork
 
 __all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest", "is_cached"]
 
@@ -38,7 +40,8 @@ FORMAT = 1
 BLOCK_NUMBERS = 2**23
 # Reading one page maps up to 64 KiB around it; release them every few rows.
 READ_ROWS = 256
-DIGESTS = "digests.json"
+# Seconds between looks at how far other processes are, for the progress.
+TELL_SECONDS = 0.5
 # Entries that this process has checked, by path, inode, size and time of their files: each is read through once.
 _known: set[tuple[str, ...]] = set()
 Encode = Callable[[Tensor], tuple[Tensor, Tensor | None]]
@@ -153,7 +156,8 @@ def cached(
         encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic.
         called: position -> name of that item in a message.
 
-    An entry that is damaged, or was made before entries had digests, is encoded again, which is reported.
+    Processes that encode the same at once, ranks of a run or others that share the cache, share the work. An entry that
+    is damaged, or was made before entries had digests, is encoded again, which is reported.
 
     Raises DataError when a latent is not finite or reading fails, ResourceError when the disk is full.
     """
@@ -165,20 +169,16 @@ def cached(
     if not folder.is_dir():
         if count < 1:
             raise DataError("there are no items to encode")
+        parts = Parts(count, batch)
         with (
-            _appearing(folder) as unfinished,
-            _Files(unfinished, count, called) as files,
+            SharedWork.open(_unfinished(identity, parts, device), folder, parts) as work,
             report.task(description, count, "images") as task,
         ):
-            parts = [np.arange(start, min(start + batch, count)) for start in range(0, count, batch)]
-            for positions, images in zip(parts, read_ahead(_named(read, called), parts), strict=True):
-                with torch.inference_mode():
-                    mean, log_variance = encode(images.to(device))
-                files.write("mean", positions, mean)
-                if log_variance is not None:
-                    files.write("log_variance", positions, log_variance)
-                task.advance(len(positions))
-            files.finish()
+            if work.found:
+                report.note(f"{description}: {work.found:,} of {count:,} images were done before the last run ended")
+            progress = _Progress(work, task)
+            while not work.join():
+                _encode_free(work, _named(read, called), lambda images: encode(images.to(device)), called, progress)
     log_variance_file = folder / "log_variance.npy"
     try:
         return Latents(
@@ -187,6 +187,64 @@ def cached(
         )
     except (OSError, ValueError) as error:
         raise DataError(f"the cached latents in {folder} are damaged ({error}): remove that folder") from error
+
+
+class _Progress:
+    """Tells how many items all processes have encoded."""
+
+    def __init__(self, work: SharedWork, task: Task) -> None:
+        self._work, self._task, self._told, self._looked = work, task, 0, 0.0
+        self.tell(0)
+
+    def tell(self, begun: int) -> None:
+        """Say what is done, besides `begun` items of a part that is not."""
+        if begun or time.monotonic() - self._looked > TELL_SECONDS:
+            self._looked = time.monotonic()
+            done = min(self._work.items_done() + begun, self._work.parts.count)
+            if done > self._told:
+                self._task.advance(done - self._told)
+                self._told = done
+
+
+def _encode_free(
+    work: SharedWork,
+    read: Callable[[np.ndarray], Tensor],
+    encode: Encode,
+    called: Callable[[int], str],
+    progress: _Progress,
+) -> None:
+    """Encode the parts that this process can claim, its own share first; wait a little where others have them all."""
+
+    def of_batch(batch: Batch) -> tuple[Batch, Tensor]:
+        return batch, read(batch.positions)
+
+    share = len(work.parts) * rank() // world_size()
+    collected: dict[str, list[Tensor]] = {}
+    was_free = False
+    for batch, images in read_ahead(of_batch, work.claimed(share)):
+        with torch.inference_mode():
+            mean, log_variance = encode(images)
+        for name, rows in (("mean", mean), ("log_variance", log_variance)):
+            if rows is not None:
+                collected.setdefault(name, []).append(_finite(rows, name, batch.positions, called))
+        begun = sum(map(len, collected["mean"]))
+        if batch.is_last:
+            work.finish(batch.part, {name: torch.cat(rows) for name, rows in collected.items()})
+            collected, begun = {}, 0
+        progress.tell(begun)
+        was_free = True
+    if not was_free:
+        work.wait()
+        progress.tell(0)
+
+
+def _finite(rows: Tensor, name: str, positions: np.ndarray, called: Callable[[int], str]) -> Tensor:
+    """Return latents (B, N) of items `positions` (B,) on the CPU; raises DataError if one is not finite."""
+    finite = torch.isfinite(rows).all(1)
+    if not finite.all():
+        first = int(positions[int((~finite).nonzero()[0])])
+        raise DataError(f"the backbone gives a {name} that is not finite for {called(first)}")
+    return rows.float().cpu()
 
 
 def _named(read: Callable[[np.ndarray], np.ndarray], called: Callable[[int], str]) -> Callable[[np.ndarray], Tensor]:
@@ -231,7 +289,7 @@ def _remove(folder: Path) -> None:
         # Another process has removed it.
         return
     except OSError as error:
-        raise _unwritable(folder.parent, error) from error
+        raise unwritable(folder.parent, error) from error
     shutil.rmtree(gone, ignore_errors=True)
 
 
@@ -240,104 +298,8 @@ def _folder(identity: Mapping[str, Any]) -> Path:
     return cache_dir() / "latents" / key[:2] / key
 
 
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder; on success it becomes `folder`, on any failure it is removed."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
-    except OSError as error:
-        raise _unwritable(folder.parent, error) from error
-    try:
-        yield unfinished
-        try:
-            _settle(unfinished)
-            os.replace(unfinished, folder)
-            _settle(folder.parent)
-        except OSError as error:
-            # Another process encoded the same items meanwhile; its result is as good.
-            if not folder.is_dir():
-                raise _unwritable(folder.parent, error) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _unwritable(place: Path, error: OSError) -> ResourceError:
-    return ResourceError(f"cannot write the cache {place}: {error.strerror}; set IIN_CACHE")
-
-
-def _settle(folder: Path) -> None:
-    """Wait until the names in `folder` are on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-class _Files:
-    """Arrays of `count` rows in a folder, each created when its first rows arrive, and written row after row.
-
-    Rows written through a memory map would count as this process's memory until the system had saved them.
-    """
-
-    def __init__(self, folder: Path, count: int, called: Callable[[int], str]) -> None:
-        self.folder, self.count, self.called = folder, count, called
-        self.open = ExitStack()
-        self.files: dict[str, BinaryIO] = {}
-        self.digests: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        self.open.close()
-
-    def write(self, name: str, positions: np.ndarray, rows: Tensor) -> None:
-        """Append the rows (B, N) of items `positions` (B,) to array `name`; raises DataError if one is not finite."""
-        finite = torch.isfinite(rows).all(1)
-        if not finite.all():
-            first = int(positions[int((~finite).nonzero()[0])])
-            raise DataError(f"the backbone gives a {name} that is not finite for {self.called(first)}")
-        try:
-            if name not in self.files:
-                self._begin(name, (self.count, rows.shape[1]))
-            self._append(name, rows.float().cpu().numpy().tobytes())
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def finish(self) -> None:
-        """Wait until every array is on the disk, and write their digests."""
-        digests = {f"{name}.npy": total.hexdigest() for name, total in self.digests.items()}
-        try:
-            for file in self.files.values():
-                file.flush()
-                os.fsync(file.fileno())
-            with (self.folder / DIGESTS).open("w", encoding="utf-8") as file:
-                json.dump(digests, file)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def _append(self, name: str, content: bytes) -> None:
-        self.digests[name].update(content)
-        self.files[name].write(content)
-
-    def _failed(self, error: OSError) -> ResourceError:
-        return _unwritable(self.folder.parent, error)
-
-    def _begin(self, name: str, shape: tuple[int, int]) -> None:
-        # Checked now rather than after an hour of encoding.
-        needed, free = 4 * shape[0] * shape[1], shutil.disk_usage(self.folder).free
-        if needed > free:
-            raise ResourceError(
-                f"no space for the latents in the cache {self.folder.parent}: {needed >> 20} MiB needed, "
-                f"{free >> 20} MiB free; set IIN_CACHE to another disk"
-            )
-        self.files[name] = self.open.enter_context((self.folder / f"{name}.npy").open("wb"))
-        self.digests[name] = hashlib.sha256()
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
-        beginning = io.BytesIO()
-        np.lib.format.write_array_header_1_0(beginning, header)
-        self._append(name, beginning.getvalue())
+def _unfinished(identity: Mapping[str, Any], parts: Parts, device: torch.device | str) -> Path:
+    """Return where processes meet that give the same bits: with the same parts, on one kind of device."""
+    facts = {"parts": [parts.count, parts.batch], "device": torch.device(device).type, "torch": str(torch.__version__)}
+    key = hashlib.sha256(json.dumps({"format": FORMAT, **identity, "work": facts}, sort_keys=True).encode()).hexdigest()
+    return cache_dir() / "latents" / "unfinished" / key

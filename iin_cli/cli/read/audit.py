@@ -65,7 +65,7 @@ def audit(
       iin audit -t t.safetensors --list-metrics
     """
     from ...commands.read import audit as recipe
-    from ...distributed import draw_seed
+    from ...distributed import draw_seed, is_main_rank
     from ...interpretation.data_choice import DataChoice
 
     if list_metrics:
@@ -84,7 +84,7 @@ def audit(
         report=reporter(quiet),
     )
     print_result(result, json)
-    for line in result.failed:
+    for line in result.failed if is_main_rank() else ():
         typer.echo(f"iin: failed: {printable(line)}", err=True)
     if result.failed:
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...crew import lead
 from ...distributed import choose_device
 from ...interpretation.data_choice import DataChoice, describe_data, split_items
 from ...interpretation.encoding import encode_items
@@ -19,6 +20,7 @@ from ...interpretation.network_choice import NetworkChoice
 from ...interpretation.opening import versions
 from ...io import checkpoint
 from ...io.rundir import new_file
+from ...leading import leaders_first
 from ...plugin_api import ConceptProvider, Dataset, Groups
 from ...progress import Reporter, Silent
 from ...results import Result
@@ -93,27 +95,34 @@ def encode(
     """
     report = report or Silent()
     network = NetworkChoice(backbone, weights, layer, precision).open(choose_device(device), report)
-    dataset = choice.open(network.data, report)
-    providers = find_providers(concepts, dataset)
-    indices = split_items(dataset, choice.split)
-    groups = grouped(dataset, indices, providers, circumstances(network, choice.seed, report))
-    rows = _rows(indices, providers, groups)
-    metadata = {
-        "kind": "latents",
-        "data": describe_data(dataset, choice.root_of(network.data)),
-        "split": choice.split,
-        "concepts": list(rows.groups),
-        "renderings": [f"{entry.provider.concept}/{entry.variant}" for entry in rows.renderings if entry.provider],
-        "label_names": {name: list(label.names) for name, label in dataset.labels.items() if label.names is not None},
-        "versions": versions(),
-    }
-    with new_file(out, f"encode-{Path(dataset.name).name}-{choice.split}", "z.safetensors") as file:
-        tensors = _encoded(network, dataset, rows, report) | _described(dataset, rows)
-        # The precision is settled once something was encoded.
-        checkpoint.save(file, tensors, {**metadata, "backbone": network.provenance})
-    names = tuple(sorted(tensors))
-    found = str(file), len(rows.indices), network.latent_dim, dataset.name, choice.split, names
-    return EncodeResult(*found, network.precision)
+    with leaders_first():
+        dataset = choice.open(network.data, report)
+
+    def work() -> EncodeResult:
+        providers = find_providers(concepts, dataset)
+        indices = split_items(dataset, choice.split)
+        groups = grouped(dataset, indices, providers, circumstances(network, choice.seed, report))
+        rows = _rows(indices, providers, groups)
+        metadata = {
+            "kind": "latents",
+            "data": describe_data(dataset, choice.root_of(network.data)),
+            "split": choice.split,
+            "concepts": list(rows.groups),
+            "renderings": [f"{entry.provider.concept}/{entry.variant}" for entry in rows.renderings if entry.provider],
+            "label_names": {
+                name: list(label.names) for name, label in dataset.labels.items() if label.names is not None
+            },
+            "versions": versions(),
+        }
+        with new_file(out, f"encode-{Path(dataset.name).name}-{choice.split}", "z.safetensors") as file:
+            tensors = _encoded(network, dataset, rows, report) | _described(dataset, rows)
+            # The precision is settled once something was encoded.
+            checkpoint.save(file, tensors, {**metadata, "backbone": network.provenance})
+        names = tuple(sorted(tensors))
+        found = str(file), len(rows.indices), network.latent_dim, dataset.name, choice.split, names
+        return EncodeResult(*found, network.precision)
+
+    return lead(work, network, dataset)
 
 
 def _rows(indices: np.ndarray, providers: Sequence[ConceptProvider], groups: Sequence[Groups]) -> _Rows:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ...crew import lead
 from ...distributed import choose_device
 from ...errors import UsageError, one_of
 from ...figures.plots import save_figure
@@ -13,6 +14,7 @@ from ...interpretation.data_choice import DataChoice
 from ...interpretation.grouping import find_providers
 from ...interpretation.network_choice import NetworkChoice
 from ...io.output import Output
+from ...leading import leaders_first
 from ...metrics.bootstrap import Resampling
 from ...progress import Reporter, Silent
 from ...sizing.estimate import DimsResult, estimate, sample_size
@@ -47,20 +49,25 @@ def estimate_dims(
     """
     report, kind, where = report or Silent(), one_of("--estimator", estimator, ESTIMATORS), choose_device(device)
     opened = network.open(where, report)
-    dataset = data.open(opened.data, report)
-    providers, available = find_providers(concepts, dataset), len(dataset.splits["train"])
-    most = data.n or sample_size(opened.latent_dim, available)
-    if most < available:
-        report.note(f"{most:,} of {available:,} training images, drawn by seed {data.seed}; --n for more")
-    found = estimate(opened, dataset, providers, kind, data.seed, report, resampling, most)
-    if out is None:
-        return found
-    with Output.open(out, f"dims-{opened.name}", (".png", ".json"), "a plot") as output:
-        found = replace(found, out=str(output.path))
-        output.write_json("dims.json", found.as_dict())
-        if (picture := output.at("dims.png")) is not None:
-            save_figure(picture, found.plot())
-        return found
+    with leaders_first():
+        dataset = data.open(opened.data, report)
+
+    def work() -> DimsResult:
+        providers, available = find_providers(concepts, dataset), len(dataset.splits["train"])
+        most = data.n or sample_size(opened.latent_dim, available)
+        if most < available:
+            report.note(f"{most:,} of {available:,} training images, drawn by seed {data.seed}; --n for more")
+        found = estimate(opened, dataset, providers, kind, data.seed, report, resampling, most)
+        if out is None:
+            return found
+        with Output.open(out, f"dims-{opened.name}", (".png", ".json"), "a plot") as output:
+            found = replace(found, out=str(output.path))
+            output.write_json("dims.json", found.as_dict())
+            if (picture := output.at("dims.png")) is not None:
+                save_figure(picture, found.plot())
+            return found
+
+    return lead(work, opened, dataset)
 
 
 def estimate_layers(
@@ -94,25 +101,31 @@ def estimate_layers(
         raise UsageError("--precision bfloat16: --all-layers looks at every layer in float32; leave one of them out")
     opened = network.open(where, report)
     require_layers(opened)
-    dataset = data.open(opened.data, report)
-    providers = find_providers(concepts, dataset)
-    with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot") as output:
+    with leaders_first():
+        dataset = data.open(opened.data, report)
 
-        def placed(sweep: LayerSweep) -> LayerSweep:
-            return replace(sweep, out=str(output.path))
+    def work() -> LayerSweep:
+        providers = find_providers(concepts, dataset)
+        with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot") as output:
 
-        found = sweep_layers(
-            opened,
-            dataset,
-            providers,
-            kind,
-            data.n or ITEMS,
-            data.seed,
-            report,
-            resampling,
-            lambda sweep: output.write_json("layers.json", placed(sweep).as_dict()),
-            null,
-        )
-        if (picture := output.at("layers.png")) is not None:
-            save_figure(picture, found.plot())
-        return placed(found)
+            def placed(sweep: LayerSweep) -> LayerSweep:
+                return replace(sweep, out=str(output.path))
+
+            found = sweep_layers(
+                opened,
+                dataset,
+                providers,
+                kind,
+                data.n or ITEMS,
+                data.seed,
+                report,
+                resampling,
+                lambda sweep: output.write_json("layers.json", placed(sweep).as_dict()),
+                null,
+            )
+            if (picture := output.at("layers.png")) is not None:
+                save_figure(picture, found.plot())
+            return placed(found)
+
+    # Every layer's features come from one pass, which the main process makes alone.
+    return lead(work)

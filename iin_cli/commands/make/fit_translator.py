@@ -29,7 +29,7 @@ from ...io import checkpoint
 from ...io.rundir import write_json
 from ...leading import leaders_first
 from ...plan import Wishes
-from ...plugin_api import Dataset
+from ...plugin_api import ConceptProvider, Dataset
 from ...progress import Reporter, Silent
 from ...results import Result, Table
 from ...sizing.estimate import sample_size
@@ -136,7 +136,7 @@ def fit_translator(
         start: a translator to which the concepts are added; its factors stay as they are.
         moved: where the network of `start` lies now, if it was moved.
 
-    Under torchrun all processes share every step; one process of a machine encodes while its others wait.
+    Under torchrun all processes share every step; the encoding is shared, too.
 
     Raises UsageError, DataError, CheckpointError, DivergedError as their docstrings say.
     """
@@ -147,12 +147,12 @@ def fit_translator(
         with leaders_first():
             base = None if start is None else _base(start, source, moved, concepts, device, report)
             if isinstance(source, Path):
-                material, attachment = from_file(read_pairs(source, concepts), report), None
+                subject, material, attachment = None, from_file(read_pairs(source, concepts), report), None
             else:
-                opened = _opened(source, base, device, report)
-                material, attachment = _encoded(
-                    opened, concepts, data, seed, report, wishes if folder is None else None
-                )
+                subject = _found(*_opened(source, base, device, report), concepts, data, report)
+                material = attachment = None
+        if subject is not None:
+            material, attachment = _encoded(subject, seed, report, wishes if folder is None else None)
         # Encoding is no part of --max-seconds: it is done once, and takes what the network takes.
         encoded = time.monotonic()
         seen = material if base is None else base.seen(material)
@@ -204,23 +204,36 @@ def _opened(
     return network, network.data
 
 
-def _encoded(
-    opened: tuple[Network, dict[str, Any] | None],
-    concepts: Sequence[str],
-    data: DataChoice,
-    seed: int,
-    report: Reporter,
-    planned: Wishes | None,
-) -> tuple[Material, Attachment]:
-    """Check f = G∘E on images, group the training images, encode each once, or what the plan `planned` needs."""
-    network, recorded = opened
+@dataclass(frozen=True)
+class _Subject:
+    """What is fitted to: a network, data, where these lie, and concepts."""
+
+    network: Network
+    dataset: Dataset
+    root: Path | None
+    providers: Sequence[ConceptProvider]
+
+
+def _found(
+    network: Network, recorded: dict[str, Any] | None, concepts: Sequence[str], data: DataChoice, report: Reporter
+) -> _Subject:
+    """Look at the data and find the concepts; settle in which precision latents are computed."""
     dataset = data.open(recorded, report)
     providers = find_providers(concepts, dataset)
     settle_precision(network, dataset, report)
+    return _Subject(network, dataset, data.root_of(recorded), providers)
+
+
+def _encoded(subject: _Subject, seed: int, report: Reporter, planned: Wishes | None) -> tuple[Material, Attachment]:
+    """Check f = G∘E on images, group the training images, encode each once, or what the plan `planned` needs."""
+    network, dataset = subject.network, subject.dataset
     attachment = Attachment(network, dataset)
     attachment.describe(report)
-    most = _needed(network, dataset, planned, seed, report) if planned is not None else None
-    return from_images(network, dataset, data.root_of(recorded), providers, seed, report, most), attachment
+    # The main process decides: to another, which is slower, all may be encoded already.
+    most = from_main(
+        _needed(network, dataset, planned, seed, report) if planned is not None and is_main_rank() else None
+    )
+    return from_images(network, dataset, subject.root, subject.providers, seed, report, most), attachment
 
 
 def _needed(network: Network, dataset: Dataset, wishes: Wishes, seed: int, report: Reporter) -> int | None:

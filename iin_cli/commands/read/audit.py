@@ -63,30 +63,34 @@ def audit(
     conditions = parse_conditions(fail_if, tuple(describe_names(opened.factors)))
     given = given_concepts(concepts, opened.factors)
     data = ChosenData(opened, choice, report)
-    with open_run(out, f"audit-{translator.stem}") as folder:
-        data.say_part(n)
-        judges = open_oracles(oracles, opened, data.dataset, report)
 
-        def judged(found: AuditResult) -> AuditResult:
-            return replace(found, out=str(folder), failed=found.failures(conditions) if found.complete else ())
+    def work() -> AuditResult:
+        with open_run(out, f"audit-{translator.stem}") as folder:
+            data.say_part(n)
+            judges = open_oracles(oracles, opened, data.dataset, report)
 
-        result = judged(
-            auditing.audit(
-                data.read(items_to_read(opened.factors, data.dataset, n)),
-                n,
-                training=data.read_training(max(LESSONS * n, FEWEST_LESSONS)),
-                oracles=judges,
-                given=given,
-                resampling=replace(resampling or Resampling(), seed=choice.seed),
-                report=report,
-                save=lambda found: write_result(folder / "audit.json", judged(found).as_dict()),
+            def judged(found: AuditResult) -> AuditResult:
+                return replace(found, out=str(folder), failed=found.failures(conditions) if found.complete else ())
+
+            result = judged(
+                auditing.audit(
+                    data.read(items_to_read(opened.factors, data.dataset, n)),
+                    n,
+                    training=data.read_training(max(LESSONS * n, FEWEST_LESSONS)),
+                    oracles=judges,
+                    given=given,
+                    resampling=replace(resampling or Resampling(), seed=choice.seed),
+                    report=report,
+                    save=lambda found: write_result(folder / "audit.json", judged(found).as_dict()),
+                )
             )
-        )
-        why = attempt(lambda: _draw(result, folder / "audit.png"))
-        if why is not None:
-            report.warn(f"the heat map failed: {why}")
-            result = replace(result, skipped={**result.skipped, "audit.png": why})
-    return result
+            why = attempt(lambda: _draw(result, folder / "audit.png"))
+            if why is not None:
+                report.warn(f"the heat map failed: {why}")
+                result = replace(result, skipped={**result.skipped, "audit.png": why})
+        return result
+
+    return data.lead(work)
 
 
 def _draw(result: AuditResult, file: Path) -> None:

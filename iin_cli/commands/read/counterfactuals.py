@@ -64,21 +64,25 @@ def find_ways(
     opened.choose_factors(aim.factors)
     Saying.of(opened, judge).numbers(aim.targets)
     data = ChosenData(opened, choice, report)
-    inputs = data.starts(images, choice.n)
-    reading = data.read(min(REAL, len(data.split_items())))
-    with Output.open(out, "explain-target", (".json",), "an explanation") as output:
 
-        def save(found: CounterfactualResult) -> None:
-            output.write_json("explain.json", replace(found, out=str(output.path)).as_dict())
+    def work() -> CounterfactualResult:
+        inputs = data.starts(images, choice.n)
+        reading = data.read(min(REAL, len(data.split_items())))
+        with Output.open(out, "explain-target", (".json",), "an explanation") as output:
 
-        result = find_counterfactuals(
-            library.open(data), reading, inputs, aim.targets, aim.factors, judge, report, save
-        )
-        result = replace(result, out=str(output.path), figures=_draw(result, output))
-        save(result)
-    if not result.found:
-        report.note("nothing to search: each image is called the target already")
-    return result
+            def save(found: CounterfactualResult) -> None:
+                output.write_json("explain.json", replace(found, out=str(output.path)).as_dict())
+
+            result = find_counterfactuals(
+                library.open(data), reading, inputs, aim.targets, aim.factors, judge, report, save
+            )
+            result = replace(result, out=str(output.path), figures=_draw(result, output))
+            save(result)
+        if not result.found:
+            report.note("nothing to search: each image is called the target already")
+        return result
+
+    return data.lead(work, judge)
 
 
 def _draw(result: CounterfactualResult, output: Output) -> tuple[str, ...]:

@@ -49,19 +49,23 @@ def explain(
     report = report or Silent()
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     data = ChosenData(opened, choice, report)
-    opened.choose_factors(edits.factors)
-    targets = data.starts(images, choice.n)
-    single, figures = len(targets) == 1, []
-    with Output.open(out, "explain", (".json", ".png") if single else (".json",), "an explanation") as output:
 
-        def placed(found: ExplainResult) -> ExplainResult:
-            return replace(found, out=str(output.path), figures=tuple(figures))
+    def work() -> ExplainResult:
+        opened.choose_factors(edits.factors)
+        targets = data.starts(images, choice.n)
+        single, figures = len(targets) == 1, []
+        with Output.open(out, "explain", (".json", ".png") if single else (".json",), "an explanation") as output:
 
-        def save(found: ExplainResult) -> None:
-            number = len(found.images) - 1
-            if (file := output.at("explain.png" if single else f"explain-{number:03d}.png")) is not None:
-                save_figure(file, found.plot(number))
-                figures.append(file.name)
-            output.write_json("explain.json", placed(found).as_dict())
+            def placed(found: ExplainResult) -> ExplainResult:
+                return replace(found, out=str(output.path), figures=tuple(figures))
 
-        return placed(explain_images(library.open(data), targets, edits.open(data), top, report, save))
+            def save(found: ExplainResult) -> None:
+                number = len(found.images) - 1
+                if (file := output.at("explain.png" if single else f"explain-{number:03d}.png")) is not None:
+                    save_figure(file, found.plot(number))
+                    figures.append(file.name)
+                output.write_json("explain.json", placed(found).as_dict())
+
+            return placed(explain_images(library.open(data), targets, edits.open(data), top, report, save))
+
+    return data.lead(work)

@@ -47,11 +47,15 @@ def report(
     _check(out, choice.n)
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     data = ChosenData(opened, choice, report or Silent())
-    data.split_items()
-    lines = CommandLines.of(data, backbone, device)
-    with new_file(out, "report", "report.html") as file:
-        result = make_report(data, effort, lines, lambda page: write_text(file, page))
-    return replace(result, out=str(file), seconds=round(time.monotonic() - began, 1))
+
+    def work() -> ReportResult:
+        data.split_items()
+        lines = CommandLines.of(data, backbone, device)
+        with new_file(out, "report", "report.html") as file:
+            result = make_report(data, effort, lines, lambda page: write_text(file, page))
+        return replace(result, out=str(file), seconds=round(time.monotonic() - began, 1))
+
+    return data.lead(work)
 
 
 def _check(out: Path | None, n: int | None) -> None:

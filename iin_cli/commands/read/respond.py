@@ -54,24 +54,28 @@ def respond(
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     opened.require_network().require_head()
     data = ChosenData(opened, choice, report)
-    opened.choose_factors(design.walk.factors)
-    given = given_concepts(concepts, opened.factors)
-    if raw and not data.network.answer.names:
-        raise UsageError("--raw writes log-probabilities, and this backbone draws images: leave it out")
-    label = "-".join(["respond", *design.walk.factors])
-    with Output.open(out, label, (".png", ".json"), "a figure or its figures as JSON") as output:
-        if raw and output.is_file:
-            raise UsageError(f"--raw writes respond.csv beside the rest: --out {output.path} must be a folder then")
-        reading = data.read(choice.n or usual_images(data.network))
 
-        def save(found: RespondResult) -> None:
-            output.write_json("respond.json", replace(found, out=str(output.path)).as_dict())
+    def work() -> RespondResult:
+        opened.choose_factors(design.walk.factors)
+        given = given_concepts(concepts, opened.factors)
+        if raw and not data.network.answer.names:
+            raise UsageError("--raw writes log-probabilities, and this backbone draws images: leave it out")
+        label = "-".join(["respond", *design.walk.factors])
+        with Output.open(out, label, (".png", ".json"), "a figure or its figures as JSON") as output:
+            if raw and output.is_file:
+                raise UsageError(f"--raw writes respond.csv beside the rest: --out {output.path} must be a folder then")
+            reading = data.read(choice.n or usual_images(data.network))
 
-        with _points_table(output.path / "respond.csv" if raw else None, reading) as rows:
-            result = measure_responses(reading, design, report, save, rows, given)
-        if (file := output.at("respond.png")) is not None:
-            save_figure(file, result.plot())
-    return replace(result, out=str(output.path))
+            def save(found: RespondResult) -> None:
+                output.write_json("respond.json", replace(found, out=str(output.path)).as_dict())
+
+            with _points_table(output.path / "respond.csv" if raw else None, reading) as rows:
+                result = measure_responses(reading, design, report, save, rows, given)
+            if (file := output.at("respond.png")) is not None:
+                save_figure(file, result.plot())
+        return replace(result, out=str(output.path))
+
+    return data.lead(work)
 
 
 @contextmanager

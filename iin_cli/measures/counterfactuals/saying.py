@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...crew import leads_with, spread
 from ...errors import UsageError, nearest
 from ...interpretation.network import Network
 from ...interpretation.open_translator import OpenTranslator
@@ -85,12 +86,7 @@ class Saying:
 
     def of_edits(self, z_tilde: Tensor) -> Tensor:
         """Return log-probabilities (B, C) of z̃ (B, N), in pieces, without gradients."""
-        device = self.opened.device
-        with torch.no_grad():
-            parts = [
-                self.of_latents(self.opened.translator.inverse(rows.to(device))).cpu() for rows in z_tilde.split(ROWS)
-            ]
-        return torch.cat(parts)
+        return torch.cat(list(self._spread(self._said, z_tilde)))
 
     def margin(self, z_tilde: Tensor, target: Tensor) -> Tensor:
         """Return by how much the target leads, in nats (B,): its log-probability minus the next best class's."""
@@ -98,16 +94,31 @@ class Saying:
 
     def margin_and_slope(self, z_tilde: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the margin (B,) and its gradient by z̃ (B, N)."""
-        device, margins, slopes = self.opened.device, [], []
-        for rows, wanted in zip(z_tilde.split(ROWS), target.split(ROWS), strict=True):
+        # In one array with the classes, which are small whole numbers, so that rows can be sent.
+        found = torch.cat(list(self._spread(self._pushed, torch.cat((z_tilde, target[:, None].to(z_tilde)), 1))))
+        return found[:, 0], found[:, 1:]
+
+    def _spread(self, function: Callable[[Tensor], Iterator[Tensor]], rows: Tensor) -> Iterator[Tensor]:
+        if len(rows) > ROWS and leads_with(self.opened, self.opened.network, self.judge or self.opened):
+            return spread(function, rows, ROWS)
+        return function(rows)
+
+    def _said(self, z_tilde: Tensor) -> Iterator[Tensor]:
+        """Yield log-probabilities (B, C) of z̃ (M, N), some rows at a time."""
+        for rows in z_tilde.split(ROWS):
+            with torch.no_grad():
+                yield self.of_latents(self.opened.translator.inverse(rows.to(self.opened.device))).cpu()
+
+    def _pushed(self, rows: Tensor) -> Iterator[Tensor]:
+        """Yield margins and their gradients (B, 1 + N) of z̃ with targets behind (M, N + 1), some rows at a time."""
+        for some in rows.split(ROWS):
             with torch.enable_grad():
-                variable = rows.to(device).detach().requires_grad_(True)
-                margin = _lead(self.of_latents(self.opened.translator.inverse(variable)), wanted.to(device))
+                variable = some[:, :-1].to(self.opened.device).detach().requires_grad_(True)
+                wanted = some[:, -1].long().to(self.opened.device)
+                margin = _lead(self.of_latents(self.opened.translator.inverse(variable)), wanted)
                 # Rows do not depend on each other.
                 (slope,) = torch.autograd.grad(margin.sum(), variable)
-            margins.append(margin.detach().cpu())
-            slopes.append(slope.cpu())
-        return torch.cat(margins), torch.cat(slopes)
+            yield torch.cat((margin.detach()[:, None], slope), 1).cpu()
 
 
 def _lead(said: Tensor, target: Tensor) -> Tensor:

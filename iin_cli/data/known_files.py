@@ -26,7 +26,7 @@ from ..io.paths import cache_dir
 from .packed import DIGEST_BYTES, Paths
 from .scanning import FACTS, Listing
 
-__all__ = ["NO_EXTENT", "VERIFY", "Content", "KnownFiles", "Looks", "is_settled", "is_verified"]
+__all__ = ["CLOCK_NS", "NO_EXTENT", "VERIFY", "Content", "KnownFiles", "Looks", "is_settled", "is_verified"]
 
 FORMAT = 2
 # Set to read every file again, whatever is remembered.

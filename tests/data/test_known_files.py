@@ -212,7 +212,7 @@ def test_verify_reads_all_and_says_what_the_disk_hid(folder, read, heard, monkey
 
 
 def test_a_file_that_is_written_while_it_is_read_is_named(folder, monkeypatch):
-    regular = image_files._regular
+    regular = image_files.open_regular
 
     class Growing:
         def __init__(self, path):
@@ -233,7 +233,7 @@ def test_a_file_that_is_written_while_it_is_read_is_named(folder, monkeypatch):
                 self.path.write_bytes(content + b"more")
             return content
 
-    monkeypatch.setattr(image_files, "_regular", Growing)
+    monkeypatch.setattr(image_files, "open_regular", Growing)
     with pytest.raises(DataError, match=r"02\.ppm changed while it was read: wait") as caught:
         open_folder(folder)
     assert caught.value.exit_code == 3

@@ -125,13 +125,16 @@ def test_only_times_that_a_later_write_would_change_are_trusted(changed, touched
     assert known_files.is_settled(facts, now * second) is settled
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "version"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "pipe", "version"])
 def test_a_damaged_or_foreign_table_is_not_used(cache, folder, read, damage, monkeypatch):
     first = open_folder(folder)
     (table,) = (cache / "images").iterdir()
     whole = table.read_bytes()
     if damage == "version":
         monkeypatch.setattr(known_files.PIL, "__version__", "0.1")
+    elif damage == "pipe":
+        table.unlink()
+        os.mkfifo(table)
     else:
         middle = len(whole) // 2
         flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import time
+import warnings
 from functools import cache
 from importlib import import_module
 from typing import Annotated, Any
@@ -152,6 +153,8 @@ def main() -> None:
     """Run the command line and exit: 0, or the code of `errors.py` after one line on stderr."""
     _share_cores()
     _escape_bytes()
+    # Large photographs are meant, and Pillow would warn of each size by a line of its own source.
+    warnings.filterwarnings("ignore", message=".*decompression bomb")
     listen()
     with lasting_streams():
         try:

@@ -24,7 +24,7 @@ from ..plugin_api import Dataset, Interpolation, Labels
 from ..printable import printable
 from ..progress import Reporter, Silent
 from .checking import Checked, check_images
-from .label_table import TABLE_NAME, LabelTable, as_labels, read_table
+from .label_table import TABLE_NAME, LabelTable, as_labels, has_table, read_table
 from .packed import Paths
 from .scanning import one_source, scan
 from .splits import PARTS, apart, split_by_content, splits_of
@@ -86,8 +86,8 @@ class FileDataset(Dataset):
         checked = check_images(folder, scan(folder, report), report, skip_bad)
         files, digests = checked.files, checked.digests
         sources = one_source(digests, *([] if photo is None else [[photo(file) for file in files]]))
-        has_table = (folder / TABLE_NAME).is_file()
-        table = read_table(folder, files, checked.left_out) if has_table else LabelTable({}, None, "")
+        is_labelled = has_table(folder)
+        table = read_table(folder, files, checked.left_out) if is_labelled else LabelTable({}, None, "")
         above = _split_folders(folder, files, Silent() if table.digest else report)
         labels = table.columns if table.digest else _class_labels(files, below=above is not None)
         if table.splits is not None:

@@ -22,11 +22,12 @@ import PIL
 from ..errors import IinError
 from ..io.atomic import write_atomically
 from ..io.greys import Extent
+from ..io.image_files import open_regular
 from ..io.paths import cache_dir
 from .packed import DIGEST_BYTES, Paths
 from .scanning import FACTS, Listing
 
-__all__ = ["NO_EXTENT", "VERIFY", "Content", "KnownFiles", "Looks", "is_settled", "is_verified"]
+__all__ = ["CLOCK_NS", "NO_EXTENT", "VERIFY", "Content", "KnownFiles", "Looks", "is_settled", "is_verified"]
 
 FORMAT = 2
 # Set to read every file again, whatever is remembered.
@@ -196,7 +197,7 @@ def _read(path: Path) -> tuple[Paths, Looks]:
     """Read a table; ValueError for one that is damaged or that another version made."""
     try:
         # NumPy leaves a damaged archive open.
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as table:
+        with open_regular(path) as opened, np.load(opened, allow_pickle=False) as table:
             head = json.loads(table["head"].tobytes())
             if head["made_by"] != _made_by():
                 raise ValueError("another version made it")

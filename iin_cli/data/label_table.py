@@ -30,7 +30,7 @@ from ..plugin_api import Labels
 from ..printable import printable
 from .splits import PARTS, splits_of
 
-__all__ = ["TABLE_NAME", "LabelTable", "as_labels", "read_table"]
+__all__ = ["TABLE_NAME", "LabelTable", "as_labels", "has_table", "read_table"]
 
 TABLE_NAME = "labels.csv"
 FILE_HEADERS = ("file", "path", "image", "filename")
@@ -49,6 +49,15 @@ class LabelTable:
     digest: str
 
 
+def has_table(folder: Path) -> bool:
+    """Say whether a folder has a `labels.csv`; DataError for one that leads nowhere, or can be no table."""
+    path = folder / TABLE_NAME
+    if os.path.lexists(path) and not path.is_file():
+        found = "is no regular file" if path.exists() else "is a link to nothing"
+        raise DataError(f"{printable(str(path))} {found}: put the table of labels there, or remove it")
+    return path.is_file()
+
+
 def read_table(folder: Path, files: Sequence[str], left_out: Collection[str] = ()) -> LabelTable:
     """Read `folder`/labels.csv, whose rows must name exactly `files` (relative, forward slashes).
 
@@ -64,9 +73,10 @@ def read_table(folder: Path, files: Sequence[str], left_out: Collection[str] = (
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except (OSError, csv.Error) as cause:
         raise DataError(f"{printable(str(path))} cannot be read as separated text ({cause})") from cause
-    header = _header(path, lines)
-    if not all(_is_text(cell) for cell in header) or not all(_is_text(cell) for line in lines for cell in line[1:]):
+    # The first cells of all rows but the header are names of files, in any bytes.
+    if not all(_is_text(cell) for row, line in enumerate(lines) for cell in line[min(row, 1) :]):
         raise DataError(f"{printable(str(path))} is not UTF-8: save it as UTF-8")
+    header = _header(path, lines)
     known = _Files(folder, [*files, *left_out])
     rows = _rows(path, header, lines, known)
     if missing := [file for file in files if file not in rows]:

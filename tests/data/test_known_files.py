@@ -125,13 +125,16 @@ def test_only_times_that_a_later_write_would_change_are_trusted(changed, touched
     assert known_files.is_settled(facts, now * second) is settled
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "version"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "text", "pipe", "version"])
 def test_a_damaged_or_foreign_table_is_not_used(cache, folder, read, damage, monkeypatch):
     first = open_folder(folder)
     (table,) = (cache / "images").iterdir()
     whole = table.read_bytes()
     if damage == "version":
         monkeypatch.setattr(known_files.PIL, "__version__", "0.1")
+    elif damage == "pipe":
+        table.unlink()
+        os.mkfifo(table)
     else:
         middle = len(whole) // 2
         flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
@@ -212,7 +215,7 @@ def test_verify_reads_all_and_says_what_the_disk_hid(folder, read, heard, monkey
 
 
 def test_a_file_that_is_written_while_it_is_read_is_named(folder, monkeypatch):
-    regular = image_files._regular
+    regular = image_files.open_regular
 
     class Growing:
         def __init__(self, path):
@@ -233,7 +236,7 @@ def test_a_file_that_is_written_while_it_is_read_is_named(folder, monkeypatch):
                 self.path.write_bytes(content + b"more")
             return content
 
-    monkeypatch.setattr(image_files, "_regular", Growing)
+    monkeypatch.setattr(image_files, "open_regular", Growing)
     with pytest.raises(DataError, match=r"02\.ppm changed while it was read: wait") as caught:
         open_folder(folder)
     assert caught.value.exit_code == 3

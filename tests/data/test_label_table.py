@@ -6,7 +6,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from iin_cli.data.label_table import read_table
+from iin_cli.data.label_table import has_table, read_table
 from iin_cli.errors import DataError
 
 FILES = ["a.png", "sub/b.png"]
@@ -186,3 +186,24 @@ def test_names_of_classes_are_printable(folder):
 def test_rows_of_files_that_are_left_out_are_left_out(folder):
     (folder / "labels.csv").write_text("file,mood\na.png,sad\nsub/b.png,glad\n")
     assert read_table(folder, ["a.png"], {"sub/b.png"}).columns["mood"].names == ("sad",)
+
+
+def test_another_encoding_is_named_before_the_header(folder):
+    (folder / "labels.csv").write_bytes("file,class\na.png,x\nsub/b.png,y\n".encode("utf-16"))
+    with pytest.raises(DataError, match=r"labels.csv is not UTF-8: save it as UTF-8"):
+        read_table(folder, FILES)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.symlink_to("gone.csv"), "is a link to nothing"),
+        (os.mkfifo, "is no regular file"),
+        (lambda path: path.mkdir(), "is no regular file"),
+    ],
+)
+def test_a_table_that_cannot_be_one_is_not_passed_over(folder, make, said):
+    assert not has_table(folder)
+    make(folder / "labels.csv")
+    with pytest.raises(DataError, match=f"labels.csv {said}: put the table of labels there, or remove it"):
+        has_table(folder)

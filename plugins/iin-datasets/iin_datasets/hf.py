@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from iin_cli.data.known_files import CLOCK_NS
 from iin_cli.data.scanning import image_endings
 from iin_cli.errors import DataError
 from iin_cli.io.image_files import open_regular, why_unreadable
@@ -24,7 +25,7 @@ from iin_cli.progress import Reporter, Silent
 from PIL import Image
 
 from .columns import MISSING, Column
-from .hf_sources import Wanted, splits_of_source
+from .hf_sources import Wanted, is_own, splits_of_source
 from .records import Origin, Records, open_records
 from .seen import Content, Facts, Seen, Table, look_at, read_table, write_table
 from .shard_names import part_of
@@ -219,6 +220,8 @@ def _look(
     for split, images in chunks.items():
         now = time.time_ns()
         files = [Path(file["filename"]) for file in splits[split].cache_files]
+        # The library's own files are made in one go, and never written again.
+        now += CLOCK_NS if all(map(is_own, files)) else 0
         known_by = f"hf {splits[split]._fingerprint} {kind} {' '.join(map(str, files))}"
         facts = _facts(files, images, kind, now)
         table = None if facts is None else read_table(known_by, facts)

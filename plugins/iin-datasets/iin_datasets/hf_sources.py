@@ -24,7 +24,7 @@ from iin_cli.progress import Reporter
 
 from .shard_names import Named, files_named, parts_of
 
-__all__ = ["Wanted", "splits_of_source"]
+__all__ = ["Wanted", "is_own", "splits_of_source"]
 
 # Modules of the library that read formats without code; `cache` is what it finds in its own cache without the Hub.
 MODULES = ("parquet", "arrow", "imagefolder", "webdataset", "json", "csv", "text", "cache")
@@ -119,6 +119,13 @@ def splits_of_source(wanted: Wanted, report: Reporter) -> Mapping[str, Any]:
                 builder.download_and_prepare()
             loaded = builder.as_dataset()
     return loaded if isinstance(loaded, dict) else {str(loaded.split or "train"): loaded}
+
+
+def is_own(file: Path) -> bool:
+    """Say whether a file lies in the cache of the library."""
+    from datasets import config
+
+    return file.is_relative_to(config.HF_DATASETS_CACHE)
 
 
 def _library() -> Any:

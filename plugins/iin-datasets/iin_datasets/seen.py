@@ -23,7 +23,7 @@ from iin_cli.data.scanning import facts_of
 from iin_cli.errors import IinError
 from iin_cli.io.atomic import write_atomically
 from iin_cli.io.greys import Extent
-from iin_cli.io.image_files import examine, in_threads, why_unreadable
+from iin_cli.io.image_files import examine, in_threads, open_regular, why_unreadable
 from iin_cli.io.paths import cache_dir
 
 __all__ = ["Content", "Facts", "Seen", "Table", "look_at", "read_table", "write_table"]
@@ -140,7 +140,7 @@ def read_table(name: str, facts: Facts) -> Table | None:
     if is_verified():
         return None
     # A table is written again when anything is wrong with it.
-    with contextlib.suppress(Exception), open(_place(name), "rb") as opened, np.load(opened) as stored:
+    with contextlib.suppress(Exception), open_regular(_place(name)) as opened, np.load(opened) as stored:
         head = json.loads(stored["head"].tobytes())
         arrays = {key: stored[key] for key in stored.files if key not in ("head", "facts")}
         if head["made_by"] == _made_by(name) and Facts(stored["facts"], 0) == facts:

@@ -186,7 +186,7 @@ def test_paths_in_a_table_open_nothing_but_images(library, parquet, digits):
         ("cut.parquet", DataError, r"cut.parquet cannot be opened \(.*cut.parquet: Parquet magic bytes not found"),
         ("{good,rot}.parquet", DataError, r"\(/.*rot.parquet: "),
         ("text", DataError, r"no column of images; it has: text \(string\)"),
-        ("tasks", DataError, "is read by harbor, and only these formats are read.*no code of a data set is run"),
+        ("sounds", DataError, "is read by audiofolder, and only these formats are read.*no code of a data set is run"),
     ],
 )
 def test_what_cannot_be_opened(library, parquet, digits, tmp_path, monkeypatch, capfd, argument, kind, said):
@@ -199,7 +199,7 @@ def test_what_cannot_be_opened(library, parquet, digits, tmp_path, monkeypatch, 
     content = (tmp_path / "good.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(content[:-100])
     (tmp_path / "rot.parquet").write_bytes(content[:100] + bytes(2000) + content[2100:])
-    for folder, file in (("text", "a.txt"), ("tasks", "task.toml")):
+    for folder, file in (("text", "a.txt"), ("sounds", "a.wav")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / file).write_text("a = 1")
     with pytest.raises(IinError, match=said) as error:

@@ -25,12 +25,12 @@ MEASURES = ("audit", "responses", "explanation", "embedding", "counterfactuals")
 STOREYS = (
     ("errors", "progress", "printable", "stopping"),
     ("results", "batch_part", "class_names"),
-    ("plugin_api", "failure_alarm"),
+    ("plugin_api", "failure_alarm", "hub"),
     ("io", "distributed", "translator", "cutting"),
     ("leading",),
     ("guests",),
     ("registry",),
-    ("packaged_weights",),
+    ("packaged_weights", "upkeep"),
     ("plan", "latents", "training", "data", "backbones", "concepts", "metrics", "figures"),
     ("acceleration",),
     ("interpretation",),
@@ -46,7 +46,7 @@ STOREYS = (
     ),
     # Finds the nearest real images as explanations do.
     ("measures/counterfactuals",),
-    ("report",),
+    ("report", "publishing"),
     ("api",),
     ("sklearn",),
     ("commands",),

@@ -35,7 +35,7 @@ GROUPS = {
     "edit": ("Edit", ("swap", "walk", "sample", "erase")),
     "read": ("Read", ("respond", "explain", "embed", "audit", "report", "fid")),
     "files": ("Files", ("encode", "translate", "decode", "import-compvis", "push")),
-    "about": ("About", ("info", "plugins")),
+    "about": ("About", ("info", "plugins", "doctor", "cache")),
 }
 COMMANDS = tuple(name for _, names_there in GROUPS.values() for name in names_there)
 # Heading of the plugins' commands in the list.

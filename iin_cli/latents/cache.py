@@ -8,6 +8,7 @@ memory.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -26,6 +27,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, IinError, ResourceError, reason
+from ..io.atomic import write_text
 from ..io.checkpoint import digest
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent
@@ -60,6 +62,9 @@ class MappedRows:
     def __init__(self, file: Path, offset: int, shape: tuple[int, int], dtype: torch.dtype = torch.float32) -> None:
         self.shape, self.dtype, self._offset = shape, dtype, offset
         with open(file, "rb") as opened:
+            # The map keeps the lock as long as it is there: `iin cache` removes nothing that is in use.
+            with suppress(OSError):
+                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self._map = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
         stored = np.frombuffer(self._map, np.uint8, shape[0] * shape[1] * dtype.itemsize, offset)
         self._bytes = stored.reshape(shape[0], shape[1] * dtype.itemsize)
@@ -143,6 +148,7 @@ def cached(
     report: Reporter | None = None,
     description: str = "encoding",
     called: Callable[[int], str] = "item {}".format,
+    about: Mapping[str, str] | None = None,
 ) -> Latents:
     """Encode items 0 … `count` − 1, or open what an earlier run encoded.
 
@@ -152,6 +158,7 @@ def cached(
         read: positions (B,) -> images uint8 (B, S, S, 3).
         encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic.
         called: position -> name of that item in a message.
+        about: what `iin cache` says of the entry: `data`, and the `network`.
 
     An entry that is damaged, or was made before entries had digests, is encoded again, which is reported.
 
@@ -179,6 +186,7 @@ def cached(
                     files.write("log_variance", positions, log_variance)
                 task.advance(len(positions))
             files.finish()
+    _mark_used(folder, about)
     log_variance_file = folder / "log_variance.npy"
     try:
         return Latents(
@@ -220,6 +228,15 @@ def _problem(folder: Path) -> str | None:
     except (OSError, ValueError, RecursionError):
         return "are damaged"
     return None
+
+
+def _mark_used(folder: Path, about: Mapping[str, str] | None) -> None:
+    """Note that an entry is used now and, beside it, what it belongs to; others' caches may not be written."""
+    with suppress(OSError, IinError):
+        os.utime(folder)
+        beside = folder.with_suffix(".json")
+        if about is not None and not beside.is_file():
+            write_text(beside, json.dumps(about))
 
 
 def _remove(folder: Path) -> None:

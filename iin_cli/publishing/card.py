@@ -326,7 +326,7 @@ def _shown(value: Any) -> str:
 
 
 def _pairs(factor: Mapping[str, Any]) -> str:
-    relation = factor.get("relation", "share")
+    relation = str(factor.get("relation", "share"))
     return {"share": "share it", "differ": "differ in it alone", "rest": "what is left"}.get(relation, relation)
 
 

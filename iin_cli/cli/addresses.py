@@ -22,8 +22,7 @@ FROM_HUB = _FromHub()
 def from_hub(command: Callable[..., Any]) -> Callable[..., Any]:
     """Return `command`, which gets the path of what is fetched instead of an address.
 
-    An option for a network's name gets the address as it was written: whoever opens the network records where it came
-    from, and finds it fetched.
+    An option for a network's name gets the address of the very commit, which is found fetched.
     """
 
     @wraps(command)
@@ -47,14 +46,14 @@ def _fetched(command: Callable[..., Any], options: dict[str, Any]) -> dict[str, 
     report, hints = reporter(bool(options.get("quiet"))), get_type_hints(command, include_extras=True)
 
     def fetch(value: Any) -> Any:
-        from ..hub.fetching import local
+        from ..hub.fetching import local, pinned
 
         if isinstance(value, (list, tuple)):
             return type(value)(map(fetch, value))
         if not _has_address(value):
             return value
         path = local(value, report)
-        return path if isinstance(value, Path) else value
+        return path if isinstance(value, Path) else str(pinned(path) or value)
 
     takes_one = {name for name, hint in hints.items() if FROM_HUB in getattr(hint, "__metadata__", ())}
     return {name: fetch(value) if name in takes_one else value for name, value in options.items()}

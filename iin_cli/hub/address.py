@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePath, PurePosixPath
 from typing import Self
 
@@ -91,7 +91,3 @@ class HubAddress:
     def beside(self, name: str) -> str:
         """Return the path in the repository of a file `name` in this folder."""
         return f"{self.folder}/{name}" if self.folder else name
-
-    def at(self, commit: str, name: str) -> HubAddress:
-        """Return the address of the file `name` here, in one commit for good."""
-        return replace(self, revision=commit, path=self.path if self.is_file else self.beside(name))

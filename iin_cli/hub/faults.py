@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -37,7 +36,7 @@ def require_library() -> Any:
 
 def is_offline() -> bool:
     """Say whether the user forbids the network to the Hub's library."""
-    return any(os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE") for name in ("HF_HUB_OFFLINE",))
+    return bool(require_library().constants.HF_HUB_OFFLINE)
 
 
 @contextmanager

@@ -21,8 +21,8 @@ __all__ = ["CHECKPOINTS", "fetched", "local", "pinned"]
 # What a translator or a network is opened from.
 CHECKPOINTS = ("translator.safetensors", "backbone.safetensors")
 OTHERS = ("plan.json",)
-# Addresses that this process has fetched: an address is the same commit for all that one command does.
-_found: dict[HubAddress, Path] = {}
+# How the library's cache is laid out; no name on the Hub holds two dashes.
+SNAPSHOT = re.compile(r"/models--(?P<owner>.+?)--(?P<name>[^/]+)/snapshots/(?P<commit>[0-9a-f]+)(?:/(?P<path>.+))?$")
 
 
 def local(path: str | Path, report: Reporter | None = None) -> Path:
@@ -38,20 +38,7 @@ def fetched(address: HubAddress, report: Reporter | None = None) -> Path:
 
     Raises NotInstalledError without the library, CheckpointError for what is not there, private or out of reach.
     """
-    if address not in _found:
-        _found[address] = _fetch(address, report or Silent())
-    return _found[address]
-
-
-def pinned(address: HubAddress, file: Path) -> str:
-    """Return the address that leads to these very bytes for good: that of `file`, as fetched, in its commit."""
-    folder = file.parent
-    for _ in Path(address.folder).parts:
-        folder = folder.parent
-    return str(address.at(folder.name, file.name))
-
-
-def _fetch(address: HubAddress, report: Reporter) -> Path:
+    report = report or Silent()
     wanted = [address.beside(name) for name in (*CHECKPOINTS, *OTHERS)]
     if address.is_file:
         # The network of a translator lies beside it.
@@ -72,6 +59,16 @@ def _fetch(address: HubAddress, report: Reporter) -> Path:
         what = "no such file" if address.is_file else f"neither {' nor '.join(CHECKPOINTS)}"
         raise CheckpointError(f"{address}: the repository has {what}; write hf:owner/name/folder if it is in a folder")
     return path
+
+
+def pinned(path: Path) -> HubAddress | None:
+    """Return the address that leads to these very bytes for good, of something fetched; None of any other path.
+
+    >>> str(pinned(Path("/cache/models--me--digits/snapshots/0a1b/old/t.safetensors")))
+    'hf:me/digits@0a1b/old/t.safetensors'
+    """
+    found = SNAPSHOT.search(path.absolute().as_posix())
+    return HubAddress(f"{found['owner']}/{found['name']}", found["commit"], found["path"] or "") if found else None
 
 
 @contextmanager

@@ -23,8 +23,8 @@ from ..errors import (
     UsageError,
     reason,
 )
-from ..hub.address import HubAddress, is_address
-from ..hub.fetching import fetched, pinned
+from ..hub.address import is_address
+from ..hub.fetching import local, pinned
 from ..io import checkpoint
 from ..io.schema import TranslatorMetadata, checked
 from ..io.shapes import no_larger_than, require_fit, require_room
@@ -171,9 +171,7 @@ def _at_least_zero(values: Tensor) -> bool:
 def _open(wanted: str, device: torch.device | str, weights: str, report: Reporter | None = None) -> Network:
     if is_address(wanted):
         _require_no_weights(wanted, weights)
-        address = HubAddress.parse(wanted)
-        file = checkpoint.locate(fetched(address, report), "backbone")
-        return _from_checkpoint(file, device, report, pinned(address, file))
+        return _from_checkpoint(local(wanted, report), device, report)
     path = Path(wanted).expanduser()
     if path.is_file() and path.suffix.lower() in (".pth", ".pt", ".bin"):
         raise CheckpointError(
@@ -216,10 +214,7 @@ def _check_guest(found: Found, backbone: Any) -> None:
         raise found.fault("breaks the contract of a backbone", breach)
 
 
-def _from_checkpoint(
-    path: Path, device: torch.device | str, report: Reporter | None, called: str | None = None
-) -> Network:
-    """Open a backbone's checkpoint; `called` is what others record as its place, by default its absolute path."""
+def _from_checkpoint(path: Path, device: torch.device | str, report: Reporter | None) -> Network:
     file = checkpoint.locate(path, "backbone")
     metadata = checkpoint.describe(file, "backbone")
     name = metadata["name"]
@@ -245,7 +240,8 @@ def _from_checkpoint(
                 "train it again, or use another copy"
             )
     _check_guest(entry, backbone)
-    source, data = called or str(file.resolve()), metadata.get("data") or {}
+    # What was fetched from the Hub can be fetched anywhere.
+    source, data = str(pinned(file) or file.resolve()), metadata.get("data") or {}
     return Network.of(backbone, source, checkpoint.digest(file), data, device=device)
 
 

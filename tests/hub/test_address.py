@@ -1,9 +1,12 @@
 """Addresses on the Hub: what is one, what it leads to, what is refused before anything is asked."""
 
+from pathlib import Path
+
 import pytest
 
 from iin_cli.errors import UsageError
 from iin_cli.hub.address import HubAddress, is_address
+from iin_cli.hub.fetching import pinned
 
 
 @pytest.mark.parametrize(
@@ -47,8 +50,11 @@ def test_only_safetensors_can_be_named(file):
 def test_a_file_in_a_folder_has_neighbours_and_a_place_for_good():
     address = HubAddress.parse("hf:me/digits/old/t.safetensors")
     assert address.beside("backbone.safetensors") == "old/backbone.safetensors"
-    assert str(address.at("abc", "t.safetensors")) == "hf:me/digits@abc/old/t.safetensors"
-    assert str(HubAddress.parse("hf:me/digits").at("abc", "b.safetensors")) == "hf:me/digits@abc/b.safetensors"
+    snapshot = Path("/cache/models--me--dig-its/snapshots/0abc")
+    assert pinned(snapshot) == HubAddress("me/dig-its", "0abc")
+    assert str(pinned(snapshot / "old" / "t.safetensors")) == "hf:me/dig-its@0abc/old/t.safetensors"
+    for other in ("/models/me/snapshots/0abc/t", "runs/t.safetensors", "/models--me--x/blobs/0abc"):
+        assert pinned(Path(other)) is None
 
 
 def test_a_repository_to_send_to_is_a_whole_one():

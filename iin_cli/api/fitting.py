@@ -13,6 +13,7 @@ from ..fitting.extending import Base
 from ..fitting.fit import fit_material
 from ..fitting.inference import infer
 from ..fitting.pairs import GivenPairs, Pairs
+from ..hub.fetching import local
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.opening import open_translator
@@ -112,7 +113,7 @@ def load(
     backbone: str | Path | None = None,
     device: str = "auto",
 ) -> Interpretation:
-    """Open a translator by its checkpoint or the folder that holds it.
+    """Open a translator by its checkpoint, the folder that holds it, or its address on the Hub, `hf:owner/name`.
 
     Args:
         network: the network it was fitted to, where that was given from Python.
@@ -120,8 +121,8 @@ def load(
 
     Raises CheckpointError for a damaged file, and for a network that is not the one it was fitted to.
     """
-    given = None if backbone is None else Path(backbone).expanduser()
-    opened = open_translator(Path(path).expanduser(), choose_device(device), given, with_network=network is None)
+    given = None if backbone is None else local(backbone).expanduser()
+    opened = open_translator(local(path).expanduser(), choose_device(device), given, with_network=network is None)
     if network is not None:
         _require_same(opened.metadata, network, opened.factors.dim, Path(path))
     return Interpretation(

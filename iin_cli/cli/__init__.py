@@ -22,6 +22,7 @@ from ..errors import IinError, UsageError
 from ..printable import printable
 from ..registry import FIRST_PARTY, Found, find, names
 from ..stopping import ENDING, Stopped, ignore, listen, raising
+from .addresses import from_hub
 from .home import home_expanded
 from .stdout import only_results
 from .streams import lasting_streams
@@ -34,8 +35,8 @@ GROUPS = {
     "make": ("Make", ("train-backbone", "estimate-dims", "preview-concept", "fit-translator")),
     "edit": ("Edit", ("swap", "walk", "sample", "erase")),
     "read": ("Read", ("respond", "explain", "embed", "audit", "report", "fid")),
-    "files": ("Files", ("encode", "translate", "decode", "import-compvis")),
-    "about": ("About", ("info", "plugins")),
+    "files": ("Files", ("encode", "translate", "decode", "import-compvis", "push")),
+    "about": ("About", ("info", "plugins", "doctor", "cache")),
 }
 COMMANDS = tuple(name for _, names_there in GROUPS.values() for name in names_there)
 # Heading of the plugins' commands in the list.
@@ -102,7 +103,7 @@ for _folder, (_, _names) in GROUPS.items():
     for _name in _names:
         _module = _name.replace("-", "_")
         _command = getattr(import_module(f"{__name__}.{_folder}.{_module}"), _module)
-        app.command(_name)(home_expanded(only_results(_command)))
+        app.command(_name)(home_expanded(only_results(from_hub(_command))))
 
 
 def _as_command(found: Found) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import CheckpointError
+from ..hub.address import HubAddress, is_address
 from .home import expanded
 
 __all__ = ["known_data", "known_device", "known_factors", "known_network", "known_translator"]
@@ -18,7 +19,10 @@ def known_translator(path: Path | None) -> Path | None:
     """Return the path of a translator; CheckpointError for a file that is missing, damaged, or something else."""
     from ..io import checkpoint
 
-    if path is not None:
+    if path is not None and is_address(path):
+        # What is there is looked at when it is fetched.
+        HubAddress.parse(path)
+    elif path is not None:
         checkpoint.describe(expanded(path), "translator")
     return path
 
@@ -26,6 +30,9 @@ def known_translator(path: Path | None) -> Path | None:
 def known_network(name: str | None) -> str | None:
     """Return what a network is called; CheckpointError for a path that leads nowhere."""
     if name is None or expanded(Path(name)).exists():
+        return name
+    if is_address(name):
+        HubAddress.parse(name)
         return name
     if Path(name).suffix.lower() == ".safetensors" or "/" in name:
         raise CheckpointError(f"no such backbone checkpoint: {name}")

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ..errors import UsageError
+from .addresses import FROM_HUB
 from .early import known_data, known_device, known_network, known_translator
 
 __all__ = [
@@ -75,6 +76,7 @@ BackboneOpt = Annotated[
         metavar="CKPT|NAME",
         callback=known_network,
     ),
+    FROM_HUB,
 ]
 ConceptOpt = Annotated[
     list[str],
@@ -108,10 +110,11 @@ TranslatorOpt = Annotated[
     typer.Option(
         "--translator",
         "-t",
-        help="A translator checkpoint or its run folder.",
+        help="A translator checkpoint, its run folder, or hf:owner/name.",
         metavar="CKPT",
         callback=known_translator,
     ),
+    FROM_HUB,
 ]
 MovedBackboneOpt = Annotated[
     Path | None,
@@ -121,6 +124,7 @@ MovedBackboneOpt = Annotated[
         help="The translator's backbone or its weights file, if it was moved.",
         metavar="CKPT",
     ),
+    FROM_HUB,
 ]
 OutOpt = Annotated[
     Path | None,

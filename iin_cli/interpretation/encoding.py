@@ -103,6 +103,7 @@ def _cached(
         report=report,
         description=f"encoding {Path(name).name}{f' ({part})' if part else ''}",
         called=lambda position: dataset.path(int(indices[position])),
+        about={"data": name, "network": network.source or network.name},
     )
 
 

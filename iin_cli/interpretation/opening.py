@@ -23,6 +23,8 @@ from ..errors import (
     UsageError,
     reason,
 )
+from ..hub.address import is_address
+from ..hub.fetching import local, pinned
 from ..io import checkpoint
 from ..io.schema import TranslatorMetadata, checked
 from ..io.shapes import no_larger_than, require_fit, require_room
@@ -40,10 +42,13 @@ from .contract import breach_of
 from .network import FROM_PYTHON, Network
 from .open_translator import OpenTranslator
 
-__all__ = ["FEATURE_NOISE", "describe_backbone", "open_network", "open_translator", "versions"]
+__all__ = ["BESIDE", "FEATURE_NOISE", "describe_backbone", "open_network", "open_translator", "versions"]
 
 # The tensor of a translator's checkpoint that holds the std of the feature noise it was fitted with.
 FEATURE_NOISE = "feature_noise.std"
+
+# The network's checkpoint in the folder of a translator.
+BESIDE = "backbone.safetensors"
 
 # A library's error may list every tensor.
 LONGEST_REASON = 500
@@ -57,7 +62,7 @@ def open_network(
     report: Reporter | None = None,
     precision: Wanted = "float32",
 ) -> Network:
-    """Open a checkpoint, a run folder, or the registered name of a network with weights of its own.
+    """Open a checkpoint, a run folder, an address on the Hub, or the registered name of a network with weights.
 
     Args:
         weights: of a registered name: default, none, package, or a file.
@@ -83,7 +88,7 @@ def open_translator(
     """Open a translator and, unless `with_network` is False, the very network it was fitted to.
 
     Args:
-        path: checkpoint or run folder.
+        path: checkpoint or run folder, on this machine.
         backbone: where the network lies now, if it was moved.
         report: is told of a file of iin 0.1, which has no digest.
 
@@ -164,6 +169,9 @@ def _at_least_zero(values: Tensor) -> bool:
 
 
 def _open(wanted: str, device: torch.device | str, weights: str, report: Reporter | None = None) -> Network:
+    if is_address(wanted):
+        _require_no_weights(wanted, weights)
+        return _from_checkpoint(local(wanted, report), device, report)
     path = Path(wanted).expanduser()
     if path.is_file() and path.suffix.lower() in (".pth", ".pt", ".bin"):
         raise CheckpointError(
@@ -171,8 +179,7 @@ def _open(wanted: str, device: torch.device | str, weights: str, report: Reporte
             f"as in --backbone resnet50 --weights {wanted}"
         )
     if path.exists() and not is_known("backbones", wanted):
-        if weights != "default":
-            raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
+        _require_no_weights(wanted, weights)
         return _from_checkpoint(path, device, report)
     if path.suffix.lower() == ".safetensors" or "/" in wanted:
         raise CheckpointError(f"no such backbone checkpoint: {wanted}")
@@ -190,6 +197,11 @@ def _open(wanted: str, device: torch.device | str, weights: str, report: Reporte
     # The digest is of the weights on the device: a conversion there makes another network.
     network.sha256 = module_digest(backbone)
     return network
+
+
+def _require_no_weights(wanted: str, weights: str) -> None:
+    if weights != "default":
+        raise UsageError(f"--weights {weights}: {wanted} is a checkpoint with weights of its own; leave it out")
 
 
 def _check_guest(found: Found, backbone: Any) -> None:
@@ -228,7 +240,8 @@ def _from_checkpoint(path: Path, device: torch.device | str, report: Reporter | 
                 "train it again, or use another copy"
             )
     _check_guest(entry, backbone)
-    source, data = str(file.resolve()), metadata.get("data") or {}
+    # What was fetched from the Hub can be fetched anywhere.
+    source, data = str(pinned(file) or file.resolve()), metadata.get("data") or {}
     return Network.of(backbone, source, checkpoint.digest(file), data, device=device)
 
 
@@ -277,6 +290,10 @@ def _recorded_network(
         # What may have moved is the file of weights; the network's name stays.
         weights = str(moved or weights)
         _require_there(f"the weights of {source}, the backbone of {translator}, are", weights, "they are")
+    elif moved is None and (source == BESIDE or _is_beside(translator, recorded)):
+        # As in a folder that was copied whole, or a repository of the Hub.
+        source = str(translator.parent / BESIDE)
+        _require_there(f"the backbone of {translator} is", source, "it is")
     elif moved is not None or Path(source).is_absolute():
         source = str(moved or source)
         _require_there(f"the backbone of {translator} is", source, "it is")
@@ -294,6 +311,13 @@ def _recorded_network(
     # Latents are computed as those that T was fitted to.
     found.settle(recorded.get("precision", "float32"))
     return found
+
+
+def _is_beside(translator: Path, recorded: Mapping[str, Any]) -> bool:
+    """Say whether the very network that a translator was fitted to lies in its folder."""
+    file = translator.parent / BESIDE
+    is_one = Path(recorded["source"]).is_absolute() or is_address(recorded["source"])
+    return is_one and file.is_file() and checkpoint.digest(file) == recorded["sha256"]
 
 
 def _require_there(what: str, path: str, they_are: str) -> None:

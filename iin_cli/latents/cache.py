@@ -8,6 +8,7 @@ memory.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import mmap
@@ -16,6 +17,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+<<<<<<< HEAD
+=======
+from contextlib import ExitStack, contextmanager, suppress
+>>>>>>> refs/heads/hub
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +29,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+<<<<<<< HEAD
 from ..distributed import rank, world_size
 from ..errors import DataError, IinError, reason
+=======
+from ..errors import DataError, IinError, ResourceError, reason
+from ..io.atomic import write_text
+>>>>>>> refs/heads/hub
 from ..io.checkpoint import digest
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent, Task
@@ -63,6 +73,9 @@ class MappedRows:
     def __init__(self, file: Path, offset: int, shape: tuple[int, int], dtype: torch.dtype = torch.float32) -> None:
         self.shape, self.dtype, self._offset = shape, dtype, offset
         with open(file, "rb") as opened:
+            # The map keeps the lock as long as it is there: `iin cache` removes nothing that is in use.
+            with suppress(OSError):
+                fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
             self._map = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
         stored = np.frombuffer(self._map, np.uint8, shape[0] * shape[1] * dtype.itemsize, offset)
         self._bytes = stored.reshape(shape[0], shape[1] * dtype.itemsize)
@@ -146,6 +159,7 @@ def cached(
     report: Reporter | None = None,
     description: str = "encoding",
     called: Callable[[int], str] = "item {}".format,
+    about: Mapping[str, str] | None = None,
 ) -> Latents:
     """Encode items 0 … `count` − 1, or open what an earlier run encoded.
 
@@ -155,6 +169,7 @@ def cached(
         read: positions (B,) -> images uint8 (B, S, S, 3).
         encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic.
         called: position -> name of that item in a message.
+        about: what `iin cache` says of the entry: `data`, and the `network`.
 
     Processes that encode the same at once, ranks of a run or others that share the cache, share the work. An entry that
     is damaged, or was made before entries had digests, is encoded again, which is reported.
@@ -174,11 +189,24 @@ def cached(
             SharedWork.open(_unfinished(identity, parts, device), folder, parts) as work,
             report.task(description, count, "images") as task,
         ):
+<<<<<<< HEAD
             if work.found:
                 report.note(f"{description}: {work.found:,} of {count:,} images were done before the last run ended")
             progress = _Progress(work, task)
             while not work.join():
                 _encode_free(work, _named(read, called), lambda images: encode(images.to(device)), called, progress)
+=======
+            parts = [np.arange(start, min(start + batch, count)) for start in range(0, count, batch)]
+            for positions, images in zip(parts, read_ahead(_named(read, called), parts), strict=True):
+                with torch.inference_mode():
+                    mean, log_variance = encode(images.to(device))
+                files.write("mean", positions, mean)
+                if log_variance is not None:
+                    files.write("log_variance", positions, log_variance)
+                task.advance(len(positions))
+            files.finish()
+    _mark_used(folder, about)
+>>>>>>> refs/heads/hub
     log_variance_file = folder / "log_variance.npy"
     try:
         return Latents(
@@ -278,6 +306,15 @@ def _problem(folder: Path) -> str | None:
     except (OSError, ValueError, RecursionError):
         return "are damaged"
     return None
+
+
+def _mark_used(folder: Path, about: Mapping[str, str] | None) -> None:
+    """Note that an entry is used now and, beside it, what it belongs to; others' caches may not be written."""
+    with suppress(OSError, IinError):
+        os.utime(folder)
+        beside = folder.with_suffix(".json")
+        if about is not None and not beside.is_file():
+            write_text(beside, json.dumps(about))
 
 
 def _remove(folder: Path) -> None:

@@ -113,8 +113,28 @@ def test_a_translator_finds_its_backbone(files):
         open_translator(files.of_classes).require_network().require_images()
 
 
+def test_a_backbone_is_found_beside_its_translator_if_it_is_the_same(copies, tmp_path):
+    backbone, translator = copies
+    recorded = {"name": "autoencoder", "source": "/gone/b.safetensors", "sha256": checkpoint.digest(backbone)}
+    for source in ("/gone/b.safetensors", "backbone.safetensors"):
+        found = rewritten(translator, tmp_path / "t.safetensors", backbone={**recorded, "source": source})
+        assert open_translator(found).network.source == str(backbone)
+    # Another one is not taken for it; a registered name is never one in the folder.
+    other = rewritten(translator, tmp_path / "t.safetensors", backbone={**recorded, "sha256": "0" * 64})
+    with pytest.raises(CheckpointError, match=r"not at /gone/b\.safetensors"):
+        open_translator(other)
+    named = rewritten(translator, tmp_path / "t.safetensors", backbone={**recorded, "source": "unheard-of"})
+    with pytest.raises(CheckpointError, match="unknown backbone"):
+        open_translator(named)
+    backbone.unlink()
+    found = rewritten(translator, tmp_path / "t.safetensors", backbone={**recorded, "source": "backbone.safetensors"})
+    with pytest.raises(CheckpointError, match="say where it is now with --backbone"):
+        open_translator(found)
+
+
 def test_a_moved_backbone_is_named_by_the_user(copies, tmp_path):
     backbone, translator = copies
+    backbone = backbone.rename(tmp_path / "moved.safetensors")
     translator = rewritten(
         translator,
         tmp_path / "t.safetensors",

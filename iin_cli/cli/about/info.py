@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
+from ..addresses import FROM_HUB
 from ..options import DebugOpt, JsonOpt
 from ..output import print_result, reporter
 
 __all__ = ["info"]
 
-PathArg = Annotated[Path, typer.Argument(help="A checkpoint or a run folder.", metavar="FILE|DIR", show_default=False)]
+PathArg = Annotated[
+    Path,
+    typer.Argument(help="A checkpoint, a run folder, or hf:owner/name.", metavar="FILE|DIR", show_default=False),
+    FROM_HUB,
+]
 
 
 def info(path: PathArg, json: JsonOpt = False, debug: DebugOpt = False) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..addresses import FROM_HUB
 from ..options import DebugOpt, JsonOpt, NewFileOpt, parse_assignments
 from ..output import print_result
 
@@ -20,6 +21,7 @@ FactorsOpt = Annotated[
 ReadBackboneOpt = Annotated[
     Path | None,
     typer.Option("--backbone", "-b", help="The imported backbone that the translator reads.", metavar="CKPT"),
+    FROM_HUB,
 ]
 
 

@@ -9,6 +9,7 @@ import typer
 
 from ...errors import UsageError, one_of
 from .. import options
+from ..addresses import FROM_HUB
 from ..early import known_network
 from ..output import print_result, reporter
 
@@ -25,6 +26,7 @@ def fit_translator(
             metavar="CKPT|NAME",
             callback=known_network,
         ),
+        FROM_HUB,
     ] = None,
     start: Annotated[
         Path | None,
@@ -33,6 +35,7 @@ def fit_translator(
             help="A translator to which the concepts are added; its own factors stay as they are.",
             metavar="CKPT",
         ),
+        FROM_HUB,
     ] = None,
     concept: Annotated[
         list[str] | None,

@@ -9,6 +9,7 @@ import typer
 
 from ...printable import printable
 from .. import options
+from ..addresses import FROM_HUB
 from ..output import print_result, reporter
 
 __all__ = ["audit"]
@@ -18,6 +19,7 @@ OracleOpt = Annotated[
     typer.Option(
         "--oracle", help="A classifier trained on a concept's labels, to judge swaps; repeatable.", metavar="CKPT"
     ),
+    FROM_HUB,
 ]
 FailIfOpt = Annotated[
     list[str] | None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from .. import options
+from ..addresses import FROM_HUB
 from ..early import known_factors
 from ..output import print_result, reporter
 
@@ -50,6 +51,7 @@ TargetClassOpt = Annotated[
 OracleOpt = Annotated[
     Path | None,
     typer.Option("--oracle", help="--target: a classifier of the images that the network draws.", metavar="CKPT"),
+    FROM_HUB,
 ]
 PointsOpt = Annotated[int, typer.Option("--steps", help="walk: points of a walk, whose last is the edit.", min=2)]
 CountOpt = Annotated[int, typer.Option("--n", "-n", help="Images to explain, where none is named.", min=1)]

@@ -9,6 +9,7 @@ import typer
 
 from ...errors import UsageError
 from .. import options
+from ..addresses import FROM_HUB
 from ..output import print_result, reporter
 
 __all__ = ["fid"]
@@ -24,6 +25,7 @@ ProtocolOpt = Annotated[
         help="Instead of A and B: a translator against its data, with floor and ceiling.",
         metavar="CKPT",
     ),
+    FROM_HUB,
 ]
 PriorsOpt = Annotated[
     list[str] | None,
@@ -47,6 +49,7 @@ TruncationOpt = Annotated[
 FeaturesOpt = Annotated[
     str | None,
     typer.Option("--features", help="The feature network: E of a backbone; default: Inception.", metavar="CKPT|NAME"),
+    FROM_HUB,
 ]
 CountOpt = Annotated[
     int | None,

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from .. import options
+from ..addresses import FROM_HUB
 from ..output import print_result, reporter
 
 __all__ = ["report"]
 
 TranslatorArg = Annotated[
-    Path, typer.Argument(help="A translator checkpoint or the folder of its run.", metavar="CKPT", show_default=False)
+    Path,
+    typer.Argument(help="A translator checkpoint or the folder of its run.", metavar="CKPT", show_default=False),
+    FROM_HUB,
 ]
 PageOpt = Annotated[
     Path | None,

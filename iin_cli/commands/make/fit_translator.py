@@ -319,5 +319,11 @@ def _told(value: Any) -> Any:
 
 
 def _label(source: NetworkChoice | Path | None, concepts: Sequence[str]) -> str:
-    name = Path(source.name).stem if isinstance(source, NetworkChoice) else "latents" if source else "more"
+    name = (
+        Path(source.name).stem.partition("@")[0]
+        if isinstance(source, NetworkChoice)
+        else "latents"
+        if source
+        else "more"
+    )
     return "-".join(["fit-translator", name, *concepts])

@@ -1,0 +1,1 @@
+"""Recipes of the commands that describe what there is."""

@@ -46,7 +46,9 @@ STOREYS = (
     ),
     # Finds the nearest real images as explanations do.
     ("measures/counterfactuals",),
-    ("report",),
+    # Says how likely an edit is as counterfactuals do.
+    ("measures/edited",),
+    ("report", "explorer"),
     ("api",),
     ("sklearn",),
     ("commands",),

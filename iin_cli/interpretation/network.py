@@ -313,11 +313,15 @@ class Network:
 
         return np.stack([fit(picture) for picture in pictures])
 
-    def encode_pixels(self, pixels: np.ndarray) -> Tensor:
-        """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean."""
+    def encode_pixels(self, pixels: np.ndarray, height: int | None = None) -> Tensor:
+        """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean.
+
+        Args:
+            height: of the pieces, where another than the usual one is known to give the same numbers.
+        """
         # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
         take = lambda rows: as_images(pixels[rows]).contiguous()  # noqa: E731
-        return torch.cat(list(in_pieces(len(pixels), take, self._own_encode, self.device)))
+        return torch.cat(list(in_pieces(len(pixels), take, self._own_encode, self.device, height)))
 
     def _own_encode(self, images: Tensor) -> Tensor:
         return self.backbone.encode(images) if self.precision == "float32" else self.encoder.encode(images)
@@ -335,17 +339,17 @@ class Network:
                 task.advance(len(piece))
         return self.answer.of(torch.cat(decoded))
 
-    def draw(self, z: Tensor, report: Reporter | None = None) -> np.ndarray:
-        """Decode z (B, N) to images uint8 (B, S, S, 3). UsageError for an encoder without a head."""
+    def draw(self, z: Tensor, report: Reporter | None = None, height: int | None = None) -> np.ndarray:
+        """Decode z (B, N) to images uint8 (B, S, S, 3); `height` as `encode_pixels`. UsageError without a head."""
         self.require_head()
         drawn = []
         with (report or Silent()).task("decoding", len(z), "images") as task:
-            for images in self.decoded(z):
+            for images in self.decoded(z, height):
                 drawn.append(to_pixels(images))
                 task.advance(len(images))
         return np.concatenate(drawn)
 
-    def decoded(self, z: Tensor) -> Iterator[Tensor]:
+    def decoded(self, z: Tensor, height: int | None = None) -> Iterator[Tensor]:
         """Yield what G itself gives for z (M, N), piece by piece, on the CPU: images or logits."""
         backbone, concurrent = self.backbone, self.backbone.is_concurrent
-        return in_pieces(len(z), z.__getitem__, backbone.decode, self.device, is_concurrent=concurrent)
+        return in_pieces(len(z), z.__getitem__, backbone.decode, self.device, height, is_concurrent=concurrent)

@@ -13,7 +13,7 @@ from ...interpretation.reading import Reading
 from ...translator.likelihood import nll
 from .saying import Saying
 
-__all__ = ["Reals"]
+__all__ = ["Reals", "nll_of"]
 
 # Ends of the band in which 99 % of real images lie.
 BAND = (0.005, 0.995)

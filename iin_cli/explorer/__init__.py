@@ -1,0 +1,10 @@
+"""The explorer: a page in the browser, and the small server behind it.
+
+heights.py   how few rows can be computed at once with the same numbers
+uploads.py   images that users drop on the page
+explorer.py  a translator and its images in memory, and what the page asks of them
+worker.py    the one thread that computes; the newest request of a tab wins
+guard.py     who may ask: token, host, origin, headers
+app.py       addresses and JSON
+serving.py   ports, and the server's life
+"""

@@ -1,8 +1,10 @@
 """The explorer: a page in the browser, and the small server behind it.
 
-heights.py   how few rows can be computed at once with the same numbers
 uploads.py   images that users drop on the page
 explorer.py  a translator and its images in memory, and what the page asks of them
+kept.py      what was asked for last, and no more
+verdicts.py  what an audit said of the factors
+watched.py   which files have changed since
 worker.py    the one thread that computes; the newest request of a tab wins
 guard.py     who may ask: token, host, origin, headers
 app.py       addresses and JSON

@@ -26,12 +26,12 @@ from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.pieces import piece_rows
 from ..interpretation.reading import ChosenData
 from ..measures.edited.editor import Editor, Start
+from ..measures.edited.heights import ROWS
 from ..measures.edited.items import SAMPLE, pixels_of, start_of
 from ..measures.edited.results import EditResult
 from ..measures.edited.surroundings import Surroundings
 from ..measures.explanation.library import Near
 from ..measures.explanation.naming import Naming
-from .heights import ROWS, Heights
 from .kept import Kept
 from .uploads import BYTES, PIXELS, PREFIX, Uploads
 from .watched import Watched
@@ -84,24 +84,19 @@ class Explorer:
         self._starts: Kept[tuple[Tensor, Tensor]] = Kept(KEPT_STARTS)
         self._pictures: Kept[bytes] = Kept(KEPT_PICTURES)
         self._before: Kept[str] = Kept(KEPT_PICTURES)
-        self._decoding: Heights | None = None
-        self._encoding: Heights | None = None
-        if (network := self.network) is not None:
-            self._encoding = Heights(network.encode_pixels, opened.device)
-            if isinstance(network.answer, Images):
-                self._decoding = Heights(lambda z, height: torch.cat(list(network.decoded(z, height))), opened.device)
+        self.heights = self.editor.heights
+        self.draws = self.network is not None and isinstance(self.network.answer, Images)
 
     def prepare(self) -> None:
         """Read, encode and measure what the page asks first, so that it opens at once."""
         self.surroundings.nats  # noqa: B018
         self.translator()
         names = [item["id"] for item in self.shelf(0, ROWS)["items"]]
-        start = self._start_of(names) if names else None
-        if start is not None and self._decoding is not None:
-            self._decoding.try_on(start.z)
-        if start is not None and self._encoding is not None and self._shelf[0] != SAMPLE:
+        start = self._start_of(names)
+        self.editor.try_heights(start)
+        if self.network is not None and self._shelf[0] != SAMPLE:
             pixels = np.stack([pixels_of(self.opened, self.data, name) for name in names])
-            self._encoding.try_on(pixels, start.z)
+            self.heights.try_on("encode", self.network.encode_pixels, pixels, start.z)
 
     def translator(self) -> dict[str, Any]:
         """Say what the translator is: its factors, their pads, attributes, and what may be sent."""
@@ -129,7 +124,7 @@ class Explorer:
         there = order[offset : offset + count]
         if not len(there):
             return {"count": len(order), "items": []}
-        if self._encoding is not None and not self._encoding.equal:
+        if self.heights.of("encode", 1) is None:
             # A whole piece takes as long for fewer images.
             self._start_of([f"{split}:{index}" for index in order[offset : offset + piece_rows(self.opened.device)]])
         names = [f"{split}:{index}" for index in there]
@@ -154,7 +149,7 @@ class Explorer:
         start, sources = self._start_of(names), self._sources(recipe)
         ticket.go_on()
         own = replace(start, names=tuple(names))
-        results = self.editor.edit(own, recipe, sources, draw=self._draw, before=False, go_on=ticket.go_on)
+        results = self.editor.edit(own, recipe, sources, ticket.go_on)
         before = self._reconstructed(own)
         found = [
             {**self._told(result), "before": picture, "command": self._command(name, recipe)}
@@ -180,7 +175,7 @@ class Explorer:
             for each in recipes
         ]
         ticket.go_on()
-        z = self.opened.inverse_transform(torch.cat(changed))
+        z = self.editor.inverse(torch.cat(changed))
         ticket.go_on()
         return self._answered(start, z, ticket)
 
@@ -189,8 +184,8 @@ class Explorer:
         found: dict[str, Any] = {"pictures": None, "answers": None, "nearest": None}
         if self.network is None:
             return found
-        if isinstance(self.network.answer, Images):
-            return {**found, "pictures": [_data_url(_png(pixels)) for pixels in self._draw(z)]}
+        if self.draws:
+            return {**found, "pictures": [_data_url(_png(pixels)) for pixels in self.editor.draw(z)]}
         if self.network.answer.names:
             found["answers"] = self.network.answers(z).exp().tolist()
         if (library := self.surroundings.library) is not None:
@@ -228,7 +223,7 @@ class Explorer:
             replace(each, source=self._file(each.source)) if isinstance(each.source, str) else each
             for each in recipe.changes
         )
-        ending = "json" if self._decoding is None else "png"
+        ending = "png" if self.draws else "json"
         words = [self._file(name), *self.told.options, *replace(recipe, changes=changes).words()]
         return shlex.join(["iin", "edit", *words, "--out", f"edit.{ending}"])
 
@@ -245,35 +240,26 @@ class Explorer:
         missing = [name for name in dict.fromkeys(names) if name not in self._starts]
         if missing:
             files = [self._file(name) for name in missing]
-            found = start_of(self.opened, self.data, files, self._encoding_height(len(files)))
+            found = start_of(self.opened, self.data, files, self.heights.of("encode", len(files)))
             for name, z, z_tilde in zip(missing, found.z, found.z_tilde, strict=True):
                 self._starts.keep(name, (z.clone(), z_tilde.clone()))
         kept = [self._starts.get_or(name, lambda: (torch.empty(0), torch.empty(0))) for name in names]
         return Start(tuple(names), torch.stack([z for z, _ in kept]), torch.stack([z_tilde for _, z_tilde in kept]))
 
-    def _encoding_height(self, count: int) -> int | None:
-        return None if self._encoding is None else self._encoding.of(count)
-
-    def _draw(self, z: Tensor) -> np.ndarray:
-        """Decode z (B, N) with the same bytes as the network's own way, in less time."""
-        if self.network is None or self._decoding is None:
-            raise UsageError("the network draws no images")
-        return self.network.draw(z, height=self._decoding.of(len(z)))
-
     def _reconstructed(self, start: Start) -> list[str | None]:
         """Return what the network draws of the images themselves; None where it does not draw."""
-        if self._decoding is None:
+        if not self.draws:
             return [None] * len(start.names)
         missing = [row for row, name in enumerate(start.names) if name not in self._before]
         if missing:
-            for row, pixels in zip(missing, self._draw(start.z[missing]), strict=True):
+            for row, pixels in zip(missing, self.editor.draw(start.z[missing]), strict=True):
                 self._before.keep(start.names[row], _data_url(_png(pixels)))
         return [self._before[name] for name in start.names]
 
     def _drawn_sample(self, name: str) -> bytes:
-        if self._decoding is None:
+        if not self.draws:
             raise DataError(f"{name} has no picture: the network does not draw")
-        return _png(self._draw(self._start_of([name]).z)[0])
+        return _png(self.editor.draw(self._start_of([name]).z)[0])
 
     @cached_property
     def _shelf(self) -> tuple[str, np.ndarray]:

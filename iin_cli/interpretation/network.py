@@ -326,15 +326,18 @@ class Network:
     def _own_encode(self, images: Tensor) -> Tensor:
         return self.backbone.encode(images) if self.precision == "float32" else self.encoder.encode(images)
 
-    def answers(self, z: Tensor, report: Reporter | None = None) -> Tensor:
+    def answers(self, z: Tensor, report: Reporter | None = None, height: int | None = None) -> Tensor:
         """Answer latents z (B, N), in pieces, on the CPU: images (B, 3, S, S), or log-probabilities (B, classes).
+
+        Args:
+            height: as `encode_pixels`.
 
         Raises UsageError for an encoder without a head.
         """
         self.require_head()
         decoded = []
         with (report or Silent()).task("predicting" if self.answer.names else "decoding", len(z), "latents") as task:
-            for piece in self.decoded(z):
+            for piece in self.decoded(z, height):
                 decoded.append(piece)
                 task.advance(len(piece))
         return self.answer.of(torch.cat(decoded))

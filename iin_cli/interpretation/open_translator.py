@@ -84,25 +84,25 @@ class OpenTranslator:
 
     def transform(self, z: Tensor, report: Reporter | None = None) -> Tensor:
         """T of any number of latents, in pieces, on the CPU: z (…, N) -> z̃ (…, N)."""
-        return self._mapped(z, lambda rows: self.translator(rows)[0], report)
+        return self.mapped(z, lambda rows: self.translator(rows)[0], report)
 
-    def transform_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`."""
+    def transform_with_log_det(self, z: Tensor, height: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`; `height` as `mapped`."""
 
         def both(rows: Tensor) -> Tensor:
             z_tilde, log_det = self.translator(rows)
             return torch.cat((z_tilde, log_det[:, None]), dim=1)
 
-        found = torch.cat(list(in_pieces(len(z), z.__getitem__, both, self.device, is_concurrent=True)))
+        found = torch.cat(list(in_pieces(len(z), z.__getitem__, both, self.device, height, is_concurrent=True)))
         return found[:, :-1], found[:, -1]
 
     def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
         """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
-        return self._mapped(z_tilde, self.translator.inverse, report)
+        return self.mapped(z_tilde, self.translator.inverse, report)
 
     def inverse_of_many(self, z_tilde: Tensor) -> Tensor:
         """As `inverse_transform`, in taller pieces: faster for thousands of rows, with other last bits."""
-        return self._mapped(z_tilde, self.translator.inverse, None, MANY_ROWS)
+        return self.mapped(z_tilde, self.translator.inverse, None, MANY_ROWS)
 
     def shared(self, z_a: Tensor, z_b: Tensor, prior: Tensor | float = 0.5) -> Tensor:
         """Return how probable it is that pairs z_a, z_b (P, N) share each factor, the residual last: (P, K+1).
@@ -121,13 +121,14 @@ class OpenTranslator:
         fraction = (self.metadata.get("training") or {}).get("feature_noise", 0.0)
         return FeatureNoise.of(z, fraction) if fraction else FeatureNoise.none(self.factors.dim)
 
-    def _mapped(
+    def mapped(
         self,
         rows: Tensor,
         function: Callable[[Tensor], Tensor],
-        report: Reporter | None,
+        report: Reporter | None = None,
         height: int | None = None,
     ) -> Tensor:
+        """Return `function`, T or T⁻¹, of any number of rows (…, N), in pieces of `height`, on the CPU."""
         flat, pieces = rows.reshape(-1, rows.shape[-1]), []
         with (report or Silent()).task("translating", len(flat), "images") as task:
             for piece in in_pieces(len(flat), flat.__getitem__, function, self.device, height, is_concurrent=True):

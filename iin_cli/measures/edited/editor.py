@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from ...interpretation.answers import Classes, Images
 from ...interpretation.open_translator import OpenTranslator
 from ...translator import edit
 from ..counterfactuals.reals import nll_of
+from .heights import Heights
 from .results import AnswerChange, EditResult, Likely, Predicted
 from .surroundings import CONTROLS, Surroundings
 
@@ -48,10 +50,12 @@ class Editor:
 
     Attributes:
         surroundings: the real images that edits are seen beside.
+        heights: in how small pieces what is computed.
     """
 
     opened: OpenTranslator
     surroundings: Surroundings
+    heights: Heights = field(default_factory=Heights)
 
     def change(self, start: Tensor, recipe: Recipe, sources: Mapping[str, Tensor]) -> Tensor:
         """Follow `recipe` from z̃ `start` (B, N); `sources` holds z̃ (N,) of every image it swaps from.
@@ -77,17 +81,12 @@ class Editor:
         start: Start,
         recipe: Recipe,
         sources: Mapping[str, Tensor],
-        *,
-        draw: Callable[[Tensor], object] | None = None,
-        before: bool = True,
         go_on: Callable[[], None] = _go_on,
     ) -> list[EditResult]:
         """Follow `recipe` from each of the B images, and let the network answer.
 
         Args:
             sources: name -> z̃ (N,) of each image that is swapped from.
-            draw: decodes z (B, N) to uint8 (B, S, S, 3) instead of the network's own `draw`.
-            before: whether what the network draws of the images themselves is wanted too.
             go_on: called between the steps; what it raises ends the work.
         """
         network, count = self.opened.network, len(start.names)
@@ -95,23 +94,44 @@ class Editor:
         z_tilde = self.change(start.z_tilde, recipe, sources)
         go_on()
         by_chance = self._by_chance(start.z_tilde, z_tilde) if isinstance(answer, Classes) else z_tilde[:0]
-        z, chance = self.opened.inverse_transform(torch.cat((z_tilde, by_chance))).split([count, len(by_chance)])
+        z, chance = self.inverse(torch.cat((z_tilde, by_chance))).split([count, len(by_chance)])
         go_on()
         results = self._placed(start, recipe, z, z_tilde)
         go_on()
         if network is None:
             return results
         if isinstance(answer, Images):
-            drawn = (draw or network.draw)(torch.cat((z, start.z)) if before else z)
-            return [
-                replace(result, picture=drawn[row], before=drawn[count + row] if before else None)
-                for row, result in enumerate(results)
-            ]
+            drawn = self.draw(z)
+            return [replace(result, picture=drawn[row]) for row, result in enumerate(results)]
         if isinstance(answer, Classes):
-            said = network.answers(torch.cat((start.z, z, chance))).exp()
-            results = _told(results, answer, *said.split([count, count, len(chance)]))
+            before, said = self._said(start.z), self._said(torch.cat((z, chance)))
+            results = _told(results, answer, before, *said.split([count, len(chance)]))
             go_on()
         return self._beside(results, start, z, go_on)
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """T⁻¹ of z̃ (B, N)."""
+        return self.opened.mapped(
+            z_tilde, self.opened.translator.inverse, height=self.heights.of("inverse", len(z_tilde))
+        )
+
+    def draw(self, z: Tensor) -> np.ndarray:
+        """Decode z (B, N) to uint8 (B, S, S, 3)."""
+        return self.opened.require_network().draw(z, height=self.heights.of("decode", len(z)))
+
+    def _said(self, z: Tensor) -> Tensor:
+        """Return the probabilities (B, C) of the classes."""
+        return self.opened.require_network().answers(z, height=self.heights.of("decode", len(z))).exp()
+
+    def try_heights(self, start: Start) -> None:
+        """Find how few rows can be computed at once, on images like those to come."""
+        opened, tried = self.opened, self.heights.try_on
+        tried(
+            "inverse", lambda rows, height: opened.mapped(rows, opened.translator.inverse, None, height), start.z_tilde
+        )
+        tried("likelihood", lambda rows, height: nll_of(opened, rows, height), start.z)
+        if (network := opened.network) is not None and network.backbone.has_head:
+            tried("decode", lambda rows, height: torch.cat(list(network.decoded(rows, height))), start.z)
 
     def _source(self, change: Change, sources: Mapping[str, Tensor]) -> Tensor | None:
         """Return z̃ (N,) of where the factor comes from; None where it stays."""
@@ -133,7 +153,7 @@ class Editor:
 
     def _placed(self, start: Start, recipe: Recipe, z: Tensor, z_tilde: Tensor) -> list[EditResult]:
         """Return the edits with their places on the factors' pads, and how likely they are."""
-        factors, nats = self.opened.factors, nll_of(self.opened, z)
+        factors, nats = self.opened.factors, nll_of(self.opened, z, self.heights.of("likelihood", len(z)))
         places = {
             name: self.surroundings.pad(name).place(z_tilde[:, factors.slice(name)]).tolist() for name in factors.names
         }
@@ -171,13 +191,12 @@ def _told(
 ) -> list[EditResult]:
     """Add what a classifier says: probabilities (B, C) of the images, of the edits, and of random steps (B · S, C)."""
     chance = chance.view(len(before), -1, before.shape[1])
-    low, high = chance.amin(1), chance.amax(1)
+    order = (after - before).abs().argsort(1, descending=True, stable=True)
+    columns = [each.gather(1, order).tolist() for each in (before, after, chance.amin(1), chance.amax(1))]
     told: list[EditResult] = []
     for row, result in enumerate(results):
-        order = (after[row] - before[row]).abs().argsort(descending=True, stable=True).tolist()
-        answers = tuple(
-            AnswerChange(answer.names[c], *(float(each[row, c]) for each in (before, after, low, high))) for c in order
-        )
-        names = Predicted(*(answer.names[int(each[row].argmax())] for each in (before, after)))
-        told.append(replace(result, predicted=names, answers=answers))
+        names = [answer.names[number] for number in order[row].tolist()]
+        changes = map(AnswerChange, names, *(column[row] for column in columns))
+        predicted = Predicted(*(answer.names[int(each[row].argmax())] for each in (before, after)))
+        told.append(replace(result, predicted=predicted, answers=tuple(changes)))
     return told

@@ -78,8 +78,7 @@ class EditResult(Result):
         factors: name -> where the edit lies on the factor's two principal axes.
         answers: of a classifier, every class, the one that moves most first.
         nearest: the real images nearest to the edit; None of a network that draws, and where there are none.
-        picture: the edit as the network draws it, uint8 (S, S, 3); `before`: the same of the image; None where it does
-            not draw.
+        picture: the edit as the network draws it, uint8 (S, S, 3); None where it does not draw.
         z: the edited latent z* (N,).
     """
 
@@ -93,7 +92,6 @@ class EditResult(Result):
     answers: tuple[AnswerChange, ...] | None = None
     nearest: tuple[Near, ...] | None = None
     picture: np.ndarray | None = field(default=None, compare=False, repr=False)
-    before: np.ndarray | None = field(default=None, compare=False, repr=False)
     z: Tensor = field(default_factory=lambda: torch.empty(0), compare=False, repr=False)
 
     def tables(self) -> list[Table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, cached_property
 
 import numpy as np
@@ -80,7 +81,9 @@ class Surroundings:
             return Library.of(self.reading)
         if self.dataset is None or self.data is None:
             return None
-        return LibraryChoice(most=self.search).open(self.data)
+        found = LibraryChoice(most=self.search).open(self.data)
+        # In memory, since every edit searches among them.
+        return replace(found, z=found.rows(np.arange(len(found))).numpy())
 
     @cached_property
     def z_tilde(self) -> Tensor | None:

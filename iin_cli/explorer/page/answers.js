@@ -91,7 +91,7 @@ export function showBars(list, answers) {
     old.style.setProperty("inset-inline-start", `${100 * before}%`);
     now.style.setProperty("inline-size", `${100 * after}%`);
     words.textContent = percent(after);
-    const gone = Math.round(100 * before) === Math.round(100 * after) ? "" : ` was ${percent(before)}`;
+    const gone = percent(before) === percent(after) ? "" : ` was ${percent(before)}`;
     words.title = `before ${percent(before)}, after ${percent(after)}`
       + (band.hidden ? "" : `; random changes of the same size: ${percent(low)} to ${percent(high)}`);
     words.append(el("small", {}, gone));

@@ -2,8 +2,8 @@
 
 import { el, icon, iconButton, percent } from "./elements.js";
 import { Pad } from "./pad.js";
-import { imageAddress } from "./server.js";
 import { changeOf, doesNothing, hasSource, MOST_STRENGTH } from "./state.js";
+import { thumb } from "./thumb.js";
 
 export class Card {
   // `acts`: what the page does of it: move, moved, resample, choose, drop, strength, forget, reset, lock.
@@ -103,13 +103,12 @@ export class Card {
     this.slot.classList.toggle("choosing", isChoosing);
     const filled = change.swap !== undefined;
     this.slot.classList.toggle("filled", filled);
-    this.slot.setAttribute("aria-label", filled ? `${name} is taken from ${label}. Choose another image`
-      : `Choose an image to take ${name} from`);
-    const words = isChoosing ? ["Now choose on the shelf"] : filled ? [el("small", {}, "from"), label]
-      : change.resample !== undefined ? [el("small", {}, "drawn by"), `seed ${change.resample}`]
+    const words = isChoosing ? ["Now choose on the shelf"] : filled ? [el("small", {}, "from "), label]
+      : change.resample !== undefined ? [el("small", {}, "drawn by "), `seed ${change.resample}`]
         : ["Drop an image here"];
-    const picture = filled ? el("img", { src: imageAddress(change.swap), alt: "", width: 40, height: 40 })
+    const more = el("span", { class: "unseen" }, `: choose an image to take ${name} from`);
+    const picture = filled ? thumb(change.swap, 40, this.acts.hasPictures)
       : icon(change.resample !== undefined ? "dice" : "image");
-    this.slot.replaceChildren(picture, el("span", {}, words));
+    this.slot.replaceChildren(picture, el("span", {}, words), more);
   }
 }

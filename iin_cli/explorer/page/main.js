@@ -71,6 +71,7 @@ class Page {
         + "Places, sizes and how likely an edit is are all here.");
     } else if (missing) this.notices.bar("missing", "told", missing);
     document.body.classList.add(this.translator.answer);
+    this.shelf.hasPictures = this.translator.answer !== "latents";
     this.stage.open(this.translator);
     this.answers.open(this.translator);
     this.makeCards(factors);
@@ -97,6 +98,7 @@ class Page {
   makeCards(factors) {
     const section = document.getElementById("cards");
     const acts = {
+      hasPictures: this.shelf.hasPictures,
       move: (name, place) => this.step(states.withMove(this.state, name, this.places.moveTo(this.focus, name, place)), false),
       moved: () => this.commit(this.state),
       resample: (name) => this.commit(states.withResample(this.state, name, states.newSeed())),

@@ -45,8 +45,9 @@ class Reader {
     for (const [number, factor] of this.facts.factors.entries()) {
       const canvas = el("canvas", { class: "pad" });
       const card = el("article", { class: "card", "aria-label": `Factor ${factor.name}` },
-        el("header", {}, el("div", { class: "title" }, el("h3", {}, factor.name),
-          el("p", { class: "soft" }, `${factor.dim} ${factor.dim === 1 ? "dimension" : "dimensions"}`),
+        el("header", {}, el("div", { class: "title" },
+          el("div", { class: "names" }, el("h2", {}, factor.name),
+            el("span", { class: "soft" }, `${factor.dim} ${factor.dim === 1 ? "dimension" : "dimensions"}`)),
           factor.verdict && el("p", { class: "verdict", title: factor.verdict }, factor.verdict))),
         canvas);
       card.style.setProperty("--factor", `var(--hue-${number % 7})`);

@@ -1,7 +1,7 @@
 // The shelf of test images and uploads; what a choice does is said above it.
 
 import { el, icon } from "./elements.js";
-import { imageAddress } from "./server.js";
+import { thumb } from "./thumb.js";
 
 const PAGE = 24;
 
@@ -11,7 +11,7 @@ export class Shelf {
     this.acts = acts;
     this.items = new Map(); // id -> label
     this.loaded = 0;
-    this.count = 0;
+    this.hasPictures = true;
     this.heading = el("h2", { id: "shelf-title" }, "Images");
     this.hint = el("p", { class: "soft hint" });
     this.file = el("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", tabindex: "-1", "aria-label": "Image files",
@@ -49,7 +49,6 @@ export class Shelf {
     this.more.disabled = true;
     try {
       const { count, items } = await this.acts.list(this.loaded, PAGE);
-      this.count = count;
       this.loaded += items.length;
       for (const item of items) this.add(item.id, item.label);
       this.more.hidden = this.loaded >= count || !items.length;
@@ -64,7 +63,7 @@ export class Shelf {
     this.items.set(id, label);
     const button = el("button", { type: "button", class: "thumb", "data-id": id, "aria-label": label ?? id, title: `${label ?? id} (${id})`,
       tabindex: "-1", draggable: "true", onclick: () => this.acts.choose(id) },
-    el("img", { src: imageAddress(id), alt: "", loading: "lazy", width: 56, height: 56, draggable: "false" }));
+    thumb(id, 56, this.hasPictures));
     button.addEventListener("dragstart", (event) => {
       event.dataTransfer.setData("text/x-iin-image", id);
       event.dataTransfer.effectAllowed = "copy";

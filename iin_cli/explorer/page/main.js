@@ -24,6 +24,7 @@ class Page {
     this.reply = null;
     this.purpose = null;
     this.places = new Places();
+    this.labels = new Map();
     this.server = new Server(Array.from(crypto.getRandomValues(new Uint32Array(2)), (n) => n.toString(36)).join(""));
     this.notices = new Notices(at("bars"), at("said"), { health: () => this.server.health(), onback: () => this.back(),
       command: () => this.translator?.command });
@@ -126,7 +127,7 @@ class Page {
   }
 
   labelOf(id) {
-    return this.shelf.items.get(id) ?? id;
+    return this.shelf.items.get(id) ?? this.labels.get(id) ?? id;
   }
 
   // On the way to a step: shown and asked, and not yet in the address.
@@ -173,7 +174,10 @@ class Page {
 
   async answered(reply, body, number) {
     this.reply = reply;
-    for (const image of reply.images) this.places.learn(image, body);
+    for (const image of reply.images) {
+      this.places.learn(image, body);
+      if (image.label) this.labels.set(image.id, image.label);
+    }
     this.notices.close("fault");
     this.show();
     await this.stage.show(reply.images, (id) => this.labelOf(id));

@@ -72,8 +72,8 @@ class Reader {
   #answers() {
     const { command } = this.facts.image;
     return el("section", { id: "answers", "aria-label": "Answers" },
-      el("div", { class: "panel" }, this.gauge.element, this.bars,
-        command && el("p", { class: "soft command" }, "This picture by a command:"), command && el("pre", {}, el("code", {}, command))));
+      el("div", { class: "panel" }, this.gauge.element, this.bars),
+      command && el("div", { class: "panel command" }, el("p", { class: "soft" }, "The same by a command"), el("pre", {}, el("code", {}, command))));
   }
 
   // The edit as it was saved.
@@ -104,8 +104,8 @@ class Reader {
     this.afterWord.textContent = near ? `Nearest real image: ${near.label ?? near.id}` : "After";
     this.bars.hidden = !answers?.length;
     if (answers?.length) showBars(this.bars, answers);
-    this.gauge.element.hidden = !likely;
-    if (likely) showGauge(this.gauge, likely);
+    this.gauge.element.classList.toggle("unknown", !likely);
+    showGauge(this.gauge, likely);
   }
 }
 

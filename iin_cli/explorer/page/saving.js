@@ -35,7 +35,7 @@ async function gridOf(factor, { server, body, state, places, image, pictures, mo
   const points = grid.map((place) => places.moveTo(image.id, factor.name, place));
   const found = await server.grid({ image: image.id, changes: body.changes, attributes: body.attributes, factor: factor.name, points });
   const nearest = found.nearest?.map((row) => row.slice(0, 1).map(kept(pictures))) ?? null;
-  const answers = found.answers?.map((row) => row.map((share) => Number(share.toFixed(4)))) ?? null;
+  const answers = found.answers?.map((row) => row.map((share) => Number(share.toPrecision(4)))) ?? null;
   return { ...factor, origin, at, grid, pictures: found.pictures, answers, nearest };
 }
 

@@ -41,10 +41,11 @@ export class Stage {
       if (this.row.children[number] !== figure.element) this.row.insertBefore(figure.element, this.row.children[number] ?? null);
       const isFocus = number === state.at;
       figure.element.classList.toggle("focus", isFocus && images.length > 1);
-      figure.name.textContent = labelOf(id);
+      const label = labelOf(id);
+      figure.name.replaceChildren(label, label === id || id.startsWith("upload:") ? "" : el("small", {}, id));
       figure.name.setAttribute("aria-pressed", String(isFocus));
-      figure.name.setAttribute("aria-label", `${labelOf(id)}: show its places and answers`);
-      figure.remove.setAttribute("aria-label", `Remove ${labelOf(id)}`);
+      figure.name.title = "Show its places and answers";
+      figure.remove.setAttribute("aria-label", `Remove ${label}`);
       figure.remove.hidden = images.length < 2;
       figure.name.disabled = images.length < 2;
     }

@@ -27,7 +27,7 @@ from ..interpretation.pieces import piece_rows
 from ..interpretation.reading import ChosenData
 from ..measures.edited.editor import Editor, Start
 from ..measures.edited.heights import ROWS
-from ..measures.edited.items import SAMPLE, pixels_of, start_of
+from ..measures.edited.items import SAMPLE, item_number, pixels_of, start_of
 from ..measures.edited.results import EditResult
 from ..measures.edited.surroundings import Surroundings
 from ..measures.explanation.library import Near
@@ -39,8 +39,12 @@ from .worker import Ticket
 
 __all__ = ["MOST_IMAGES", "MOST_POINTS", "Explorer", "Told"]
 
-# Images edited at once, points of a grid, and classes told of each edit.
-MOST_IMAGES, MOST_POINTS, MOST_ANSWERS = 16, 64, 10
+# Images edited at once.
+MOST_IMAGES = 16
+# Points of a grid.
+MOST_POINTS = 64
+# Classes told of each edit.
+MOST_ANSWERS = 10
 # Real images shown as dots behind a pad.
 DOTS = 400
 # Items of the shelf without data, each a draw from N(0, 1).
@@ -130,8 +134,8 @@ class Explorer:
         names = [f"{split}:{index}" for index in there]
         places = self._places(self._start_of(names).z_tilde)
         items = [
-            {"id": name, "label": self._label(split, int(index)), "factors": place}
-            for name, index, place in zip(names, there, places, strict=True)
+            {"id": name, "label": self._label(name), "factors": place}
+            for name, place in zip(names, places, strict=True)
         ]
         return {"count": len(order), "items": items}
 
@@ -150,10 +154,16 @@ class Explorer:
         ticket.go_on()
         own = replace(start, names=tuple(names))
         results = self.editor.edit(own, recipe, sources, ticket.go_on)
-        before = self._reconstructed(own)
+        parts = zip(names, results, self._reconstructed(own), self._places(own.z_tilde), strict=True)
         found = [
-            {**self._told(result), "before": picture, "command": self._command(name, recipe)}
-            for name, result, picture in zip(names, results, before, strict=True)
+            {
+                **self._told(result),
+                "before": picture,
+                "origin": origin,
+                "label": self._label(name),
+                "command": self._command(name, recipe),
+            }
+            for name, result, picture, origin in parts
         ]
         seconds = time.perf_counter() - began
         return {"number": body.get("number"), "milliseconds": round(1000 * seconds, 1), "images": found}
@@ -272,11 +282,13 @@ class Explorer:
                 return split, np.random.default_rng(0).permutation(count)
         return SAMPLE, np.arange(SAMPLES)
 
-    def _label(self, split: str, index: int) -> str:
+    def _label(self, name: str) -> str:
+        """Return what people call the image `name`."""
+        split, _, index = name.partition(":")
         dataset = self.surroundings.dataset
-        if split == SAMPLE or dataset is None:
-            return f"draw {index}"
-        item = int(split_items(dataset, split)[index])
+        if f"{split}:" == PREFIX or dataset is None or split == SAMPLE:
+            return "your image" if f"{split}:" == PREFIX else f"draw {index}"
+        item = item_number(dataset, split, int(index))
         named = None if self._naming is None else self._naming.name(item)
         return named or Path(dataset.path(item)).name
 

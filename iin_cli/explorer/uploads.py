@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,8 @@ from ..io.atomic import as_write_error, write_atomically
 __all__ = ["BYTES", "PIXELS", "Refused", "Upload", "Uploads"]
 
 # An upload has fewer bytes, and fewer pixels, than this.
-BYTES, PIXELS = 32 * 2**20, 50_000_000
+BYTES = 32 * 2**20
+PIXELS = 50_000_000
 # Pillow reads many formats that no camera writes; the fewer decoders meet a stranger's bytes, the better.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 PREFIX = "upload:"
@@ -93,8 +93,8 @@ class Uploads:
         except OSError as error:
             raise as_write_error(self.folder, error) from error
         with write_atomically(file) as temporary:
-            os.chmod(temporary, 0o600)
             temporary.write_bytes(content)
+        file.chmod(0o600)
         self._forget_oldest()
 
     def _forget_oldest(self) -> None:

@@ -9,13 +9,11 @@ from ...distributed import choose_device
 from ...editing.recipe import Recipe
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
-from ...interpretation.reading import ChosenData
 from ...io.output import Output
 from ...measures.edited import results
-from ...measures.edited.editor import Editor
-from ...measures.edited.items import start_of
+from ...measures.edited.follow import follow
 from ...measures.edited.results import EditResult
-from ...measures.edited.surroundings import SEARCHED, Surroundings
+from ...measures.edited.surroundings import SEARCHED
 from ...progress import Reporter, Silent
 
 __all__ = ["edit"]
@@ -44,12 +42,7 @@ def edit(
     report = report or Silent()
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     recipe.require(opened.factors)
-    data = None if opened.network is None else ChosenData(opened, choice or DataChoice(), report)
     kind = "nothing" if opened.network is None else opened.network.answer.kind
     with Output.open(out, "edit", *results.FILES[kind]) as output:
-        surroundings = Surroundings(opened, data, report, search)
-        names = [image, *recipe.sources]
-        start = start_of(opened, data, names)
-        sources = dict(zip(names[1:], start.z_tilde[1:], strict=True))
-        (found,) = Editor(opened, surroundings).edit(start.rows(slice(0, 1)), recipe, sources)
+        found = follow(opened, image, recipe, choice or DataChoice(), report, search)
         return results.write(replace(found, translator=str(translator)), output)

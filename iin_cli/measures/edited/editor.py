@@ -191,7 +191,7 @@ def _told(
 ) -> list[EditResult]:
     """Add what a classifier says: probabilities (B, C) of the images, of the edits, and of random steps (B · S, C)."""
     chance = chance.view(len(before), -1, before.shape[1])
-    order = (after - before).abs().argsort(1, descending=True, stable=True)
+    order = (after - before).abs().argsort(dim=1, descending=True, stable=True)
     columns = [each.gather(1, order).tolist() for each in (before, after, chance.amin(1), chance.amax(1))]
     told: list[EditResult] = []
     for row, result in enumerate(results):

@@ -116,17 +116,18 @@ class Surroundings:
         """The attributes that an axis can be measured of, as `iin walk --attribute` writes them."""
         if self.library is None or self.dataset is None:
             return ()
-        found: list[str] = []
+        found: dict[bytes, str] = {}
         for column, labels in self.dataset.labels.items():
             values = labels.names or ()
             named = [column] if labels.continuous or len(values) > MOST_VALUES or len(values) == 2 else []
             for name in named or [f"{column}={value}" for value in values]:
                 try:
-                    has_attribute(self.dataset, name, self.library.items)
+                    has = has_attribute(self.dataset, name, self.library.items)
                 except DataError:
                     continue
-                found.append(name)
-        return tuple(found[:MOST_ATTRIBUTES])
+                # Columns of another name may say the same, as the class and what it is made of.
+                found.setdefault(has.tobytes(), name)
+        return tuple(found.values())[:MOST_ATTRIBUTES]
 
     def _pad(self, factor: str) -> Pad:
         return Pad.of(self.opened.factors, factor, self.z_tilde)

@@ -181,7 +181,9 @@ class Page {
     this.notices.close("fault");
     this.show();
     await this.stage.show(reply.images, (id) => this.labelOf(id));
-    requestAnimationFrame(() => document.dispatchEvent(new CustomEvent("iin:shown", { detail: { number, milliseconds: reply.milliseconds } })));
+    // After the frame that shows it has been drawn.
+    const shown = new CustomEvent("iin:shown", { detail: { number, milliseconds: reply.milliseconds } });
+    requestAnimationFrame(() => setTimeout(() => document.dispatchEvent(shown)));
     this.notices.say(this.words());
   }
 

@@ -16,6 +16,7 @@ export class Pad {
     this.origin = null;
     this.isLocked = false;
     this.held = null;
+    this.ground = null;
     canvas.tabIndex = 0;
     canvas.classList.toggle("flat", flat);
     const facts = { role: "slider", "aria-roledescription": flat ? "slider" : "2-D pad", "aria-label": `Place of ${name}` };
@@ -28,10 +29,15 @@ export class Pad {
     return this.held !== null;
   }
 
+  #repaint() {
+    this.ground = null;
+    this.draw();
+  }
+
   show({ at = this.at, origin = this.origin, isLocked = this.isLocked }) {
-    this.at = at;
-    this.origin = origin;
-    this.isLocked = isLocked;
+    const key = JSON.stringify([at, origin, isLocked, this.isHeld]);
+    if (key === this.shown) return;
+    Object.assign(this, { at, origin, isLocked, shown: key });
     const [x, y] = at.map((value) => value.toFixed(2));
     const { canvas, reach } = this;
     canvas.setAttribute("aria-valuemin", (-reach).toFixed(1));
@@ -52,8 +58,9 @@ export class Pad {
     canvas.addEventListener("keydown", (event) => this.#key(event));
     canvas.addEventListener("keyup", (event) => event.key.startsWith("Arrow") && this.#release());
     canvas.addEventListener("blur", () => this.#release());
-    new ResizeObserver(() => this.draw()).observe(canvas);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
+    // The first time it has a size, and its place in the page its colours.
+    new ResizeObserver(() => this.#repaint()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#repaint());
   }
 
   #grasp(event) {
@@ -121,29 +128,43 @@ export class Pad {
     return [((2 * left) / width - 1) * this.reach, this.flat ? 0 : (1 - (2 * top) / height) * this.reach];
   }
 
+  // What moves is drawn over what does not: the ground with its dots is painted once, and copied.
   draw() {
     const { canvas } = this;
     const [width, height] = this.#size;
     const scale = globalThis.devicePixelRatio || 1;
-    if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {
-      canvas.width = Math.round(width * scale);
-      canvas.height = Math.round(height * scale);
+    const [across, down] = [Math.round(width * scale), Math.round(height * scale)];
+    if (this.ground === null || this.ground.width !== across || this.ground.height !== down) {
+      canvas.width = across;
+      canvas.height = down;
+      this.#paintGround(across, down, width, height, scale);
     }
     const pen = canvas.getContext("2d");
-    const style = getComputedStyle(canvas);
-    const color = (name) => style.getPropertyValue(`--${name}`).trim() || "gray";
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, across, down);
+    pen.drawImage(this.ground, 0, 0);
     pen.setTransform(scale, 0, 0, scale, 0, 0);
-    pen.clearRect(0, 0, width, height);
-    this.#drawGround(pen, color, width, height);
-    this.#drawDots(pen, color, height);
-    this.#drawPlaces(pen, color);
+    this.#drawPlaces(pen);
+  }
+
+  #paintGround(across, down, width, height, scale) {
+    const style = getComputedStyle(this.canvas);
+    this.colors = Object.fromEntries(["line", "dot", "card", "soft", "factor"].map((name) =>
+      [name, style.getPropertyValue(`--${name}`).trim() || "gray"]));
+    this.ground = document.createElement("canvas");
+    this.ground.width = across;
+    this.ground.height = down;
+    const pen = this.ground.getContext("2d");
+    pen.setTransform(scale, 0, 0, scale, 0, 0);
+    this.#drawGround(pen, width, height);
+    this.#drawDots(pen, height);
   }
 
   // The prior's mean, and one and two standard deviations around it.
-  #drawGround(pen, color, width, height) {
+  #drawGround(pen, width, height) {
     const [middle, level] = this.toPixels([0, 0]);
     const unit = width / (2 * this.reach);
-    pen.strokeStyle = color("line");
+    pen.strokeStyle = this.colors.line;
     pen.lineWidth = 1;
     pen.beginPath();
     pen.moveTo(0, level);
@@ -164,8 +185,8 @@ export class Pad {
     pen.stroke();
   }
 
-  #drawDots(pen, color, height) {
-    pen.fillStyle = color("dot");
+  #drawDots(pen, height) {
+    pen.fillStyle = this.colors.dot;
     for (const [number, dot] of this.dots.entries()) {
       const [x, y] = this.toPixels(dot);
       // A golden angle's worth of height: even, and the same at each drawing.
@@ -176,9 +197,9 @@ export class Pad {
     }
   }
 
-  #drawPlaces(pen, color) {
+  #drawPlaces(pen) {
     const [x, y] = this.toPixels(this.at.map((value) => Math.min(Math.max(value, -this.reach), this.reach)));
-    const tint = this.isLocked ? color("soft") : color("factor");
+    const tint = this.isLocked ? this.colors.soft : this.colors.factor;
     if (this.origin !== null) {
       const [left, top] = this.toPixels(this.origin);
       pen.strokeStyle = tint;
@@ -189,14 +210,14 @@ export class Pad {
       pen.lineTo(x, y);
       pen.stroke();
       pen.setLineDash([]);
-      pen.fillStyle = color("card");
+      pen.fillStyle = this.colors.card;
       pen.beginPath();
       pen.arc(left, top, 5, 0, 2 * Math.PI);
       pen.fill();
       pen.stroke();
     }
     pen.fillStyle = tint;
-    pen.strokeStyle = color("card");
+    pen.strokeStyle = this.colors.card;
     pen.lineWidth = 2.5;
     pen.beginPath();
     pen.arc(x, y, this.isHeld ? 11 : 9, 0, 2 * Math.PI);

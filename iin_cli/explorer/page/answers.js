@@ -10,7 +10,7 @@ export class Answers {
   constructor(section, { attribute }) {
     this.attribute = attribute;
     this.gauge = makeGauge();
-    this.heading = el("h2", { id: "answers-title" }, "How likely");
+    this.heading = el("h2", { id: "answers-title", class: "unseen" }, "How likely it is");
     this.bars = el("ul", { class: "bars" });
     this.key = el("p", { class: "soft key" }, el("i", { class: "mark before" }), "before", el("i", { class: "mark after" }), "after",
       el("span", { class: "of-band" }, el("i", { class: "mark band" }), "random changes of the same size"));

@@ -65,7 +65,7 @@ class Page {
     }
     const { name, data, network, factors, missing } = this.translator;
     document.getElementById("name").textContent = name;
-    document.getElementById("about").textContent = [network, data && `${data.name}, ${data.count.toLocaleString("en")} images`].filter(Boolean).join(" · ");
+    document.getElementById("about").textContent = [network, data && `${data.name.split("/").at(-1)}, ${data.count.toLocaleString("en")} images`].filter(Boolean).join(" · ");
     document.title = `${name} · iin explore`;
     if (this.translator.answer === "latents") {
       this.notices.bar("latents", "told", "This translator knows latents alone: there is no network to draw pictures or to answer. "

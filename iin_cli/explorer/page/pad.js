@@ -8,7 +8,7 @@ const WIDE_STEP = 0.5;
 const GRASP = 22;
 
 export class Pad {
-  // `onmove(position)` follows the pointer, `onend()` says that it has let go; `snap(position)` may hold positions.
+  // Where it is not known, `at` is null. `onmove(position)` follows the pointer, `onend()` says that it has let go; `snap(position)` may hold positions.
   constructor(canvas, { name, flat = false, dots = [], onmove = () => {}, onend = () => {}, snap = (place) => place }) {
     Object.assign(this, { canvas, name, flat, dots, onmove, onend, snap });
     this.reach = reachOf(dots);
@@ -38,12 +38,12 @@ export class Pad {
     const key = JSON.stringify([at, origin, isLocked, this.isHeld]);
     if (key === this.shown) return;
     Object.assign(this, { at, origin, isLocked, shown: key });
-    const [x, y] = at.map((value) => value.toFixed(2));
+    const [x, y] = (at ?? [0, 0]).map((value) => value.toFixed(2));
     const { canvas, reach } = this;
     canvas.setAttribute("aria-valuemin", (-reach).toFixed(1));
     canvas.setAttribute("aria-valuemax", reach.toFixed(1));
     canvas.setAttribute("aria-valuenow", Math.min(Math.max(Number(x), -reach), reach));
-    canvas.setAttribute("aria-valuetext", this.flat ? `${x}` : `${x} across, ${y} up`);
+    canvas.setAttribute("aria-valuetext", at === null ? "not known yet" : this.flat ? `${x}` : `${x} across, ${y} up`);
     canvas.setAttribute("aria-disabled", String(isLocked));
     this.draw();
   }
@@ -64,7 +64,7 @@ export class Pad {
   }
 
   #grasp(event) {
-    if (this.isLocked || event.button !== 0) return;
+    if (this.isLocked || this.at === null || event.button !== 0) return;
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus({ preventScroll: true });
     const [x, y] = this.toPixels(this.at);
@@ -89,7 +89,7 @@ export class Pad {
   }
 
   #key(event) {
-    if (event.altKey || event.ctrlKey || event.metaKey || this.isLocked) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || this.isLocked || this.at === null) return;
     const step = event.shiftKey ? WIDE_STEP : STEP;
     const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: this.flat ? [1, 0] : [0, 1], ArrowDown: this.flat ? [-1, 0] : [0, -1] };
     const way = ways[event.key];
@@ -198,6 +198,7 @@ export class Pad {
   }
 
   #drawPlaces(pen) {
+    if (this.at === null) return;
     const [x, y] = this.toPixels(this.at.map((value) => Math.min(Math.max(value, -this.reach), this.reach)));
     const tint = this.isLocked ? this.colors.soft : this.colors.factor;
     if (this.origin !== null) {

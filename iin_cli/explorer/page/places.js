@@ -39,11 +39,12 @@ export class Places {
     return [x - left, y - low];
   }
 
-  // Where the pad draws the image: its origin (null where unknown) and where it is.
+  // Where the pad draws the image: its origin and where it is, each null where unknown.
   of(image, factor, state) {
     const change = changeOf(state, factor);
     const known = this.bases.get(image)?.[factor];
     const origin = this.origins.get(image)?.[factor] ?? null;
+    if (known === undefined && origin === null) return { origin, at: null };
     const isPlain = !hasSource(change) && !Object.keys(state.attributes).length;
     const base = known?.key === keyOf(change, state.attributes) ? known.place : isPlain && origin ? origin : this.base(image, factor);
     return { origin, at: [base[0] + change.move[0], base[1] + change.move[1]] };

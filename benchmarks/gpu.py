@@ -103,7 +103,12 @@ def fit(
     done = 6 * count * speed / limit[precision]
     how = ", compiled" if is_compiled else ""
     return Row(
-        f"fit, N = {dim}, {blocks} × {hidden} ({count / 1e6:.0f} M){how}", speed, "rows/s", precision, done, peak(device)
+        f"fit, N = {dim}, {blocks} × {hidden} ({count / 1e6:.0f} M){how}",
+        speed,
+        "rows/s",
+        precision,
+        done,
+        peak(device),
     )
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api.fitting import fit, load
     from .api.interpretation import Interpretation
+    from .editing.recipe import Along, Change, Recipe
     from .editing.walk_paths import GridWalk, LinearWalk
     from .errors import CheckpointError, DataError, DivergedError, IinError, PluginError, ResourceError, UsageError
     from .fitting.pairs import Pairs
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from .translator.factors import Factor, Factors
 
 __all__ = [
+    "Along",
+    "Change",
     "CheckpointError",
     "DataError",
     "DivergedError",
@@ -45,6 +48,7 @@ __all__ = [
     "OUWalk",
     "Pairs",
     "PluginError",
+    "Recipe",
     "Resampling",
     "ResourceError",
     "Result",
@@ -58,6 +62,7 @@ __all__ = [
 _HOMES = {
     **dict.fromkeys(("fit", "load"), "api.fitting"),
     "Interpretation": "api.interpretation",
+    **dict.fromkeys(("Along", "Change", "Recipe"), "editing.recipe"),
     **dict.fromkeys(("GridWalk", "LinearWalk"), "editing.walk_paths"),
     **dict.fromkeys(
         ("CheckpointError", "DataError", "DivergedError", "IinError", "PluginError", "ResourceError", "UsageError"),

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -262,3 +263,18 @@ def torchrun():
         return process.returncode, out, "".join(said), time.monotonic() - (failed or math.inf)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """A headless Chromium of the system."""
+    drivers = pytest.importorskip("playwright.sync_api", reason="playwright's Python package is not installed")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("there is no Chromium on this system")
+    if sys.platform != "linux":
+        pytest.skip("where Chromium lies is known for Linux alone")
+    with drivers.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -47,7 +47,9 @@ STOREYS = (
     ),
     # Finds the nearest real images as explanations do.
     ("measures/counterfactuals",),
-    ("report", "publishing"),
+    # Says how likely an edit is as counterfactuals do.
+    ("measures/edited",),
+    ("report", "publishing", "explorer"),
     ("api",),
     ("sklearn",),
     ("commands",),

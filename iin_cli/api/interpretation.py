@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..editing.erasing import Erasing, erase
 from ..editing.leftovers import learn_leftovers
+from ..editing.recipe import Recipe
 from ..editing.samples import Samples, draw_samples
 from ..editing.swap import SwapResult
 from ..editing.swap import swap as swap_inputs
@@ -34,6 +35,8 @@ from ..measures.audit.auditing import AuditResult
 from ..measures.audit.auditing import audit as audit_reading
 from ..measures.counterfactuals.counterfactuals import find_counterfactuals
 from ..measures.counterfactuals.results import CounterfactualResult
+from ..measures.edited.follow import follow_in_memory
+from ..measures.edited.results import EditResult
 from ..measures.embedding.embed import EmbedResult, MapChoice, embed_items
 from ..measures.explanation.edits import Edits
 from ..measures.explanation.explain import explain_images
@@ -46,6 +49,7 @@ from ..metrics.bootstrap import Resampling
 from ..report.making import ReportResult, make_report
 from ..translator import edit
 from ..translator.edit import OUWalk
+from .exploring import explore
 from .listening import Progress, listen
 
 __all__ = ["Interpretation"]
@@ -70,6 +74,7 @@ class Interpretation(OpenTranslator):
 
     history: list[dict[str, float]] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
+    explore = explore
 
     @property
     def plan(self) -> dict[str, Any]:
@@ -139,6 +144,30 @@ class Interpretation(OpenTranslator):
             wandering = Wandering(ou=walk, steps=walk.steps)
             return show(self, wandering, wandering.wander(self, starts, seed), seed)
         return show(self, walk, walk.spread(self, starts), seed)
+
+    def edit(
+        self,
+        x: Any,
+        recipe: Recipe,
+        *,
+        sources: Mapping[str, Any] | None = None,
+        among: Any = None,
+        labels: Mapping[str, Any] | None = None,
+        progress: Progress = None,
+    ) -> EditResult:
+        """Follow `recipe` from the image `x`: what the network then answers, and which images are near.
+
+        Args:
+            sources: name -> the image that the recipe calls so; other names are files, or items of the own data.
+            among: images that the edit is compared with, and axes are measured on; None takes the translator's own
+                data, where it knows any. `labels` are theirs.
+
+        Raises UsageError for an unknown factor, DataError for an image that is not there.
+        """
+        recipe.require(self.factors)
+        known = {name: self.read(image).z_tilde for name, image in (sources or {}).items()}
+        reading = None if among is None else self.read(among, labels)
+        return follow_in_memory(self.read(x), recipe, known, reading, listen(progress))
 
     def axis(self, x: Any, has: Any) -> Tensor:
         """Eq 14: mean z̃ of the images `x` without an attribute minus that of those with it, (N,).
@@ -256,8 +285,7 @@ class Interpretation(OpenTranslator):
             factors: those to change; all where none is named.
             k: nearest images of each edit.
         """
-        among = x if among is None else among
-        reading = self.read(among, labels)
+        reading = self.read(x if among is None else among, labels)
         given = self._inputs(sources) if sources is not None else self._drawn(reading, EDITS, seed)
         edits = Edits.of_sources(self, factors, given)
         return explain_images(Library.of(reading, k), self._inputs(x), edits, report=listen(progress))
@@ -349,8 +377,7 @@ class Interpretation(OpenTranslator):
         return _of_reading(self.read(x))
 
     def _drawn(self, reading: Reading, count: int, seed: int) -> Inputs:
-        rows = np.random.default_rng(seed).permutation(len(reading))[:count]
-        return _of_reading(reading.rows(rows))
+        return _of_reading(reading.rows(np.random.default_rng(seed).permutation(len(reading))[:count]))
 
 
 def _of_reading(reading: Reading) -> Inputs:

@@ -33,8 +33,8 @@ __all__ = ["add_plugin_commands", "app", "main"]
 GROUPS = {
     "start": ("Start here", ("demo",)),
     "make": ("Make", ("train-backbone", "estimate-dims", "preview-concept", "fit-translator")),
-    "edit": ("Edit", ("swap", "walk", "sample", "erase")),
-    "read": ("Read", ("respond", "explain", "embed", "audit", "report", "fid")),
+    "edit": ("Edit", ("swap", "edit", "walk", "sample", "erase")),
+    "read": ("Read", ("explore", "respond", "explain", "embed", "audit", "report", "fid")),
     "files": ("Files", ("encode", "translate", "decode", "import-compvis", "push")),
     "about": ("About", ("info", "plugins", "doctor", "cache")),
 }

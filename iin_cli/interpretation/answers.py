@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -253,4 +254,10 @@ def answer_of(classes: Sequence[str] | None) -> Answer:
     """
     if classes is None:
         return Images()
-    return Classes(two_names(classes[0]) if len(classes) == 1 else unique_names(classes))
+    return _classes(tuple(classes))
+
+
+@lru_cache(maxsize=8)
+def _classes(names: tuple[str, ...]) -> Classes:
+    # Networks are asked for their answer with every latent, and a thousand names take a millisecond.
+    return Classes(two_names(names[0]) if len(names) == 1 else unique_names(names))

@@ -314,9 +314,13 @@ class Network:
 
         return np.stack([fit(picture) for picture in pictures])
 
-    def encode_pixels(self, pixels: np.ndarray) -> Tensor:
-        """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean."""
-        height = image_rows(self.device, pixels.shape[1])
+    def encode_pixels(self, pixels: np.ndarray, height: int | None = None) -> Tensor:
+        """Encode images uint8 (B, S, S, 3) to z (B, N), of a stochastic encoder the posterior's mean.
+
+        Args:
+            height: of the pieces, where another than the usual one is known to give the same numbers.
+        """
+        height = height or image_rows(self.device, pixels.shape[1])
         if len(pixels) > height and leads_with(self):
             return torch.cat(list(spread(self._encoded, torch.from_numpy(pixels), height, height)))
         return torch.cat(list(self._encoded(pixels, height)))
@@ -329,35 +333,39 @@ class Network:
     def _own_encode(self, images: Tensor) -> Tensor:
         return self.backbone.encode(images) if self.precision == "float32" else self.encoder.encode(images)
 
-    def answers(self, z: Tensor, report: Reporter | None = None) -> Tensor:
+    def answers(self, z: Tensor, report: Reporter | None = None, height: int | None = None) -> Tensor:
         """Answer latents z (B, N), in pieces, on the CPU: images (B, 3, S, S), or log-probabilities (B, classes).
+
+        Args:
+            height: as `encode_pixels`.
 
         Raises UsageError for an encoder without a head.
         """
         self.require_head()
         decoded = []
         with (report or Silent()).task("predicting" if self.answer.names else "decoding", len(z), "latents") as task:
-            for piece in self.decoded(z):
+            for piece in self.decoded(z, height):
                 decoded.append(piece)
                 task.advance(len(piece))
         return self.answer.of(torch.cat(decoded))
 
-    def draw(self, z: Tensor, report: Reporter | None = None) -> np.ndarray:
-        """Decode z (B, N) to images uint8 (B, S, S, 3). UsageError for an encoder without a head."""
+    def draw(self, z: Tensor, report: Reporter | None = None, height: int | None = None) -> np.ndarray:
+        """Decode z (B, N) to images uint8 (B, S, S, 3); `height` as `encode_pixels`. UsageError without a head."""
         self.require_head()
         drawn = []
         with (report or Silent()).task("decoding", len(z), "images") as task:
-            for images in self.decoded(z):
+            for images in self.decoded(z, height):
                 drawn.append(to_pixels(images))
                 task.advance(len(images))
         return np.concatenate(drawn)
 
-    def decoded(self, z: Tensor) -> Iterator[Tensor]:
+    def decoded(self, z: Tensor, height: int | None = None) -> Iterator[Tensor]:
         """Yield what G itself gives for z (M, N), piece by piece, on the CPU: images or logits."""
-        if len(z) > (height := piece_rows(self.device)) and leads_with(self):
-            return spread(self._decoded, z, height)
-        return self._decoded(z)
+        height = height or piece_rows(self.device)
+        if len(z) > height and leads_with(self):
+            return spread(self._decoded, z, height, height)
+        return self._decoded(z, height)
 
-    def _decoded(self, z: Tensor) -> Iterator[Tensor]:
+    def _decoded(self, z: Tensor, height: int) -> Iterator[Tensor]:
         backbone, concurrent = self.backbone, self.backbone.is_concurrent
-        return in_pieces(len(z), z.__getitem__, backbone.decode, self.device, is_concurrent=concurrent)
+        return in_pieces(len(z), z.__getitem__, backbone.decode, self.device, height, is_concurrent=concurrent)

@@ -90,14 +90,18 @@ class OpenTranslator:
         """T of any number of latents, in pieces, on the CPU: z (…, N) -> z̃ (…, N)."""
         return self._mapped(z, "forward", report)
 
-    def transform_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`."""
-        found = torch.cat(list(self._in_pieces(z, "both", piece_rows(self.device))))
+    def transform_with_log_det(self, z: Tensor, height: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`; `height` as `inverse_transform`."""
+        found = torch.cat(list(self._in_pieces(z, "both", height or piece_rows(self.device))))
         return found[:, :-1], found[:, -1]
 
-    def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
-        """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
-        return self._mapped(z_tilde, "inverse", report)
+    def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None, height: int | None = None) -> Tensor:
+        """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N).
+
+        Args:
+            height: of the pieces, where another than the usual one is known to give the same numbers.
+        """
+        return self._mapped(z_tilde, "inverse", report, height)
 
     def inverse_of_many(self, z_tilde: Tensor) -> Tensor:
         """As `inverse_transform`, in taller pieces: faster for thousands of rows, with other last bits."""

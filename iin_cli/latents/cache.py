@@ -17,10 +17,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-<<<<<<< HEAD
-=======
-from contextlib import ExitStack, contextmanager, suppress
->>>>>>> refs/heads/hub
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,13 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-<<<<<<< HEAD
 from ..distributed import rank, world_size
 from ..errors import DataError, IinError, reason
-=======
-from ..errors import DataError, IinError, ResourceError, reason
 from ..io.atomic import write_text
->>>>>>> refs/heads/hub
 from ..io.checkpoint import digest
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent, Task
@@ -189,24 +182,12 @@ def cached(
             SharedWork.open(_unfinished(identity, parts, device), folder, parts) as work,
             report.task(description, count, "images") as task,
         ):
-<<<<<<< HEAD
             if work.found:
                 report.note(f"{description}: {work.found:,} of {count:,} images were done before the last run ended")
             progress = _Progress(work, task)
             while not work.join():
                 _encode_free(work, _named(read, called), lambda images: encode(images.to(device)), called, progress)
-=======
-            parts = [np.arange(start, min(start + batch, count)) for start in range(0, count, batch)]
-            for positions, images in zip(parts, read_ahead(_named(read, called), parts), strict=True):
-                with torch.inference_mode():
-                    mean, log_variance = encode(images.to(device))
-                files.write("mean", positions, mean)
-                if log_variance is not None:
-                    files.write("log_variance", positions, log_variance)
-                task.advance(len(positions))
-            files.finish()
     _mark_used(folder, about)
->>>>>>> refs/heads/hub
     log_variance_file = folder / "log_variance.npy"
     try:
         return Latents(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from torch import Tensor
 
 from ..errors import DataError
 
-__all__ = ["nearest_of_blocks", "nearest_rows"]
+__all__ = ["CentredRows", "nearest_of_blocks", "nearest_rows"]
 
 # More rows than wanted, among which rounding cannot have lost a nearest one.
 SPARE = 16
@@ -54,14 +56,44 @@ def nearest_of_blocks(queries: Tensor, blocks: Iterable[np.ndarray], k: int) -> 
     distances, numbers, start = torch.empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.long), 0
     center: Tensor | None = None
     for block in blocks:
-        rows = torch.from_numpy(block)
-        # Rows far from the origin lose their differences to rounding.
-        center = rows.mean(0) if center is None else center
-        rows, asked = rows - center, queries.float() - center
-        found = rows.square().sum(1) - 2 * asked @ rows.T
-        distances = torch.cat((distances, found), 1)
+        rows = CentredRows.of(block, center)
+        center = rows.center
+        distances = torch.cat((distances, rows.far(queries)), 1)
         own = torch.arange(start, start + len(rows)).expand(len(queries), -1)
         numbers, start = torch.cat((numbers, own), 1), start + len(rows)
         distances, kept = distances.topk(min(k, distances.shape[1]), largest=False)
         numbers = numbers.gather(1, kept)
     return numbers
+
+
+@dataclass(frozen=True, eq=False)
+class CentredRows:
+    """Rows made ready to be searched more than once.
+
+    Attributes:
+        center: (N,); rows far from the origin would lose their differences to rounding.
+        rows: without it, (M, N); `squares`: their squared lengths (M,).
+    """
+
+    center: Tensor
+    rows: Tensor
+    squares: Tensor
+
+    @classmethod
+    def of(cls, block: np.ndarray, center: Tensor | None = None) -> Self:
+        """Take rows (M, N) from `center`, by default their mean."""
+        rows = torch.from_numpy(block)
+        center = rows.mean(0) if center is None else center
+        rows = rows - center
+        return cls(center, rows, rows.square().sum(1))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def far(self, queries: Tensor) -> Tensor:
+        """Return squared distances of queries (Q, N), but for a constant of each query: (Q, M)."""
+        return self.squares - 2 * (queries.float() - self.center) @ self.rows.T
+
+    def nearest(self, queries: Tensor, k: int) -> Tensor:
+        """Find the `k` rows nearest to each query, as `nearest_of_blocks`."""
+        return self.far(queries).topk(min(k, len(self)), largest=False).indices

@@ -25,6 +25,7 @@ def quiet(tmp_path, monkeypatch, capfd):
 
 def verbs(memory):
     t, x = memory.t, memory.x
+    recipe = iin.Recipe((iin.Change("kind", "other", 0.5), iin.Change("size", 3, move=(1.0, 0.0))))
     return {
         "swap": lambda: t.swap(x[:2], x[2:4], "kind"),
         "walk": lambda: t.walk(x[:2], iin.OUWalk("size", steps=4)),
@@ -33,13 +34,16 @@ def verbs(memory):
         "respond": lambda: t.respond(x[:30], iin.OUWalk(steps=3), controls=1),
         "audit": lambda: t.audit(x, {"kind": memory.kind, "size": memory.size}, resampling=iin.Resampling(20, 5)),
         "explain": lambda: t.explain(x[:1], among=x[10:60], labels={"class": memory.kind[10:60]}),
+        "edit": lambda: t.edit(
+            x[:1], recipe, sources={"other": x[5:6]}, among=x[10:60], labels={"class": memory.kind[10:60]}
+        ),
         "counterfactual": lambda: t.counterfactual(x[:1], "all", among=x[10:60]),
         "embed": lambda: t.embed(x[:40], labels={"class": memory.kind[:40]}, walk=iin.OUWalk(steps=3)),
     }
 
 
 @pytest.mark.parametrize(
-    "verb", ["swap", "walk", "linear", "sample", "respond", "audit", "explain", "counterfactual", "embed"]
+    "verb", ["swap", "walk", "linear", "sample", "respond", "audit", "explain", "edit", "counterfactual", "embed"]
 )
 def test_every_verb_returns_a_result_and_leaves_nothing_behind(memory, verb, tmp_path):
     result = verbs(memory)[verb]()
@@ -47,7 +51,7 @@ def test_every_verb_returns_a_result_and_leaves_nothing_behind(memory, verb, tmp
     assert json.loads(json.dumps(result.as_dict()))
     assert all(isinstance(title, str) and len(rows) for title, rows in result.tables())
     assert "<table>" in result._repr_html_()
-    if verb in ("swap", "sample"):
+    if verb in ("swap", "sample", "edit"):
         with pytest.raises(iin.UsageError, match="picture"):
             result.plot()
     else:

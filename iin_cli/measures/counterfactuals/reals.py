@@ -13,7 +13,7 @@ from ...interpretation.reading import Reading
 from ...translator.likelihood import nll
 from .saying import Saying
 
-__all__ = ["Reals"]
+__all__ = ["Reals", "nll_of"]
 
 # Ends of the band in which 99 % of real images lie.
 BAND = (0.005, 0.995)
@@ -78,6 +78,6 @@ class Reals:
         return found
 
 
-def nll_of(opened: OpenTranslator, z: Tensor) -> Tensor:
-    """Return −log p(z) of z (B, N) in nats, (B,) (Eq 12)."""
-    return nll(*opened.transform_with_log_det(z))
+def nll_of(opened: OpenTranslator, z: Tensor, height: int | None = None) -> Tensor:
+    """Return −log p(z) of z (B, N) in nats, (B,) (Eq 12); `height` as `OpenTranslator.inverse_transform`."""
+    return nll(*opened.transform_with_log_det(z, height))

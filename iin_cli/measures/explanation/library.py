@@ -18,7 +18,7 @@ from ...interpretation.network import Network
 from ...interpretation.open_translator import OpenTranslator
 from ...interpretation.reading import ChosenData, Reading
 from ...latents.cache import MappedRows
-from ...metrics.neighbours import nearest_of_blocks, nearest_rows
+from ...metrics.neighbours import CentredRows, nearest_of_blocks
 from ...plugin_api import Dataset
 from .naming import Naming
 
@@ -32,7 +32,11 @@ MOST_NUMBERS = 2**27
 # Two readings of one image, by file or by dataset, differ by rounding; two images differ by more.
 SAME = 1e-3
 # Images nearest in z, for each query, among which the nearest are then searched in another space.
-CANDIDATES = 64
+CANDIDATES = 128
+# Queries at once, of which all candidates are in memory.
+QUERIES = 32
+# Numbers kept of the rows made ready to be searched, and of answers: 128 MiB each.
+KEPT_NUMBERS = 2**25
 # Images whose spread puts z and the answers on one scale.
 SCALED_BY = 256
 BLOCK_ROWS = 4096
@@ -128,22 +132,23 @@ class Library:
     def nearest(self, z: Tensor, itself: Tensor | None = None) -> Found:
         """Find the images nearest to latents z (Q, N), other than the one whose latent is `itself` (1, N).
 
-        In another space than z only the images nearest in z are compared, so that neither T nor G sees all of them.
+        In another space than z only the images nearest in z to the same query are compared, so that neither T nor G
+        sees all of them; a query's answer does not depend on the queries beside it.
         Raises DataError where no other image is left.
         """
-        wanted = max(CANDIDATES, 4 * self.k) + 1
-        numbers = nearest_of_blocks(z, self._blocks(), wanted).unique()
-        rows = self.rows(numbers)
+        candidates = self._candidates(z, max(CANDIDATES, 4 * self.k))
+        numbers, places = candidates.unique(return_inverse=True)
+        rows, other = self.rows(numbers), torch.ones(len(numbers), dtype=torch.bool)
         if itself is not None:
             other = (rows - itself).norm(dim=1) > SAME * itself.norm()
-            numbers, rows = numbers[other], rows[other]
-        if not len(numbers):
+        there = int(other[places].sum(1).amin())
+        if not there:
             raise DataError(f"{self.dataset.name} has no other image to compare with")
-        answers = self._answers(rows)
-        in_z, far = nearest_rows(z, rows, self.k)
+        k, answers = min(self.k, there), self._known_answers(numbers, rows)
+        in_z, far = _nearest_of(z, rows, places, other, k)
         own, distances = in_z, far
         if self.space != "z":
-            own, distances = nearest_rows(*self._placed(z, rows, answers), self.k)
+            own, distances = _nearest_of(*self._placed(z, rows, answers), places, other, k)
         if answers is None:
             return Found(numbers[own], distances)
         says = answers.argmax(1)
@@ -168,6 +173,34 @@ class Library:
         """Return the images (k,) at the network's size, uint8 (k, S, S, 3)."""
         backbone = self.network.backbone
         return self.dataset.images(self.items[numbers.numpy()], backbone.image_size, backbone.interpolation)
+
+    def _candidates(self, z: Tensor, wanted: int) -> Tensor:
+        """Return the numbers of the images nearest in z to each query, ascending, (Q, wanted)."""
+        if self._ready is not None:
+            return self._ready.nearest(z, wanted).sort(1).values
+        return nearest_of_blocks(z, self._blocks(), wanted).sort(1).values
+
+    @cached_property
+    def _ready(self) -> CentredRows | None:
+        """All rows, where they are in memory and few."""
+        if isinstance(self.z, MappedRows) or self.z.size > KEPT_NUMBERS:
+            return None
+        return CentredRows.of(self.z)
+
+    def _known_answers(self, numbers: Tensor, rows: Tensor) -> Tensor | None:
+        """Return what the network says of images `numbers`, whose latents are `rows`; each is asked once."""
+        classes = len(self.network.answer.names)
+        if not classes or len(self) * classes > KEPT_NUMBERS:
+            return self._answers(rows)
+        names = numbers.tolist()
+        new = [place for place, number in enumerate(names) if number not in self._said]
+        if new and (answers := self._answers(rows[new])) is not None:
+            self._said.update(zip((names[place] for place in new), answers, strict=True))
+        return torch.stack([self._said[number] for number in names])
+
+    @cached_property
+    def _said(self) -> dict[int, Tensor]:
+        return {}
 
     def _blocks(self) -> Iterator[np.ndarray]:
         if isinstance(self.z, MappedRows):
@@ -203,6 +236,25 @@ class Library:
         answers = self._answers(rows)
         of = lambda values: max(float(values.double().var(0, correction=0).sum()) ** 0.5, 1e-6)  # noqa: E731
         return of(rows), 1.0 if answers is None else of(answers.sqrt())
+
+
+def _nearest_of(z: Tensor, rows: Tensor, places: Tensor, other: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Find, for each query (Q, D), the `k` nearest of its own candidates.
+
+    Args:
+        rows: all candidates (U, D).
+        places: those of each query, (Q, P), in the order in which equally near ones are named.
+        other: bool (U,), those that count.
+
+    Returns their places in `rows` and distances (Q, k).
+    """
+    found, distances = [], []
+    for some, own in zip(z.split(QUERIES), places.split(QUERIES), strict=True):
+        far = (some[:, None] - rows[own]).norm(dim=2).masked_fill(~other[own], torch.inf)
+        near = far.sort(dim=1, stable=True)
+        found.append(own.gather(1, near.indices[:, :k]))
+        distances.append(near.values[:, :k])
+    return torch.cat(found), torch.cat(distances)
 
 
 @dataclass(frozen=True)

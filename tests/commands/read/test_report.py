@@ -1,7 +1,5 @@
 """Whole reports of small networks: structure, escaping, failures, and what Chromium makes of the page."""
 
-import shutil
-import sys
 from html.parser import HTMLParser
 from types import SimpleNamespace
 
@@ -235,21 +233,6 @@ def test_what_cannot_be_begun_is_an_error_and_leaves_nothing(files, tmp_path):
         report(files.of_latents, tmp_path / "r.html")
     assert [file.name for file in tmp_path.iterdir()] == ["taken.html"]
     assert (tmp_path / "taken.html").read_text() == "mine"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A headless Chromium of the system."""
-    drivers = pytest.importorskip("playwright.sync_api", reason="playwright's Python package is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("there is no Chromium on this system")
-    if sys.platform != "linux":
-        pytest.skip("where Chromium lies is known for Linux alone")
-    with drivers.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,0 +1,119 @@
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from iin_cli.errors import UsageError
+from iin_cli.explorer.serving import is_loopback, read_token, serve
+
+
+def test_a_token_file_is_made_for_its_owner_and_read_again(tmp_path):
+    file = tmp_path / "token"
+    token = read_token(file)
+    assert len(token) >= 24
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert read_token(file) == token
+    assert read_token(None) != read_token(None)
+    file.chmod(0o640)
+    with pytest.raises(UsageError, match="chmod 600"):
+        read_token(file)
+    file.chmod(0o600)
+    file.write_text("short\n")
+    with pytest.raises(UsageError, match="no token"):
+        read_token(file)
+    with pytest.raises(UsageError, match="cannot write"):
+        read_token(tmp_path / "gone" / "token")
+
+
+def test_only_this_machine_is_loopback():
+    assert [is_loopback(host) for host in ("localhost", "127.0.0.1", "127.1.2.3", "::1")] == [True] * 4
+    assert [is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "gpu1", "")] == [False] * 5
+
+
+def test_a_port_that_is_taken_gives_way_to_the_next(explorers, heard):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with serve(explorers["of_latents"], "127.0.0.1", port, "t" * 24, heard) as served:
+            assert port < served.port <= port + 20
+            assert heard.notes == [f"port {port} is taken: serving at {served.port}"]
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"http://localhost:{served.port}/api/health")
+            assert refused.value.code == 403
+            refused.value.close()
+    with pytest.raises(UsageError, match="--host"), serve(explorers["of_latents"], "192.0.2.1", 0, "t" * 24, heard):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--host", "0.0.0.0"], 2, "--token-file"),
+        (["--host", "gpu1"], 2, "--token-file"),
+        (["--data", "nowhere"], 2, "nowhere"),
+        (["--audit", "none.json"], 3, "none.json"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(files, command_line, words, code, said):
+    found, out, err = command_line("explore", files.of_images, "--no-browser", *words)
+    assert (found, out, len(err.splitlines())) == (code, "", 1)
+    assert said in err
+
+
+def test_what_is_not_installed_is_named_with_how_to_install_it(files, command_line, monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    code, out, err = command_line("explore", files.of_images)
+    assert (code, out) == (2, "")
+    assert err == 'iin: iin explore needs uvicorn: pip install "iin-cli[explore]"\n'
+
+
+@pytest.mark.slow
+def test_the_page_is_served_until_it_is_stopped(files, pictures, tmp_path):
+    """A process of its own: the printed address opens, removed files do not matter, Ctrl-C ends it at once."""
+    copies = {name: tmp_path / getattr(files, name).name for name in ("of_classes", "classifier")}
+    for name, copy in copies.items():
+        copy.write_bytes(getattr(files, name).read_bytes())
+    words = [copies["of_classes"], "--json", "--data", pictures, "--port", 0, "--backbone", copies["classifier"]]
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "BROWSER")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "iin_cli", "explore", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=environment | {"IIN_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        served = json.loads(process.stdout.readline())
+        base = served["url"].partition("/?")[0]
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with opener.open(served["url"]) as response:
+            assert response.url == f"{base}/"
+            assert b"<html" in response.read()
+        for copy in copies.values():
+            Path(copy).unlink()
+        body = json.dumps({"images": ["test:1"], "changes": [{"factor": "digit", "resample": 1}]}).encode()
+        request = urllib.request.Request(f"{base}/api/edit", body, {"Origin": base})
+        with opener.open(request) as response:
+            (edited,) = json.load(response)["images"]
+        assert edited["answers"][0]["before"] != edited["answers"][0]["after"]
+        with opener.open(f"{base}/api/health") as response:
+            assert "is gone" in json.load(response)["changed"]
+    finally:
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "iin: interrupted"
+    assert "no browser can be opened here" in err

@@ -1,0 +1,70 @@
+"""What the site does beside Sphinx: generated parts of pages, cells of shell, and mathematics without a script."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from cli_reference import cli_reference
+from docutils import nodes
+from docutils.utils.math.latex2mathml import MathError, tex2mathml
+from figures import all_results, one_result
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+__all__ = ["setup"]
+
+LOGGER = logging.getLogger(__name__)
+# A line of a page that is replaced: `% generated: cli`, `% generated: figures`, `% generated: figures trust`.
+MARK = re.compile(r"^% generated: (\w+)(?: (\w+))?$", re.MULTILINE)
+# Shown on a page of its own, among what else was tried there.
+ELSEWHERE = frozenset({"trust"})
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Connect all of it."""
+    app.connect("source-read", fill)
+    app.connect("doctree-read", name_shell_cells)
+    app.add_html_math_renderer("mathml", (write_math, None), (write_equation, None))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def fill(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put generated Markdown where a page asks for it."""
+    source[0] = MARK.sub(lambda found: _generated(found[1], found[2]), source[0])
+
+
+def _generated(what: str, name: str | None) -> str:
+    if what == "cli":
+        return cli_reference()
+    return one_result(name) if name else all_results(ELSEWHERE)
+
+
+def name_shell_cells(app: Sphinx, doctree: nodes.document) -> None:
+    """Show a cell that begins with `%%sh` as what it is: lines of shell."""
+    for block in list(doctree.findall(nodes.literal_block)):
+        text = block.astext()
+        if text.startswith("%%sh\n"):
+            shown = nodes.literal_block(text, text.removeprefix("%%sh\n"), language="sh")
+            shown["classes"] = block["classes"]
+            block.replace_self(shown)
+
+
+def write_math(writer: Any, node: nodes.math) -> None:
+    """Write an expression as MathML, which browsers draw themselves."""
+    writer.body.append(_mathml(node))
+    raise nodes.SkipNode
+
+
+def write_equation(writer: Any, node: nodes.math_block) -> None:
+    """Write an equation of its own line as MathML."""
+    writer.body.append(f'<div class="equation">{_mathml(node, as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
+def _mathml(node: nodes.math | nodes.math_block, as_block: bool = False) -> str:
+    try:
+        return tex2mathml(node.astext(), as_block=as_block)
+    except MathError as error:
+        LOGGER.warning("%s: %s", node.astext(), error, location=node)
+        return ""

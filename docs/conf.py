@@ -50,6 +50,7 @@ html_theme = "furo"
 html_title = f"iin {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/favicon.png"
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False

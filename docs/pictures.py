@@ -12,12 +12,15 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 PICTURES = Path(__file__).with_name("pictures")
+ICON_FILE, ICON = Path(__file__).with_name("_static") / "favicon.png", (320, 432, 384, 496)
 SEED = "1"
 # Name of a picture -> command that draws it, but for the translator and the place.
 COMMANDS = {
-    "swap-digit.png": ("swap", "-f", "digit"),
-    "swap-color.png": ("swap", "-f", "color"),
+    "swap-digit.png": ("swap", "-f", "digit", "-n", "6"),
+    "swap-color.png": ("swap", "-f", "color", "-n", "6"),
     "walk-color.png": ("walk", "--mode", "ou", "-f", "color", "-n", "4"),
 }
 
@@ -42,6 +45,9 @@ def main() -> None:
             drawn = Path(folder, name)
             iin(*words, "-t", str(demo / "translator"), "--seed", SEED, "--out", str(drawn))
             (PICTURES / name).write_bytes(drawn.read_bytes())
+        with Image.open(PICTURES / "swap-digit.png") as grid:
+            # One drawn digit, for the tab of the browser.
+            grid.crop(ICON).resize((64, 64)).save(ICON_FILE)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,11 @@ __all__ = ["setup"]
 LOGGER = logging.getLogger(__name__)
 # A line of a page that is replaced: `% generated: cli`, `% generated: figures`, `% generated: figures trust`.
 MARK = re.compile(r"^% generated: (\w+)(?: (\w+))?$", re.MULTILINE)
+# Docutils sets the index of a letter with a tilde below the letter; it belongs beside it.
+UNDER_TILDE = re.compile(
+    r"<munderover>\s*(<mi>.</mi>)\s*(<(m\w+)>(?:(?!</\3>).)*</\3>)\s*(<mo[^>]*>~</mo>)\s*</munderover>", re.DOTALL
+)
+BESIDE_TILDE = r"<msub><mover accent='true'>\1\4</mover>\2</msub>"
 # Shown on a page of its own, among what else was tried there.
 ELSEWHERE = frozenset({"trust"})
 
@@ -25,6 +30,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Connect all of it."""
     app.connect("source-read", fill)
     app.connect("doctree-read", name_shell_cells)
+    app.connect("doctree-read", draw_dashes)
     app.add_html_math_renderer("mathml", (write_math, None), (write_equation, None))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -50,6 +56,13 @@ def name_shell_cells(app: Sphinx, doctree: nodes.document) -> None:
             block.replace_self(shown)
 
 
+def draw_dashes(app: Sphinx, doctree: nodes.document) -> None:
+    """Write the dash between an argument and what is said of it as a dash."""
+    for text in list(doctree.findall(nodes.Text)):
+        if text.startswith(" -- "):
+            text.parent.replace(text, nodes.Text(f" – {text[4:]}"))
+
+
 def write_math(writer: Any, node: nodes.math) -> None:
     """Write an expression as MathML, which browsers draw themselves."""
     writer.body.append(_mathml(node))
@@ -64,7 +77,7 @@ def write_equation(writer: Any, node: nodes.math_block) -> None:
 
 def _mathml(node: nodes.math | nodes.math_block, as_block: bool = False) -> str:
     try:
-        return tex2mathml(node.astext(), as_block=as_block)
+        return UNDER_TILDE.sub(BESIDE_TILDE, tex2mathml(node.astext(), as_block=as_block))
     except MathError as error:
         LOGGER.warning("%s: %s", node.astext(), error, location=node)
         return ""

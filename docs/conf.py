@@ -11,6 +11,7 @@ sys.path.insert(0, str(HERE / "extensions"))
 # and plain, though Jupyter asks for colours.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 os.environ.update(IIN_CACHE=str(HERE / "_build" / "cache"), OMP_NUM_THREADS="1", TTY_COMPATIBLE="0")
+os.environ["PYTHONSTARTUP"] = str(HERE / "extensions" / "shell_cells.py")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 project = "iin"
@@ -40,7 +41,7 @@ nb_ipywidgets_js = {}
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 # Docstrings set code in single backticks.

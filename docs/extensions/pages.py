@@ -22,6 +22,7 @@ UNDER_TILDE = re.compile(
     r"<munderover>\s*(<mi>.</mi>)\s*(<(m\w+)>(?:(?!</\3>).)*</\3>)\s*(<mo[^>]*>~</mo>)\s*</munderover>", re.DOTALL
 )
 BESIDE_TILDE = r"<msub><mover accent='true'>\1\4</mover>\2</msub>"
+ATTRIBUTES = re.compile(r"^    (\w+(?:, \w+)+): (.*)$")
 # Shown on a page of its own, among what else was tried there.
 ELSEWHERE = frozenset({"trust"})
 
@@ -31,6 +32,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("source-read", fill)
     app.connect("doctree-read", name_shell_cells)
     app.connect("doctree-read", draw_dashes)
+    # Before napoleon reads them.
+    app.connect("autodoc-process-docstring", prepare_docstring, priority=1)
     app.add_html_math_renderer("mathml", (write_math, None), (write_equation, None))
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -54,6 +57,23 @@ def name_shell_cells(app: Sphinx, doctree: nodes.document) -> None:
             shown = nodes.literal_block(text, text.removeprefix("%%sh\n"), language="sh")
             shown["classes"] = block["classes"]
             block.replace_self(shown)
+
+
+def prepare_docstring(app: Sphinx, what: str, name: str, of: Any, options: Any, lines: list[str]) -> None:
+    """Say in reStructuredText what docstrings of the house say in plain words."""
+    if what == "property":
+        # Else what stands before a colon would be taken for a type.
+        lines.insert(0, "")
+    if what == "module":
+        # A colon before an indented block: the block is code.
+        for number, (line, after) in enumerate(zip(lines, lines[2:], strict=False)):
+            if line.endswith(":") and after.startswith("    "):
+                lines[number] = f"{line}:"
+    # Two attributes in one line have one description.
+    pairs = [(number, ATTRIBUTES.match(line)) for number, line in enumerate(lines)]
+    for number, found in reversed(pairs):
+        if found and "Attributes:" in lines[:number]:
+            lines[number : number + 1] = [f"    {each.strip()}: {found[2]}" for each in found[1].split(",")]
 
 
 def draw_dashes(app: Sphinx, doctree: nodes.document) -> None:

@@ -63,7 +63,11 @@ def prepare_docstring(app: Sphinx, what: str, name: str, of: Any, options: Any, 
     """Say in reStructuredText what docstrings of the house say in plain words."""
     if what == "property":
         # Else what stands before a colon would be taken for a type.
-        lines.insert(0, "")
+        lines[0] = lines[0].replace(": ", " – ")
+    # A letter behind code, as in the plural of a name.
+    for number, line in enumerate(lines):
+        if line.count("`") % 2 == 0 and "``" not in line:
+            lines[number] = re.sub(r"(`[^`]+`)([a-z]?)", lambda found: "\\ ".join(filter(None, found.groups())), line)
     if what == "module":
         # A colon before an indented block: the block is code.
         for number, (line, after) in enumerate(zip(lines, lines[2:], strict=False)):

@@ -1,4 +1,4 @@
-"""The README's plugin, installed as it stands there, is found and makes its pairs."""
+"""The plugin of the docs, installed as it stands there, is found and makes its pairs."""
 
 import re
 import tomllib
@@ -9,11 +9,11 @@ import numpy as np
 from iin_cli.data import open_dataset
 from iin_cli.registry import find
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "plugins.md"
 
 
-def test_the_readme_plugin_works(tmp_path, monkeypatch):
-    text = README.read_text(encoding="utf-8")
+def test_the_plugin_of_the_docs_works(tmp_path, monkeypatch):
+    text = PAGE.read_text(encoding="utf-8")
     project = tomllib.loads(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1])["project"]
     code = re.search(r"```python\n(# iin_mirror\.py.*?)```", text, re.DOTALL)[1]
     (tmp_path / "iin_mirror.py").write_text(code)

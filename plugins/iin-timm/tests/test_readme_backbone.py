@@ -1,4 +1,4 @@
-"""The README's backbone in 30 lines, installed as it stands there, encodes and decodes like the plugin."""
+"""The docs' backbone in 30 lines, installed as it stands there, encodes and decodes like the plugin."""
 
 import re
 import tomllib
@@ -9,12 +9,12 @@ import torch
 from iin_cli.interpretation.opening import open_network
 from iin_cli.registry import find
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = Path(__file__).parents[3] / "docs" / "plugins.md"
 
 
 @torch.inference_mode()
-def test_the_readme_backbone_works(tmp_path, monkeypatch):
-    section = README.read_text(encoding="utf-8").partition("### Write a backbone in 30 lines\n")[2]
+def test_the_backbone_of_the_docs_works(tmp_path, monkeypatch):
+    section = PAGE.read_text(encoding="utf-8").partition("## Write a backbone in 30 lines\n")[2]
     project = tomllib.loads(re.search(r"```toml\n(.*?)```", section, re.DOTALL)[1])["project"]
     code = re.search(r"```python\n(# iin_net\.py.*?)```", section, re.DOTALL)[1]
     assert len([line for line in code.splitlines() if line.strip()]) <= 30

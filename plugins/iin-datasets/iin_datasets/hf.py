@@ -48,14 +48,23 @@ class SplitPart:
     Attributes:
         images: the column of images, a `pyarrow.ChunkedArray`.
         known_as: name of the dataset and of the split.
+        files: the files that are mapped -> their sizes in bytes.
     """
 
     images: Any
     kind: Kind
     known_as: str
+    files: Mapping[Path, int]
     seen: Seen
     columns: Mapping[str, Column]
     split: str | None
+
+    def require_there(self) -> None:
+        """Raise DataError for a file that has become shorter, whose missing pages would end this process."""
+        for file, size in self.files.items():
+            # The pages of one that was removed stay.
+            if file.exists() and file.stat().st_size < size:
+                raise DataError(f"{printable(str(file))} became shorter while it was read: run the command again")
 
     def content(self, place: int) -> bytes:
         """Return the bytes of image number `place`; raises OSError, or ValueError where there are none."""
@@ -90,18 +99,26 @@ def open_hf(
         raise DataError(f"{wanted.name} has no images: it has 0 rows")
     said = _parts(wanted.name, splits, report)
     column, kind = _image_column(wanted.name, {split: splits[split] for split in said}, report)
-    values = {split: _values(splits[split], column) for split in said}
+    values = {split: _values(wanted.name, splits[split], column) for split in said}
     said = _labelled(wanted.name, said, values, report)
-    chunks = {split: splits[split].data.column(column) for split in said}
-    seen = led(f"records {wanted.name}", lambda: _look(wanted.name, splits, chunks, kind, report))
-    parts = [
-        SplitPart(chunks[split], kind, f"{wanted.name} {split}", seen[split], values[split], part)
-        for split, part in said.items()
-    ]
+    chunks = {split: _whole(wanted.name, splits[split], column) for split in said}
+    seen = led(f"records {wanted.name}", lambda: _look(splits, chunks, kind, report))
+    parts = []
+    for split, part in said.items():
+        where = f"{wanted.name} {split}", _sizes(splits[split])
+        parts.append(SplitPart(chunks[split], kind, *where, seen[split], values[split], part))
     skipped = {}
     for split in said:
         skipped |= _skipped(splits[split], column, values[split])
     return open_records(Origin(wanted.name, parts, skipped, {}), report, skip_bad)
+
+
+def _files(rows: Any) -> list[Path]:
+    return [Path(file["filename"]) for file in rows.cache_files]
+
+
+def _sizes(rows: Any) -> dict[Path, int]:
+    return {file: file.stat().st_size for file in _files(rows)}
 
 
 def _parts(name: str, splits: Mapping[str, Any], report: Reporter) -> dict[str, str | None]:
@@ -145,7 +162,7 @@ def _image_column(name: str, splits: Mapping[str, Any], report: Reporter) -> tup
     found: dict[str, Kind] = dict.fromkeys(declared, "file")
     if not found:
         for column, feature in features.items():
-            if (kind := _kind_of(feature, next(iter(splits.values())), column)) is not None:
+            if (kind := _kind_of(name, feature, next(iter(splits.values())), column)) is not None:
                 found[column] = kind
     if not found:
         have = ", ".join(f"{printable(column)} ({_type_of(feature)})" for column, feature in features.items())
@@ -159,7 +176,7 @@ def _image_column(name: str, splits: Mapping[str, Any], report: Reporter) -> tup
     return chosen, found[chosen]
 
 
-def _kind_of(feature: Any, rows: Any, column: str) -> Kind | None:
+def _kind_of(name: str, feature: Any, rows: Any, column: str) -> Kind | None:
     """Say how a column that is not declared to hold images does so; None where it holds none."""
     kind: Kind | None = None
     called, stored = type(feature).__name__, str(getattr(feature, "dtype", ""))
@@ -171,7 +188,7 @@ def _kind_of(feature: Any, rows: Any, column: str) -> Kind | None:
         kind = "pixels"
     if kind is None:
         return None
-    for value in rows.data.column(column)[:TRIED]:
+    for value in _whole(name, rows, column)[:TRIED]:
         try:
             with Image.open(io.BytesIO(_content(value.as_py(), kind))):
                 return kind
@@ -212,14 +229,12 @@ def _as_file(pixels: np.ndarray) -> bytes:
     return f"{magic} {pixels.shape[1]} {pixels.shape[0]} 255\n".encode() + pixels.tobytes()
 
 
-def _look(
-    name: str, splits: Mapping[str, Any], chunks: Mapping[str, Any], kind: Kind, report: Reporter
-) -> dict[str, Seen]:
+def _look(splits: Mapping[str, Any], chunks: Mapping[str, Any], kind: Kind, report: Reporter) -> dict[str, Seen]:
     """Look at every image of every split once, unless it is known from before."""
     seen: dict[str, Seen] = {}
     for split, images in chunks.items():
         now = time.time_ns()
-        files = [Path(file["filename"]) for file in splits[split].cache_files]
+        files = _files(splits[split])
         # The library's own files are made in one go, and never written again.
         now += CLOCK_NS if all(map(is_own, files)) else 0
         known_by = f"hf {splits[split]._fingerprint} {kind} {' '.join(map(str, files))}"
@@ -258,13 +273,13 @@ def _contents(images: Any, kind: Kind) -> Iterator[Content]:
 
 
 # ------------------------------------------------------------------------------------------------------------ labels
-def _values(rows: Any, images: str) -> dict[str, Column]:
-    """Return the columns that have one plain value per row."""
+def _values(called: str, rows: Any, images: str) -> dict[str, Column]:
+    """Return the columns that have one plain value per row; DataError for a damaged one."""
     columns: dict[str, Column] = {}
     for name, feature in rows.features.items():
         if name == images:
             continue
-        stored = rows.data.column(name)
+        stored = _whole(called, rows, name)
         if type(feature).__name__ == "ClassLabel":
             codes = stored.fill_null(MISSING).to_numpy().astype(np.int32)
             # Competitions withhold classes by −1.
@@ -273,6 +288,18 @@ def _values(rows: Any, images: str) -> dict[str, Column]:
         elif _is_plain(feature):
             columns[name] = _encoded(stored)
     return columns
+
+
+def _whole(called: str, rows: Any, name: str) -> Any:
+    """Return a column once its parts agree with each other: pyarrow follows a damaged one wherever it leads."""
+    from pyarrow import ArrowException
+
+    column = rows.data.column(name)
+    try:
+        column.validate(full=True)
+    except ArrowException as cause:
+        raise DataError(f"{called}: its column {printable(name)} is damaged ({printable(str(cause))})") from cause
+    return column
 
 
 def _encoded(stored: Any) -> Column:

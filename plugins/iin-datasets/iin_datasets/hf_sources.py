@@ -7,6 +7,7 @@ local files, and nothing at all where HF_HUB_OFFLINE is set.
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import logging
 import os
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iin_cli.errors import DataError, IinError, UsageError
+from iin_cli.errors import DataError, IinError, ResourceError, UsageError
 from iin_cli.printable import printable
 from iin_cli.progress import Reporter
 
@@ -233,6 +234,10 @@ def _explained(wanted: Wanted) -> Iterator[None]:
         failed = FAILED.search(_said.text)
         broken = failed[1] if failed is not None else _broken(wanted)
         text = f"{printable(broken)}: {text}" if broken else text
+        if getattr(_bottom(error), "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "Not enough disk space" in text:
+            raise ResourceError(
+                f"no space for {wanted.name} in the library's cache: free some, or set HF_HOME"
+            ) from error
         raise DataError(f"{wanted.name} cannot be opened ({text}){hint}") from error
 
 
@@ -252,10 +257,15 @@ def _broken(wanted: Wanted) -> str | None:
     return None
 
 
-def _why(error: BaseException) -> str:
-    """Return the message of what lies at the bottom of an error, in one line."""
+def _bottom(error: BaseException) -> BaseException:
     while (below := error.__cause__) is not None:
         error = below
+    return error
+
+
+def _why(error: BaseException) -> str:
+    """Return the message of what lies at the bottom of an error, in one line."""
+    error = _bottom(error)
     text = printable(" ".join(str(error).split())) or type(error).__name__
     # The library reads as many rows at a time as the first group has.
     text = "it has no images: it has 0 rows" if text == "BatchSize must be greater than 0, got 0" else text

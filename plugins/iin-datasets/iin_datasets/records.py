@@ -52,6 +52,10 @@ class Part(Protocol):
         """`train`, `val` or `test`, where something declares it."""
         ...
 
+    def require_there(self) -> None:
+        """Raise DataError where reading would end the process, as it does beyond the end of a mapped file."""
+        ...
+
     def content(self, place: int) -> bytes:
         """Return the bytes of image number `place`; called in threads. Raises OSError or ValueError."""
         ...
@@ -105,6 +109,8 @@ class Records(Dataset):
         Raises DataError for an image whose bytes are not those that were looked at when the dataset was opened.
         """
         batch = np.empty((len(indices), size, size, 3), dtype=np.uint8)
+        for number in np.unique(self._numbers[indices]).tolist():
+            self._parts[number].require_there()
 
         # Pillow decodes and resizes without the interpreter lock.
         def read(index: int) -> np.ndarray:

@@ -65,6 +65,9 @@ class Shard:
     is_closed: bool
     split: str | None
 
+    def require_there(self) -> None:
+        """Do nothing: a shard is opened for every image."""
+
     def content(self, place: int) -> bytes:
         """Return the bytes of image number `place`; raises OSError, or ValueError where they are gone."""
         with open_regular(self.path) as opened:

@@ -1,5 +1,7 @@
 """`hf:`: tables of the library `datasets`, of local files, are found, looked at once, and read as bytes."""
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from iin_cli.data import open_dataset
-from iin_cli.errors import DataError, IinError, UsageError
+from iin_cli.errors import DataError, IinError, ResourceError, UsageError
 from PIL import Image
 
 
@@ -73,6 +75,37 @@ def test_an_arrow_file(table, tmp_path):
     dataset = open_dataset(f"hf:{arrow}")
     assert len(dataset.sources) == 40
     assert open_dataset(f"hf:{tmp_path / 'saved'}").fingerprint == dataset.fingerprint
+
+
+def test_a_mapped_file_that_becomes_shorter_is_named(table, tmp_path):
+    table.save_to_disk(str(tmp_path / "saved"))
+    dataset = open_dataset(f"hf:{tmp_path / 'saved'}")
+    (arrow,) = (tmp_path / "saved").glob("*.arrow")
+    os.truncate(arrow, 1000)
+    # Reading would end the process by a signal.
+    with pytest.raises(DataError, match=r"arrow became shorter while it was read"):
+        dataset.images(np.arange(40), 8)
+
+
+def test_a_damaged_column_is_named(library, tmp_path, digits):
+    library.Dataset.from_dict({"image": digits[0][:9], "kind": ["abc"] * 9}).save_to_disk(str(tmp_path / "set"))
+    (arrow,) = (tmp_path / "set").glob("*.arrow")
+    offsets = np.arange(0, 30, 3, dtype=np.int32).tobytes()
+    content = arrow.read_bytes()
+    assert content.count(offsets) == 1
+    arrow.write_bytes(content.replace(offsets, np.arange(10, dtype=np.int32).tobytes()[:20] + b"\x7f" * 20))
+    # Reading it would end the process by a signal.
+    with pytest.raises(DataError, match=r"its column kind is damaged \("):
+        open_dataset(f"hf:{tmp_path / 'set'}")
+
+
+def test_a_full_disk_is_told(library, parquet, digits, monkeypatch):
+    def prepare(builder):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(library.DatasetBuilder, "download_and_prepare", prepare)
+    with pytest.raises(ResourceError, match=r"no space for hf:.*free some, or set HF_HOME"):
+        open_dataset(parquet(image=digits[0]))
 
 
 def test_a_known_set_is_not_looked_at_again(table, library, tmp_path, monkeypatch):

@@ -6,9 +6,11 @@ Only files of iin's own names are fetched, `.safetensors` and JSON; nothing of a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from ..errors import CheckpointError
@@ -21,6 +23,8 @@ __all__ = ["CHECKPOINTS", "fetched", "local", "pinned"]
 # What a translator or a network is opened from.
 CHECKPOINTS = ("translator.safetensors", "backbone.safetensors")
 OTHERS = ("plan.json",)
+SECONDS_TO_STOP = 2.0
+PIECE = 2**20
 # How the library's cache is laid out; no name on the Hub holds two dashes.
 SNAPSHOT = re.compile(r"/models--(?P<owner>.+?)--(?P<name>[^/]+)/snapshots/(?P<commit>[0-9a-f]+)(?:/(?P<path>.+))?$")
 
@@ -45,11 +49,14 @@ def fetched(address: HubAddress, report: Reporter | None = None) -> Path:
         wanted = [address.path, address.beside("backbone.safetensors")]
     library = require_library()
     with said_plainly(str(address)), _progress(f"fetching {address}", report, library) as bars:
-        snapshot = library.snapshot_download(
-            address.repository,
-            revision=address.revision,
-            allow_patterns=[re.sub(r"([*?[])", r"[\1]", name) for name in wanted],
-            tqdm_class=bars,
+        snapshot = _stoppable(
+            lambda: library.snapshot_download(
+                address.repository,
+                revision=address.revision,
+                allow_patterns=[re.sub(r"([*?[])", r"[\1]", name) for name in wanted],
+                tqdm_class=bars,
+            ),
+            bars,
         )
     if not bars.seen and not is_offline():
         report.note(f"the Hub cannot be reached: {address} is what the cache has of it")
@@ -71,16 +78,40 @@ def pinned(path: Path) -> HubAddress | None:
     return HubAddress(f"{found['owner']}/{found['name']}", found["commit"], found["path"] or "") if found else None
 
 
+def _stoppable(work: Callable[[], str], bars: Any) -> str:
+    """Return what `work` does in another thread; a signal ends it with its next bytes, not when all have come."""
+    done: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        # Raised again where it is waited for.
+        except BaseException as error:
+            done.set_exception(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        return done.result()
+    except BaseException:
+        bars.stopped = True
+        thread.join(SECONDS_TO_STOP)
+        raise
+
+
 @contextmanager
 def _progress(description: str, report: Reporter, library: Any) -> Iterator[Any]:
     """Yield a class of bars for the library that shows nothing, and tells `report` how many bytes came."""
     unseen = library.utils.are_progress_bars_disabled()
     library.utils.disable_progress_bars()
+    # It tells how far it is, and can be ended, only between pieces, which are 10 MB otherwise.
+    piece, library.constants.DOWNLOAD_CHUNK_SIZE = library.constants.DOWNLOAD_CHUNK_SIZE, PIECE
     # The library learns the sizes one by one.
     with report.task(description, None, "MB") as task:
         try:
             yield _bars(library.utils.tqdm, task)
         finally:
+            library.constants.DOWNLOAD_CHUNK_SIZE = piece
             if not unseen:
                 library.utils.enable_progress_bars()
 
@@ -89,7 +120,7 @@ def _bars(base: Any, task: Task) -> Any:
     class Bars(base):
         """Bars that are not drawn."""
 
-        seen = False
+        seen = stopped = False
 
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             Bars.seen = True
@@ -98,7 +129,9 @@ def _bars(base: Any, task: Task) -> Any:
             super().__init__(*args, **{**kwargs, "disable": True})
 
         def update(self, n: float | None = 1) -> None:
-            """Tell the reporter."""
+            """Tell the reporter, or end the transfer that tells this."""
+            if Bars.stopped:
+                raise InterruptedError("stopped")
             if self._counts:
                 task.advance((n or 0) / 1e6)
 

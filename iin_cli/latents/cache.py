@@ -171,6 +171,8 @@ def cached(
     """
     report = report or Silent()
     folder = _folder(identity)
+    # `iin cache` removes nothing that was marked just now.
+    _mark_used(folder, None)
     if folder.is_dir() and (problem := _problem(folder)):
         report.warn(f"the cached latents in {folder} {problem}: they are encoded again")
         _remove(folder)

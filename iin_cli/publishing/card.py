@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ..errors import UsageError
 
-__all__ = ["Audited", "Card", "CardFile", "CardPicture", "check_license", "check_tag", "plain", "typed"]
+__all__ = ["Audited", "Card", "CardFile", "CardPicture", "NetworkUse", "check_license", "check_tag", "plain", "typed"]
 
 TAGS = ("interpretability", "disentanglement", "invertible-neural-network", "iin")
 # What the Hub's licences and tags are made of.
@@ -93,13 +93,30 @@ class CardPicture:
 
 
 @dataclass(frozen=True)
+class NetworkUse:
+    """How the network of a translator is had.
+
+    Attributes:
+        said: one sentence.
+        shell: words that commands need besides; None where they cannot open the network.
+        python: arguments that `iin.load` needs besides.
+        package: what must be installed besides.
+    """
+
+    said: str
+    shell: str | None = ""
+    python: str = ""
+    package: str | None = None
+
+
+@dataclass(frozen=True)
 class Card:
     """What a card says.
 
     Attributes:
         repository: `owner/name`.
         described: the metadata of the checkpoint, a translator or a backbone.
-        network: how the translator's network is had, one sentence; None for a backbone.
+        network: how the translator's network is had; None for a backbone.
         license: an identifier of the Hub; None where the author gave none.
         audit: the audit of the translator; None where there is none.
     """
@@ -107,7 +124,7 @@ class Card:
     repository: str
     described: Mapping[str, Any]
     files: Sequence[CardFile]
-    network: str | None = None
+    network: NetworkUse | None = None
     license: str | None = None
     tags: Sequence[str] = ()
     audit: Audited | None = None
@@ -175,7 +192,7 @@ class Card:
         )
         if self.network is not None:
             yield ""
-            yield self.network
+            yield self.network.said
 
     def _factors(self) -> Iterator[str]:
         rows = [
@@ -190,7 +207,7 @@ class Card:
         if self.audit is None:
             yield (
                 "**Nobody has measured that here.** A factor's name says which pairs of images it was fitted to, not "
-                f"that it holds the concept. Measure it on your data: `iin audit -t {self._address} --data DATA`."
+                f"that it holds the concept. `iin audit -t {self._address} --data DATA` measures it on your data."
             )
             return
         audit = self.audit
@@ -223,21 +240,25 @@ class Card:
 
     def _use(self) -> Iterator[str]:
         address, names = self._address, [each["name"] for each in self.described.get("factors") or []]
+        network = self.network or NetworkUse("")
+        package = f" {network.package}" if network.package else ""
         yield "```sh"
-        yield 'pip install "iin-cli[hub]"'
-        if self._is_translator:
-            yield f"iin info {address}"
-            yield f"iin audit -t {address}"
-            yield f"iin swap -t {address} --factor {typed(names[0])} --target a.png --source b.png"
-        else:
+        yield f'pip install "iin-cli[hub]"{package}'
+        if not self._is_translator:
             yield f"iin fit-translator --backbone {address} --concept CONCEPT"
+        elif network.shell is None:
+            yield f"iin translate -t {address} --latents z.safetensors"
+        else:
+            yield f"iin info {address}"
+            yield f"iin audit -t {address}{network.shell}"
+            yield f"iin swap -t {address}{network.shell} --factor {typed(names[0])} --target a.png --source b.png"
         yield "```"
         yield ""
         yield "```python"
         yield "import iin_cli as iin"
         yield ""
         if self._is_translator:
-            yield f'translator = iin.load("{address}")'
+            yield f'translator = iin.load("{address}"{network.python})'
             yield "z_tilde = translator.transform(z)        # (M, N) -> (M, N), the factors in the order of the table"
             yield "z = translator.inverse_transform(z_tilde)"
         else:

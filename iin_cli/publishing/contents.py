@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..guests.loading import FIRST_PARTY
 from ..hub.address import is_address
 from ..hub.fetching import local
 from ..interpretation.network import FROM_PYTHON
@@ -17,7 +18,7 @@ from ..io.rundir import PLAN_NAME
 from ..io.schema import read_json
 from ..packaged_weights import is_weights_file
 from ..progress import Reporter
-from .card import Audited
+from .card import Audited, NetworkUse
 
 __all__ = ["Contents", "NetworkFound", "contents_of"]
 
@@ -27,10 +28,10 @@ AUDIT = "audit.json"
 
 @dataclass(frozen=True)
 class NetworkFound:
-    """The network of a translator: its checkpoint, where that is one of iin's, and what a card says of it."""
+    """The network of a translator: its checkpoint, where that is one of iin's, and how a card says to use it."""
 
     file: Path | None
-    said: str
+    use: NetworkUse
 
 
 @dataclass(frozen=True)
@@ -91,26 +92,26 @@ def _main(run: Path) -> tuple[Path, dict[str, Any]]:
 
 def _network(main: Path, recorded: Mapping[str, Any] | None, moved: Path | None, report: Reporter) -> NetworkFound:
     if recorded is None:
-        return NetworkFound(
-            None, "It was fitted to latents alone: `transform` takes latents of the same network, from any program."
-        )
+        said = "It was fitted to latents alone: `transform` takes latents of the same network, from any program."
+        return NetworkFound(None, NetworkUse(said, shell=None))
     source, weights = recorded["source"], recorded.get("weights", "default")
     if source.startswith(FROM_PYTHON):
         report.warn(f"the network of {main} was given from Python, and is not sent")
-        return NetworkFound(None, "Its network was given from Python: `iin.load(…, network=…)` takes it there.")
+        said = "Its network was given from Python, and is not here: open the translator with the same one."
+        return NetworkFound(None, NetworkUse(said, shell=None, python=", network=network"))
+    package = FIRST_PARTY["backbones"].get(source.partition(":")[0])
     if is_weights_file(weights):
         report.warn(f"{weights}, the weights of {source}, are not iin's, and are not sent")
-        return NetworkFound(
-            None,
-            f"Its network is `{source}` with weights from a file, not here: name yours, `--backbone FILE`.",
-        )
+        said = f"Its network is `{source}` with weights from a file, `{Path(weights).name}`, which is not here."
+        return NetworkFound(None, NetworkUse(said, " --backbone FILE", ', backbone="FILE"', package))
     is_file = is_address(source) or Path(source).is_absolute() or source == BESIDE
     if moved is None and not is_file:
         with_weights = f" with the weights `{weights}`" if weights != "default" else ""
-        return NetworkFound(None, f"Its network is `{source}`{with_weights}, which iin opens by that name.")
+        said = f"Its network is `{source}`{with_weights}, which iin opens by that name."
+        return NetworkFound(None, NetworkUse(said, package=package))
     beside = main.parent / BESIDE
     file = _same(main, moved or (beside if beside.is_file() else local(source, report)), recorded["sha256"], report)
-    return NetworkFound(file, f"Its network is here, too, in `{BESIDE}`, and is found by itself.")
+    return NetworkFound(file, NetworkUse(f"Its network is here, too, in `{BESIDE}`, and is found by itself."))
 
 
 def _same(main: Path, place: Path, sha256: str, report: Reporter) -> Path:

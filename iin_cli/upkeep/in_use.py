@@ -16,32 +16,46 @@ __all__ = ["InUse"]
 JUST_NOW = 5.0
 # Writers on other machines are not seen here; none of them pauses so long.
 STILL_WRITTEN = 3600.0
+# How long it is believed which files are open: to remove many entries takes a while.
+FRESH = 1.0
 
 
 class InUse:
-    """What is in use at the moment when this is made, on this machine; locks are seen across machines, too."""
+    """What is in use now: files open on this machine, and locks, which are seen across machines, too."""
 
     def __init__(self, folder: Path) -> None:
-        self._now = time.time()
-        self._opened = set(_opened_below(str(folder)))
+        self._folder, self._looked, self._opened = str(folder), 0.0, set[str]()
 
     def why(self, entry: CacheEntry) -> str | None:
         """Say how an entry is in use; None where it is not."""
         inside = list(_files_of(entry.path))
-        if any(str(file) in self._opened for file in inside):
+        if any(str(file) in self._open_files() for file in inside):
             return "a running command has it open"
         if any(map(_is_locked, inside)):
             return "a running command holds it"
         limit = STILL_WRITTEN if entry.kind == "unfinished" else JUST_NOW
-        if abs(self._now - entry.used) < limit:
+        # Whoever opens an entry marks it first.
+        if abs(time.time() - max(entry.used, _marked(entry.path))) < limit:
             return "it was used just now"
         return None
+
+    def _open_files(self) -> set[str]:
+        if time.monotonic() - self._looked > FRESH:
+            self._looked, self._opened = time.monotonic(), set(_opened_below(self._folder))
+        return self._opened
 
 
 def _files_of(path: Path) -> Iterator[Path]:
     yield path
     if path.is_dir() and not path.is_symlink():
         yield from (each for each in path.rglob("*") if not each.is_symlink())
+
+
+def _marked(path: Path) -> float:
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _is_locked(path: Path) -> bool:

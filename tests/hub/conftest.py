@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -41,6 +42,11 @@ class Server(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.repositories, self.large, self.requests, self.failing = {}, {}, [], None
+        self.pause, self.times = 0.0, []
+
+    def asked(self, part):
+        """When a path that holds `part` was first asked for."""
+        return next(when for when, (_, path) in zip(self.times, self.requests, strict=True) if part in path)
 
     @property
     def url(self):
@@ -62,8 +68,13 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+        # A slow server sends a tenth of a megabyte at a time.
+        step = 100_000 if self.server.pause else max(len(body), 1)
+        for start in range(0, len(body), step):
+            self.wfile.write(body[start : start + step])
+            time.sleep(self.server.pause)
 
     def refuse(self, status, code, text):
         self.answer(status, {"error": text}, X_Error_Code=code, X_Error_Message=text)
@@ -82,6 +93,7 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         path = self.path.partition("?")[0]
         self.server.requests.append((self.command, path))
+        self.server.times.append(time.monotonic())
         if self.server.failing and re.search(self.server.failing, f"{self.command} {path}"):
             return self.answer(500, {"error": "broken"})
         for method, pattern, answer in ROUTES:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,16 @@ def test_what_cannot_be_had_is_said_in_one_line(server, put, fetch):
     gone = fetch("hf:me/unseen", HF_ENDPOINT="http://127.0.0.1:9")["hf:me/unseen"]
     assert gone[0] == 4
     assert "the Hub at http://127.0.0.1:9 cannot be reached" in gone[1]
+
+
+def test_a_signal_ends_a_long_fetch_at_once(server, put, run_cli, hub_environment):
+    put("me/t", {"translator.safetensors": bytes(40_000_000)})
+    server.pause = 0.1
+    code, out, err = run_cli("info", "hf:me/t", signal_when="fetching hf:me/t: ", env=hub_environment)
+    assert (code, out) == (130, "")
+    assert err.splitlines()[-1] == "iin: interrupted"
+    # All of it would take forty seconds.
+    assert time.monotonic() - server.asked("/resolve/") < 20
 
 
 def test_the_library_is_an_extra(monkeypatch):

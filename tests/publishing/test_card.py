@@ -5,7 +5,7 @@ import re
 import pytest
 
 from iin_cli.errors import UsageError
-from iin_cli.publishing.card import Card, CardFile, CardPicture, check_license, check_tag, plain
+from iin_cli.publishing.card import Card, CardFile, CardPicture, NetworkUse, check_license, check_tag, plain
 from iin_cli.publishing.copies import without_places
 
 FACTORS = [
@@ -86,3 +86,22 @@ def test_no_place_is_published_and_names_stay():
         "names": ["timm:resnet50", "a/b", "/"],
         "steps": 3,
     }
+
+
+@pytest.mark.parametrize(
+    ("use", "lines"),
+    [
+        (NetworkUse("x"), ["iin audit -t hf:me/faces\n", 'iin.load("hf:me/faces")']),
+        (NetworkUse("x", shell=None), ["iin translate -t hf:me/faces --latents z.safetensors"]),
+        (NetworkUse("x", None, ", network=network"), ['iin.load("hf:me/faces", network=network)']),
+        (
+            NetworkUse("x", " --backbone FILE", ', backbone="FILE"', "iin-timm"),
+            ['"iin-cli[hub]" iin-timm', "swap -t hf:me/faces --backbone FILE --factor", 'faces", backbone="FILE")'],
+        ),
+    ],
+)
+def test_what_it_takes_to_use_it_depends_on_the_network(use, lines):
+    text = card(network=use)
+    for line in lines:
+        assert line in text
+    assert ("iin audit -t hf:me/faces\n" in text) == (use.shell == "")

@@ -16,7 +16,7 @@ ActionArg = Annotated[
 ]
 NamesArg = Annotated[
     list[str] | None,
-    typer.Argument(help="rm: what `iin cache ls` shows, a kind (latents), or all.", metavar="[NAME]..."),
+    typer.Argument(help="rm: what `iin cache ls` shows, a kind (latents), or all.", metavar="NAME"),
 ]
 OlderOpt = Annotated[
     str | None, typer.Option("--older-than", help="prune: what was not used for so long.", metavar="30d")
@@ -38,7 +38,7 @@ def cache(
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
 ) -> None:
-    """List what is kept in the cache, or remove of it.
+    """List what is kept in the cache, or remove some of it.
 
     Latents, statistics and stylizers are computed once and found again; what is removed is computed again when it is
     needed. What a running command uses stays. Links are not followed; datasets, and files that iin did not make, stay.

@@ -34,6 +34,7 @@ CardOpt = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="New folder for the card; default: a numbered one in runs/.", metavar="DIR"),
 ]
+SeedOpt = Annotated[int, typer.Option("--seed", help="Which test images the pictures show.", min=0, max=2**63 - 1)]
 DryOpt = Annotated[bool, typer.Option("--dry-run", help="Write the card, list the files, and send nothing.")]
 
 
@@ -48,7 +49,7 @@ def push(
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
-    seed: options.SeedOpt = 0,
+    seed: SeedOpt = 0,
     out: CardOpt = None,
     device: options.DeviceOpt = "auto",
     dry_run: DryOpt = False,
@@ -83,7 +84,7 @@ def push(
         repo,
         CardChoice(license, tag or (), audit, pictures),
         out,
-        choice=DataChoice(data, data_root, seed=seed or 0),
+        choice=DataChoice(data, data_root, seed=seed),
         backbone=backbone,
         device=device,
         private=private,

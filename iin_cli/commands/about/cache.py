@@ -86,15 +86,20 @@ def cache(
     if action == "ls":
         return _result(found, action, dry, found.entries, (), use)
     chosen = named(found, names) if action == "rm" else outdated(found, older_than, max_size)
-    kept = [entry for entry in chosen if use.why(entry) is not None]
-    if action == "rm" and len(chosen) == 1 and kept:
-        raise UsageError(f"{kept[0].name} stays: {use.why(kept[0])}; wait for the command, or for a few seconds")
-    gone = [entry for entry in chosen if entry not in kept]
-    if not dry:
-        with report.task("removing", len(gone), "entries") as task:
-            for entry in gone:
-                _remove(entry)
-                task.advance()
+    if action == "rm" and len(chosen) == 1 and (why := use.why(chosen[0])) is not None:
+        raise UsageError(f"{chosen[0].name} stays: {why}; wait for the command, or for a few seconds")
+    gone: list[CacheEntry] = []
+    kept: list[dict[str, Any]] = []
+    with report.task("removing", len(chosen), "entries") as task:
+        for entry in chosen:
+            # Asked at the last moment: to remove the others took a while.
+            if (why := use.why(entry)) is not None:
+                kept.append(_facts(entry, why))
+            else:
+                gone.append(entry)
+                if not dry:
+                    _remove(entry)
+            task.advance()
     return _result(found, action, dry, gone, kept, use)
 
 
@@ -117,7 +122,7 @@ def _result(
     action: str,
     dry: bool,
     entries: Sequence[CacheEntry],
-    kept: Sequence[CacheEntry],
+    kept: Sequence[dict[str, Any]],
     use: InUse,
 ) -> CacheResult:
     removed = sum(entry.bytes for entry in entries) if action != "ls" else 0
@@ -128,7 +133,7 @@ def _result(
         bytes=found.bytes - (0 if dry else removed),
         removed_bytes=removed,
         entries=tuple(_facts(entry, use.why(entry) if action == "ls" else None) for entry in entries),
-        kept=tuple(_facts(entry, use.why(entry)) for entry in kept),
+        kept=tuple(kept),
         others=found.others,
         data_bytes=found.data,
     )

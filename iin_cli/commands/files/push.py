@@ -163,7 +163,7 @@ def _card(
         repository,
         checkpoint.describe(main),
         [CardFile(name, path.stat().st_size, checkpoint.digest(path)) for name, path in files.items()],
-        contents.network.said if contents.network is not None else None,
+        contents.network.use if contents.network is not None else None,
         card.license,
         card.tags,
         None if contents.audit is None else read_json(contents.audit, Audited),

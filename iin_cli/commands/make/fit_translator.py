@@ -319,11 +319,8 @@ def _told(value: Any) -> Any:
 
 
 def _label(source: NetworkChoice | Path | None, concepts: Sequence[str]) -> str:
-    name = (
-        Path(source.name).stem.partition("@")[0]
-        if isinstance(source, NetworkChoice)
-        else "latents"
-        if source
-        else "more"
-    )
+    name = "latents" if source else "more"
+    if isinstance(source, NetworkChoice):
+        # The commit of an address is in the plan.
+        name = Path(source.name).stem.partition("@")[0]
     return "-".join(["fit-translator", name, *concepts])

@@ -36,12 +36,12 @@ class Encoder:
             if self.seen == self.until:
                 raise KeyboardInterrupt
             self.seen += 1
-        return images.mean((2, 3)), None
+        return images.mean((2, 3)), images.mean((1, 3))
 
 
 def encode(encoder, report=None):
     found = latents.cached({"a": 1}, len(IMAGES), IMAGES.__getitem__, encoder, batch=4, report=report)
-    return found.mean[:].tobytes()
+    return found.mean[:].tobytes() + found.log_variance[:].tobytes()
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_part_that_another_process_has_is_waited_for_and_free_when_it_dies(cac
         found = latents.cached({"a": 1}, len(IMAGES), read, seen, batch=4)
     assert place["other"].wait() == -9
     assert time.monotonic() - began >= 1.0
-    assert (found.mean[:].tobytes(), seen.seen) == (whole, 10)
+    assert (found.mean[:].tobytes() + found.log_variance[:].tobytes(), seen.seen) == (whole, 10)
 
 
 def test_without_locks_every_process_encodes_what_is_not_done(cache, whole, monkeypatch):
@@ -129,6 +129,16 @@ def test_what_was_left_long_ago_is_removed_and_what_is_young_stays(cache):
     assert list((cache / "latents" / "unfinished").iterdir()) == [young]
 
 
+def test_parts_that_outlived_their_entry_are_removed(cache, whole):
+    stopped()
+    (parts,) = (cache / "latents" / "unfinished").iterdir()
+    kept = parts.rename(cache / "kept")
+    encode(Encoder())
+    kept.rename(parts)
+    assert encode(Encoder(0)) == whole
+    assert not parts.exists()
+
+
 @pytest.mark.parametrize(("count", "batch", "rows"), [(1, 500, 500), (1000, 500, 500), (10_001, 4, 12)])
 def test_parts_are_all_items_in_whole_batches(count, batch, rows):
     parts = Parts(count, batch)
@@ -144,5 +154,6 @@ def test_parts_are_all_items_in_whole_batches(count, batch, rows):
 def test_an_entry_is_of_the_form_that_it_always_had(cache, whole):
     encode(Encoder())
     (file,) = cache.rglob("mean.npy")
-    assert np.load(file).tobytes() == whole
-    assert list(json.loads((file.parent / "digests.json").read_text())) == ["mean.npy"]
+    variances = file.with_name("log_variance.npy")
+    assert np.load(file).tobytes() + np.load(variances).tobytes() == whole
+    assert list(json.loads((file.parent / "digests.json").read_text())) == [file.name, variances.name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -122,12 +122,12 @@ def _computed(call: _Call) -> Any:
     return torch.cat(list(call.function(torch.from_numpy(rows), *rest))).numpy()
 
 
-def _hand_out(calls: list[bytes | None] | None) -> bytes | None:
+def _hand_out(calls: Sequence[bytes | None] | None) -> bytes | None:
     """Return what the main process, which gives `calls`, has for this one."""
     import torch.distributed as processes
 
     heard: list[bytes | None] = [None]
-    processes.scatter_object_list(heard, calls, src=0, group=small_group())
+    processes.scatter_object_list(heard, None if calls is None else list(calls), src=0, group=small_group())
     return heard[0]
 
 

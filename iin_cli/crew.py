@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,11 +27,12 @@ MOST_PIECES = 16
 _opened: list[tuple[object, ...]] = []
 
 
-def lead(body: Callable[[], Made], *opened: object) -> Made:
+def lead(body: Callable[[], Made], *opened: object, bare: Callable[[Made], Made] | None = None) -> Made:
     """Return what `body` returns in the main process; the others do what it shares meanwhile.
 
     Args:
         opened: things that every process has opened alike, in the same order.
+        bare: returns the part of a result that is sent to the others; None sends all.
     """
     if world_size() == 1:
         return body()
@@ -44,7 +45,8 @@ def lead(body: Callable[[], Made], *opened: object) -> Made:
     finally:
         _opened.pop()
     _hand_out([None] * world_size())
-    return from_main(result)
+    from_main(result if bare is None else bare(result))
+    return result
 
 
 def is_leading() -> bool:
@@ -83,10 +85,8 @@ def spread(function: Callable[..., Iterable[Tensor]], rows: Tensor, height: int,
         # The main process has the first share, which is the smallest: it works for the others, too.
         bounds = [height * (pieces * rank // ranks) for rank in range(ranks)] + [len(some)]
         shares = [some[bounds[rank] : bounds[rank + 1]] for rank in range(ranks)]
-        calls = [
-            _Call(function, (share.numpy(), *rest), True) if len(share) else _Call(None, (), True) for share in shares
-        ]
-        _hand_out([None, *map(_pickled, calls[1:])])
+        calls = [_pickled(_Call(function, (share.numpy(), *rest), True)) for share in shares[1:]]
+        _hand_out([None, *calls])
         if len(shares[0]):
             yield torch.cat(list(function(shares[0], *rest)))
         for found in _replies(None)[1:]:
@@ -96,9 +96,9 @@ def spread(function: Callable[..., Iterable[Tensor]], rows: Tensor, height: int,
 
 @dataclass(frozen=True)
 class _Call:
-    """Call of `function`, which None is of nobody's; what `replies` takes rows first and sends tensors back."""
+    """Call of `function`; one that `replies` takes rows first, and sends back what it yields of them."""
 
-    function: Callable[..., Any] | None
+    function: Callable[..., Any]
     arguments: tuple[Any, ...]
     replies: bool = False
 
@@ -107,27 +107,27 @@ def _serve(opened: tuple[object, ...]) -> None:
     """Do what the main process hands out until it is done."""
     while (sent := _hand_out(None)) is not None:
         call: _Call = _Unpickler(io.BytesIO(sent), opened).load()
-        if not call.replies:
-            if call.function is not None:
-                call.function(*call.arguments)
+        if call.replies:
+            _replies(_computed(call))
         else:
-            _replies(None if call.function is None else _computed(call))
+            call.function(*call.arguments)
 
 
 def _computed(call: _Call) -> Any:
     import torch
 
     rows, *rest = call.arguments
-    assert call.function is not None
+    if not len(rows):
+        return None
     return torch.cat(list(call.function(torch.from_numpy(rows), *rest))).numpy()
 
 
-def _hand_out(calls: list[bytes | None] | None) -> bytes | None:
+def _hand_out(calls: Sequence[bytes | None] | None) -> bytes | None:
     """Return what the main process, which gives `calls`, has for this one."""
     import torch.distributed as processes
 
     heard: list[bytes | None] = [None]
-    processes.scatter_object_list(heard, calls, src=0, group=small_group())
+    processes.scatter_object_list(heard, None if calls is None else list(calls), src=0, group=small_group())
     return heard[0]
 
 

@@ -16,7 +16,7 @@ from ..errors import DataError
 from ..interpretation.data_choice import split_items
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
-from ..interpretation.pieces import piece_rows
+from ..interpretation.pieces import image_rows, piece_rows
 from ..io import checkpoint
 from ..io.image_files import in_threads
 from ..latents.cache import index_digest
@@ -121,6 +121,9 @@ def reconstructions(network: Network, stored: Stored) -> ImageSet:
     identity = {**(originals.identity or {}), "redrawn_by": network.sha256}
     if network.precision != "float32":
         identity["precision"] = network.precision
+    if (height := image_rows(network.device, backbone.image_size)) != piece_rows(network.device):
+        # Earlier versions encoded large images in taller pieces, with other last bits.
+        identity["encoded_at_once"] = height
     return ImageSet("reconstructions", originals.count, identity, _reader(redrawn, together), backbone.image_size)
 
 

@@ -139,17 +139,18 @@ class ChosenData:
         """The data; errors as `DataChoice.open`."""
         return self.choice.open(self.opened.recorded_data, self.report)
 
-    def lead(self, body: Callable[[], Made], *opened: object) -> Made:
+    def lead(self, body: Callable[[], Made], *opened: object, bare: Callable[[Made], Made] | None = None) -> Made:
         """Return what `body` returns, which the main process runs while all others share its heavy work.
 
         Args:
             opened: what `body` computes with besides these data, their network and the translator.
+            bare: as of `crew.lead`.
         """
         if world_size() == 1:
             return body()
         with leaders_first():
             dataset = self.dataset
-        return lead(body, self.opened, self.opened.translator, self.network, dataset, *opened)
+        return lead(body, self.opened, self.opened.translator, self.network, dataset, *opened, bare=bare)
 
     def split_items(self) -> np.ndarray:
         """All items of the chosen split."""

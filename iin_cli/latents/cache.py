@@ -34,7 +34,7 @@ from ..io.paths import cache_dir
 from ..progress import Reporter, Silent, Task
 from .entry_files import DIGESTS, unwritable
 from .reading_ahead import read_ahead
-from .sharing import Batch, Parts, SharedWork
+from .sharing import Batch, Parts, SharedWork, remove_parts
 
 __all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest", "is_cached"]
 
@@ -176,12 +176,15 @@ def cached(
     if folder.is_dir() and (problem := _problem(folder)):
         report.warn(f"the cached latents in {folder} {problem}: they are encoded again")
         _remove(folder)
-    if not folder.is_dir():
+    parts = Parts(count, batch)
+    unfinished = _unfinished(identity, parts, device)
+    if folder.is_dir():
+        remove_parts(unfinished)
+    else:
         if count < 1:
             raise DataError("there are no items to encode")
-        parts = Parts(count, batch)
         with (
-            SharedWork.open(_unfinished(identity, parts, device), folder, parts) as work,
+            SharedWork.open(unfinished, folder, parts) as work,
             report.task(description, count, "images") as task,
         ):
             if work.found:

@@ -28,10 +28,11 @@ from torch import Tensor
 
 from .entry_files import EntryFiles, appearing, require_space, unwritable
 
-__all__ = ["Batch", "Parts", "SharedWork"]
+__all__ = ["Batch", "Parts", "SharedWork", "remove_parts"]
 
 # More parts than this would be a burden to the file system; fewer, and the last ones are waited for.
 MOST_PARTS = 1024
+ARRAYS = ("mean", "log_variance")
 CLAIMS, DONE = "claims", ".done"
 # Bytes of the file of claims, behind those of all parts: held by every process at work, and by the one that joins.
 PRESENT, JOINING = 2**20, 2**20 + 1
@@ -171,22 +172,26 @@ class SharedWork:
         A part that is damaged is removed, to be encoded again. Raises ResourceError when the disk is full.
         """
         if self.entry.is_dir():
+            # Its maker may have been killed before it removed the parts.
+            shutil.rmtree(self.folder, ignore_errors=True)
             return True
         if len(self.done()) < len(self.parts) or not self._lock(JOINING):
             return False
         with suppress(_Damaged):
             if not self.entry.is_dir():
-                with (
-                    appearing(self.entry, self.folder) as unfinished,
-                    EntryFiles(unfinished, self.parts.count) as files,
-                ):
-                    for part in range(len(self.parts)):
-                        for name, rows in self._read(part).items():
-                            files.write(name, rows)
-                    files.finish()
+                self._write_entry()
             shutil.rmtree(self.folder, ignore_errors=True)
         self._unlock(JOINING)
         return self.entry.is_dir()
+
+    def _write_entry(self) -> None:
+        with appearing(self.entry, self.folder) as unfinished, EntryFiles(unfinished, self.parts.count) as files:
+            for part in range(len(self.parts)):
+                found = self._read(part)
+                # Always in this order, in which their digests are written, too.
+                for name in sorted(found, key=ARRAYS.index):
+                    files.write(name, found[name])
+            files.finish()
 
     def _read(self, part: int) -> dict[str, Tensor]:
         try:
@@ -207,6 +212,13 @@ class SharedWork:
     def _unlock(self, byte: int) -> None:
         with suppress(OSError):
             fcntl.lockf(self._handle, fcntl.LOCK_UN, 1, byte)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove the parts of an entry that is there, which its maker, if it was killed just then, has left."""
+    if folder.is_dir():
+        with suppress(OSError):
+            _remove_left(folder)
 
 
 class _Damaged(Exception):
@@ -248,6 +260,7 @@ def _remove_old(place: Path) -> None:
 
 
 def _remove_left(folder: Path) -> None:
+    """Remove work that nobody is at."""
     handle = os.open(folder / CLAIMS, os.O_RDWR | os.O_CREAT)
     try:
         if _lock(handle, PRESENT):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save
 from torch import nn
 from torchvision.transforms.v2 import Compose, RandomHorizontalFlip, RandomResizedCrop
 
@@ -21,8 +22,11 @@ from iin_cli.backbones import recipes
 from iin_cli.backbones.autoencoder import Autoencoder
 from iin_cli.backbones.autoencoder_recipe import AutoencoderRecipe
 from iin_cli.backbones.classifier import Classifier, ClassifierRecipe
+from iin_cli.commands.files.encode import encode
 from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.commands.make.train_backbone import train_backbone
+from iin_cli.commands.read.counterfactuals import Aim, find_ways
+from iin_cli.commands.read.respond import respond
 from iin_cli.data import checking, open_dataset
 from iin_cli.data.known_files import VERIFY
 from iin_cli.distributed import from_main, gather, rank, seeded, world_size
@@ -38,11 +42,14 @@ from iin_cli.latents.cache import Latents
 from iin_cli.latents.pairs import PairSampler
 from iin_cli.latents.table import ConceptPairs, LatentTable
 from iin_cli.leading import leaders_first
+from iin_cli.measures.explanation.library import LibraryChoice
+from iin_cli.measures.responses.walks import WalkDesign
 from iin_cli.plan import Wishes, plan_translator
 from iin_cli.plugin_api import BatchPart, Recipe
 from iin_cli.training.loop import Schedule, optimise
 from iin_cli.training.parallel import batch_part
 from iin_cli.training.runs import RunChoice
+from iin_cli.translator.edit import OUWalk
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
 
@@ -206,17 +213,36 @@ def agreements(folder):
         return images.flatten(1)[:, :4], None
 
     with leaders_first():
-        table = latents.cached({"x": 1}, 5, lambda rows: np.zeros((len(rows), 2, 2, 3), np.uint8), encode)
+        table = latents.cached({"x": 1}, 5, blank, encode)
+    alone = sum(encoded)
+    latents.cached({"x": 2}, 40, blank, lambda images: time.sleep(0.05) or encode(images), batch=4)
     sent = from_main({"a": [torch.arange(3), ("b", None)], "c": torch.ones(2, dtype=torch.uint8)} if rank() == 0 else 0)
     return {
         "fractions": clock.fractions,
         "stopped": (timed.stopped, timed.steps, timed.history[-1]["loss"]),
         "diverged": diverged,
-        "encoded": sum(encoded),
+        "encoded": alone,
+        "shared": sum(encoded) - alone,
         "rows": len(table.mean),
         "sent": sent,
         "gathered": gather(rank()),
     }
+
+
+def blank(rows):
+    return np.zeros((len(rows), 2, 2, 3), np.uint8)
+
+
+def led(folder, out):
+    """Commands that the main process leads, on what `commands` has made; each rank ends with the result."""
+    translator, choice = folder / "fit" / "translator.safetensors", DataChoice(split="all", seed=0)
+    design = WalkDesign(OUWalk(("class",), steps=6), controls=1)
+    found = [
+        encode(str(folder / "backbone"), choice, out / "z.safetensors", ["class", "greyscale"], device="cpu"),
+        respond(translator, choice, design, out / "respond", device="cpu"),
+        find_ways(translator, replace(choice, n=2), Aim(("a",)), LibraryChoice(), out=out / "ways", device="cpu"),
+    ]
+    return [replace(result, out="").as_dict() for result in found]
 
 
 def looks(pictures, folder):
@@ -295,6 +321,7 @@ def main(folder, pictures):
     found |= {"agreements": agreements(folder), "normalised": normalised(pictures), "refused": refused()}
     found["commands"] = commands(pictures, folder)
     found["looks"] = looks(pictures, folder)
+    found["led"] = led(folder, folder / "led")
     torch.save(found, folder / f"rank-{rank()}.pt")
 
 
@@ -377,6 +404,31 @@ def test_all_processes_agree(together):
 def test_one_process_encodes_and_the_other_finds(together):
     one, two = (found["agreements"] for found in together)
     assert [(found["encoded"], found["rows"]) for found in (one, two)] == [(5, 5), (0, 5)]
+
+
+def test_processes_share_what_is_to_be_encoded(together):
+    one, two = (found["agreements"]["shared"] for found in together)
+    assert one + two == 40
+    assert min(one, two) >= 12
+
+
+def test_what_the_main_process_leads_gives_the_bytes_of_one(alone, together, tmp_path, cache):
+    folder, _ = alone
+    results = led(folder, tmp_path / "out")
+    assert together[0]["led"] == together[1]["led"]
+    # As JSON, in which a NaN equals another.
+    assert json.dumps(together[0]["led"], default=str) == json.dumps(results, default=str)
+    shared = {path.relative_to(folder / "led"): path for path in (folder / "led").rglob("*") if path.is_file()}
+    assert {str(path) for path in shared} >= {"z.safetensors", "respond/respond.png", "ways/explain.json"}
+    for path, file in shared.items():
+        mine = tmp_path / "out" / path
+        if path.suffix == ".safetensors":
+            # Its metadata say where the cache was.
+            assert save(load_file(mine)) == save(load_file(file))
+        else:
+            assert mine.read_bytes().replace(str(tmp_path / "out").encode(), b"") == file.read_bytes().replace(
+                str(folder / "led").encode(), b""
+            ), path
 
 
 def test_one_process_of_a_machine_looks_at_the_images_for_all(together):

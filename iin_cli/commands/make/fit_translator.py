@@ -147,12 +147,13 @@ def fit_translator(
         with leaders_first():
             base = None if start is None else _base(start, source, moved, concepts, device, report)
             if isinstance(source, Path):
-                subject, material, attachment = None, from_file(read_pairs(source, concepts), report), None
+                found = from_file(read_pairs(source, concepts), report)
             else:
-                subject = _found(*_opened(source, base, device, report), concepts, data, report)
-                material = attachment = None
-        if subject is not None:
-            material, attachment = _encoded(subject, seed, report, wishes if folder is None else None)
+                found = _found(*_opened(source, base, device, report), concepts, data, report)
+        if isinstance(found, Material):
+            material, attachment = found, None
+        else:
+            material, attachment = _encoded(found, seed, report, wishes if folder is None else None)
         # Encoding is no part of --max-seconds: it is done once, and takes what the network takes.
         encoded = time.monotonic()
         seen = material if base is None else base.seen(material)

@@ -82,7 +82,7 @@ def find_ways(
             report.note("nothing to search: each image is called the target already")
         return result
 
-    return data.lead(work, judge)
+    return data.lead(work, judge, bare=lambda found: replace(found, looks=()))
 
 
 def _draw(result: CounterfactualResult, output: Output) -> tuple[str, ...]:

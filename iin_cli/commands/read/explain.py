@@ -68,4 +68,4 @@ def explain(
 
             return placed(explain_images(library.open(data), targets, edits.open(data), top, report, save))
 
-    return data.lead(work)
+    return data.lead(work, bare=lambda found: replace(found, looks=()))

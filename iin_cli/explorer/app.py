@@ -97,8 +97,10 @@ class _Api:
         from starlette.responses import Response
 
         content = await self.worker.do(partial(self.explorer.image, request.path_params["name"]))
-        # A name stands for the same image as long as the page is open.
-        return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
+        # The same name is another image where another explorer served at this address before.
+        is_own = request.query_params.get("run") == self.explorer.run
+        kept = "private, max-age=86400, immutable" if is_own else "no-store"
+        return Response(content, media_type="image/png", headers={"cache-control": kept})
 
     async def upload(self, request: Request) -> Response:
         """Keep an image that was dropped on the page."""

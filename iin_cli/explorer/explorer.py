@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import secrets
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -85,6 +86,8 @@ class Explorer:
         self.editor = Editor(opened, surroundings)
         self.network = opened.network
         self.watched = Watched.of(opened)
+        # Tells what a browser has kept of this explorer from what it has kept of others at the same address.
+        self.run = secrets.token_hex(4)
         self._starts: Kept[tuple[Tensor, Tensor]] = Kept(KEPT_STARTS)
         self._pictures: Kept[bytes] = Kept(KEPT_PICTURES)
         self._before: Kept[str] = Kept(KEPT_PICTURES)
@@ -109,6 +112,7 @@ class Explorer:
         return {
             "name": Path(self.opened.called).parent.name if self.opened.path is not None else self.opened.called,
             "path": self.opened.called,
+            "run": self.run,
             "answer": answer,
             "image_size": None if self.network is None else self.network.image_size,
             "classes": list(self.network.answer.names) or None if self.network is not None else None,

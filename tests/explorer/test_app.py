@@ -4,6 +4,7 @@ import json
 import shlex
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -57,7 +58,9 @@ def test_the_shelf_shows_every_test_image_once(page):
     assert edited["label"] == items[0]["label"]
     image = page.get(f"/api/image/{items[0]['id']}")
     assert Image.open(io.BytesIO(image.content)).size == (32, 32)
-    assert image.headers["cache-control"].startswith("private")
+    assert image.headers["cache-control"] == "no-store"
+    kept = page.get(f"/api/image/{items[0]['id']}", params={"run": page.get("/api/translator").json()["run"]})
+    assert kept.headers["cache-control"].startswith("private, max-age")
 
 
 def test_an_edit_tells_what_the_command_line_tells(page, command_line, pictures, files, tmp_path):
@@ -230,6 +233,21 @@ def test_the_newest_request_of_a_tab_wins(page, monkeypatch):
     assert old[0].json()["error"]["what"] == "superseded"
     assert old[0].status_code == 409
     assert new[0].status_code == 200
+
+
+def test_ten_tabs_at_once_all_get_their_answers(open_page):
+    def drag(tab):
+        page, found = open_page(), []
+        for number in range(4):
+            changes = [{"factor": "digit", "move": [number, tab]}]
+            found.append(page.edit("test:0", changes=changes, tab=str(tab), number=number).json())
+        return found
+
+    with ThreadPoolExecutor(10) as tabs:
+        for tab, answers in enumerate(tabs.map(drag, range(10))):
+            assert [answer["number"] for answer in answers] == [0, 1, 2, 3]
+            (image,) = answers[-1]["images"]
+            assert np.subtract(image["factors"]["digit"], image["origin"]["digit"]) == pytest.approx([3, tab], abs=1e-4)
 
 
 def page_number(page, tab):

@@ -72,7 +72,7 @@ class Told:
 
 
 class Explorer:
-    """Everything that the page asks; called from one thread only.
+    """Everything that the page asks; called from one thread only, but for `image` of what is no draw.
 
     Args:
         data: the translator's data; None where it was fitted to latents alone.
@@ -148,7 +148,7 @@ class Explorer:
         _image(name)
         if name.startswith(f"{SAMPLE}:"):
             return self._pictures.get_or(name, lambda: self._drawn_sample(name))
-        return self._pictures.get_or(name, lambda: _png(pixels_of(self.opened, self.data, self._file(name))))
+        return self._pictures.get_or(name, lambda: _png(pixels_of(self.opened, self.data, self._file(name)), 1))
 
     def edit(self, body: Mapping[str, Any], ticket: Ticket) -> dict[str, Any]:
         """Follow a recipe from each of some images; Superseded when a newer request comes meanwhile."""
@@ -257,7 +257,7 @@ class Explorer:
             found = start_of(self.opened, self.data, files, self.heights.of("encode", len(files)))
             for name, z, z_tilde in zip(missing, found.z, found.z_tilde, strict=True):
                 self._starts.keep(name, (z.clone(), z_tilde.clone()))
-        kept = [self._starts.get_or(name, lambda: (torch.empty(0), torch.empty(0))) for name in names]
+        kept = [self._starts[name] for name in names]
         return Start(tuple(names), torch.stack([z for z, _ in kept]), torch.stack([z_tilde for _, z_tilde in kept]))
 
     def _reconstructed(self, start: Start) -> list[str | None]:
@@ -353,10 +353,10 @@ def _image(name: Any) -> str:
     return name
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    """Return uint8 (H, W, 3) as `save_png` writes it."""
+def _png(pixels: np.ndarray, effort: int = 6) -> bytes:
+    """Return uint8 (H, W, 3) as `save_png` writes it, or sooner and longer with less `effort`."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format="PNG")
+    Image.fromarray(pixels).save(stream, format="PNG", compress_level=effort)
     return stream.getvalue()
 
 

@@ -73,6 +73,7 @@ class Page {
     } else if (missing) this.notices.bar("missing", "told", missing);
     document.body.classList.add(this.translator.answer);
     this.shelf.hasPictures = this.translator.answer !== "latents";
+    this.shelf.purpose(null);
     this.stage.open(this.translator);
     this.answers.open(this.translator);
     this.makeCards(factors);

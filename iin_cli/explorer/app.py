@@ -75,7 +75,7 @@ class _Api:
 
         name = request.path_params.get("file", "index.html")
         match = FILE.fullmatch(name)
-        source = files(__package__).joinpath("page", *name.split("/"))
+        source = files("iin_cli.explorer").joinpath("page", *name.split("/"))
         if match is None or match[1] not in TYPES or not source.is_file():
             return _answer(fault("no such file", f"the page has no file {name!r}", ""), 404)
         return Response(source.read_bytes(), media_type=TYPES[match[1]], headers={"cache-control": "no-cache"})

@@ -278,8 +278,9 @@ class Explorer:
     @cached_property
     def _shelf(self) -> tuple[str, np.ndarray]:
         """The split whose images the shelf holds, and their numbers there in the order of the shelf."""
-        dataset = self.surroundings.dataset
-        for split in () if dataset is None else ("test", "all"):
+        if (dataset := self.surroundings.dataset) is None:
+            return SAMPLE, np.arange(SAMPLES)
+        for split in ("test", "all"):
             count = len(split_items(dataset, split)) if split == "all" or split in dataset.splits else 0
             if count:
                 # Mixed: neighbours in the data are often variants of one image.

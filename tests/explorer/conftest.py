@@ -1,9 +1,6 @@
 """An explorer of a small translator, and a browser's part played in this process."""
 
 import pytest
-
-pytest.importorskip("starlette")
-
 from starlette.testclient import TestClient
 
 from iin_cli.explorer.app import make_app

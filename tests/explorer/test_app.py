@@ -12,6 +12,12 @@ from PIL import Image
 
 from iin_cli.explorer import app as addresses
 from iin_cli.explorer import uploads
+from iin_cli.explorer.explorer import Explorer, Told
+from iin_cli.explorer.worker import Ticket
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import ChosenData
+from iin_cli.measures.edited.surroundings import Surroundings
 
 
 def png(width=20, height=10, **settings):
@@ -266,3 +272,21 @@ def test_files_that_change_meanwhile_are_named_and_all_goes_on(files, pictures, 
     assert "has changed" in page.get("/api/health").json()["changed"]
     assert page.edit("test:0").status_code == 200
     watched.files["the backbone's checkpoint"] = path, status
+
+
+def test_without_data_draws_stand_on_the_shelf(files, tmp_path, heard):
+    opened = open_translator(files.of_images)
+    data = ChosenData(opened, DataChoice(str(tmp_path / "gone")), heard)
+    explorer = Explorer(opened, data, Surroundings(opened, data, heard), uploads.Uploads(tmp_path), Told("", (), {}))
+    explorer.prepare()
+    told = explorer.translator()
+    assert (told["data"], told["attributes"], told["factors"][0]["spread"]) == (None, [], [])
+    assert "gone" in told["missing"]
+    assert len(heard.warnings) == 1
+    assert [item["id"] for item in explorer.shelf(2, 2)["items"]] == ["sample:2", "sample:3"]
+    assert Image.open(io.BytesIO(explorer.image("sample:2"))).size == (32, 32)
+    body = {"images": ["sample:2"], "changes": [{"factor": "digit", "swap": "sample:3", "move": [1, 0]}]}
+    (found,) = explorer.edit(body, Ticket())["images"]
+    assert found["likely"]["percent"] is None
+    assert found["origin"]["digit"] != found["factors"]["digit"]
+    assert found["picture"] != found["before"]

@@ -168,7 +168,11 @@ def test_a_phone_in_the_dark_by_touch_without_motion(of_images, visit, after):
     colors = page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
     brightness = [sum(map(int, color.removeprefix("rgb(").removesuffix(")").split(","))) for color in colors]
     assert brightness[0] < brightness[1]
-    assert page.evaluate("getComputedStyle(document.querySelector('.fill')).transitionDuration") == "0s"
+    # What shows that something is under way goes in steps.
+    page.evaluate("document.documentElement.setAttribute('data-busy', '')")
+    busy = page.evaluate("getComputedStyle(document.documentElement, '::before').animationTimingFunction")
+    page.evaluate("document.documentElement.removeAttribute('data-busy')")
+    assert busy.startswith("steps")
     pad(page, "digit").scroll_into_view_if_needed()
     first = address(page, AFTER)
     after(page, lambda: pad(page, "digit").tap(position={"x": 20, "y": 30}))

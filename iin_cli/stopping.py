@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["ENDING", "Stopped", "end_at_once", "ignore", "listen", "raising"]
+__all__ = ["ENDING", "Stopped", "end_at_once", "ending_at_once", "ignore", "listen", "raising"]
 
 # What ends a program: a user, a scheduler, and a terminal that was closed, which is as if it had been terminated.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -109,6 +109,23 @@ def raising(once: bool) -> Iterator[None]:
         for number in heeded:
             if signal.getsignal(number) is stop:
                 signal.signal(number, end_at_once)
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """End the process at a signal while the body runs, without tidying up: for a body that has nothing to save.
+
+    Python takes seconds to take tensors and threads apart.
+    """
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    heeded = [number for number, handler in handlers.items() if callable(handler)]
+    for number in heeded:
+        signal.signal(number, end_at_once)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, handlers[number])
 
 
 def end_at_once(number: int, frame: FrameType | None) -> NoReturn:

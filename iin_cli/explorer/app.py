@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ..errors import IinError, UsageError, reason
+from ..measures.edited.items import SAMPLE
 from .explorer import Explorer
 from .guard import Guard, cookie_name, fault
 from .uploads import BYTES, Refused
@@ -35,13 +36,17 @@ FILE = re.compile(r"(?:[\w-]+/)*[\w-]+(?:\.[\w-]+)*\.(\w+)")
 MOST_JSON = 256 * 1024
 
 
-def make_app(explorer: Explorer, token: str, hosts: frozenset[str], port: int, worker: Worker) -> Guard:
-    """Return the ASGI application that serves the page of `explorer` to those who have the token."""
+def make_app(explorer: Explorer, token: str, hosts: frozenset[str], port: int, worker: Worker, reader: Worker) -> Guard:
+    """Return the ASGI application that serves the page of `explorer` to those who have the token.
+
+    Args:
+        worker: computes; `reader`: reads images meanwhile.
+    """
     from starlette.applications import Starlette
     from starlette.exceptions import HTTPException
     from starlette.routing import Route
 
-    api = _Api(explorer, worker)
+    api = _Api(explorer, worker, reader)
     routes = [
         Route("/", api.page, methods=["GET"]),
         Route("/page/{file:path}", api.page, methods=["GET"]),
@@ -59,10 +64,10 @@ def make_app(explorer: Explorer, token: str, hosts: frozenset[str], port: int, w
 
 
 class _Api:
-    """What is answered; all that computes is done by the worker."""
+    """What is answered; all that takes time is done by the worker and the reader."""
 
-    def __init__(self, explorer: Explorer, worker: Worker) -> None:
-        self.explorer, self.worker, self.tickets = explorer, worker, Tickets()
+    def __init__(self, explorer: Explorer, worker: Worker, reader: Worker) -> None:
+        self.explorer, self.worker, self.reader, self.tickets = explorer, worker, reader, Tickets()
 
     async def page(self, request: Request) -> Response:
         """Send a file of the page."""
@@ -70,7 +75,7 @@ class _Api:
 
         name = request.path_params.get("file", "index.html")
         match = FILE.fullmatch(name)
-        source = files(__package__).joinpath("page", *name.split("/"))
+        source = files("iin_cli.explorer").joinpath("page", *name.split("/"))
         if match is None or match[1] not in TYPES or not source.is_file():
             return _answer(fault("no such file", f"the page has no file {name!r}", ""), 404)
         return Response(source.read_bytes(), media_type=TYPES[match[1]], headers={"cache-control": "no-cache"})
@@ -96,14 +101,19 @@ class _Api:
         """Send an image of the data, or an upload."""
         from starlette.responses import Response
 
-        content = await self.worker.do(partial(self.explorer.image, request.path_params["name"]))
-        # A name stands for the same image as long as the page is open.
-        return Response(content, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
+        name = request.path_params["name"]
+        # A draw has to be drawn; all other images are read.
+        worker = self.worker if name.startswith(f"{SAMPLE}:") else self.reader
+        content = await worker.do(partial(self.explorer.image, name))
+        # The same name is another image where another explorer served at this address before.
+        is_own = request.query_params.get("run") == self.explorer.run
+        kept = "private, max-age=86400, immutable" if is_own else "no-store"
+        return Response(content, media_type="image/png", headers={"cache-control": kept})
 
     async def upload(self, request: Request) -> Response:
         """Keep an image that was dropped on the page."""
         content = await _body(request, BYTES)
-        kept = await self.worker.do(partial(self.explorer.uploads.add, content))
+        kept = await self.reader.do(partial(self.explorer.uploads.add, content))
         return _answer(vars(kept))
 
     async def computed(self, work: Callable[[dict[str, Any], Ticket], dict[str, Any]], request: Request) -> Response:

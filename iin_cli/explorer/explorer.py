@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import secrets
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ class Told:
 
 
 class Explorer:
-    """Everything that the page asks; called from one thread only.
+    """Everything that the page asks; called from one thread only, but for `image` of what is no draw.
 
     Args:
         data: the translator's data; None where it was fitted to latents alone.
@@ -85,6 +86,8 @@ class Explorer:
         self.editor = Editor(opened, surroundings)
         self.network = opened.network
         self.watched = Watched.of(opened)
+        # Tells what a browser has kept of this explorer from what it has kept of others at the same address.
+        self.run = secrets.token_hex(4)
         self._starts: Kept[tuple[Tensor, Tensor]] = Kept(KEPT_STARTS)
         self._pictures: Kept[bytes] = Kept(KEPT_PICTURES)
         self._before: Kept[str] = Kept(KEPT_PICTURES)
@@ -109,6 +112,7 @@ class Explorer:
         return {
             "name": Path(self.opened.called).parent.name if self.opened.path is not None else self.opened.called,
             "path": self.opened.called,
+            "run": self.run,
             "answer": answer,
             "image_size": None if self.network is None else self.network.image_size,
             "classes": list(self.network.answer.names) or None if self.network is not None else None,
@@ -144,7 +148,7 @@ class Explorer:
         _image(name)
         if name.startswith(f"{SAMPLE}:"):
             return self._pictures.get_or(name, lambda: self._drawn_sample(name))
-        return self._pictures.get_or(name, lambda: _png(pixels_of(self.opened, self.data, self._file(name))))
+        return self._pictures.get_or(name, lambda: _png(pixels_of(self.opened, self.data, self._file(name)), 1))
 
     def edit(self, body: Mapping[str, Any], ticket: Ticket) -> dict[str, Any]:
         """Follow a recipe from each of some images; Superseded when a newer request comes meanwhile."""
@@ -253,7 +257,7 @@ class Explorer:
             found = start_of(self.opened, self.data, files, self.heights.of("encode", len(files)))
             for name, z, z_tilde in zip(missing, found.z, found.z_tilde, strict=True):
                 self._starts.keep(name, (z.clone(), z_tilde.clone()))
-        kept = [self._starts.get_or(name, lambda: (torch.empty(0), torch.empty(0))) for name in names]
+        kept = [self._starts[name] for name in names]
         return Start(tuple(names), torch.stack([z for z, _ in kept]), torch.stack([z_tilde for _, z_tilde in kept]))
 
     def _reconstructed(self, start: Start) -> list[str | None]:
@@ -274,8 +278,9 @@ class Explorer:
     @cached_property
     def _shelf(self) -> tuple[str, np.ndarray]:
         """The split whose images the shelf holds, and their numbers there in the order of the shelf."""
-        dataset = self.surroundings.dataset
-        for split in () if dataset is None else ("test", "all"):
+        if (dataset := self.surroundings.dataset) is None:
+            return SAMPLE, np.arange(SAMPLES)
+        for split in ("test", "all"):
             count = len(split_items(dataset, split)) if split == "all" or split in dataset.splits else 0
             if count:
                 # Mixed: neighbours in the data are often variants of one image.
@@ -349,10 +354,10 @@ def _image(name: Any) -> str:
     return name
 
 
-def _png(pixels: np.ndarray) -> bytes:
-    """Return uint8 (H, W, 3) as `save_png` writes it."""
+def _png(pixels: np.ndarray, effort: int = 6) -> bytes:
+    """Return uint8 (H, W, 3) as `save_png` writes it, or sooner and longer with less `effort`."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, format="PNG")
+    Image.fromarray(pixels).save(stream, format="PNG", compress_level=effort)
     return stream.getvalue()
 
 

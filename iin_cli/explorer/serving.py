@@ -101,8 +101,8 @@ def serve(explorer: Explorer, host: str, port: int, token: str, report: Reporter
     import uvicorn
 
     listening = _listen(host, port, report)
-    own, worker = listening.getsockname()[1], Worker()
-    app = make_app(explorer, token, hosts_of(_names_of(host), own), own, worker)
+    own, worker, reader = listening.getsockname()[1], Worker(), Worker()
+    app = make_app(explorer, token, hosts_of(_names_of(host), own), own, worker, reader)
     config = uvicorn.Config(
         app, log_level="critical", access_log=False, server_header=False, lifespan="off", ws="none", http="h11",
         timeout_graceful_shutdown=1, limit_concurrency=256,
@@ -117,6 +117,7 @@ def serve(explorer: Explorer, host: str, port: int, token: str, report: Reporter
     finally:
         server.should_exit = server.force_exit = True
         worker.close()
+        reader.close()
         thread.join(1)
         listening.close()
 

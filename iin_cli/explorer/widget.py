@@ -23,7 +23,7 @@ START = "export default { render: renderWidget };\n"
 
 
 def _page(name: str) -> str:
-    return files(__package__ or __name__).joinpath("page", name).read_text(encoding="utf-8")
+    return files("iin_cli.explorer").joinpath("page", name).read_text(encoding="utf-8")
 
 
 def _script() -> str:

@@ -1,9 +1,6 @@
 """An explorer of a small translator, and a browser's part played in this process."""
 
 import pytest
-
-pytest.importorskip("starlette")
-
 from starlette.testclient import TestClient
 
 from iin_cli.explorer.app import make_app
@@ -32,8 +29,8 @@ class Page(TestClient):
     """What a page does: it has the cookie, and names itself as the origin."""
 
     def __init__(self, explorer, token=TOKEN):
-        self.explorer, self.worker = explorer, Worker()
-        app = make_app(explorer, TOKEN, hosts_of(["127.0.0.1"], 8420), 8420, self.worker)
+        self.explorer, self.workers = explorer, (Worker(), Worker())
+        app = make_app(explorer, TOKEN, hosts_of(["127.0.0.1"], 8420), 8420, *self.workers)
         super().__init__(app, base_url=BASE, raise_server_exceptions=False, headers={"origin": BASE})
         if token:
             assert self.get("/", params={"token": token}, follow_redirects=False).status_code == 303
@@ -66,7 +63,8 @@ def open_page(explorers):
 
     yield make
     for client in opened:
-        client.worker.close()
+        for worker in client.workers:
+            worker.close()
         client.close()
 
 

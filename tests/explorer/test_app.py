@@ -4,6 +4,7 @@ import json
 import shlex
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,6 +12,12 @@ from PIL import Image
 
 from iin_cli.explorer import app as addresses
 from iin_cli.explorer import uploads
+from iin_cli.explorer.explorer import Explorer, Told
+from iin_cli.explorer.worker import Ticket
+from iin_cli.interpretation.data_choice import DataChoice
+from iin_cli.interpretation.opening import open_translator
+from iin_cli.interpretation.reading import ChosenData
+from iin_cli.measures.edited.surroundings import Surroundings
 
 
 def png(width=20, height=10, **settings):
@@ -57,7 +64,9 @@ def test_the_shelf_shows_every_test_image_once(page):
     assert edited["label"] == items[0]["label"]
     image = page.get(f"/api/image/{items[0]['id']}")
     assert Image.open(io.BytesIO(image.content)).size == (32, 32)
-    assert image.headers["cache-control"].startswith("private")
+    assert image.headers["cache-control"] == "no-store"
+    kept = page.get(f"/api/image/{items[0]['id']}", params={"run": page.get("/api/translator").json()["run"]})
+    assert kept.headers["cache-control"].startswith("private, max-age")
 
 
 def test_an_edit_tells_what_the_command_line_tells(page, command_line, pictures, files, tmp_path):
@@ -232,6 +241,21 @@ def test_the_newest_request_of_a_tab_wins(page, monkeypatch):
     assert new[0].status_code == 200
 
 
+def test_ten_tabs_at_once_all_get_their_answers(open_page):
+    def drag(tab):
+        page, found = open_page(), []
+        for number in range(4):
+            changes = [{"factor": "digit", "move": [number, tab]}]
+            found.append(page.edit("test:0", changes=changes, tab=str(tab), number=number).json())
+        return found
+
+    with ThreadPoolExecutor(10) as tabs:
+        for tab, answers in enumerate(tabs.map(drag, range(10))):
+            assert [answer["number"] for answer in answers] == [0, 1, 2, 3]
+            (image,) = answers[-1]["images"]
+            assert np.subtract(image["factors"]["digit"], image["origin"]["digit"]) == pytest.approx([3, tab], abs=1e-4)
+
+
 def page_number(page, tab):
     (api,) = {route.endpoint.__self__ for route in page.app.app.routes if route.path == "/api/health"}
     return api.tickets._newest[tab][0]
@@ -248,3 +272,21 @@ def test_files_that_change_meanwhile_are_named_and_all_goes_on(files, pictures, 
     assert "has changed" in page.get("/api/health").json()["changed"]
     assert page.edit("test:0").status_code == 200
     watched.files["the backbone's checkpoint"] = path, status
+
+
+def test_without_data_draws_stand_on_the_shelf(files, tmp_path, heard):
+    opened = open_translator(files.of_images)
+    data = ChosenData(opened, DataChoice(str(tmp_path / "gone")), heard)
+    explorer = Explorer(opened, data, Surroundings(opened, data, heard), uploads.Uploads(tmp_path), Told("", (), {}))
+    explorer.prepare()
+    told = explorer.translator()
+    assert (told["data"], told["attributes"], told["factors"][0]["spread"]) == (None, [], [])
+    assert "gone" in told["missing"]
+    assert len(heard.warnings) == 1
+    assert [item["id"] for item in explorer.shelf(2, 2)["items"]] == ["sample:2", "sample:3"]
+    assert Image.open(io.BytesIO(explorer.image("sample:2"))).size == (32, 32)
+    body = {"images": ["sample:2"], "changes": [{"factor": "digit", "swap": "sample:3", "move": [1, 0]}]}
+    (found,) = explorer.edit(body, Ticket())["images"]
+    assert found["likely"]["percent"] is None
+    assert found["origin"]["digit"] != found["factors"]["digit"]
+    assert found["picture"] != found["before"]

@@ -1,9 +1,11 @@
+import http.client
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -13,6 +15,7 @@ import pytest
 
 from iin_cli.errors import UsageError
 from iin_cli.explorer.serving import is_loopback, read_token, serve
+from iin_cli.measures.edited.editor import Editor
 
 
 def test_a_token_file_is_made_for_its_owner_and_read_again(tmp_path):
@@ -52,6 +55,39 @@ def test_a_port_that_is_taken_gives_way_to_the_next(explorers, heard):
             refused.value.close()
     with pytest.raises(UsageError, match="--host"), serve(explorers["of_latents"], "192.0.2.1", 0, "t" * 24, heard):
         pass
+
+
+def test_a_request_that_is_given_up_is_ended_between_its_steps(explorers, heard, monkeypatch):
+    explorer, began, going, searched = explorers["of_classes"], threading.Event(), threading.Event(), []
+    place, beside = Editor._placed, Editor._beside
+
+    def placed(self, *rest):
+        began.set()
+        assert going.wait(20)
+        return place(self, *rest)
+
+    monkeypatch.setattr(Editor, "_placed", placed)
+    monkeypatch.setattr(Editor, "_beside", lambda self, *rest: searched.append(1) or beside(self, *rest))
+    body = json.dumps({"images": ["test:0"]})
+    with serve(explorer, "127.0.0.1", 0, "t" * 24, heard) as served:
+        headers = {"Origin": f"http://127.0.0.1:{served.port}", "Cookie": f"iin-explore-{served.port}={'t' * 24}"}
+        given_up = http.client.HTTPConnection("127.0.0.1", served.port)
+        given_up.request("POST", "/api/edit", body, headers)
+        assert began.wait(20)
+        given_up.close()
+        # The server hears of it, while the worker is in the middle of a step.
+        time.sleep(0.3)
+        going.set()
+        waiting = http.client.HTTPConnection("127.0.0.1", served.port)
+        waiting.request("GET", "/api/translator", headers=headers)
+        assert waiting.getresponse().status == 200
+        assert searched == []
+        waiting.close()
+        other = http.client.HTTPConnection("127.0.0.1", served.port)
+        other.request("POST", "/api/edit", body, headers)
+        assert other.getresponse().status == 200
+        assert searched == [1]
+        other.close()
 
 
 @pytest.mark.parametrize(

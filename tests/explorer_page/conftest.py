@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 from queue import Queue
-from threading import Thread
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -67,15 +67,19 @@ def explore(tmp_path_factory):
     pytest.importorskip("uvicorn", reason="the extra `explore` is not installed")
     from iin_cli.commands.read.explore import Serving, explore
 
-    addresses = {}
+    addresses, begun = {}, Queue()
+
+    def serve_on(served):
+        begun.put(served)
+        # What comes after it heeds signals, which a thread cannot.
+        Event().wait()
 
     def of(checkpoint):
         if checkpoint not in addresses:
-            begun = Queue()
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv("IIN_CACHE", str(tmp_path_factory.mktemp("explore")))
                 choice = DataChoice(None, None, "test", None, 0)
-                given = (checkpoint, choice, Serving(port=0), begun.put)
+                given = (checkpoint, choice, Serving(port=0), serve_on)
                 Thread(target=explore, args=given, kwargs={"device": "cpu"}, daemon=True).start()
                 addresses[checkpoint] = begun.get(timeout=60).url
         return addresses[checkpoint]

@@ -42,6 +42,7 @@ test("what cannot be read of a hash is left out", () => {
   }
   assert.equal(states.fromHash("#images=a:1&at=9").at, 0);
   assert.equal(states.fromHash(`#images=${Array.from({ length: 40 }, (_, n) => `test:${n}`).join(",")}`).images.length, states.MOST_IMAGES);
+  assert.deepEqual(states.fromHash("#images=a:1,a:2,a:1").images, ["a:1", "a:2"]);
   assert.equal(states.fromHash("#set.x=test:1*7").changes.x.strength, 2);
   assert.deepEqual(states.fromHash("#set.__proto__=seed:1&images=a:1").images, ["a:1"]);
 });
@@ -64,6 +65,12 @@ test("states are never changed, and locked factors stay", () => {
   assert.deepEqual(Object.keys(states.withoutChanges(state).changes), ["digit"]);
   assert.deepEqual(states.withoutSource(state, "digit").changes.digit, { strength: 1, move: [1.235, -0.4] });
   assert.equal(state.changes.color.resample, undefined);
+});
+
+test("what a translator does not know is left out of an address of another one", () => {
+  const state = states.known(busyState(), ["digit"], []);
+  assert.deepEqual([Object.keys(state.changes), state.attributes, state.locks], [["digit"], {}, []]);
+  assert.deepEqual(state.images, busyState().images);
 });
 
 test("images are added, found again and removed with the focus where one looks", () => {

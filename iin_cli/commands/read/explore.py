@@ -20,6 +20,7 @@ from ...interpretation.reading import ChosenData
 from ...io.paths import cache_dir
 from ...measures.edited.surroundings import SEARCHED, Surroundings
 from ...progress import Reporter, Silent
+from ...stopping import ending_at_once
 
 __all__ = ["Serving", "explore"]
 
@@ -80,9 +81,12 @@ def explore(
     told = Told(shlex.join(["iin", "explore", *options[1:]]), options, verdicts)
     explorer = Explorer(opened, data, surroundings, Uploads(cache_dir() / "explorer" / "uploads"), told)
     explorer.prepare()
+    if not is_loopback(serving.host):
+        report.warn("the page is not encrypted: in a network that others can listen to, forward the port by ssh -L")
     with serve(explorer, serving.host, serving.port, token, report) as served:
         started(served)
-        threading.Event().wait()
+        with ending_at_once():
+            threading.Event().wait()
 
 
 def _options(translator: Path, choice: DataChoice, search: int, backbone: Path | None, device: str) -> tuple[str, ...]:

@@ -63,18 +63,22 @@ export function makeGauge() {
   const fill = el("span", { class: "fill" });
   const track = el("div", { class: "track", role: "meter", "aria-label": "As likely as this share of real images",
     "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": 0 }, fill);
-  const number = el("strong", {}, "–");
-  return { element: el("div", { class: "gauge" }, el("p", {}, "As likely as ", number, " of real images"), track), track, fill, number };
+  const words = el("p", {}, "As likely as ", el("strong", {}, "–"), " of real images");
+  return { element: el("div", { class: "gauge" }, words, track), track, fill, words };
 }
 
-export function showGauge({ track, fill, number }, likely) {
+// Without real images to compare with there is the likelihood itself.
+export function showGauge({ track, fill, words }, likely) {
   const known = likely && likely.percent !== null && likely.percent !== undefined;
   const value = known ? likely.percent : 0;
-  number.textContent = known ? percent(value / 100) : "an unknown share";
+  const nats = likely?.nll === null || likely?.nll === undefined ? "" : `${likely.nll.toFixed(1)} nats`;
+  words.replaceChildren(...(known ? ["As likely as ", el("strong", {}, percent(value / 100)), " of real images"]
+    : ["−log p ", el("strong", {}, nats || "unknown")]));
+  track.hidden = !known;
   track.setAttribute("aria-valuenow", value.toFixed(0));
   track.setAttribute("aria-valuetext", known ? `${value.toFixed(0)} percent` : "unknown");
   track.classList.toggle("rare", known && value < 1);
-  track.title = likely?.nll === null || likely?.nll === undefined ? "" : `${likely.nll.toFixed(1)} nats`;
+  track.title = nats;
   fill.style.setProperty("inline-size", `${value}%`);
 }
 

@@ -73,6 +73,7 @@ class Page {
     } else if (missing) this.notices.bar("missing", "told", missing);
     document.body.classList.add(this.translator.answer);
     this.shelf.hasPictures = this.translator.answer !== "latents";
+    this.shelf.purpose(null);
     this.stage.open(this.translator);
     this.answers.open(this.translator);
     this.makeCards(factors);
@@ -87,6 +88,7 @@ class Page {
       this.notices.fault(error);
     }
     if (!this.state.images.length && items?.length) this.state = states.withImage(this.state, items[0].id);
+    this.state = this.known(this.state);
     for (const id of [...this.state.images, ...Object.values(this.state.changes).map((change) => change.swap)]) {
       if (id?.startsWith("upload:")) this.shelf.add(id, "Your image", true);
     }
@@ -126,29 +128,39 @@ class Page {
     return this.state.images[this.state.at];
   }
 
+  known(state) {
+    if (this.translator === null) return state;
+    const { factors, attributes } = this.translator;
+    return states.known(state, factors.map(({ name }) => name), attributes.map(({ name }) => name));
+  }
+
   labelOf(id) {
     return this.shelf.items.get(id) ?? this.labels.get(id) ?? id;
   }
 
   // On the way to a step: shown and asked, and not yet in the address.
   step(state, isDone) {
-    if (isDone) return this.commit(state);
+    if (isDone) {
+      this.commit(state);
+      return;
+    }
     this.state = state;
+    // Asked first: while the server computes, the page is drawn.
+    this.ask();
     this.show();
-    return this.ask();
   }
 
   commit(state) {
     const isSame = states.toHash(state) === states.toHash(this.state);
     this.state = state;
     this.steps.commit(states.toHash(state));
-    this.show();
     if (!isSame) this.ask();
+    this.show();
   }
 
   go(state) {
     // An address without images changes the factors of those that are here.
-    this.state = state.images.length ? state : { ...state, images: this.state.images, at: this.state.at };
+    this.state = this.known(state.images.length ? state : { ...state, images: this.state.images, at: this.state.at });
     this.show();
     this.ask();
   }
@@ -166,7 +178,9 @@ class Page {
   async watch() {
     try {
       const { changed } = await this.server.health();
-      if (changed) this.notices.bar("changed", "told", changed);
+      // Once: whoever has closed the bar has read it.
+      if (changed && changed !== this.changed) this.notices.bar("changed", "told", changed);
+      this.changed = changed;
     } catch (error) {
       this.notices.fault(error);
     }
@@ -178,9 +192,10 @@ class Page {
       this.places.learn(image, body);
       if (image.label) this.labels.set(image.id, image.label);
     }
+    const seen = this.stage.show(reply.images, (id) => this.labelOf(id));
     this.notices.close("fault");
     this.show();
-    await this.stage.show(reply.images, (id) => this.labelOf(id));
+    await seen;
     // After the frame that shows it has been drawn.
     const shown = new CustomEvent("iin:shown", { detail: { number, milliseconds: reply.milliseconds } });
     requestAnimationFrame(() => setTimeout(() => document.dispatchEvent(shown)));

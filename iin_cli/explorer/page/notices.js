@@ -86,5 +86,7 @@ export class Notices {
 
 function sentence(words) {
   const text = String(words ?? "").trim();
-  return text && `${text[0].toUpperCase()}${text.slice(1)}${/[.!?…:]$/.test(text) ? "" : "."}`;
+  // A name as test:12 stays as it is.
+  const begin = /^[a-z]+[ ,.]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
+  return begin && begin + (/[.!?…:]$/.test(begin) ? "" : ".");
 }

@@ -33,7 +33,8 @@ export class Shelf {
 
   // What a click on an image does: null shows it, "add" adds it, a factor's name takes that factor from it.
   purpose(purpose) {
-    const words = purpose === null ? "A click shows an image; drag one to a factor to swap."
+    this.upload.hidden = !this.hasPictures;
+    const words = purpose === null ? `A click shows ${this.hasPictures ? "an image" : "a draw"}; drag one to a factor to swap.`
       : purpose.add ? "Choose an image to add to the row." : "";
     this.hint.replaceChildren(...(purpose?.factor ? ["Choose an image to take ", el("b", {}, purpose.factor), " from."] : [words]));
     this.list.parentElement.parentElement.classList.toggle("choosing", purpose !== null);

@@ -4,6 +4,9 @@ import { el, icon, iconButton, percent } from "./elements.js";
 import { imageAddress } from "./server.js";
 import { MOST_IMAGES } from "./state.js";
 
+// How long a drag rests until the small pictures are asked for, in milliseconds.
+const PAUSE = 150;
+
 export class Stage {
   // `acts`: focus(id), remove(id), add().
   constructor(section, acts) {
@@ -72,16 +75,18 @@ export class Stage {
     return figure;
   }
 
-  // Returns when the pictures are decoded: what is measured is what is seen.
+  // Returns when the pictures are decoded: what is measured is what is seen. Small ones come when nothing else does.
   async show(images, labelOf) {
     const waiting = [];
+    const later = [];
+    clearTimeout(this.pausing);
     for (const image of images) {
       const figure = this.figures.get(image.id);
       if (figure === undefined || this.answer === "latents") continue;
       const label = labelOf(image.id);
       if (this.answer === "classes") {
         this.#put(figure.before, imageAddress(image.id), label, waiting);
-        this.#showNearest(figure, image.nearest ?? [], waiting);
+        this.#showNearest(figure, image.nearest ?? [], waiting, later);
         figure.beforeWord.textContent = image.predicted ? `Read as ${image.predicted.before}` : "The image";
         figure.afterWord.textContent = image.predicted ? `Read as ${image.predicted.after}` : "Nearest real images";
       } else {
@@ -91,6 +96,7 @@ export class Stage {
         figure.afterWord.textContent = "After";
       }
     }
+    this.pausing = setTimeout(() => later.forEach((put) => put()), PAUSE);
     await Promise.all(waiting);
   }
 
@@ -103,13 +109,14 @@ export class Stage {
     waiting.push(img.decode().catch(() => {}));
   }
 
-  #showNearest(figure, nearest, waiting) {
+  #showNearest(figure, nearest, waiting, later) {
     const held = [...figure.after.children];
     for (const [number, near] of nearest.entries()) {
-      const tile = held[number] ?? figure.after.appendChild(el("div", { class: "near" }, el("img", { draggable: "false" }), el("span")));
+      const tile = held[number] ?? figure.after.appendChild(el("div", { class: "near" }, el("img", { alt: "", draggable: "false" }), el("span")));
       const words = near.label ?? near.id;
       const alt = `${number === 0 ? "Nearest real image" : "Near"}: ${words}`;
-      this.#put(tile.firstChild, imageAddress(near.id), alt, waiting);
+      if (number === 0) this.#put(tile.firstChild, imageAddress(near.id), alt, waiting);
+      else later.push(() => this.#put(tile.firstChild, imageAddress(near.id), alt, []));
       tile.title = `${words}${near.predicted ? `, read as ${near.predicted}` : ""}, similarity ${near.similarity.toFixed(2)}`;
       tile.lastChild.textContent = near.label ?? percent(near.similarity);
     }

@@ -102,6 +102,13 @@ export function withFocus(state, at) {
   return { ...state, at: Math.min(Math.max(at, 0), Math.max(state.images.length - 1, 0)) };
 }
 
+// Without factors and attributes that a translator does not know: an address may be of another one.
+export function known(state, factors, attributes) {
+  const among = (held, names) => Object.fromEntries(Object.entries(held).filter(([name]) => names.includes(name)));
+  const locks = state.locks.filter((name) => factors.includes(name));
+  return { ...state, locks, changes: among(state.changes, factors), attributes: among(state.attributes, attributes) };
+}
+
 // Every factor that is not locked is drawn anew, each by a seed of its own.
 export function allResampled(state, factors, random = Math.random) {
   return factors
@@ -148,7 +155,7 @@ export function fromHash(hash) {
     if (cut < 1) continue;
     const key = part.slice(0, cut);
     const value = part.slice(cut + 1);
-    if (key === "images") state.images = list(value).slice(0, MOST_IMAGES);
+    if (key === "images") state.images = [...new Set(list(value))].slice(0, MOST_IMAGES);
     else if (key === "at") state.at = Number.parseInt(value, 10) || 0;
     else if (key === "lock") state.locks = list(value);
     else if (key.startsWith("set.")) state = readChange(state, unescaped(key.slice(4)), value);

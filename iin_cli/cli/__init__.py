@@ -32,7 +32,7 @@ GROUPS = {
     "start": ("Start here", ("demo",)),
     "make": ("Make", ("train-backbone", "estimate-dims", "preview-concept", "fit-translator")),
     "edit": ("Edit", ("swap", "walk", "sample", "erase")),
-    "read": ("Read", ("respond", "explain", "embed", "audit", "report", "fid")),
+    "read": ("Read", ("respond", "explain", "embed", "audit", "report", "fid", "log")),
     "files": ("Files", ("encode", "translate", "decode", "import-compvis")),
     "about": ("About", ("info", "plugins")),
 }

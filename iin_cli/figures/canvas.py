@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["drawn", "letters", "new_figure"]
 
+# Fonts as TrueType, which publishers take and editors can read; ids in an SVG that depend on nothing but the figure.
+PRINT: dict[str, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "iin"}
+
 
 def new_figure(
     width: float, height: float, layout: Literal["constrained"] | None = "constrained", dpi: float | None = None
@@ -48,6 +51,10 @@ def _shown_figure() -> type[Figure]:
                 cast(Text, text).set_parse_math(False)
             with rc_context({"text.parse_math": False}):
                 super().draw(renderer)
+
+        def savefig(self, *args: Any, **options: Any) -> None:
+            with rc_context(PRINT):
+                super().savefig(*args, **options)
 
         def _repr_png_(self) -> bytes:
             file = io.BytesIO()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .canvas import new_figure
+from .palette import GAIN, LOSS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,7 +115,7 @@ def _draw_bars(figure: Figure, grid: GridSpec, looks: Sequence[Look], probabilit
         row += len(own)
         found = own[0].delta or {}
         values = np.array([[found[name][part] for part in ("value", "low", "high")] for name in names])
-        colors = ["C0" if value >= 0 else "C3" for value in values[:, 0]]
+        colors = [GAIN if value >= 0 else LOSS for value in values[:, 0]]
         # Rounding may put the mean slightly beyond an end of its interval.
         reach = np.stack((values[:, 0] - values[:, 1], values[:, 2] - values[:, 0])).clip(min=0)
         panel.barh(range(len(names)), values[:, 0], color=colors, xerr=reach, ecolor="0.2", capsize=2)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .canvas import new_figure
+from .palette import SHADES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +49,7 @@ def plot_matrices(matrices: Sequence[Matrix]) -> Figure:
 
 def _panel(panel: Axes, matrix: Matrix) -> None:
     values = np.asarray(matrix.values, float)
-    panel.imshow(np.ma.masked_invalid(values), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    panel.imshow(np.ma.masked_invalid(values), cmap=SHADES, vmin=0, vmax=1, aspect="auto")
     panel.set_facecolor("0.92")
     panel.set_xticks(range(len(matrix.columns)), matrix.columns, rotation=20, ha="right", rotation_mode="anchor")
     panel.set_yticks(range(len(matrix.rows)), matrix.rows)

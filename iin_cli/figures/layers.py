@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .canvas import new_figure
+from .palette import category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +72,7 @@ def plot_layers(
     panels = figure.subplots(2 if sizes else 1, 1, sharex=True, squeeze=False)[:, 0]
     places = np.arange(len(layers))
     for number, (name, curve) in enumerate(curves.items()):
-        color = f"C{number % 10}"
+        color = category(number)
         _draw_curve(panels[0], places, curve, color, name)
         if random and name in random:
             _draw_random(panels[0], places, random[name], color, name)

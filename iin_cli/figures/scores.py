@@ -10,6 +10,7 @@ import numpy as np
 from ..translator.spectrum import ConceptSpectrum
 from .canvas import new_figure
 from .layers import Curve
+from .palette import MAIN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,7 +41,7 @@ def _draw_spectrum(panel: Any, spectrum: ConceptSpectrum) -> None:
     values = np.array(spectrum.values[: spectrum.size + BEYOND])
     own = np.arange(len(values)) < (spectrum.size if spectrum.found else 0)
     panel.axhspan(0, spectrum.edge, color="0.85", linewidth=0)
-    panel.bar(np.arange(1, len(values) + 1), values, color=np.where(own, "C0", "white"), edgecolor="C0")
+    panel.bar(np.arange(1, len(values) + 1), values, color=np.where(own, MAIN, "white"), edgecolor=MAIN)
     if spectrum.bands and spectrum.held_out:
         shown, (low, high) = np.array(spectrum.held_out), np.array(spectrum.bands).T
         reach = np.clip([shown - low, high - shown], 0, None)
@@ -53,7 +54,7 @@ def _draw_spectrum(panel: Any, spectrum: ConceptSpectrum) -> None:
 def _draw_score(panel: Any, scores: Curve, row: int) -> None:
     value, low, high = scores.score[row], scores.low[row], scores.high[row]
     panel.barh(0, scores.null_high[row] - scores.null_low[row], left=scores.null_low[row], color="0.85", height=0.5)
-    panel.errorbar(value, 0, xerr=[[max(value - low, 0)], [max(high - value, 0)]], fmt="none", color="C0", capsize=3)
-    panel.scatter(value, 0, c="C0" if scores.found[row] else "white", edgecolors="C0")
+    panel.errorbar(value, 0, xerr=[[max(value - low, 0)], [max(high - value, 0)]], fmt="none", color=MAIN, capsize=3)
+    panel.scatter(value, 0, c=MAIN if scores.found[row] else "white", edgecolors=MAIN)
     panel.set_yticks([])
     panel.set_ylim(-1, 1)

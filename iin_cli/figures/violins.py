@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .canvas import new_figure
+from .palette import CONTROL, MAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Violins", "plot_violins"]
 
-FACTOR, CONTROL, START = "C0", "0.65", "black"
+START = "black"
 # A density of more points looks no different and takes longer.
 MOST_POINTS = 2000
 WIDTH = 0.38
@@ -69,7 +70,7 @@ def _panel(panel: Axes, violins: Violins) -> None:
     if violins.start is not None:
         _bodies(panel, violins.start, places, WIDTH * 2.2, "none", START)
     _bodies(panel, violins.control, places + WIDTH / 2, WIDTH, CONTROL, CONTROL)
-    _bodies(panel, violins.factor, places - WIDTH / 2, WIDTH, FACTOR, FACTOR)
+    _bodies(panel, violins.factor, places - WIDTH / 2, WIDTH, MAIN, MAIN)
     panel.grid(axis="y", color="0.92")
     panel.set_axisbelow(True)
 
@@ -87,7 +88,7 @@ def _bodies(panel: Axes, values: np.ndarray, places: np.ndarray, width: float, f
 def _legend(rows: Sequence[Sequence[Violins]]) -> list[Patch]:
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=FACTOR, label="factor"), Patch(color=CONTROL, label="random subspace of its size")]
+    handles = [Patch(color=MAIN, label="factor"), Patch(color=CONTROL, label="random subspace of its size")]
     if any(violins.start is not None for row in rows for violins in row):
         handles.append(Patch(facecolor="none", edgecolor=START, label="starts"))
     return handles

@@ -15,7 +15,7 @@ from iin_cli.figures.embeddings import (
     plot_planes,
     plot_walks_on_map,
 )
-from iin_cli.figures.plots import save_figure
+from iin_cli.figures.saving import save_figure
 
 
 def plane(count=30, seed=0):

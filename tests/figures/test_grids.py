@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from iin_cli.errors import UsageError
-from iin_cli.figures.grids import GAP, header_grid, image_grid, save_png
+from iin_cli.figures.grids import GAP, header_sheet, image_grid
+from iin_cli.figures.saving import save_png
 
 
 def cells(rows, columns, size=64, seed=0):
@@ -53,7 +54,7 @@ def test_labels_take_room_of_their_own():
 def test_the_grid_of_fig_2_has_targets_left_sources_above_and_edits_between():
     targets, sources = cells(1, 2)[0], cells(1, 3, seed=1)[0]
     edited = cells(2, 3, seed=2)
-    page = header_grid(targets, sources, edited)
+    page = header_sheet(targets, sources, edited).pixels()
     found = {}
     for name, image in {"target": targets[1], "source": sources[2], "edit": edited[1, 2]}.items():
         window = np.lib.stride_tricks.sliding_window_view(page, image.shape)[:, :, 0]

@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.colors import to_rgba
 
 from iin_cli.figures.layers import Curve, plot_layers
+from iin_cli.figures.palette import category
 
 
 def curve(*scores, found=None):
@@ -25,7 +26,12 @@ def test_what_is_drawn():
     dashed = [line for line in panel.lines if line.get_linestyle() == "--"]
     assert {float(line.get_ydata()[0]) for line in dashed} == {-0.01, 0.01}
     marks = [found for found in panel.collections if len(found.get_facecolors()) == 3]
-    assert [tuple(color) for color in marks[1].get_facecolors()] == [to_rgba("C1"), to_rgba("white"), to_rgba("white")]
+    expected = [to_rgba(color) for color in (category(1), "white", "white")]
+    assert [tuple(color) for color in marks[1].get_facecolors()] == expected
+        to_rgba(category(1)),
+        to_rgba("white"),
+        to_rgba("white"),
+    ]
 
 
 def test_of_very_many_layers_not_all_are_named():

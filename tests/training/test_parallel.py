@@ -210,7 +210,7 @@ def agreements(folder):
     sent = from_main({"a": [torch.arange(3), ("b", None)], "c": torch.ones(2, dtype=torch.uint8)} if rank() == 0 else 0)
     return {
         "fractions": clock.fractions,
-        "stopped": (timed.stopped, timed.steps, timed.history[-1]["loss"]),
+        "stopped": (timed.stopped, timed.steps, timed.history[-1]["train_loss"]),
         "diverged": diverged,
         "encoded": sum(encoded),
         "rows": len(table.mean),
@@ -418,6 +418,7 @@ def test_one_result_in_one_folder(alone, together):
     assert together[0]["commands"] == together[1]["commands"]
     backbone, fit = together[0]["commands"]
     assert sorted(path.name for path in (folder / "fit").iterdir()) == [
+        "log.jsonl",
         "plan.json",
         "result.json",
         "translator.safetensors",

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ...distributed import choose_device
 from ...errors import UsageError, one_of
-from ...figures.plots import save_figure
+from ...figures.saving import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.grouping import find_providers
 from ...interpretation.network_choice import NetworkChoice
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...metrics.bootstrap import Resampling
 from ...progress import Reporter, Silent
 from ...sizing.estimate import DimsResult, estimate, sample_size
@@ -34,6 +34,7 @@ def estimate_dims(
     estimator: str = "variance",
     device: str = "auto",
     resampling: Resampling | None = None,
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> DimsResult:
     """Find what `concepts` explain of z, on pairs of training items of `data`, and how many dimensions each takes.
@@ -55,11 +56,11 @@ def estimate_dims(
     found = estimate(opened, dataset, providers, kind, data.seed, report, resampling, most)
     if out is None:
         return found
-    with Output.open(out, f"dims-{opened.name}", (".png", ".json"), "a plot") as output:
+    with Output.open(out, f"dims-{opened.name}", (".png", ".json"), "a plot", figures) as output:
         found = replace(found, out=str(output.path))
         output.write_json("dims.json", found.as_dict())
-        if (picture := output.at("dims.png")) is not None:
-            save_figure(picture, found.plot())
+        if (picture := output.figure("dims")) is not None:
+            save_figure(picture, found.plot(), output.figures.dpi)
         return found
 
 
@@ -72,6 +73,7 @@ def estimate_layers(
     estimator: str = "variance",
     device: str = "auto",
     resampling: Resampling | None = None,
+    figures: Figures | None = None,
     report: Reporter | None = None,
     null: str | None = None,
 ) -> LayerSweep:
@@ -96,7 +98,7 @@ def estimate_layers(
     require_layers(opened)
     dataset = data.open(opened.data, report)
     providers = find_providers(concepts, dataset)
-    with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot") as output:
+    with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot", figures) as output:
 
         def placed(sweep: LayerSweep) -> LayerSweep:
             return replace(sweep, out=str(output.path))
@@ -113,6 +115,6 @@ def estimate_layers(
             lambda sweep: output.write_json("layers.json", placed(sweep).as_dict()),
             null,
         )
-        if (picture := output.at("layers.png")) is not None:
-            save_figure(picture, found.plot())
+        if (picture := output.figure("layers")) is not None:
+            save_figure(picture, found.plot(), output.figures.dpi)
         return placed(found)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ...editing.walk_paths import walk_noise
 from ...errors import UsageError
 from ...figures.embeddings import Plane, plot_planes, plot_walks_on_map
-from ...figures.plots import save_figure
+from ...figures.saving import save_figure
 from ...interpretation.answers import Nothing
 from ...interpretation.reading import Reading
 from ...io.output import Output
@@ -55,9 +55,9 @@ class Map:
 
     def write(self, output: Output) -> list[str]:
         """Write the figure, and the film, where `output` takes them; returns the names of the files."""
-        figure, film = output.at(f"{self.kind}.png"), output.at(f"{self.kind}.gif")
+        figure, film = output.figure(self.kind), output.at(f"{self.kind}.gif")
         if figure is not None:
-            save_figure(figure, self.plot())
+            save_figure(figure, self.plot(), output.figures.dpi)
         if self.film is None:
             film = None
         elif film is not None:

@@ -28,10 +28,6 @@ def test_what_is_drawn():
     marks = [found for found in panel.collections if len(found.get_facecolors()) == 3]
     expected = [to_rgba(color) for color in (category(1), "white", "white")]
     assert [tuple(color) for color in marks[1].get_facecolors()] == expected
-        to_rgba(category(1)),
-        to_rgba("white"),
-        to_rgba("white"),
-    ]
 
 
 def test_of_very_many_layers_not_all_are_named():

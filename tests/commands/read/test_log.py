@@ -98,7 +98,7 @@ def test_dots_per_inch(runs, tmp_path):
 def test_where_curves_cannot_go(runs, tmp_path):
     with pytest.raises(UsageError, match=r"name a file that ends in \.png or \.pdf or \.svg"):
         save_curves(log(runs), tmp_path / "curves.gif", Figures())
-    with pytest.raises(UsageError, match="--format pdf: --out .* says what is written"):
+    with pytest.raises(UsageError, match=r"--format pdf: --out .* says what is written"):
         save_curves(log(runs), tmp_path / "c.png", Figures("pdf"))
     (tmp_path / "new").mkdir()
     with hold(tmp_path / "new"):

@@ -74,9 +74,7 @@ def walk_sheet(network: Network, walks: Walks, report: Reporter) -> Sheet:
     points = [_signed(value) for value in walks.strengths] or [str(step) for step in range(steps)]
     columns = ["target", *points, "source"] if walks.ends is not None else ["input", *points]
     wide = (0, steps) if walks.ends is not None else (0,)
-    return Sheet(
-        np.stack(rows), labels, columns, gaps, wide, column_title="" if walks.strengths else "step of the walk"
-    )
+    return Sheet(np.stack(rows), labels, columns, gaps, wide, column_title=_along(walks))
 
 
 def save_film(path: Path, network: Network, walks: Walks, report: Reporter) -> None:
@@ -105,7 +103,7 @@ def walk_plot(values: Mapping[str, Tensor], walks: Walks, classes: Sequence[str]
         values: kind of walk -> log-probabilities (steps, B, classes).
     """
     panels = [
-        (f"{Path(walks.starts.names[index]).name}: {kind} walk", of_kind[:, index].numpy())
+        (_row_label(walks, index, f"{kind} walk"), of_kind[:, index].numpy())
         for index in range(len(walks.starts))
         for kind, of_kind in values.items()
     ]
@@ -144,6 +142,13 @@ def flip_rate(log_probability: Tensor, strengths: Sequence[float] = ()) -> float
     first = int(np.argmin(np.abs(strengths))) if strengths else 0
     flipped = (predicted != predicted[first : first + 1]).sum().item()
     return flipped / (predicted.shape[1] * (len(predicted) - 1))
+
+
+def _along(walks: Walks) -> str:
+    """Say what the columns of a walk are."""
+    if not walks.strengths:
+        return "step of the walk"
+    return f"strength along {', '.join(part.attribute for part in walks.attributes)}"
 
 
 def _row_label(walks: Walks, index: int, kind: str) -> str:

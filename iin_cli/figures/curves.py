@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Line", "panels_of", "plot_curves"]
 
 MOST_COLUMNS = 3
-PANEL_INCHES = (3.6, 2.5)
+PANEL_INCHES = (2.6, 1.9)
 # Points below this number are marked, so that a single one can be seen.
 FEW = 30
 TRAINED, HELD_OUT = "train_", "heldout_"
@@ -71,17 +71,18 @@ def plot_curves(lines: Sequence[Line], by: str = "step") -> Figure:
             style = {"linestyle": "--", "linewidth": 0.9} if line.trained_on else {"linewidth": 1.4}
             marker = "." if len(line.at) < FEW else None
             panel.plot(np.array(line.at), np.array(line.values), color=runs[line.run], marker=marker, **style)
-        panel.set_title(name.replace("_", " "), fontsize="medium", loc="left")
+        panel.set_title(name.replace("_", " "), fontsize="small", loc="left")
         panel.grid(axis="y", color="0.9")
         panel.set_axisbelow(True)
         panel.ticklabel_format(axis="y", scilimits=(-3, 5))
+        panel.tick_params(labelsize="small")
     for place, panel in enumerate(axes):
         if place >= len(panels):
             panel.set_axis_off()
         elif place + columns >= len(panels):
             # The lowest of its column, though not always in the last row.
             panel.tick_params(axis="x", labelbottom=True)
-            panel.set_xlabel(by)
+            panel.set_xlabel(by, fontsize="small")
     _explain(figure, runs, any(line.trained_on for line in lines), columns)
     return figure
 

@@ -32,7 +32,7 @@ __all__ = [
 NAMED_LABELS = 2 * len(CATEGORIES)
 MARKS = ("o", "^")
 GREY = (0.8, 0.8, 0.8)
-PANEL_INCHES = 4.2
+PANEL_INCHES = 3.0
 MOST_COLUMNS = 10
 LONGEST_NAME = 14
 # A dot is an outlier beyond `FAR` times the interquartile range, if more than `MOST` of the dots are not.
@@ -120,7 +120,7 @@ def plot_planes(planes: Sequence[Plane], colorings: Sequence[Coloring], title: s
     for row, plane in zip(axes, planes, strict=True):
         for panel, coloring in zip(row, colorings, strict=True):
             _dots(panel, plane, coloring)
-            panel.set_title(f"{plane.title}\ncolour: {coloring.title}".strip(), fontsize="medium")
+            panel.set_title(f"{plane.title}\ncolour: {coloring.title}".strip(), fontsize="small")
     for column, coloring in enumerate(colorings):
         _explain_colors(figure, list(axes[:, column]), coloring, axes[-1, column])
     return figure
@@ -137,7 +137,7 @@ def plot_walks_on_map(plane: Plane, coloring: Coloring, walks: Sequence[tuple[st
         _dots(panel, plane, coloring, everything)
         panel.plot(*path.T, color="0.35", linewidth=0.8, marker="x", markersize=4, markeredgecolor="black")
         panel.scatter(*path[0], s=90, facecolors="none", edgecolors="black", linewidths=1.8, zorder=3)
-        panel.set_title(name, fontsize="medium")
+        panel.set_title(name, fontsize="small")
     for panel in panels[len(walks) :]:
         panel.set_axis_off()
     _explain_colors(figure, panels, coloring)
@@ -160,13 +160,13 @@ def frame_plane(panel: Axes, plane: Plane, margin: float = 0.05) -> None:
 
 
 def _page(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
-    figure = new_figure(PANEL_INCHES * columns + 0.4, (PANEL_INCHES - 0.2) * rows + 0.9)
+    figure = new_figure(PANEL_INCHES * columns + 0.4, PANEL_INCHES * rows + 0.9)
     figure.suptitle(title)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _dots(panel: Axes, plane: Plane, coloring: Coloring, framed: Plane | None = None) -> None:
-    size = float(np.clip(6000 / max(1, len(plane.points)), 4, 30))
+    size = float(np.clip(8_000 / max(1, len(plane.points)), 4, 30))
     marks = np.zeros(len(plane.points), int) if coloring.marks is None else coloring.marks
     for number in np.unique(marks):
         own = marks == number
@@ -192,7 +192,12 @@ def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, 
         names = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name, _ in coloring.key]
         # Wide enough for a letter of the small font, and for a dot with its gaps.
         width = 0.075 * max(map(len, names)) + 0.45
-        columns = max(1, min(MOST_COLUMNS, int((PANEL_INCHES if under else figure.get_figwidth()) / width)))
+        most = max(1, min(MOST_COLUMNS, int((PANEL_INCHES if under else figure.get_figwidth()) / width)))
+        rows = -(-len(names) // most)
+        columns = -(-len(names) // rows)
+        # A legend is filled column by column, and read row by row.
+        order = [place for first in range(columns) for place in range(first, len(names), columns)]
+        dots, names = ([each[place] for place in order] for each in (dots, names))
         legend = {"ncols": columns, "frameon": False, "fontsize": "small", "columnspacing": 1}
         if under:
             under.legend(dots, names, loc="upper center", bbox_to_anchor=(0.5, -0.1), **legend)

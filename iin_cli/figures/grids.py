@@ -20,12 +20,12 @@ __all__ = ["Sheet", "header_sheet", "image_grid", "shortened"]
 GAP = 2
 SMALLEST_CELL = 64
 MARGIN = 6
-# Of letters: at least, and as a part of a cell.
-SMALLEST_FONT, FONT_SHARE = 11, 1 / 7
+# Of letters, in pixels, and as a part of a cell.
+SMALLEST_FONT, LARGEST_FONT, FONT_SHARE = 11, 15, 1 / 7
 # Room between the labels of two columns, in letters.
 BETWEEN = 0.6
-# Labels at the left take so many cells at most.
-WIDEST_LABEL = 2.2
+# Labels at the left take so many pixels at most.
+WIDEST_LABEL = 170
 SHORTEST = 4
 
 
@@ -171,12 +171,13 @@ class _Plan:
         rows, columns, size = sheet.cells.shape[:3]
         zoom = max(1, round(-(-sheet.smallest // size) * scale))
         side, gap, margin = size * zoom, max(1, round(GAP * scale)), round(MARGIN * scale)
-        font = letters(max(round(SMALLEST_FONT * scale), round(side * FONT_SHARE)))
+        size_of_letters = np.clip(side * FONT_SHARE, SMALLEST_FONT * scale, LARGEST_FONT * scale)
+        font = letters(round(float(size_of_letters)))
         line = sum(font.getmetrics())
-        beside = [shortened(font, text, WIDEST_LABEL * side) for text in sheet.row_labels]
+        beside = [shortened(font, text, WIDEST_LABEL * scale) for text in sheet.row_labels]
         above = [shortened(font, text, side - BETWEEN * font.size) for text in sheet.column_labels]
         widest = max((font.getlength(text) for text in beside), default=0.0)
-        # Titles take a line of their own, before the labels.
+        # Titles take a line of their own, before the labels, and stand over the middle of what follows a wide gap.
         left = _room([line] * bool(sheet.row_title) + [int(widest) + 1] * (widest > 0), margin, gap)
         top = _room([line] * bool(sheet.column_title) + [line] * any(above), margin, gap)
         xs, width = _offsets(columns, side, left, gap, sheet.column_gaps)
@@ -185,10 +186,13 @@ class _Plan:
         texts = [_Text(text, left - margin, y + side // 2, "rm") for text, y in zip(beside, ys, strict=bool(beside))]
         texts += [_Text(text, x + side // 2, top - margin, "ms") for text, x in zip(above, xs, strict=bool(above))]
         if sheet.column_title:
-            texts.append(_Text(sheet.column_title, (xs[0] + xs[-1] + side) // 2, margin + base, "ms"))
+            first = xs[1] if 0 in sheet.column_gaps and columns > 1 else xs[0]
+            last = xs[-2] if columns - 2 in sheet.column_gaps and columns > 2 else xs[-1]
+            texts.append(_Text(sheet.column_title, (first + last + side) // 2, margin + base, "ms"))
             width = max(width, round(xs[0] + font.getlength(sheet.column_title)) + margin)
         if sheet.row_title:
-            texts.append(_Text(sheet.row_title, margin + line // 2, (ys[0] + ys[-1] + side) // 2, "mm", True))
+            first = ys[1] if 0 in sheet.row_gaps and rows > 1 else ys[0]
+            texts.append(_Text(sheet.row_title, margin + line // 2, (first + ys[-1] + side) // 2, "mm", True))
         return cls(zoom, xs, ys, width, height, font, [text for text in texts if text.words])
 
     def canvas(self, cells: np.ndarray) -> np.ndarray:
@@ -211,8 +215,8 @@ def _draw_upright(page: Image.Image, text: _Text, font: ImageFont.FreeTypeFont) 
 
 
 def _room(parts: Sequence[int], margin: int, gap: int) -> int:
-    """Return how much room texts take with a margin round each, or only a gap where there are none."""
-    return sum(parts) + margin * (len(parts) + 1) if parts else gap
+    """Return how much room texts take with a margin round all and half of it between, or only a gap without any."""
+    return sum(parts) + 2 * margin + (len(parts) - 1) * margin // 2 if parts else gap
 
 
 def _offsets(count: int, side: int, start: int, gap: int, wide_after: Sequence[int]) -> tuple[list[int], int]:

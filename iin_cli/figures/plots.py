@@ -33,7 +33,7 @@ def plot_walks(
     """
     columns = min(columns, len(walks))
     rows = -(-len(walks) // columns)
-    figure = new_figure(5.2 * columns + 1.4, 2.9 * rows + 0.4)
+    figure = new_figure(3.3 * columns + 1.2, 2.0 * rows + 0.5)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
     named = _most_probable([values for _, values in walks])
     for panel, (name, values) in zip(axes, walks, strict=False):
@@ -41,7 +41,7 @@ def plot_walks(
     for panel in axes[len(walks) :]:
         panel.set_axis_off()
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize="small", title="class")
     if title:
         figure.suptitle(title)
     return figure
@@ -62,13 +62,13 @@ def _panel(panel: Axes, name: str, values: np.ndarray, named: list[int], classes
         paths = np.stack(np.broadcast_arrays(steps, rest.T), axis=2)
         panel.add_collection(LineCollection(list(paths), colors=OTHERS, linewidths=0.8), autolim=True)
     for place, index in enumerate(named):
-        panel.plot(steps, values[:, index], color=category(place), label=str(classes[index]))
+        panel.plot(steps, values[:, index], color=category(place), linewidth=1.2, label=str(classes[index]))
     predicted = values.argmax(1)
     colors = [category(named.index(index)) if index in named else OTHERS for index in predicted]
     # Axes coordinates keep the strip at the bottom edge, whatever the range of the values.
     heights = np.full(len(steps), 0.02)
-    panel.scatter(steps, heights, c=colors, marker="s", s=22, transform=panel.get_xaxis_transform(), clip_on=False)
-    panel.set_title(name, fontsize="medium")
+    panel.scatter(steps, heights, c=colors, marker="s", s=10, transform=panel.get_xaxis_transform(), clip_on=False)
+    panel.set_title(name, fontsize="small")
     panel.set_xlabel("step")
     panel.set_ylabel("log p(class)")
     panel.label_outer()

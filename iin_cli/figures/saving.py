@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["save_figure", "save_page", "save_png"]
 
-DPI = 110
+# Of a PNG that is looked at on a screen.
+DPI = 130
 # The date, which would make equal figures differ.
 UNDATED: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 

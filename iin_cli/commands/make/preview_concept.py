@@ -27,7 +27,6 @@ __all__ = ["MOST_COLUMNS", "PreviewResult", "preview_concept"]
 MOST_COLUMNS = 8
 # Larger images make no better preview; this is the side most networks for photographs take.
 LARGEST_SIDE = 224
-LONGEST_CAPTION = 24
 INTERPOLATION: Interpolation = "bicubic"
 
 
@@ -147,9 +146,7 @@ def _column_captions(provider: ConceptProvider, rows: Sequence[np.ndarray]) -> l
 def _row_caption(provider: ConceptProvider, dataset: Dataset, indices: np.ndarray) -> str:
     """Return the image's name of a differ group, of a share group the value that a label column gives it, if any."""
     if provider.relation == "differ":
-        name = Path(dataset.path(int(indices[0]))).name
-        # The end of a long file name tells it apart.
-        return name if len(name) <= LONGEST_CAPTION else f"…{name[1 - LONGEST_CAPTION :]}"
+        return Path(dataset.path(int(indices[0]))).name
     column = dataset.column(provider.concept)
     if column is None:
         return ""

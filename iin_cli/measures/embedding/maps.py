@@ -107,7 +107,7 @@ class Atlas:
 
         def plot() -> Figure:
             coloring = self.colors.of(())[0]
-            return plot_walks_on_map(plane, coloring, walks, f"{self.method} of z, walks from one image")
+            return plot_walks_on_map(plane, coloring, walks, f"{self.method.upper()} of z, walks from one image")
 
         return Map("latent", plot, stays=stays)
 
@@ -135,7 +135,9 @@ class Atlas:
         return Map("residual", partial(self._plot, [self._plane(projection, RESIDUAL)], names, RESIDUAL))
 
     def _plot(self, planes: Sequence[Plane], names: Sequence[str], what: str) -> Figure:
-        return plot_planes(planes, self.colors.of(names), f"{self.method} of {what}, {len(self.reading)} images")
+        return plot_planes(
+            planes, self.colors.of(names), f"{self.method.upper()} of {what}, {len(self.reading)} images"
+        )
 
     def _project(self, what: str, rows: Tensor, dims: int) -> Projection:
         with self.report.task(f"{self.method} of {what}", None, "maps") as task:

@@ -66,8 +66,8 @@ def plot_layers(
     """Draw one line per concept over `layers` in their order.
 
     Its band is the interval of the score and the thin broken lines are the range of the null; a hollow mark is a layer
-    where the score cannot be told from the null. Dotted with crosses: the same concept in the same architecture with `random`
-    weights. `sizes` go into a panel below.
+    where the score cannot be told from the null. Dotted with crosses: the same concept in the same architecture with
+    `random` weights. `sizes` go into a panel below.
     """
     width = min(WIDEST, max(NARROWEST, INCHES_PER_LAYER * len(layers) + 0.8))
     figure = new_figure(width, 7.2 if sizes else 4.6)

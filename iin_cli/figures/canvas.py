@@ -56,7 +56,8 @@ def _shown_figure() -> type[Figure]:
                 super().draw(renderer)
 
         def savefig(self, *args: Any, **options: Any) -> None:
-            with rc_context(PRINT):
+            # Matplotlib's stubs list the names of settings.
+            with rc_context(cast(Any, PRINT)):
                 super().savefig(*args, **options)
 
         def _repr_png_(self) -> bytes:

@@ -197,7 +197,7 @@ def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, 
         columns = -(-len(names) // rows)
         # A legend is filled column by column, and read row by row.
         order = [place for first in range(columns) for place in range(first, len(names), columns)]
-        dots, names = ([each[place] for place in order] for each in (dots, names))
+        dots, names = [dots[place] for place in order], [names[place] for place in order]
         legend = {"ncols": columns, "frameon": False, "fontsize": "small", "columnspacing": 1}
         if under:
             under.legend(dots, names, loc="upper center", bbox_to_anchor=(0.5, -0.1), **legend)

@@ -25,7 +25,7 @@ SMALLEST_FONT, LARGEST_FONT, FONT_SHARE = 11, 15, 1 / 7
 # Room between the labels of two columns, in letters.
 BETWEEN = 0.6
 # Labels at the left take so many pixels at most.
-WIDEST_LABEL = 170
+WIDEST_LABEL = 210
 SHORTEST = 4
 
 

@@ -81,7 +81,7 @@ def test_long_labels_are_cut_in_their_middle_and_none_reaches_the_next_column():
     assert above[GAP + 64 - 2 : 2 * GAP + 64 + 2].min() == 255
     assert above.min() < 128
     wide = Sheet(cells(1, 1), ["x" * 500]).pixels()
-    assert wide.shape[1] < 64 + 200
+    assert wide.shape[1] < 64 + 240
 
 
 def test_titles_stand_over_what_they_are_of():

@@ -49,7 +49,7 @@ def swap(
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     opened.require_factors(list(factors))
     files = swaps.FILES[opened.require_network().require_head().answer.kind]
-    with Output.open(out, f"swap-{'-'.join(factors)}", *files, figures) as output:
+    with Output.open(out, f"swap-{'-'.join(factors)}", *files, figures=figures) as output:
         data = ChosenData(opened, choice, report)
         targets, sources = data.targets_and_sources(target, source, choice.n, USUAL)
         result = replace(swaps.swap(opened, targets, sources, factors, report), seed=choice.seed)

@@ -47,6 +47,6 @@ def walk(
     # What cannot be walked or shown is refused before any image is read.
     mode.moving(opened)
     film = film_format(network, mode, out, animate)
-    with Output.open(out, mode.label, *FILES[network.answer.kind], figures) as output:
+    with Output.open(out, mode.label, *FILES[network.answer.kind], figures=figures) as output:
         result = walks.walk(ChosenData(opened, choice, report), mode, film is not None)
         return walks.write(result, output, film, report)

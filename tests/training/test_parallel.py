@@ -350,7 +350,7 @@ def test_the_trajectories_are_no_trivial_ones(alone, pictures):
         before = {key: value.clone() for key, value in work.weights().items()}
         after = alone[1][name][1]
         assert max((before[key].float() - after[key].float()).abs().max() for key in before) > 1e-3
-    assert "gan" in alone[1]["autoencoder"][0][-1]
+    assert "train_gan" in alone[1]["autoencoder"][0][-1]
 
 
 @pytest.mark.parametrize("name", ["pairs", "autoencoder"])

@@ -131,7 +131,7 @@ def shortened(font: ImageFont.FreeTypeFont, text: str, room: float) -> str:
 
     >>> font = letters(11)
     >>> shortened(font, "short", 200), shortened(font, "a-very-long-name-7.png", 60)
-    ('short', 'a-v….png')
+    ('short', 'a-ve….png')
     """
     if font.getlength(text) <= room:
         return text

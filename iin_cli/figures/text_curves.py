@@ -9,7 +9,8 @@ import numpy as np
 __all__ = ["BLOCKS", "MARKS", "PLAIN_BLOCKS", "chart", "sparkline"]
 
 # From low to high; the second for output that has no others.
-BLOCKS, PLAIN_BLOCKS = "▁▂▃▄▅▆▇█", "_.-~=+*#"
+BLOCKS = "▁▂▃▄▅▆▇█"
+PLAIN_BLOCKS = "_.-~=+*#"
 # One for each line of a chart; they begin again after the last.
 MARKS = "ox+*#%@&"
 

@@ -36,7 +36,8 @@ __all__ = [
 # What a training inferred and was asked for.
 PLAN_NAME = "plan.json"
 # What it reports as it goes: a file, and a folder of TensorBoard's.
-LOG_NAME, EVENTS_NAME = "log.jsonl", "tensorboard"
+LOG_NAME = "log.jsonl"
+EVENTS_NAME = "tensorboard"
 # What it writes once it has finished.
 RESULT_NAME = "result.json"
 

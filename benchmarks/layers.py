@@ -18,7 +18,7 @@ import torch
 from stages import machine
 
 from iin_cli.data import open_dataset
-from iin_cli.figures.plots import save_figure
+from iin_cli.figures.saving import save_figure
 from iin_cli.interpretation.grouping import find_providers
 from iin_cli.interpretation.opening import open_network
 from iin_cli.progress import Silent

@@ -31,7 +31,8 @@ from sklearn.preprocessing import StandardScaler
 from stages import machine
 
 from iin_cli.data import open_dataset
-from iin_cli.figures.grids import image_grid, save_png
+from iin_cli.figures.grids import image_grid
+from iin_cli.figures.saving import save_png
 from iin_cli.interpretation.grouping import circumstances, find_providers
 from iin_cli.interpretation.network import Network
 from iin_cli.interpretation.opening import open_network

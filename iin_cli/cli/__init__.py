@@ -34,7 +34,7 @@ GROUPS = {
     "start": ("Start here", ("demo",)),
     "make": ("Make", ("train-backbone", "estimate-dims", "preview-concept", "fit-translator")),
     "edit": ("Edit", ("swap", "edit", "walk", "sample", "erase")),
-    "read": ("Read", ("explore", "respond", "explain", "embed", "audit", "report", "fid")),
+    "read": ("Read", ("explore", "respond", "explain", "embed", "audit", "report", "fid", "log")),
     "files": ("Files", ("encode", "translate", "decode", "import-compvis", "push")),
     "about": ("About", ("info", "plugins", "doctor", "cache")),
 }

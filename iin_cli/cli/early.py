@@ -12,7 +12,7 @@ from ..errors import CheckpointError
 from ..hub.address import HubAddress, is_address
 from .home import expanded
 
-__all__ = ["known_data", "known_device", "known_factors", "known_network", "known_translator"]
+__all__ = ["known_data", "known_device", "known_factors", "known_log", "known_network", "known_translator"]
 
 
 def known_translator(path: Path | None) -> Path | None:
@@ -57,6 +57,13 @@ def known_device(word: str) -> str:
 
     require_device_word(word)
     return word
+
+
+def known_log(word: str | None) -> str | None:
+    """Return what `--log` names; UsageError for an unknown word, or a package that is not installed."""
+    from ..training.log_files import require_log
+
+    return require_log(word)
 
 
 def known_factors(translator: Path, names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from ..errors import UsageError
 from .addresses import FROM_HUB
-from .early import known_data, known_device, known_network, known_translator
+from .early import known_data, known_device, known_log, known_network, known_translator
 
 __all__ = [
     "BackboneOpt",
@@ -22,13 +22,16 @@ __all__ = [
     "DataRootOpt",
     "DebugOpt",
     "DeviceOpt",
+    "DpiOpt",
     "DryRunOpt",
     "FactorOpt",
+    "FormatOpt",
     "GammaOpt",
     "JsonOpt",
     "KnownConceptsOpt",
     "LatentsOpt",
     "LayerOpt",
+    "LogOpt",
     "MaxSecondsOpt",
     "MovedBackboneOpt",
     "NewFileOpt",
@@ -172,6 +175,13 @@ MaxSecondsOpt = Annotated[
     typer.Option("--max-seconds", help="Finish within so many seconds, encoding aside; default: none.", min=1),
 ]
 BatchOpt = Annotated[int, typer.Option("--batch", help="Images per batch.", min=1)]
+FormatOpt = Annotated[
+    str | None,
+    typer.Option("--format", help="Of figures; default: as the file is called, else png.", metavar="png|pdf|svg"),
+]
+DpiOpt = Annotated[
+    int | None, typer.Option("--dpi", help="Dots per inch of figures; default: for a screen.", min=30, max=600)
+]
 JsonOpt = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 QuietOpt = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 DebugOpt = Annotated[
@@ -207,6 +217,15 @@ WalkSigmaOpt = Annotated[
     typer.Option("--walk-sigma", help="Random walks' step size; default: the one that keeps N(0, 1).", min=0),
 ]
 CenterOpt = Annotated[str, typer.Option("--center", help="Random walks' centre: origin or input.", metavar="WHERE")]
+LogOpt = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        help="tensorboard: write event files for TensorBoard, too (needs iin-cli[tensorboard]).",
+        metavar="tensorboard",
+        callback=known_log,
+    ),
+]
 ResumeOpt = Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in --out.")]
 
 

@@ -15,7 +15,7 @@ from ..progress import Reporter, Silent, Task
 from ..results import Result, single_values, with_left_out
 from .stdout import for_results
 
-__all__ = ["print_result", "reporter"]
+__all__ = ["has_blocks", "print_lines", "print_result", "reporter"]
 
 FIRST_BEAT_SECONDS, HEARTBEAT_SECONDS = 2.0, 10.0
 
@@ -55,6 +55,19 @@ def print_result(
             _print(result.facts(), tables or result.tables())
         else:
             _print(single_values(result) if isinstance(result, Mapping) else {}, tables)
+
+
+def has_blocks() -> bool:
+    """Say whether stdout takes the letters that curves are drawn with."""
+    with for_results():
+        return (sys.stdout.encoding or "").lower().startswith("utf")
+
+
+def print_lines(lines: Sequence[str]) -> None:
+    """Print lines on stdout at once."""
+    with for_results():
+        for line in lines:
+            print(printable(line), flush=True)
 
 
 def _print(facts: Mapping[str, Any], tables: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> None:

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from ..distributed import noise
 from ..errors import UsageError
-from ..figures.grids import image_grid
-from ..figures.pictures import picture
+from ..figures.grids import Sheet
 from ..interpretation.answers import Classes, Images
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.pieces import in_pieces
@@ -73,7 +72,7 @@ class Samples(Result):
         columns = math.ceil(math.sqrt(len(self.images)))
         cells = np.full((math.ceil(len(self.images) / columns) * columns, *self.images.shape[1:]), 255, np.uint8)
         cells[: len(self.images)] = self.images
-        return picture(image_grid(cells.reshape(-1, columns, *self.images.shape[1:])))
+        return Sheet(cells.reshape(-1, columns, *self.images.shape[1:])).figure()
 
 
 def draw_samples(opened: OpenTranslator, seeds: Sequence[int], truncation: float = 1.0) -> Samples:

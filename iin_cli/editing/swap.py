@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ..errors import UsageError
-from ..figures.grids import header_grid, save_png
+from ..figures.grids import Sheet, header_sheet
 from ..figures.pictures import picture
+from ..figures.saving import save_page, save_png
 from ..interpretation.answers import Classes
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.pieces import in_pieces
@@ -51,7 +51,7 @@ class SwapResult(Result):
         changed: for a classifier, the fraction of edits that changed the predicted class; else None.
         z: the edited latents z* (E, N).
         images: numbers of target and source -> edited image uint8 (S, S, 3); empty for a classifier.
-        page: the only edit, or the grid of all combinations of up to 16 targets by 16 sources, uint8 (H, W, 3).
+        page: the only edit, uint8 (S, S, 3), or the sheet of all combinations of up to 16 targets by 16 sources.
     """
 
     out: str
@@ -63,7 +63,7 @@ class SwapResult(Result):
     changed: float | None = None
     z: Tensor = field(default_factory=lambda: torch.empty(0), compare=False, repr=False)
     images: dict[Pair, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
-    page: np.ndarray | None = field(default=None, compare=False, repr=False)
+    page: Sheet | np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def tables(self) -> list[Table]:
         """Return a classifier's predictions, without the probabilities, as one titled table."""
@@ -74,7 +74,7 @@ class SwapResult(Result):
         """Show the page. UsageError for a classifier's swaps."""
         if self.page is None:
             raise UsageError("swaps of a classifier have no picture: read their tables()")
-        return picture(self.page)
+        return self.page.figure() if isinstance(self.page, Sheet) else picture(self.page)
 
 
 def swap(
@@ -116,9 +116,9 @@ def write(result: SwapResult, output: Output) -> SwapResult:
     if result.page is None:
         write_table(output.path if output.is_file else output.path / "swap.csv", edits)
     elif output.is_file:
-        save_png(output.path, result.page)
+        save_page(output.path, result.page, output.figures.dpi)
     else:
-        edits = _write_images(result, output.path)
+        edits = _write_images(result, output)
     result = replace(result, out=str(output.path), edits=edits)
     if not output.is_file:
         write_result(output.path / "swap.json", result.as_dict())
@@ -152,21 +152,30 @@ def _predicted(result: SwapResult, answer: Classes, before: Tensor, source: Tens
     return replace(result, edits=edits, changed=float((~answer.agreement(before, after)).mean()))
 
 
-def _page(images: dict[Pair, np.ndarray], targets: Inputs, sources: Inputs, factors: Sequence[str]) -> np.ndarray:
+def _page(
+    images: dict[Pair, np.ndarray], targets: Inputs, sources: Inputs, factors: Sequence[str]
+) -> Sheet | np.ndarray:
     if len(images) == 1:
         return images[0, 0]
     rows, columns = (range(min(LARGEST_GRID, len(side))) for side in (targets, sources))
     edited = np.array([[images[i, j] for j in columns] for i in rows])
-    return header_grid(targets.pixels[: len(rows)], sources.pixels[: len(columns)], edited, top=", ".join(factors))
+    return header_sheet(
+        targets.pixels[: len(rows)],
+        sources.pixels[: len(columns)],
+        edited,
+        targets.captions[: len(rows)],
+        sources.captions[: len(columns)],
+        title=f"{', '.join(factors)} of",
+    )
 
 
-def _write_images(result: SwapResult, folder: Path) -> list[dict[str, Any]]:
+def _write_images(result: SwapResult, output: Output) -> list[dict[str, Any]]:
     """Write every edited image, and the page if there are several; returns the edits with their files."""
     pairs = list(result.images)[: result.count]
     form = "pair-{0:03d}.png" if all(i == j for i, j in pairs) else "target-{0:03d}-source-{1:03d}.png"
     files = [form.format(*pair) for pair in pairs]
     for pair, file in zip(pairs, files, strict=True):
-        save_png(folder / file, result.images[pair])
-    if result.page is not None and len(files) > 1:
-        save_png(folder / "grid.png", result.page)
+        save_png(output.path / file, result.images[pair])
+    if result.page is not None and len(files) > 1 and (grid := output.figure("grid")) is not None:
+        save_page(grid, result.page, output.figures.dpi)
     return [{**entry, "file": file} for entry, file in zip(result.edits, files, strict=True)]

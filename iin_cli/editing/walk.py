@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from ..figures.grids import save_png
-from ..figures.pictures import picture
-from ..figures.plots import save_figure
+from ..figures.saving import save_figure, save_page
 from ..interpretation.answers import Classes
 from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
@@ -20,7 +18,7 @@ from ..io.tables import write_table
 from ..progress import Reporter, Silent
 from ..results import Result, Table
 from .axes import AxisPart
-from .walk_drawing import class_rows, flip_rate, save_film, walk_figure, walk_plot
+from .walk_drawing import class_rows, flip_rate, save_film, walk_plot, walk_sheet
 from .walk_paths import INTERPRETABLE, LATENT, Mode, WalkMode, Walks
 
 if TYPE_CHECKING:
@@ -82,7 +80,7 @@ class WalkResult(Result):
     def plot(self) -> Figure:
         """Draw the images, or plot the class log-probabilities, along all walks."""
         if not self.values:
-            return picture(walk_figure(self.network, self.walks, Silent()))
+            return walk_sheet(self.network, self.walks, Silent()).figure()
         moved = ", ".join([part.attribute for part in self.attributes] or self.factors)
         title = f"{MODES[self.mode].capitalize()} of {moved} (squares: class predicted)"
         return walk_plot(self.values, self.walks, self.network.classes, title)
@@ -127,17 +125,17 @@ def show(opened: OpenTranslator, mode: WalkMode, walks: Walks, seed: int, report
 
 def write(result: WalkResult, output: Output, film: str | None = None, report: Reporter | None = None) -> WalkResult:
     """Write figure and film (of the format `film`), or plot and table; returns the result with its place."""
-    result, report, figure = replace(result, out=str(output.path)), report or Silent(), output.at("walk.png")
+    result, report, figure = replace(result, out=str(output.path)), report or Silent(), output.figure("walk")
     network, walks = result.network, result.walks
     if result.values:
         if figure is not None:
-            save_figure(figure, result.plot())
-        if output.ending != ".png":
+            save_figure(figure, result.plot(), output.figures.dpi)
+        if not output.is_figure:
             rows = class_rows(result.values, walks, network.answer)
             write_table(output.path if output.is_file else output.path / "walk.csv", rows)
     else:
         if figure is not None:
-            save_png(figure, walk_figure(network, walks, report))
+            save_page(figure, walk_sheet(network, walks, report), output.figures.dpi)
         if film is not None and (file := output.at(f"walk.{film}")) is not None:
             save_film(file, network, walks, report)
     if not output.is_file:

@@ -11,17 +11,18 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ..figures.animation import FORMATS, require_format, save_animation, there_and_back, tile
-from ..figures.grids import image_grid
+from ..figures.grids import Sheet
 from ..figures.plots import plot_walks
 from ..interpretation.answers import Answer
 from ..interpretation.network import Network
+from ..io.output import PICTURES
 from ..progress import Reporter
 from .walk_paths import WalkMode, Walks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["FILES", "class_rows", "film_format", "flip_rate", "save_film", "walk_figure", "walk_plot"]
+__all__ = ["FILES", "class_rows", "film_format", "flip_rate", "save_film", "walk_plot", "walk_sheet"]
 
 # What the network answers with -> endings of the files that can hold a walk, and what such a file is.
 FILES = {
@@ -29,6 +30,8 @@ FILES = {
     "classes": ((".png", ".json", ".csv"), "a plot or a table"),
 }
 SMALLEST_IN_FILM, SMALLEST_ALONE = 128, 256
+# Letters of an image's name beside its walk, where a kind is named, too.
+LONGEST_NAME = 12
 # Strengths written below a plot, from end to end.
 TICKS = 7
 
@@ -43,35 +46,35 @@ def film_format(network: Network, mode: WalkMode, out: Path | None, animate: str
         if animate is not None or ending in FORMATS:
             raise UsageError(f"{who}, whose walk is a plot and a table: no animation is made of it")
         return None
-    if animate is not None and ending in (*FORMATS, "png"):
+    if animate is not None and (ending in FORMATS or f".{ending}" in PICTURES):
         raise UsageError(f"--out {out} says what is written: leave --animate out, or name a folder for figure and film")
-    film = None if ending == "png" else ending if ending in FORMATS else animate or FORMATS[0]
+    film = None if f".{ending}" in PICTURES else ending if ending in FORMATS else animate or FORMATS[0]
     if film is not None:
         require_format(film)
     return film
 
 
-def walk_figure(network: Network, walks: Walks, report: Reporter) -> np.ndarray:
+def walk_sheet(network: Network, walks: Walks, report: Reporter) -> Sheet:
     """Draw one row per walk, between the inputs; of linear walks the interpretable one above the latent one.
 
-    A grid is drawn as it is, without its inputs. Returns uint8 (H, W, 3).
+    A grid is drawn as it is, without its inputs.
     """
     decoded = _drawn(network, walks.z, report)
     if walks.is_grid:
-        return image_grid(next(iter(decoded.values())).swapaxes(0, 1))
+        return Sheet(next(iter(decoded.values())).swapaxes(0, 1))
     rows, labels, gaps = [], [], []
     for index in range(len(walks.starts)):
         for kind, images in decoded.items():
             row = [walks.starts.pixels[index][None], images[:, index]]
             row += [walks.ends.pixels[index][None]] if walks.ends is not None else []
             rows.append(np.concatenate(row))
-            labels.append(kind if len(decoded) > 1 else "")
+            labels.append(_row_label(walks, index, kind if len(decoded) > 1 else ""))
         gaps.append(len(rows) - 1)
     steps = len(next(iter(decoded.values())))
     points = [_signed(value) for value in walks.strengths] or [str(step) for step in range(steps)]
     columns = ["target", *points, "source"] if walks.ends is not None else ["input", *points]
     wide = (0, steps) if walks.ends is not None else (0,)
-    return image_grid(np.stack(rows), labels if len(decoded) > 1 else (), columns, gaps, wide)
+    return Sheet(np.stack(rows), labels, columns, gaps, wide, column_title=_along(walks))
 
 
 def save_film(path: Path, network: Network, walks: Walks, report: Reporter) -> None:
@@ -100,7 +103,7 @@ def walk_plot(values: Mapping[str, Tensor], walks: Walks, classes: Sequence[str]
         values: kind of walk -> log-probabilities (steps, B, classes).
     """
     panels = [
-        (f"{Path(walks.starts.names[index]).name}: {kind} walk", of_kind[:, index].numpy())
+        (_row_label(walks, index, f"{kind} walk"), of_kind[:, index].numpy())
         for index in range(len(walks.starts))
         for kind, of_kind in values.items()
     ]
@@ -141,6 +144,21 @@ def flip_rate(log_probability: Tensor, strengths: Sequence[float] = ()) -> float
     return flipped / (predicted.shape[1] * (len(predicted) - 1))
 
 
+def _along(walks: Walks) -> str:
+    """Say what the columns of a walk are."""
+    if not walks.strengths:
+        return "step of the walk"
+    return f"strength along {', '.join(part.attribute for part in walks.attributes)}"
+
+
+def _row_label(walks: Walks, index: int, kind: str) -> str:
+    """Name a walk by its ends, and by its kind where there are several; long names make room for it."""
+    ends = [walks.starts.captions[index], *([walks.ends.captions[index]] if walks.ends is not None else [])]
+    most = LONGEST_NAME // len(ends) if kind else 2 * LONGEST_NAME
+    who = " → ".join(end if len(end) <= most else f"…{end[1 - most :]}" for end in ends)
+    return f"{who}: {kind}" if kind else who
+
+
 def _drawn(network: Network, z: Mapping[str, Tensor], report: Reporter) -> dict[str, np.ndarray]:
     """Decode (steps, B, N) of each kind to uint8 (steps, B, S, S, 3)."""
     images = {kind: network.draw(points.flatten(0, 1), report) for kind, points in z.items()}
@@ -153,7 +171,8 @@ def _frame(images: np.ndarray, kinds: Sequence[str], strength: Sequence[float]) 
     rows, columns = cells.shape[:2]
     labels = [kinds[row % len(kinds)] for row in range(rows)] if kinds else ()
     above = [_signed(strength[0]), *[""] * (columns - 1)] if strength else ()
-    return image_grid(cells, labels, above, smallest=SMALLEST_ALONE if rows * columns == 1 else SMALLEST_IN_FILM)
+    smallest = SMALLEST_ALONE if rows * columns == 1 else SMALLEST_IN_FILM
+    return Sheet(cells, labels, above, smallest=smallest).pixels()
 
 
 def _signed(strength: float) -> str:

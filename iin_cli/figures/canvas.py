@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-__all__ = ["drawn", "letters", "new_figure"]
+__all__ = ["PAGE_INCHES", "drawn", "letters", "new_figure"]
+
+# The width of a printed page's text: a figure much wider has letters too small to read once it is printed.
+PAGE_INCHES = 7.0
+
+# Fonts as TrueType, which publishers take and editors can read; ids in an SVG that depend on nothing but the figure.
+PRINT: dict[str, Any] = {"pdf.fonttype": 42, "ps.fonttype": 42, "svg.hashsalt": "iin"}
 
 
 def new_figure(
@@ -48,6 +54,11 @@ def _shown_figure() -> type[Figure]:
                 cast(Text, text).set_parse_math(False)
             with rc_context({"text.parse_math": False}):
                 super().draw(renderer)
+
+        def savefig(self, *args: Any, **options: Any) -> None:
+            # Matplotlib's stubs list the names of settings.
+            with rc_context(cast(Any, PRINT)):
+                super().savefig(*args, **options)
 
         def _repr_png_(self) -> bytes:
             file = io.BytesIO()

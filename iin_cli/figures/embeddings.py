@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .canvas import new_figure
+from .palette import CATEGORIES, MAIN, SCALE, shaded
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,11 +28,11 @@ __all__ = [
     "plot_walks_on_map",
 ]
 
-# More colours cannot be told apart; further labels are grey.
-NAMED_LABELS = 20
+# More colours cannot be told apart; further labels are grey. The second half differs in its marks, too.
+NAMED_LABELS = 2 * len(CATEGORIES)
+MARKS = ("o", "^")
 GREY = (0.8, 0.8, 0.8)
-SCALE = "viridis"
-PANEL_INCHES = 4.2
+PANEL_INCHES = 3.0
 MOST_COLUMNS = 10
 LONGEST_NAME = 14
 # A dot is an outlier beyond `FAR` times the interquartile range, if more than `MOST` of the dots are not.
@@ -47,12 +48,16 @@ class Coloring:
         colors: (M, 3) in [0, 1].
         key: (name, colour) of every label that has a colour of its own.
         span: lowest and highest number, the ends of the colour scale; None for labels.
+        marks: (M,) the number of each dot's mark in `MARKS`; None where all are round.
+        key_marks: the same of every label in `key`; () where all are round.
     """
 
     title: str
     colors: np.ndarray
     key: tuple[tuple[str, tuple[float, float, float]], ...] = ()
     span: tuple[float, float] | None = None
+    marks: np.ndarray | None = None
+    key_marks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def plain(count: int) -> Coloring:
     """Give `count` dots one colour, for images without a label."""
     from matplotlib.colors import to_rgb
 
-    return Coloring("no label", np.tile(to_rgb("C0"), (count, 1)))
+    return Coloring("no label", np.tile(to_rgb(MAIN), (count, 1)))
 
 
 def by_color(title: str, colors: np.ndarray) -> Coloring:
@@ -91,19 +96,22 @@ def by_label(title: str, values: np.ndarray, names: Sequence[str] | None = None)
     Args:
         names: names[v] is the name of label v; None shows the number itself.
     """
-    from matplotlib import colormaps
-
     found, counts = np.unique(values, return_counts=True)
     shown = np.sort(found[np.argsort(-counts, kind="stable")[:NAMED_LABELS]])
     # Chosen by the label's number, so that a class keeps its colour from one figure to the next.
-    palette = colormaps["tab10" if shown.max(initial=0) < 10 else "tab20"]
-    colors = {int(label): palette(int(label) % palette.N)[:3] for label in shown}
-    if len(set(colors.values())) < len(colors):
-        colors = {int(label): palette(place)[:3] for place, label in enumerate(shown)}
+    places = {int(label): int(label) % NAMED_LABELS for label in shown}
+    if len(set(places.values())) < len(places):
+        places = {int(label): place for place, label in enumerate(shown)}
+    colors = {label: shaded(place) for label, place in places.items()}
+    mark_of = {label: place // len(CATEGORIES) for label, place in places.items()}
     key = tuple((str(names[label]) if names is not None else str(label), color) for label, color in colors.items())
     if len(shown) < len(found):
         key += ((f"{len(found) - len(shown)} others", GREY),)
-    return Coloring(title, np.array([colors.get(int(value), GREY) for value in values]).reshape(-1, 3), key)
+    dots = np.array([colors.get(int(value), GREY) for value in values]).reshape(-1, 3)
+    if not any(mark_of.values()):
+        return Coloring(title, dots, key)
+    marks = np.array([mark_of.get(int(value), 0) for value in values])
+    return Coloring(title, dots, key, marks=marks, key_marks=(*mark_of.values(), *[0] * (len(key) - len(mark_of))))
 
 
 def plot_planes(planes: Sequence[Plane], colorings: Sequence[Coloring], title: str) -> Figure:
@@ -112,7 +120,7 @@ def plot_planes(planes: Sequence[Plane], colorings: Sequence[Coloring], title: s
     for row, plane in zip(axes, planes, strict=True):
         for panel, coloring in zip(row, colorings, strict=True):
             _dots(panel, plane, coloring)
-            panel.set_title(f"{plane.title}\ncolour: {coloring.title}".strip(), fontsize="medium")
+            panel.set_title(f"{plane.title}\ncolour: {coloring.title}".strip(), fontsize="small")
     for column, coloring in enumerate(colorings):
         _explain_colors(figure, list(axes[:, column]), coloring, axes[-1, column])
     return figure
@@ -129,7 +137,7 @@ def plot_walks_on_map(plane: Plane, coloring: Coloring, walks: Sequence[tuple[st
         _dots(panel, plane, coloring, everything)
         panel.plot(*path.T, color="0.35", linewidth=0.8, marker="x", markersize=4, markeredgecolor="black")
         panel.scatter(*path[0], s=90, facecolors="none", edgecolors="black", linewidths=1.8, zorder=3)
-        panel.set_title(name, fontsize="medium")
+        panel.set_title(name, fontsize="small")
     for panel in panels[len(walks) :]:
         panel.set_axis_off()
     _explain_colors(figure, panels, coloring)
@@ -152,14 +160,17 @@ def frame_plane(panel: Axes, plane: Plane, margin: float = 0.05) -> None:
 
 
 def _page(rows: int, columns: int, title: str) -> tuple[Figure, np.ndarray]:
-    figure = new_figure(PANEL_INCHES * columns + 0.4, (PANEL_INCHES - 0.2) * rows + 0.9)
+    figure = new_figure(PANEL_INCHES * columns + 0.4, PANEL_INCHES * rows + 0.9)
     figure.suptitle(title)
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def _dots(panel: Axes, plane: Plane, coloring: Coloring, framed: Plane | None = None) -> None:
-    size = float(np.clip(6000 / max(1, len(plane.points)), 4, 30))
-    panel.scatter(*plane.points.T, s=size, c=coloring.colors, linewidths=0)
+    size = float(np.clip(8_000 / max(1, len(plane.points)), 4, 30))
+    marks = np.zeros(len(plane.points), int) if coloring.marks is None else coloring.marks
+    for number in np.unique(marks):
+        own = marks == number
+        panel.scatter(*plane.points[own].T, s=size, c=coloring.colors[own], marker=MARKS[number], linewidths=0)
     frame_plane(panel, framed or plane)
 
 
@@ -173,11 +184,20 @@ def _explain_colors(figure: Figure, panels: Sequence[Axes], coloring: Coloring, 
         scale = ScalarMappable(Normalize(*coloring.span), SCALE)
         figure.colorbar(scale, ax=list(panels), location="bottom", shrink=0.7, label=coloring.title)
     elif coloring.key:
-        dots = [Line2D([], [], linestyle="", marker="o", color=color) for _, color in coloring.key]
+        marks = coloring.key_marks or [0] * len(coloring.key)
+        dots = [
+            Line2D([], [], linestyle="", marker=MARKS[mark], color=color)
+            for mark, (_, color) in zip(marks, coloring.key, strict=True)
+        ]
         names = [name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…" for name, _ in coloring.key]
         # Wide enough for a letter of the small font, and for a dot with its gaps.
         width = 0.075 * max(map(len, names)) + 0.45
-        columns = max(1, min(MOST_COLUMNS, int((PANEL_INCHES if under else figure.get_figwidth()) / width)))
+        most = max(1, min(MOST_COLUMNS, int((PANEL_INCHES if under else figure.get_figwidth()) / width)))
+        rows = -(-len(names) // most)
+        columns = -(-len(names) // rows)
+        # A legend is filled column by column, and read row by row.
+        order = [place for first in range(columns) for place in range(first, len(names), columns)]
+        dots, names = [dots[place] for place in order], [names[place] for place in order]
         legend = {"ncols": columns, "frameon": False, "fontsize": "small", "columnspacing": 1}
         if under:
             under.legend(dots, names, loc="upper center", bbox_to_anchor=(0.5, -0.1), **legend)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .canvas import new_figure
+from .palette import GAIN, LOSS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Look", "Neighbour", "plot_explanation"]
 
-CELL_INCHES = 1.15
-BARS_INCHES = 3.4
+CELL_INCHES = 0.95
+BARS_INCHES = 2.4
 LONGEST_NAME = 18
+# Points between a caption and what it is of: letters reach below their line.
+PAD = 4
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Look:
         nearest: the real images nearest to the edit, the nearest first.
         delta: class -> {value, low, high}, the change of its probability over all edits of the factor.
         says: what the network says of the image or edit, its class and probability.
-        source_says: the class that it gives the source.
+        source_says: the class that it gives the source, else what the data or its file call it.
     """
 
     factor: str
@@ -95,7 +98,7 @@ def _source(look: Look) -> str:
 def _image(panel: Axes, pixels: np.ndarray, caption: str) -> None:
     panel.imshow(pixels, interpolation="nearest" if len(pixels) < 100 else "antialiased")
     panel.set(xticks=[], yticks=[])
-    panel.set_title(caption, fontsize="small", pad=2)
+    panel.set_title(caption, fontsize="small", pad=PAD)
     if len(pixels) == 1:
         panel.spines[:].set_visible(False)
 
@@ -114,7 +117,7 @@ def _draw_bars(figure: Figure, grid: GridSpec, looks: Sequence[Look], probabilit
         row += len(own)
         found = own[0].delta or {}
         values = np.array([[found[name][part] for part in ("value", "low", "high")] for name in names])
-        colors = ["C0" if value >= 0 else "C3" for value in values[:, 0]]
+        colors = [GAIN if value >= 0 else LOSS for value in values[:, 0]]
         # Rounding may put the mean slightly beyond an end of its interval.
         reach = np.stack((values[:, 0] - values[:, 1], values[:, 2] - values[:, 0])).clip(min=0)
         panel.barh(range(len(names)), values[:, 0], color=colors, xerr=reach, ecolor="0.2", capsize=2)
@@ -132,8 +135,9 @@ def _widest(looks: Sequence[Look]) -> float:
 def _name_bars(panel: Axes, names: Sequence[str], title: str) -> None:
     panel.set_yticks(range(len(names)), [_short(name) for name in names], fontsize="small")
     panel.invert_yaxis()
-    panel.set_title(title, fontsize="small", pad=2)
+    panel.set_title(title, fontsize="small", pad=PAD)
     panel.tick_params(axis="x", labelsize="small")
+    panel.locator_params(axis="x", nbins=5)
 
 
 def _short(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .canvas import new_figure
+from .palette import category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "SizeCurves", "plot_layers"]
 
-INCHES_PER_LAYER, NARROWEST, WIDEST = 0.24, 6.0, 24.0
+INCHES_PER_LAYER, NARROWEST, WIDEST = 0.18, 7.0, 14.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class SizeCurves:
     paper: np.ndarray
 
 
+# Of the null, which belongs to no way.
+NULL_STYLE = "-."
 # Line styles of the three ways to a size, which the legend names once for all concepts.
 SIZE_STYLES = {"spectrum": "-", "code": "--", "paper": ":"}
 SIZE_NAMES = {"spectrum": "pair spectrum", "code": "Eq 11, variances", "paper": "Eq 11, correlations"}
@@ -62,23 +65,23 @@ def plot_layers(
 ) -> Figure:
     """Draw one line per concept over `layers` in their order.
 
-    Its band is the interval of the score and the dashed lines are the range of the null; a hollow mark is a layer where
-    the score cannot be told from the null. Dotted with crosses: the same concept in the same architecture with `random`
-    weights. `sizes` go into a panel below.
+    Its band is the interval of the score and the thin broken lines are the range of the null; a hollow mark is a layer
+    where the score cannot be told from the null. Dotted with crosses: the same concept in the same architecture with
+    `random` weights. `sizes` go into a panel below.
     """
-    width = min(WIDEST, max(NARROWEST, INCHES_PER_LAYER * len(layers) + 3.4))
-    figure = new_figure(width, 7.4 if sizes else 4.8)
+    width = min(WIDEST, max(NARROWEST, INCHES_PER_LAYER * len(layers) + 0.8))
+    figure = new_figure(width, 7.2 if sizes else 4.6)
     panels = figure.subplots(2 if sizes else 1, 1, sharex=True, squeeze=False)[:, 0]
     places = np.arange(len(layers))
     for number, (name, curve) in enumerate(curves.items()):
-        color = f"C{number % 10}"
+        color = category(number)
         _draw_curve(panels[0], places, curve, color, name)
         if random and name in random:
             _draw_random(panels[0], places, random[name], color, name)
         if sizes and name in sizes:
             _draw_sizes(panels[1], places, sizes[name], color, named=number == 0)
     # Show only as many names as can be read at this width.
-    step = -(-len(layers) // int(width / 0.2))
+    step = -(-len(layers) // int(width / 0.18))
     panels[-1].set_xticks(places[::step], list(layers)[::step], rotation=90, fontsize="small")
     panels[0].set_xlim(-0.6, len(layers) - 0.4)
     panels[0].set_ylabel("score (share of the layer's variance)")
@@ -87,17 +90,19 @@ def plot_layers(
         panel.set_axisbelow(True)
     if sizes:
         panels[1].set_ylabel("size (share of the layer's width)")
-    figure.legend(loc="outside right upper", frameon=False)
+    # Named once for all concepts.
+    panels[0].plot([], [], color="0.3", linestyle=NULL_STYLE, linewidth=0.8, label="range by chance")
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
     if title:
-        # Beside the legend there is room for about eleven letters an inch.
-        panels[0].set_title(fill(title, int(11 * (width - 3))), fontsize="medium", loc="left")
+        # There is room for about twelve letters an inch.
+        panels[0].set_title(fill(title, int(12 * (width - 0.8))), fontsize="medium", loc="left")
     return figure
 
 
 def _draw_curve(panel: Axes, places: np.ndarray, curve: Curve, color: str, name: str) -> None:
     panel.fill_between(places, curve.low, curve.high, color=color, alpha=0.25, linewidth=0)
     for edge in (curve.null_low, curve.null_high):
-        panel.plot(places, edge, color=color, linestyle="--", linewidth=0.8)
+        panel.plot(places, edge, color=color, linestyle=NULL_STYLE, linewidth=0.8)
     panel.plot(places, curve.score, color=color, linewidth=1.2, label=name)
     filled = [color if there else "white" for there in curve.found]
     panel.scatter(places, curve.score, c=filled, edgecolors=color, s=22, zorder=3)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..io.atomic import write_atomically
-from .canvas import drawn, new_figure
+from .canvas import new_figure
+from .palette import CATEGORIES, OTHERS, category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_walks", "save_figure"]
+__all__ = ["plot_walks"]
 
 # More lines cannot be told apart; the other classes are drawn grey.
-NAMED_CLASSES = 10
-DPI = 110
+NAMED_CLASSES = len(CATEGORIES)
 
 
 def plot_walks(
@@ -35,7 +33,7 @@ def plot_walks(
     """
     columns = min(columns, len(walks))
     rows = -(-len(walks) // columns)
-    figure = new_figure(5.2 * columns + 1.4, 2.9 * rows + 0.4)
+    figure = new_figure(3.3 * columns + 1.2, 2.0 * rows + 0.5)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
     named = _most_probable([values for _, values in walks])
     for panel, (name, values) in zip(axes, walks, strict=False):
@@ -43,16 +41,10 @@ def plot_walks(
     for panel in axes[len(walks) :]:
         panel.set_axis_off()
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right center", frameon=False)
+    figure.legend(handles, labels, loc="outside right center", frameon=False, fontsize="small", title="class")
     if title:
         figure.suptitle(title)
     return figure
-
-
-def save_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG, whole or not at all; equal figures give equal bytes."""
-    with write_atomically(path) as temporary:
-        drawn(figure, DPI).save(temporary, "PNG", dpi=(DPI, DPI))
 
 
 def _most_probable(walks: Sequence[np.ndarray]) -> list[int]:
@@ -68,15 +60,15 @@ def _panel(panel: Axes, name: str, values: np.ndarray, named: list[int], classes
 
         # One artist for all of them: a thousand separate lines would take most of the command's time.
         paths = np.stack(np.broadcast_arrays(steps, rest.T), axis=2)
-        panel.add_collection(LineCollection(list(paths), colors="0.85", linewidths=0.8), autolim=True)
+        panel.add_collection(LineCollection(list(paths), colors=OTHERS, linewidths=0.8), autolim=True)
     for place, index in enumerate(named):
-        panel.plot(steps, values[:, index], color=f"C{place}", label=str(classes[index]))
+        panel.plot(steps, values[:, index], color=category(place), linewidth=1.2, label=str(classes[index]))
     predicted = values.argmax(1)
-    colors = [f"C{named.index(index)}" if index in named else "0.85" for index in predicted]
+    colors = [category(named.index(index)) if index in named else OTHERS for index in predicted]
     # Axes coordinates keep the strip at the bottom edge, whatever the range of the values.
     heights = np.full(len(steps), 0.02)
-    panel.scatter(steps, heights, c=colors, marker="s", s=22, transform=panel.get_xaxis_transform(), clip_on=False)
-    panel.set_title(name, fontsize="medium")
+    panel.scatter(steps, heights, c=colors, marker="s", s=10, transform=panel.get_xaxis_transform(), clip_on=False)
+    panel.set_title(name, fontsize="small")
     panel.set_xlabel("step")
     panel.set_ylabel("log p(class)")
     panel.label_outer()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .canvas import new_figure
+from .canvas import PAGE_INCHES, new_figure
+from .palette import CONTROL, MAIN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Violins", "plot_violins"]
 
-FACTOR, CONTROL, START = "C0", "0.65", "black"
+START = "black"
 # A density of more points looks no different and takes longer.
 MOST_POINTS = 2000
 WIDTH = 0.38
@@ -45,20 +46,20 @@ def plot_violins(
         title: heading of the whole figure.
     """
     # Wide enough for the title, which begins on the left and may run across the panels.
-    wide = max(8 / len(headings), 0.62 * len(columns) + 1.2)
-    figure = new_figure(wide * len(headings) + 0.4, 2.7 * len(rows) + 1.2)
+    wide = max(PAGE_INCHES / len(headings), 0.36 * len(columns) + 0.8)
+    figure = new_figure(wide * len(headings), 2.0 * len(rows) + 1.0)
     axes = figure.subplots(len(rows), len(headings), squeeze=False, sharex=True, sharey="col")
     for row, panels in zip(rows, axes, strict=True):
         for place, (violins, panel) in enumerate(zip(row, panels, strict=True)):
             _panel(panel, violins)
             panel.set_ylabel(headings[place])
             if place == 0:
-                panel.set_title(violins.title, fontsize="medium", loc="left")
+                panel.set_title(violins.title, fontsize="small", loc="left")
     for panel in axes[-1]:
         slanted = max(map(len, columns)) > 5
         panel.set_xticks(range(len(columns)), columns, **({"rotation": 40, "ha": "right"} if slanted else {}))
         panel.set_xlim(-0.6, len(columns) - 0.4)
-    figure.legend(handles=_legend(rows), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(handles=_legend(rows), loc="outside lower center", ncols=4, frameon=False, fontsize="small")
     if title:
         figure.suptitle(title)
     return figure
@@ -69,7 +70,7 @@ def _panel(panel: Axes, violins: Violins) -> None:
     if violins.start is not None:
         _bodies(panel, violins.start, places, WIDTH * 2.2, "none", START)
     _bodies(panel, violins.control, places + WIDTH / 2, WIDTH, CONTROL, CONTROL)
-    _bodies(panel, violins.factor, places - WIDTH / 2, WIDTH, FACTOR, FACTOR)
+    _bodies(panel, violins.factor, places - WIDTH / 2, WIDTH, MAIN, MAIN)
     panel.grid(axis="y", color="0.92")
     panel.set_axisbelow(True)
 
@@ -87,7 +88,7 @@ def _bodies(panel: Axes, values: np.ndarray, places: np.ndarray, width: float, f
 def _legend(rows: Sequence[Sequence[Violins]]) -> list[Patch]:
     from matplotlib.patches import Patch
 
-    handles = [Patch(color=FACTOR, label="factor"), Patch(color=CONTROL, label="random subspace of its size")]
+    handles = [Patch(color=MAIN, label="factor"), Patch(color=CONTROL, label="random subspace of its size")]
     if any(violins.start is not None for row in rows for violins in row):
         handles.append(Patch(facecolor="none", edgecolor=START, label="starts"))
     return handles

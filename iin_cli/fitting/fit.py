@@ -16,6 +16,7 @@ from ..interpretation.opening import FEATURE_NOISE, versions
 from ..plan import WIDE, TranslatorPlan
 from ..progress import Reporter, Silent
 from ..sizing.paired_latents import PairedLatents
+from ..training.logs import RunLog
 from ..training.loop import ADVICE, LoopResult, Schedule, optimise
 from ..training.parallel import batch_part
 from ..translator.alignment import Alignment, alignments
@@ -137,6 +138,7 @@ def fit_material(
     state: Path | None = None,
     resume: bool = False,
     started: float | None = None,
+    log: RunLog | None = None,
 ) -> Fitted:
     """Fit a translator to `material` as inferred and prove it: Eqs 4–10 for pairs, Eq 12 for single latents.
 
@@ -144,6 +146,7 @@ def fit_material(
         state: file in which an interrupted fit is kept; None keeps nothing.
         resume: continue the fit in `state` exactly.
         started: when the plan's `max_seconds` began, in seconds of `time.monotonic`; None is now.
+        log: gets the figures as the fit goes.
 
     A fit with a `state` that diverges returns the best weights so far, if there are any; `loop.diverged` says why.
     Under torchrun all processes share every step. Raises DataError for latents that do not vary or are too few,
@@ -188,6 +191,7 @@ def fit_material(
         description="fitting the translator",
         report=report,
         salvage=state is not None,
+        log=log,
     )
     report.note(f"{loop.rows_per_second:.0f} rows/s over {loop.steps} steps; best at step {loop.best_step}")
     if _still_improving(loop):

@@ -35,11 +35,20 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True)
 class Inputs:
-    """Images uint8 (B, S, S, 3) at the network's size, what to call each, and latents (B, N) where they are known."""
+    """Images uint8 (B, S, S, 3) at the network's size, what to call each, and latents (B, N) where they are known.
+
+    `classes` are what their data call them; () where they have no classes.
+    """
 
     pixels: np.ndarray
     names: tuple[str, ...]
     z: Tensor | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """What to write beside the images: their classes, else the names of their files."""
+        return self.classes or tuple(Path(name).name for name in self.names)
 
     def latents(self, network: Network) -> Tensor:
         """Return their latents (B, N): those they came with, else those that `network` encodes."""
@@ -57,7 +66,7 @@ class Inputs:
         """Read items (B,) of a dataset; those in memory come with their latents."""
         pixels = dataset.images(items, network.backbone.image_size, network.backbone.interpolation)
         z = dataset.latents(network)[items] if isinstance(dataset, MemoryDataset) else None
-        return cls(pixels, tuple(dataset.path(int(item)) for item in items), z)
+        return cls(pixels, tuple(dataset.path(int(item)) for item in items), z, _classes(dataset, items))
 
     @classmethod
     def of_files(
@@ -82,6 +91,14 @@ class Inputs:
         size, interpolation = network.backbone.image_size, network.backbone.interpolation
         pixels = [read_image(file, size, interpolation, greys) for file in files]
         return cls(np.stack(pixels), tuple(printable(str(file)) for file in files))
+
+
+def _classes(dataset: Dataset, items: np.ndarray) -> tuple[str, ...]:
+    labels = dataset.labels.get("class")
+    if labels is None or labels.continuous:
+        return ()
+    values = labels.values[items].tolist()
+    return tuple(str(value) if labels.names is None else labels.names[value] for value in values)
 
 
 @dataclass(frozen=True)

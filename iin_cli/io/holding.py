@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import UsageError
 from .atomic import as_write_error
 
-__all__ = ["hold", "hold_file", "remove_unfinished", "unfinished"]
+__all__ = ["hold", "hold_file", "is_held", "remove_unfinished", "unfinished"]
 
 # The names that `write_atomically` writes under before it renames.
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
@@ -62,6 +62,22 @@ def hold_file(path: Path) -> Iterator[None]:
             claim.unlink(missing_ok=True)
     finally:
         os.close(handle)
+
+
+def is_held(folder: Path) -> bool:
+    """Say whether a run holds `folder` now; False where that cannot be known."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        # Shared, and given back at once: several who look do not see each other.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(handle)
+    return False
 
 
 def _lock(handle: int) -> bool:

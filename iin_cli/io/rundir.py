@@ -18,11 +18,16 @@ from .atomic import as_write_error, write_text
 from .holding import hold, hold_file, remove_unfinished, unfinished
 
 __all__ = [
+    "EVENTS_NAME",
+    "LOG_NAME",
     "PLAN_NAME",
+    "RESULT_NAME",
+    "begun_alone",
     "new_file",
     "open_run",
     "read_plan",
     "recorded_seed",
+    "remove_begun",
     "write_json",
     "write_plan",
     "write_result",
@@ -30,6 +35,11 @@ __all__ = [
 
 # What a training inferred and was asked for.
 PLAN_NAME = "plan.json"
+# What it reports as it goes: a file, and a folder of TensorBoard's.
+LOG_NAME = "log.jsonl"
+EVENTS_NAME = "tensorboard"
+# What it writes once it has finished.
+RESULT_NAME = "result.json"
 
 
 @overload
@@ -154,15 +164,29 @@ def _made(out: Path) -> Path:
 def _claim(folder: Path, resume: bool) -> None:
     """Remove what killed runs left in `folder`, which this run holds; UsageError where more than that is in it."""
     rest = set(folder.iterdir()) - set(unfinished(folder))
-    begun = rest == {folder / PLAN_NAME} and _is_plan(folder / PLAN_NAME)
+    begun = begun_alone(folder) and _is_plan(folder / PLAN_NAME)
     if rest and not begun and not resume:
         raise UsageError(f"--out {folder} is not empty: name a new folder, or --resume a run in it")
     try:
         remove_unfinished(folder)
         if begun and not resume:
-            (folder / PLAN_NAME).unlink()
+            remove_begun(folder)
     except OSError as error:
         raise as_write_error(folder, error) from error
+
+
+def begun_alone(folder: Path) -> bool:
+    """Say whether `folder` holds what a training writes before it saves anything, its plan and its log, and no more."""
+    rest = {entry.name for entry in folder.iterdir()} - {entry.name for entry in unfinished(folder)}
+    return PLAN_NAME in rest and rest <= {PLAN_NAME, LOG_NAME, EVENTS_NAME}
+
+
+def remove_begun(folder: Path) -> None:
+    """Remove what `begun_alone` counts."""
+    for name in (LOG_NAME, PLAN_NAME):
+        (folder / name).unlink(missing_ok=True)
+    if (folder / EVENTS_NAME).is_dir():
+        shutil.rmtree(folder / EVENTS_NAME)
 
 
 def _is_plan(file: Path) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..editing import swap as swaps
 from ..errors import attempt
-from ..figures.grids import save_png
+from ..figures.saving import save_page
 from ..interpretation.answers import Images
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.reading import ChosenData
@@ -39,7 +39,7 @@ def _grids(opened: OpenTranslator, data: ChosenData, address: str, folder: Path)
         page = swaps.swap(opened, targets, sources, [name], data.report).page
         if page is not None:
             file = folder / f"swap-{number}.png"
-            save_png(file, page)
+            save_page(file, page)
             said = f"{name} of the column’s image in the row’s image: {count} test images by {count} others."
             line = f"iin swap -t {address} --factor {typed(name)} --n {count} --seed {data.choice.seed}"
             made.append(CardPicture(file.name, said, line))

@@ -10,7 +10,7 @@ from ..editing import swap as swaps
 from ..editing import walk as walking
 from ..editing.walk_paths import LinearWalk, Wandering
 from ..errors import DataError, attempt
-from ..figures.plots import save_figure
+from ..figures.saving import save_figure
 from ..interpretation.reading import Inputs
 from ..io.output import Output
 from ..measures.explanation.edits import EditChoice

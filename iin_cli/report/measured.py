@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..figures.plots import save_figure
+from ..figures.saving import save_figure
 from ..interpretation.performance import TITLE
 from ..measures.audit.auditing import USABLE, AuditResult, audit
 from ..measures.audit.tables import draw_matrices

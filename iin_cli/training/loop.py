@@ -22,6 +22,7 @@ from ..distributed import from_main, gather_numbers, is_main_rank, wait_for_all
 from ..errors import CheckpointError, DivergedError, IinError, ResourceError, reason
 from ..io.training_state import read_state
 from ..progress import Reporter, Silent, Task
+from .logs import RunLog
 from .resuming import HeldSignals
 from .saving import Saving
 from .soundness import require_finite, require_same_optimizers
@@ -32,6 +33,10 @@ __all__ = ["ADVICE", "LoopResult", "Schedule", "Trainable", "flushed_denormals",
 Reason = Literal["steps", "time", "held-out"]
 # What to do about a training that diverged, where nothing better is known.
 ADVICE = "start again with another --seed, or look for outliers in the data"
+# Reports of steps between two validations, at most.
+REPORTS = 10
+# How the names of figures begin that were measured on training data.
+TRAINING = "train_"
 
 
 class Trainable(Protocol):
@@ -109,7 +114,7 @@ class LoopResult:
         cooled_from, cooling_steps: the step at which patience ran out, and how many follow it; 0 where it did not.
         reached: the run's fraction at `cooled_from`.
         diverged: why it diverged; empty where it did not.
-        history: the figures of every validation.
+        history: the figures of every validation, beside those of the step before it (`train_…`).
     """
 
     steps: int = 0
@@ -146,6 +151,7 @@ def optimise(
     description: str = "training",
     report: Reporter | None = None,
     salvage: bool = False,
+    log: RunLog | None = None,
 ) -> LoopResult:
     """Train `work` to the end of `schedule` and leave it with its best weights.
 
@@ -156,17 +162,19 @@ def optimise(
             the run elsewhere. The number of processes may be another.
         salvage: end with the best weights and with `diverged` where training diverges after a validation; the caller
             keeps them and then calls `require_converged`.
+        log: gets the figures of every validation, as `history` keeps them, and those of some steps between.
 
     Only the main process reads and writes the state, and only it ends with the best weights.
 
     Raises DivergedError as soon as a figure or a score is not finite, CheckpointError for a state that does not fit.
     """
-    report, saving = report or Silent(), Saving(state_path, is_main_rank())
+    report, saving, log = report or Silent(), Saving(state_path, is_main_rank()), log or RunLog()
     result, best_weights = LoopResult(), work.weights()
     if resume and state_path is not None:
         result, best_weights = _restore(work, state_path)
     started = time.monotonic() - result.seconds
-    run = _Run(work, schedule, result, best_weights, saving, started, state_path if resume else None)
+    run = _Run(work, schedule, result, best_weights, saving, started, log, state_path if resume else None)
+    log.begin(result.history, result.steps)
     with HeldSignals() as signals, flushed_denormals(), report.task(description, schedule.steps, "steps") as task:
         task.advance(result.steps)
         try:
@@ -175,6 +183,8 @@ def optimise(
             if not (salvage and result.history):
                 raise
             result.stopped, result.diverged = "diverged", str(error)
+        finally:
+            log.close()
     if schedule.keep == "best" or result.diverged:
         work.load_weights(run.best_weights)
     else:
@@ -195,6 +205,7 @@ class _Run:
     best_weights: Mapping[str, torch.Tensor]
     saving: Saving
     started: float
+    log: RunLog
     untried: Path | None = None
 
     def to_end(self, signals: HeldSignals, task: Task) -> None:
@@ -218,6 +229,8 @@ class _Run:
                 self._judge(held_out, shown)
                 task.advance(0, **{key: value for key, value in held_out.items() if key != "score"})
                 reason = self._cooled(reason or _finished(result, schedule))
+            elif result.steps % max(1, schedule.validate_every // REPORTS) == 0:
+                self.log.add({**_place(result), **_of_training(shown)})
             if signals.due or self.saving.due:
                 self.saving.save(self._state)
             if signals.due:
@@ -252,7 +265,8 @@ class _Run:
     def _judge(self, held_out: dict[str, float], shown: dict[str, float]) -> None:
         """Note a validation; keep the weights if it is the best so far."""
         result = self.result
-        result.history.append({"step": result.steps, "seconds": round(result.seconds, 2), **shown, **held_out})
+        result.history.append({**_place(result), **_of_training(shown), **held_out})
+        self.log.add(result.history[-1])
         if held_out["score"] >= result.best_score:
             return
         result.best_score, result.best_step, result.best = held_out["score"], result.steps, held_out
@@ -317,6 +331,15 @@ def _fraction(result: LoopResult, schedule: Schedule) -> float:
         done = (result.steps - result.cooled_from) / result.cooling_steps
         by_steps = result.reached + (1 - result.reached) * done
     return min(max(by_steps, by_time), 1 - 1e-9)
+
+
+def _place(result: LoopResult) -> dict[str, float]:
+    return {"step": result.steps, "seconds": round(result.seconds, 2)}
+
+
+def _of_training(shown: Mapping[str, float]) -> dict[str, float]:
+    """Name the figures of a step as those of training data, since a validation may have one of the same name."""
+    return {name if name.startswith(TRAINING) else f"{TRAINING}{name}": value for name, value in shown.items()}
 
 
 def _speed(result: LoopResult, schedule: Schedule) -> dict[str, float]:

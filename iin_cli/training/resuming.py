@@ -13,7 +13,7 @@ from typing import Any
 
 from ..distributed import draw_seed, from_main, is_main_rank, world_size
 from ..errors import DivergedError, UsageError
-from ..io.rundir import PLAN_NAME, read_plan, recorded_seed, write_plan
+from ..io.rundir import PLAN_NAME, begun_alone, read_plan, recorded_seed, remove_begun, write_plan
 from ..stopping import ENDING
 
 __all__ = ["HeldSignals", "resumable", "seed_of_run"]
@@ -120,8 +120,8 @@ def resumable(folder: Path, plan: Mapping[str, Any], resume: bool) -> Iterator[P
         if isinstance(error, DivergedError) or not state.exists():
             # An exact continuation would diverge again. A plan stays where the best weights were kept.
             state.unlink(missing_ok=True)
-            if set(folder.iterdir()) == {plan_file}:
-                plan_file.unlink()
+            if begun_alone(folder):
+                remove_begun(folder)
         else:
             error.add_note(f"the same command with --resume --out {folder} goes on")
         raise

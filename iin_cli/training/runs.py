@@ -10,6 +10,7 @@ from pathlib import Path
 from ..distributed import from_main, is_main_rank
 from ..io.rundir import open_run
 from ..progress import Reporter
+from .log_files import require_log
 from .resuming import seed_of_run
 
 __all__ = ["RunChoice"]
@@ -25,6 +26,9 @@ class RunChoice:
         device: auto, cpu, cuda, cuda:N or mps.
         dry_run: stop once everything is inferred, and write nothing.
         resume: continue the interrupted run in `out`.
+        log: `tensorboard` for TensorBoard's event files, besides the log that is always written.
+
+    Raises UsageError for another log, and one whose package is not installed.
     """
 
     out: Path | None = None
@@ -32,6 +36,10 @@ class RunChoice:
     device: str = "auto"
     dry_run: bool = False
     resume: bool = False
+    log: str | None = None
+
+    def __post_init__(self) -> None:
+        require_log(self.log)
 
     def final_seed(self, product: str) -> int:
         """Return the seed, the same in every process; errors as `seed_of_run`.

@@ -1,7 +1,7 @@
 import json
 
 
-def test_a_condition_that_holds_sets_the_exit_code_and_is_one_line(files, command_line):
+def test_a_condition_that_holds_sets_the_exit_code_and_is_one_line(files, command_line, tmp_path):
     asked = ["audit", "-t", files.of_classes, "--data", "digits", "--n", 20, "--seed", 0, "--quiet"]
     code, out, err = command_line(
         *asked, "--json", "--fail-if", "round_trip_error<1", "--fail-if", "gaussianity.digit>1"
@@ -11,9 +11,10 @@ def test_a_condition_that_holds_sets_the_exit_code_and_is_one_line(files, comman
     assert found["failed"] == [err.strip().removeprefix("iin: failed: ")]
     assert err.startswith("iin: failed: round_trip_error<1: round_trip_error is ")
     assert found["figures"]["round_trip_error"]["items"] == 20
-    code, out, err = command_line(*asked, "--fail-if", "gaussianity.digit>1")
+    code, out, err = command_line(*asked, "--fail-if", "gaussianity.digit>1", "--out", "a", "--format", "svg")
     assert (code, err) == (0, "")
     assert "distance from N(0, I)" in out
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["audit.json", "audit.svg"]
 
 
 def test_figures_are_listed_without_any_data_and_bad_conditions_are_one_line(files, command_line):

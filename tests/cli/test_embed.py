@@ -22,11 +22,12 @@ def test_maps_of_principal_components(files, command_line, tmp_path):
         "cpu",
         "--json",
     ]
-    code, out, err = command_line("embed", "-t", files.of_classes, *options, "--out", "maps", "-q")
+    code, out, err = command_line("embed", "-t", files.of_classes, *options, "--out", "maps", "--format", "pdf", "-q")
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert (found["out"], found["method"], found["count"]) == ("maps", "pca", 40)
     assert sorted(file.name for file in (tmp_path / "maps").iterdir()) == sorted([*found["figures"], "embed.json"])
+    assert found["figures"] == ["latent.pdf", "residual.pdf"]
     assert found["failures"] == {}
 
 

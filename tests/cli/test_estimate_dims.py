@@ -33,8 +33,8 @@ def test_table(command_line, files, pictures):
 
 def test_a_plot_and_the_result_are_written(command_line, files, pictures, tmp_path):
     arguments = ("-b", files.autoencoder, "-d", pictures, "-c", "class", "-q", "--seed", 0)
-    assert command_line("estimate-dims", *arguments, "--out", tmp_path / "dims")[0] == 0
-    assert sorted(path.name for path in (tmp_path / "dims").iterdir()) == ["dims.json", "dims.png"]
+    assert command_line("estimate-dims", *arguments, "--out", tmp_path / "dims", "--format", "svg")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "dims").iterdir()) == ["dims.json", "dims.svg"]
     assert json.loads((tmp_path / "dims" / "dims.json").read_text())["factors"]["class"] >= 1
     assert command_line("estimate-dims", *arguments, "--out", tmp_path / "one.png")[0] == 0
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")

@@ -6,14 +6,14 @@ from PIL import Image
 
 def test_an_image_is_explained(files, command_line, tmp_path):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "x.png")
-    options = ["--sources", 4, "--search", 30, "--seed", 1, "--device", "cpu", "--out", "why"]
+    options = ["--sources", 4, "--search", 30, "--seed", 1, "--device", "cpu", "--out", "why", "--format", "svg"]
     code, out, err = command_line("explain", "x.png", "-t", files.of_classes, *options, "--json", "-q")
     assert (code, err) == (0, "")
     found = json.loads(out)
     assert (found["out"], found["sources"], found["searched"]) == ("why", 4, 30)
     assert found["searchable"] > 1000
     assert set(found["images"][0]["factors"]) == {"digit", "color", "residual"}
-    assert sorted(file.name for file in (tmp_path / "why").iterdir()) == ["explain.json", "explain.png"]
+    assert sorted(file.name for file in (tmp_path / "why").iterdir()) == ["explain.json", "explain.svg"]
 
 
 def test_a_table_without_json_and_bad_input_in_one_line(files, command_line):
@@ -37,7 +37,20 @@ def test_a_table_without_json_and_bad_input_in_one_line(files, command_line):
 def test_the_smallest_edits_that_are_called_otherwise(files, command_line, tmp_path):
     options = ["--search", 30, "--seed", 1, "--device", "cpu", "--json", "-q"]
     code, out, err = command_line(
-        "explain", "-t", files.of_classes, "--target", "a", "--target", "b", "-f", "digit", *options, "--out", "why"
+        "explain",
+        "-t",
+        files.of_classes,
+        "--target",
+        "a",
+        "--target",
+        "b",
+        "-f",
+        "digit",
+        *options,
+        "--out",
+        "why",
+        "--format",
+        "pdf",
     )
     assert (code, err) == (0, "")
     found = json.loads(out)
@@ -49,7 +62,7 @@ def test_the_smallest_edits_that_are_called_otherwise(files, command_line, tmp_p
     count = len(found["found"])
     assert count in (1, 2)
     assert found["figures"] == (
-        ["explain.png"] if count == 1 else ["explain-000.png", "explain-001.png", "borders.png"]
+        ["explain.pdf"] if count == 1 else ["explain-000.pdf", "explain-001.pdf", "borders.pdf"]
     )
     assert all((tmp_path / "why" / name).stat().st_size > 1000 for name in found["figures"])
 

@@ -36,7 +36,12 @@ def test_json_keys(run_cli, files, pictures, tmp_path):
     assert result["log_det_error"] < 1e-3
     assert {"heldout_nll", "rows_per_second", "seconds"} <= set(result)
     assert "rows/s over 4 steps" in err
-    assert {path.name for path in (tmp_path / "t").iterdir()} == {"plan.json", "result.json", "translator.safetensors"}
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {
+        "log.jsonl",
+        "plan.json",
+        "result.json",
+        "translator.safetensors",
+    }
 
 
 def test_latents_of_any_network(command_line, latents, tmp_path):
@@ -148,7 +153,11 @@ def test_interrupted_and_resumed(run_cli, command_line, latents, tmp_path):
     code, out, err = run_cli(*arguments, signal_when="fitting the translator:")
     assert (code, out) == (130, "")
     assert err.splitlines()[-1] == "iin: interrupted; the same command with --resume --out t goes on"
-    assert {path.name for path in (tmp_path / "t").iterdir()} == {"plan.json", "training-state.safetensors"}
+    assert {path.name for path in (tmp_path / "t").iterdir()} == {
+        "log.jsonl",
+        "plan.json",
+        "training-state.safetensors",
+    }
     assert command_line(*arguments, "--resume", "--seed", 2)[0] == 2
     code, out, err = command_line(*arguments, "--resume", "--max-seconds", 3, "--json")
     assert code == 0, err

@@ -5,9 +5,10 @@ import json
 
 def test_tables_and_json(files, command_line, tmp_path):
     given = ["respond", "-t", files.of_classes, "-f", "digit", "--n", 60, "--steps", 4, "--seed", 1]
-    code, out, err = command_line(*given, "--out", "r", "-q")
+    code, out, err = command_line(*given, "--out", "r", "--format", "pdf", "--dpi", 60, "-q")
     assert (code, err) == (0, "")
     assert "flip rate" in out
+    assert sorted(path.name for path in (tmp_path / "r").iterdir()) == ["respond.json", "respond.pdf"]
     assert "more than chance" in out or "less than chance" in out or "not distinguishable" in out
     code, out, _ = command_line(*given, "--out", "r.json", "--json")
     assert code == 0

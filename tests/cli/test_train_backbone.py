@@ -101,10 +101,19 @@ def test_interrupted_and_resumed(run_cli, command_line, pictures, tmp_path, numb
     left, out, err = run_cli(*arguments, signal_when="training the classifier", signal_number=number)
     assert (left, out) == (code, "")
     assert err.splitlines()[-1] == f"iin: {word}; the same command with --resume --out run goes on"
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"plan.json", "training-state.safetensors"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "log.jsonl",
+        "plan.json",
+        "training-state.safetensors",
+    }
     code, out, err = command_line(*arguments, "--resume", "--max-seconds", 1, "--json")
     assert code == 0, err
     assert json.loads(out)["steps"] > 1
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"backbone.safetensors", "plan.json", "result.json"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "backbone.safetensors",
+        "log.jsonl",
+        "plan.json",
+        "result.json",
+    }
     code, _, err = command_line(*arguments, "--resume")
     assert (code, "has finished" in err) == (2, True)

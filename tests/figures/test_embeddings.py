@@ -15,7 +15,7 @@ from iin_cli.figures.embeddings import (
     plot_planes,
     plot_walks_on_map,
 )
-from iin_cli.figures.plots import save_figure
+from iin_cli.figures.saving import save_figure
 
 
 def plane(count=30, seed=0):
@@ -61,7 +61,8 @@ def test_every_plane_meets_every_colouring():
         assert np.allclose(panel.collections[0].get_facecolors()[:, :3], coloring.colors)
         assert (panel.get_xlabel(), panel.get_ylabel()) == ("across", "up")
     assert panels[0].get_legend() is None
-    assert [text.get_text() for text in panels[2].get_legend().get_texts()] == ["one", "two", "an exceedingl…"]
+    # Two columns, which are filled one after the other and read row by row.
+    assert [text.get_text() for text in panels[2].get_legend().get_texts()] == ["one", "an exceedingl…", "two"]
     assert figure.axes[4].get_xlabel() == "angle"
 
 

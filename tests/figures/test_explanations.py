@@ -2,7 +2,8 @@ import numpy as np
 from matplotlib.colors import to_rgba
 
 from iin_cli.figures.explanations import Look, Neighbour, plot_explanation
-from iin_cli.figures.plots import save_figure
+from iin_cli.figures.palette import LOSS
+from iin_cli.figures.saving import save_figure
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
 
@@ -34,7 +35,7 @@ def test_rows_of_a_factor_share_bars_on_one_scale():
     ]
     assert [patch.get_width() for patch in bars[0].patches] == [0.9, 0.1]
     assert [patch.get_width() for patch in bars[1].patches] == [-0.8, 0.8]
-    assert bars[1].patches[0].get_facecolor() == to_rgba("C3")
+    assert bars[1].patches[0].get_facecolor() == to_rgba(LOSS)
     assert bars[1].get_xlim() == bars[2].get_xlim()
     assert bars[1].get_xlim()[1] > 0.9
     assert [text.get_text() for text in bars[1].get_yticklabels()] == ["cat", "dog"]

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from iin_cli.errors import UsageError
-from iin_cli.figures.grids import GAP, header_grid, image_grid, save_png
+from iin_cli.figures.grids import GAP, Sheet, header_sheet, image_grid, letters, shortened
+from iin_cli.figures.saving import save_png
 
 
 def cells(rows, columns, size=64, seed=0):
@@ -53,7 +54,7 @@ def test_labels_take_room_of_their_own():
 def test_the_grid_of_fig_2_has_targets_left_sources_above_and_edits_between():
     targets, sources = cells(1, 2)[0], cells(1, 3, seed=1)[0]
     edited = cells(2, 3, seed=2)
-    page = header_grid(targets, sources, edited)
+    page = header_sheet(targets, sources, edited).pixels()
     found = {}
     for name, image in {"target": targets[1], "source": sources[2], "edit": edited[1, 2]}.items():
         window = np.lib.stride_tricks.sliding_window_view(page, image.shape)[:, :, 0]
@@ -62,6 +63,37 @@ def test_the_grid_of_fig_2_has_targets_left_sources_above_and_edits_between():
     assert found["edit"] == (found["target"][0], found["source"][1])
     assert found["target"][1] < found["edit"][1]
     assert found["source"][0] < found["edit"][0]
+
+
+def test_long_labels_are_cut_in_their_middle_and_none_reaches_the_next_column():
+    font = letters(11)
+    name = "n02099601_10829_293_131.jpg"
+    cut = shortened(font, name, 100)
+    assert font.getlength(cut) <= 100
+    head, end = cut.split("…")
+    assert name.startswith(head)
+    assert name.endswith(end)
+    assert abs(len(head) - len(end)) <= 1
+    assert shortened(font, "cat", 100) == "cat"
+    page = Sheet(cells(1, 2), (), [name, name]).pixels()
+    above = page[: page.shape[0] - 64 - GAP].min((0, 2))
+    # White between the two.
+    assert above[GAP + 64 - 2 : 2 * GAP + 64 + 2].min() == 255
+    assert above.min() < 128
+    wide = Sheet(cells(1, 1), ["x" * 500]).pixels()
+    assert wide.shape[1] < 64 + 240
+
+
+def test_titles_stand_over_what_they_are_of():
+    targets, sources = cells(1, 2)[0], cells(1, 3, seed=1)[0]
+    plain = header_sheet(targets, sources, cells(2, 3, seed=2), "ab", "cde", "").pixels()
+    titled = header_sheet(targets, sources, cells(2, 3, seed=2), "ab", "cde", "digit of").pixels()
+    added = titled.shape[0] - plain.shape[0]
+    assert added > 10
+    assert (titled[added + 30 :, 40:] == plain[30:, 40:]).all()
+    dark = np.flatnonzero(titled[:added].min((0, 2)) < 128)
+    # The middle of the three columns of sources, of which each is 64 wide.
+    assert (dark.min() + dark.max()) / 2 == pytest.approx(titled.shape[1] - GAP - (3 * 64 + 2 * GAP) / 2, abs=3)
 
 
 def test_saved_whole_with_the_mode_of_the_umask(tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 
 from iin_cli.figures.heatmaps import Matrix, plot_matrices
-from iin_cli.figures.plots import save_figure
+from iin_cli.figures.saving import save_figure
 
 
 def test_every_cell_shows_its_number_and_what_is_missing_a_dash(tmp_path):

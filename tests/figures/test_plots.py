@@ -1,7 +1,8 @@
 import numpy as np
 from PIL import Image
 
-from iin_cli.figures.plots import NAMED_CLASSES, plot_walks, save_figure
+from iin_cli.figures.plots import NAMED_CLASSES, plot_walks
+from iin_cli.figures.saving import save_figure
 
 
 def log_probabilities(steps, classes, seed=0):

@@ -1,7 +1,7 @@
 import numpy as np
 from PIL import Image
 
-from iin_cli.figures.plots import save_figure
+from iin_cli.figures.saving import save_figure
 from iin_cli.figures.violins import MOST_POINTS, Violins, plot_violins
 
 

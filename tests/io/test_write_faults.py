@@ -15,7 +15,7 @@ from iin_cli.plan import Wishes
 from iin_cli.training import saving
 from iin_cli.training.runs import RunChoice
 
-KEPT = {"plan.json", "training-state.safetensors"}
+KEPT = {"log.jsonl", "plan.json", "training-state.safetensors"}
 
 
 @contextmanager

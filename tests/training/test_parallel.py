@@ -219,7 +219,7 @@ def agreements(folder):
     sent = from_main({"a": [torch.arange(3), ("b", None)], "c": torch.ones(2, dtype=torch.uint8)} if rank() == 0 else 0)
     return {
         "fractions": clock.fractions,
-        "stopped": (timed.stopped, timed.steps, timed.history[-1]["loss"]),
+        "stopped": (timed.stopped, timed.steps, timed.history[-1]["train_loss"]),
         "diverged": diverged,
         "encoded": alone,
         "shared": sum(encoded) - alone,
@@ -377,7 +377,7 @@ def test_the_trajectories_are_no_trivial_ones(alone, pictures):
         before = {key: value.clone() for key, value in work.weights().items()}
         after = alone[1][name][1]
         assert max((before[key].float() - after[key].float()).abs().max() for key in before) > 1e-3
-    assert "gan" in alone[1]["autoencoder"][0][-1]
+    assert "train_gan" in alone[1]["autoencoder"][0][-1]
 
 
 @pytest.mark.parametrize("name", ["pairs", "autoencoder"])
@@ -470,6 +470,7 @@ def test_one_result_in_one_folder(alone, together):
     assert together[0]["commands"] == together[1]["commands"]
     backbone, fit = together[0]["commands"]
     assert sorted(path.name for path in (folder / "fit").iterdir()) == [
+        "log.jsonl",
         "plan.json",
         "result.json",
         "translator.safetensors",

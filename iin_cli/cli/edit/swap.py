@@ -24,6 +24,8 @@ def swap(
     target: options.TargetOpt = None,
     source: options.SourceOpt = None,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
@@ -55,6 +57,7 @@ def swap(
     from ...commands.edit.swap import swap as run
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
 
     result = run(
         translator,
@@ -65,6 +68,7 @@ def swap(
         choice=DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad),
         backbone=backbone,
         device=device,
+        figures=Figures.of(format, dpi),
         report=reporter(quiet),
     )
     print_result(result, json)

@@ -91,6 +91,8 @@ def walk(
     target: options.TargetOpt = None,
     source: options.SourceOpt = None,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     steps: PointsOpt = None,
     n: WalksOpt = None,
     gamma: options.GammaOpt = 0.1,
@@ -140,6 +142,7 @@ def walk(
     from ...distributed import draw_seed
     from ...editing.walk_paths import AttributeWalk, GridWalk, LinearWalk, Wandering
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
     from ...translator.edit import OUWalk
 
     moving, begin, ends = tuple(factor or ()), tuple(target or ()), tuple(source or ())
@@ -165,6 +168,7 @@ def walk(
         choice=DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad),
         backbone=backbone,
         device=device,
+        figures=Figures.of(format, dpi),
         report=reporter(quiet),
     )
     print_result(result, json)

@@ -48,6 +48,8 @@ def estimate_dims(
     null: NullOpt = None,
     n: ItemsOpt = None,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     seed: options.SeedOpt = None,
     device: options.DeviceOpt = "auto",
     as_json: options.JsonOpt = False,
@@ -83,13 +85,16 @@ def estimate_dims(
     from ...commands.make.estimate_dims import estimate_layers
     from ...interpretation.data_choice import DataChoice
     from ...interpretation.network_choice import NetworkChoice
+    from ...io.output import Figures
 
     network = NetworkChoice(backbone, weights, layer, precision)
     chosen = DataChoice(data, data_root, n=n, seed=draw_seed(seed), skip_bad=skip_bad)
-    options = {"estimator": estimator, "device": device, "report": reporter(quiet)}
+    how = {"estimator": estimator, "device": device, "figures": Figures.of(format, dpi), "report": reporter(quiet)}
+    if (format or dpi) and out is None:
+        raise UsageError("--format and --dpi are of a figure: say where it goes with --out")
     if null is not None and not all_layers:
         raise UsageError(f"--null {null} goes with --all-layers: add that, or leave --null out")
     if all_layers:
-        print_result(estimate_layers(network, concept, chosen, out, null=null, **options), as_json)
+        print_result(estimate_layers(network, concept, chosen, out, null=null, **how), as_json)
     else:
-        print_result(run(network, concept, chosen, out, **options), as_json)
+        print_result(run(network, concept, chosen, out, **how), as_json)

@@ -8,7 +8,19 @@ import typer
 
 from ...distributed import draw_seed
 from ..early import known_data
-from ..options import DataRootOpt, DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt, SkipBadOpt, VerifyOpt
+from ..options import (
+    DataRootOpt,
+    DebugOpt,
+    DeviceOpt,
+    DpiOpt,
+    FormatOpt,
+    JsonOpt,
+    OutOpt,
+    QuietOpt,
+    SeedOpt,
+    SkipBadOpt,
+    VerifyOpt,
+)
 from ..output import print_result, reporter
 
 __all__ = ["preview_concept"]
@@ -44,6 +56,8 @@ def preview_concept(
     n: GroupsOpt = 8,
     image_size: ImageSizeOpt = None,
     out: OutOpt = None,
+    format: FormatOpt = None,
+    dpi: DpiOpt = None,
     seed: SeedOpt = None,
     device: DeviceOpt = "auto",
     as_json: JsonOpt = False,
@@ -66,7 +80,9 @@ def preview_concept(
     """
     from ...commands.make.preview_concept import preview_concept as run
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
 
     chosen = DataChoice(data, data_root, seed=draw_seed(seed), skip_bad=skip_bad)
-    result = run(concept, chosen, out, n=n, image_size=image_size, device=device, report=reporter(quiet))
+    given = {"n": n, "image_size": image_size, "device": device, "figures": Figures.of(format, dpi)}
+    result = run(concept, chosen, out, **given, report=reporter(quiet))
     print_result(result, as_json)

@@ -46,6 +46,7 @@ def train_backbone(
     device: options.DeviceOpt = "auto",
     dry_run: options.DryRunOpt = False,
     resume: options.ResumeOpt = False,
+    log: options.LogOpt = None,
     as_json: options.JsonOpt = False,
     quiet: options.QuietOpt = False,
     debug: options.DebugOpt = False,
@@ -70,7 +71,7 @@ def train_backbone(
     result = run(
         BackboneChoice(backbone, image_size, latent_dim, weights, steps, max_seconds),
         DataChoice(data, data_root, skip_bad=skip_bad),
-        RunChoice(out, seed, device, dry_run, resume),
+        RunChoice(out, seed, device, dry_run, resume, log),
         reporter(quiet),
     )
     print_result({**result.as_dict(), **(result.metrics or {})}, as_json)

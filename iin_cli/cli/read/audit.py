@@ -39,6 +39,8 @@ def audit(
     list_metrics: ListOpt = False,
     n: ItemsOpt = 2000,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,
@@ -69,6 +71,7 @@ def audit(
     from ...commands.read import audit as recipe
     from ...distributed import draw_seed, is_main_rank
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
 
     if list_metrics:
         names = recipe.metric_names(translator)
@@ -83,6 +86,7 @@ def audit(
         out=out,
         backbone=backbone,
         device=device,
+        figures=Figures.of(format, dpi),
         report=reporter(quiet),
     )
     print_result(result, json)

@@ -38,6 +38,8 @@ def embed(
     translator: options.TranslatorOpt,
     kind: KindOpt = None,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     method: MethodOpt = "umap",
     factor: DrawnOpt = None,
     color_by: ColorByOpt = None,
@@ -77,6 +79,7 @@ def embed(
     from ...commands.read.embed import embed as run
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
     from ...measures.embedding.embed import MapChoice
     from ...translator.edit import OUWalk
 
@@ -84,6 +87,6 @@ def embed(
     # A choice refuses words that it does not know.
     maps = MapChoice(cast("Any", tuple(kind or ())), cast("Any", method), tuple(color_by or ()))
     walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma)
-    where = {"backbone": backbone, "device": device, "report": reporter(quiet)}
+    where = {"backbone": backbone, "device": device, "figures": Figures.of(format, dpi), "report": reporter(quiet)}
     result = run(translator, choice, maps, walk, out, coordinates=coordinates, **where)
     print_result(result, json)

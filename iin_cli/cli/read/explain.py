@@ -61,6 +61,8 @@ def explain(
     translator: options.TranslatorOpt,
     image: ImagesArg = None,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     target: TargetClassOpt = None,
     oracle: OracleOpt = None,
     mode: ModeOpt = "swap",
@@ -114,13 +116,15 @@ def explain(
     from ...distributed import draw_seed
     from ...errors import UsageError
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
     from ...measures.explanation.edits import EditChoice
     from ...measures.explanation.library import LibraryChoice
     from ...translator.edit import OUWalk
 
     choice = DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad)
     # Choices refuse words that they do not know.
-    neighbours, where = LibraryChoice(k, cast("Any", space), search), {"backbone": backbone, "device": device}
+    neighbours = LibraryChoice(k, cast("Any", space), search)
+    where = {"backbone": backbone, "device": device, "figures": Figures.of(format, dpi)}
     if target:
         from ...commands.read.counterfactuals import Aim, find_ways
 

@@ -35,6 +35,8 @@ def respond(
     translator: options.TranslatorOpt,
     factor: WalkedOpt = None,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     n: ImagesOpt = None,
     steps: PointsOpt = 20,
     walks: WalksOpt = 1,
@@ -77,6 +79,7 @@ def respond(
     from ...commands.read.respond import respond as run
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
     from ...measures.responses.walks import WalkDesign
     from ...translator.edit import OUWalk
 
@@ -85,5 +88,6 @@ def respond(
     walk = OUWalk(tuple(factor or ()), steps, gamma, walk_sigma, cast("Any", center))
     design = WalkDesign(walk, walks, controls, choice.seed)
     given = {"raw": raw, "concepts": concept or (), "backbone": backbone, "device": device}
+    given["figures"] = Figures.of(format, dpi)
     result = run(translator, choice, design, out, **given, report=reporter(quiet))
     print_result(result, json)

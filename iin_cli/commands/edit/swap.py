@@ -12,7 +12,7 @@ from ...editing.swap import SwapResult
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...progress import Reporter, Silent
 
 __all__ = ["swap"]
@@ -31,6 +31,7 @@ def swap(
     choice: DataChoice | None = None,
     backbone: Path | None = None,
     device: str = "auto",
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> SwapResult:
     """Give every target the `factors` of a source, and write what the network then draws or predicts.
@@ -40,6 +41,7 @@ def swap(
             or what there is.
         out: a new folder, or a new `.png` (the only edit or the grid), for a classifier `.json` or `.csv`.
         backbone: where the translator's backbone lies now, if it was moved.
+        figures: how the grid is written.
 
     Raises UsageError (no or unknown factor, taken `out`), DataError (images), CheckpointError (damaged files).
     """
@@ -47,7 +49,7 @@ def swap(
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     opened.require_factors(list(factors))
     files = swaps.FILES[opened.require_network().require_head().answer.kind]
-    with Output.open(out, f"swap-{'-'.join(factors)}", *files) as output:
+    with Output.open(out, f"swap-{'-'.join(factors)}", *files, figures=figures) as output:
         data = ChosenData(opened, choice, report)
         targets, sources = data.targets_and_sources(target, source, choice.n, USUAL)
         result = replace(swaps.swap(opened, targets, sources, factors, report), seed=choice.seed)

@@ -12,7 +12,7 @@ from ...editing.walk_paths import WalkMode
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...progress import Reporter, Silent
 
 __all__ = ["walk"]
@@ -27,6 +27,7 @@ def walk(
     choice: DataChoice | None = None,
     backbone: Path | None = None,
     device: str = "auto",
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> WalkResult:
     """Walk from images, and write what the network shows or predicts along the way.
@@ -46,6 +47,6 @@ def walk(
     # What cannot be walked or shown is refused before any image is read.
     mode.moving(opened)
     film = film_format(network, mode, out, animate)
-    with Output.open(out, mode.label, *FILES[network.answer.kind]) as output:
+    with Output.open(out, mode.label, *FILES[network.answer.kind], figures=figures) as output:
         result = walks.walk(ChosenData(opened, choice, report), mode, film is not None)
         return walks.write(result, output, film, report)

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from ...distributed import choose_device
 from ...errors import DataError
-from ...figures.grids import image_grid, save_png
+from ...figures.grids import Sheet
+from ...figures.saving import save_page
 from ...interpretation.answers import Classes
 from ...interpretation.network import Network
 from ...interpretation.opening import open_network, versions
@@ -120,8 +121,8 @@ class _Images(_Writer):
                 for pixels in drawn:
                     folder.add(range(done, done + len(pixels)), pixels)
                     done += len(pixels)
-        elif output.ending == ".png":
-            save_png(output.path, _square(np.concatenate(list(drawn))))
+        elif output.is_figure:
+            save_page(output.path, _square(np.concatenate(list(drawn))), output.figures.dpi)
         else:
             self.save(output.path, torch.from_numpy(np.concatenate(list(drawn))))
 
@@ -139,7 +140,7 @@ class _Logits(_Writer):
             write_table(output.path if output.is_file else output.path / "predictions.csv", rows)
 
 
-def _square(pixels: np.ndarray) -> np.ndarray:
+def _square(pixels: np.ndarray) -> Sheet:
     """Lay images (M, S, S, 3) out row by row, as square as their number allows."""
     if len(pixels) > LARGEST_GRID:
         raise DataError(
@@ -149,4 +150,4 @@ def _square(pixels: np.ndarray) -> np.ndarray:
     rows = ceil(len(pixels) / columns)
     cells = np.full((rows * columns, *pixels.shape[1:]), 255, np.uint8)
     cells[: len(pixels)] = pixels
-    return image_grid(cells.reshape(rows, columns, *pixels.shape[1:]))
+    return Sheet(cells.reshape(rows, columns, *pixels.shape[1:]))

@@ -9,11 +9,11 @@ from pathlib import Path
 from ...crew import lead
 from ...distributed import choose_device
 from ...errors import UsageError, one_of
-from ...figures.plots import save_figure
+from ...figures.saving import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.grouping import find_providers
 from ...interpretation.network_choice import NetworkChoice
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...leading import leaders_first
 from ...metrics.bootstrap import Resampling
 from ...progress import Reporter, Silent
@@ -36,6 +36,7 @@ def estimate_dims(
     estimator: str = "variance",
     device: str = "auto",
     resampling: Resampling | None = None,
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> DimsResult:
     """Find what `concepts` explain of z, on pairs of training items of `data`, and how many dimensions each takes.
@@ -60,11 +61,11 @@ def estimate_dims(
         found = estimate(opened, dataset, providers, kind, data.seed, report, resampling, most)
         if out is None:
             return found
-        with Output.open(out, f"dims-{opened.name}", (".png", ".json"), "a plot") as output:
+        with Output.open(out, f"dims-{opened.name}", (".png", ".json"), "a plot", figures) as output:
             found = replace(found, out=str(output.path))
             output.write_json("dims.json", found.as_dict())
-            if (picture := output.at("dims.png")) is not None:
-                save_figure(picture, found.plot())
+            if (picture := output.figure("dims")) is not None:
+                save_figure(picture, found.plot(), output.figures.dpi)
             return found
 
     return lead(work, opened, dataset)
@@ -79,6 +80,7 @@ def estimate_layers(
     estimator: str = "variance",
     device: str = "auto",
     resampling: Resampling | None = None,
+    figures: Figures | None = None,
     report: Reporter | None = None,
     null: str | None = None,
 ) -> LayerSweep:
@@ -106,7 +108,7 @@ def estimate_layers(
 
     def work() -> LayerSweep:
         providers = find_providers(concepts, dataset)
-        with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot") as output:
+        with Output.open(out, f"layers-{opened.name}", (".png", ".json"), "a plot", figures) as output:
 
             def placed(sweep: LayerSweep) -> LayerSweep:
                 return replace(sweep, out=str(output.path))
@@ -123,8 +125,8 @@ def estimate_layers(
                 lambda sweep: output.write_json("layers.json", placed(sweep).as_dict()),
                 null,
             )
-            if (picture := output.at("layers.png")) is not None:
-                save_figure(picture, found.plot())
+            if (picture := output.figure("layers")) is not None:
+                save_figure(picture, found.plot(), output.figures.dpi)
             return placed(found)
 
     # Every layer's features come from one pass, which the main process makes alone.

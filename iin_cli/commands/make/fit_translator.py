@@ -26,13 +26,14 @@ from ...interpretation.network import Network
 from ...interpretation.network_choice import NetworkChoice
 from ...interpretation.opening import open_translator
 from ...io import checkpoint
-from ...io.rundir import write_json
+from ...io.rundir import RESULT_NAME, write_json
 from ...leading import leaders_first
 from ...plan import Wishes
 from ...plugin_api import ConceptProvider, Dataset
 from ...progress import Reporter, Silent
 from ...results import Result, Table
 from ...sizing.estimate import sample_size
+from ...training.logs import RunLog
 from ...training.resuming import resumable
 from ...training.runs import RunChoice
 from ...training.saving import save_product
@@ -166,13 +167,14 @@ def fit_translator(
         if folder is None:
             return result
         with resumable(folder, {**material.provenance, **inferred.as_dict()}, run.resume) as state:
-            fitted = fit_material(material, inferred, device, report, state, run.resume, encoded)
+            log = RunLog(folder, run.log, report)
+            fitted = fit_material(material, inferred, device, report, state, run.resume, encoded, log)
             if is_main_rank():
                 proofs = _proofs(fitted, attachment, report)
                 save_product(folder / PRODUCT, fitted.tensors(), fitted.metadata(proofs))
                 _write_masks(folder, material, fitted)
                 result = _finished(result, fitted, proofs, folder, time.monotonic() - started)
-                write_json(folder / "result.json", {**result.as_dict(), "history": fitted.history})
+                write_json(folder / RESULT_NAME, {**result.as_dict(), "history": fitted.history})
             result = from_main(result)
             fitted.loop.require_converged(folder / PRODUCT)
             return result

@@ -13,10 +13,11 @@ import numpy as np
 
 from ...distributed import choose_device
 from ...errors import DataError
-from ...figures.grids import image_grid, save_png
+from ...figures.grids import Sheet
+from ...figures.saving import save_page
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.grouping import find_providers, grouped
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...plugin_api import Circumstances, ConceptProvider, Dataset, Groups, Interpolation, Relation
 from ...progress import Reporter, Silent
 from ...results import Result
@@ -26,7 +27,6 @@ __all__ = ["MOST_COLUMNS", "PreviewResult", "preview_concept"]
 MOST_COLUMNS = 8
 # Larger images make no better preview; this is the side most networks for photographs take.
 LARGEST_SIDE = 224
-LONGEST_CAPTION = 24
 INTERPOLATION: Interpolation = "bicubic"
 
 
@@ -60,6 +60,7 @@ def preview_concept(
     n: int = 8,
     image_size: int | None = None,
     device: str = "auto",
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> PreviewResult:
     """Draw `n` groups of `concept` among the training images of `data`, one per row, as a fit would pair them.
@@ -78,12 +79,12 @@ def preview_concept(
     (provider,) = find_providers([concept], dataset)
     size = image_size or min(dataset.native_size, LARGEST_SIDE)
     indices, seed = np.asarray(dataset.splits["train"]), data.seed
-    with Output.open(out, f"preview-concept-{provider.concept}", (".png",), "a grid of images") as output:
+    with Output.open(out, f"preview-concept-{provider.concept}", (".png",), "a grid of images", figures) as output:
         (groups,) = grouped(dataset, indices, [provider], Circumstances(str(where), size, INTERPOLATION, seed, report))
         members = _groups_with_pairs(groups, provider)
         rows = _choose(members, groups.variants, n, seed)
-        picture = output.path if output.is_file else output.path / "preview.png"
-        save_png(picture, _grid(provider, dataset, groups, rows, size))
+        picture = output.figure("preview") or output.path
+        save_page(picture, _sheet(provider, dataset, groups, rows, size), output.figures.dpi)
         result = PreviewResult(
             concept=provider.concept,
             relation=provider.relation,
@@ -118,10 +119,8 @@ def _choose(members: Sequence[np.ndarray], variants: np.ndarray, count: int, see
     return chosen
 
 
-def _grid(
-    provider: ConceptProvider, dataset: Dataset, groups: Groups, rows: Sequence[np.ndarray], size: int
-) -> np.ndarray:
-    """Return the items of `rows` as a grid with captions, uint8 (H, W, 3); places without an item stay white."""
+def _sheet(provider: ConceptProvider, dataset: Dataset, groups: Groups, rows: Sequence[np.ndarray], size: int) -> Sheet:
+    """Return the items of `rows` as a sheet with captions; places without an item stay white."""
     items = np.concatenate(rows)
     drawn = np.empty((len(items), size, size, 3), np.uint8)
     for variant in np.unique(groups.variants[items]):
@@ -133,7 +132,7 @@ def _grid(
         cells[row, : len(places)] = drawn[start : start + len(places)]
         start += len(places)
     row_labels = [_row_caption(provider, dataset, groups.indices[places]) for places in rows]
-    return image_grid(cells, row_labels, _column_captions(provider, [groups.variants[places] for places in rows]))
+    return Sheet(cells, row_labels, _column_captions(provider, [groups.variants[places] for places in rows]))
 
 
 def _column_captions(provider: ConceptProvider, rows: Sequence[np.ndarray]) -> list[str]:
@@ -147,9 +146,7 @@ def _column_captions(provider: ConceptProvider, rows: Sequence[np.ndarray]) -> l
 def _row_caption(provider: ConceptProvider, dataset: Dataset, indices: np.ndarray) -> str:
     """Return the image's name of a differ group, of a share group the value that a label column gives it, if any."""
     if provider.relation == "differ":
-        name = Path(dataset.path(int(indices[0]))).name
-        # The end of a long file name tells it apart.
-        return name if len(name) <= LONGEST_CAPTION else f"…{name[1 - LONGEST_CAPTION :]}"
+        return Path(dataset.path(int(indices[0]))).name
     column = dataset.column(provider.concept)
     if column is None:
         return ""

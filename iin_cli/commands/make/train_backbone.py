@@ -11,12 +11,13 @@ from ...distributed import choose_device, from_main, is_main_rank, world_size
 from ...fitting.backbone_training import BackboneChoice, BackboneTraining
 from ...interpretation.data_choice import DataChoice, describe_data
 from ...interpretation.opening import describe_backbone, versions
-from ...io.rundir import write_json
+from ...io.rundir import RESULT_NAME, write_json
 from ...leading import leaders_first
 from ...plugin_api import Backbone
 from ...progress import Reporter, Silent
 from ...registry import find
 from ...results import Result
+from ...training.logs import RunLog
 from ...training.loop import LoopResult, Schedule, optimise
 from ...training.parallel import batch_part
 from ...training.resuming import resumable
@@ -101,12 +102,13 @@ def train_backbone(
                 description=f"training the {module.name}",
                 report=report,
                 salvage=True,
+                log=RunLog(folder, run.log, report),
             )
             if is_main_rank():
                 metadata = _metadata(work, data.root_of(None), backbone.weights, loop)
                 save_product(folder / PRODUCT, module.state_dict(), metadata)
                 result = _finished(result, folder, loop, time.monotonic() - started)
-                write_json(folder / "result.json", {**result.as_dict(), "history": loop.history})
+                write_json(folder / RESULT_NAME, {**result.as_dict(), "history": loop.history})
             result = from_main(result)
             loop.require_converged(folder / PRODUCT)
             return result

@@ -9,11 +9,12 @@ from pathlib import Path
 from ...distributed import choose_device
 from ...editing.described import described_factors
 from ...errors import attempt
-from ...figures.plots import save_figure
+from ...figures.saving import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.factor_concepts import given_concepts
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
+from ...io.output import Figures
 from ...io.rundir import open_run, write_result
 from ...measures.audit import auditing
 from ...measures.audit.auditing import AuditResult, items_to_read
@@ -45,6 +46,7 @@ def audit(
     backbone: Path | None = None,
     device: str = "auto",
     resampling: Resampling | None = None,
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> AuditResult:
     """Measure on test items how well the factors of `translator` keep what their names promise.
@@ -84,17 +86,18 @@ def audit(
                     save=lambda found: write_result(folder / "audit.json", judged(found).as_dict()),
                 )
             )
-            why = attempt(lambda: _draw(result, folder / "audit.png"))
+            how = figures or Figures()
+            why = attempt(lambda: _draw(result, folder / f"audit{how.ending}", how.dpi))
             if why is not None:
                 report.warn(f"the heat map failed: {why}")
-                result = replace(result, skipped={**result.skipped, "audit.png": why})
+                result = replace(result, skipped={**result.skipped, f"audit{how.ending}": why})
         return result
 
     return data.lead(work)
 
 
-def _draw(result: AuditResult, file: Path) -> None:
+def _draw(result: AuditResult, file: Path, dpi: int | None) -> None:
     """Draw the heat map, if the audit measured any matrix."""
     figure = draw_matrices(tuple(result.factors), result.figures)
     if figure is not None:
-        save_figure(file, figure)
+        save_figure(file, figure, dpi)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...distributed import choose_device
-from ...figures.plots import save_figure
+from ...figures.saving import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_network, open_translator
 from ...interpretation.reading import ChosenData
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...measures.counterfactuals.counterfactuals import find_counterfactuals
 from ...measures.counterfactuals.results import CounterfactualResult
 from ...measures.counterfactuals.saying import Saying
@@ -24,7 +24,7 @@ __all__ = ["Aim", "find_ways"]
 REAL = 1000
 # Images of which each has a figure; of more there is the matrix alone.
 MOST_FIGURES = 20
-MATRIX = "borders.png"
+MATRIX = "borders"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ def find_ways(
     *,
     backbone: Path | None = None,
     device: str = "auto",
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> CounterfactualResult:
     """Find for images the smallest edit of each factor with which a class is said.
@@ -68,7 +69,7 @@ def find_ways(
     def work() -> CounterfactualResult:
         inputs = data.starts(images, choice.n)
         reading = data.read(min(REAL, len(data.split_items())))
-        with Output.open(out, "explain-target", (".json",), "an explanation") as output:
+        with Output.open(out, "explain-target", (".json",), "an explanation", figures) as output:
 
             def save(found: CounterfactualResult) -> None:
                 output.write_json("explain.json", replace(found, out=str(output.path)).as_dict())
@@ -89,10 +90,10 @@ def _draw(result: CounterfactualResult, output: Output) -> tuple[str, ...]:
     """Draw a figure of each image where there are few, and the matrix of the borders; return the files' names."""
     count, figures = len(result.found), []
     for number in range(count if count <= MOST_FIGURES else 0):
-        if (file := output.at("explain.png" if count == 1 else f"explain-{number:03d}.png")) is not None:
-            save_figure(file, result.plot(number))
+        if (file := output.figure("explain" if count == 1 else f"explain-{number:03d}")) is not None:
+            save_figure(file, result.plot(number), output.figures.dpi)
             figures.append(file.name)
-    if count > 1 and (file := output.at(MATRIX)) is not None:
-        save_figure(file, result.plot_borders())
-        figures.append(MATRIX)
+    if count > 1 and (file := output.figure(MATRIX)) is not None:
+        save_figure(file, result.plot_borders(), output.figures.dpi)
+        figures.append(file.name)
     return tuple(figures)

@@ -9,7 +9,7 @@ from ...distributed import choose_device
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...io.tables import write_table
 from ...measures.embedding.embed import EmbedResult, MapChoice, embed_items
 from ...progress import Reporter, Silent
@@ -28,6 +28,7 @@ def embed(
     coordinates: bool = False,
     backbone: Path | None = None,
     device: str = "auto",
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> EmbedResult:
     """Embed images of the translator's data, and draw them as maps; equal seeds give equal figures.
@@ -48,7 +49,7 @@ def embed(
     data = ChosenData(opened, choice, report)
     several = len(maps.kinds) > 1
     endings = () if several else (".png", ".gif") if maps.kinds == ("product",) else (".png",)
-    with Output.open(out, "embed", endings, "several figures" if several else "a figure") as output:
+    with Output.open(out, "embed", endings, "several figures" if several else "a figure", figures) as output:
         written: dict[str, list[str]] = {}
 
         def placed(found: EmbedResult) -> EmbedResult:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...distributed import choose_device
-from ...figures.plots import save_figure
+from ...figures.saving import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...measures.explanation.edits import EditChoice
 from ...measures.explanation.explain import explain_images
 from ...measures.explanation.library import LibraryChoice
@@ -32,6 +32,7 @@ def explain(
     top: int = 5,
     backbone: Path | None = None,
     device: str = "auto",
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> ExplainResult:
     """Change each factor of images many times, and see what is predicted and which real images are nearest.
@@ -53,17 +54,18 @@ def explain(
     def work() -> ExplainResult:
         opened.choose_factors(edits.factors)
         targets = data.starts(images, choice.n)
-        single, figures = len(targets) == 1, []
-        with Output.open(out, "explain", (".json", ".png") if single else (".json",), "an explanation") as output:
+        single, drawn = len(targets) == 1, []
+        kinds = (".json", ".png") if single else (".json",)
+        with Output.open(out, "explain", kinds, "an explanation", figures) as output:
 
             def placed(found: ExplainResult) -> ExplainResult:
-                return replace(found, out=str(output.path), figures=tuple(figures))
+                return replace(found, out=str(output.path), figures=tuple(drawn))
 
             def save(found: ExplainResult) -> None:
                 number = len(found.images) - 1
-                if (file := output.at("explain.png" if single else f"explain-{number:03d}.png")) is not None:
-                    save_figure(file, found.plot(number))
-                    figures.append(file.name)
+                if (file := output.figure("explain" if single else f"explain-{number:03d}")) is not None:
+                    save_figure(file, found.plot(number), output.figures.dpi)
+                    drawn.append(file.name)
                 output.write_json("explain.json", placed(found).as_dict())
 
             return placed(explain_images(library.open(data), targets, edits.open(data), top, report, save))

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from ...distributed import choose_device
 from ...errors import UsageError
-from ...figures.plots import save_figure
+from ...figures.saving import save_figure
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.factor_concepts import given_concepts
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData, Reading
-from ...io.output import Output
+from ...io.output import Figures, Output
 from ...measures.responses.measure import TakeWalks, measure_responses, usual_images
 from ...measures.responses.results import RespondResult
 from ...measures.responses.walks import TakeAnswers, WalkDesign
@@ -36,6 +36,7 @@ def respond(
     concepts: Sequence[str] = (),
     backbone: Path | None = None,
     device: str = "auto",
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> RespondResult:
     """Let each factor of many images wander, all else fixed, and measure what the network then answers.
@@ -61,7 +62,7 @@ def respond(
         if raw and not data.network.answer.names:
             raise UsageError("--raw writes log-probabilities, and this backbone draws images: leave it out")
         label = "-".join(["respond", *design.walk.factors])
-        with Output.open(out, label, (".png", ".json"), "a figure or its figures as JSON") as output:
+        with Output.open(out, label, (".png", ".json"), "a figure or its figures as JSON", figures) as output:
             if raw and output.is_file:
                 raise UsageError(f"--raw writes respond.csv beside the rest: --out {output.path} must be a folder then")
             reading = data.read(choice.n or usual_images(data.network))
@@ -71,8 +72,8 @@ def respond(
 
             with _points_table(output.path / "respond.csv" if raw else None, reading) as rows:
                 result = measure_responses(reading, design, report, save, rows, given)
-            if (file := output.at("respond.png")) is not None:
-                save_figure(file, result.plot())
+            if (file := output.figure("respond")) is not None:
+                save_figure(file, result.plot(), output.figures.dpi)
         return replace(result, out=str(output.path))
 
     return data.lead(work)

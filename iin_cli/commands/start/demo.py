@@ -13,7 +13,8 @@ from ...editing import swap, walk
 from ...editing.priors import TranslatorPrior, generate
 from ...editing.swap_scores import SwapScores, score_swaps
 from ...editing.walk_paths import LinearWalk, Wandering
-from ...figures.grids import image_grid, save_png
+from ...figures.grids import Sheet
+from ...figures.saving import save_page
 from ...fitting.backbone_training import BackboneChoice
 from ...interpretation.data_choice import DataChoice
 from ...interpretation.network_choice import NetworkChoice
@@ -135,7 +136,7 @@ def _draw(folder: Path, data: ChosenData) -> tuple[str, ...]:
     for name, mode in {"linear": LinearWalk(), **{name: Wandering(ou=OUWalk(name)) for name in CONCEPTS}}.items():
         walk.write(walk.walk(data, mode), Output(folder / f"walk-{name}.png", is_file=True))
     samples = np.concatenate(list(generate(network.backbone, TranslatorPrior(opened), range(64), network.device)))
-    save_png(folder / "samples.png", image_grid(samples.reshape(8, 8, *samples.shape[1:])))
+    save_page(folder / "samples.png", Sheet(samples.reshape(8, 8, *samples.shape[1:])))
     return tuple(sorted(path.name for path in folder.glob("*.png")))
 
 

@@ -97,7 +97,7 @@ def _cell(figure: Figure | None) -> str | None:
 
 
 def _note(figure: Figure) -> str:
-    interval = f"[{figure.interval.low:.2f}, {figure.interval.high:.2f}]"
+    interval = f"[{figure.interval.low:z.2f}, {figure.interval.high:z.2f}]"
     return interval if figure.expected is None else f"{interval}\n({figure.expected:g})"
 
 

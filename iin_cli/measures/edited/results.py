@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ...editing.recipe import Recipe
 from ...errors import UsageError
-from ...figures.grids import save_png
 from ...figures.pictures import picture
+from ...figures.saving import save_png
 from ...io.output import Output
 from ...io.tables import write_table
 from ...results import Result, Table

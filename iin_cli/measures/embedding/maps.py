@@ -15,7 +15,7 @@ from torch import Tensor
 from ...editing.walk_paths import walk_noise
 from ...errors import UsageError
 from ...figures.embeddings import Plane, plot_planes, plot_walks_on_map
-from ...figures.plots import save_figure
+from ...figures.saving import save_figure
 from ...interpretation.answers import Nothing
 from ...interpretation.reading import Reading
 from ...io.output import Output
@@ -55,9 +55,9 @@ class Map:
 
     def write(self, output: Output) -> list[str]:
         """Write the figure, and the film, where `output` takes them; returns the names of the files."""
-        figure, film = output.at(f"{self.kind}.png"), output.at(f"{self.kind}.gif")
+        figure, film = output.figure(self.kind), output.at(f"{self.kind}.gif")
         if figure is not None:
-            save_figure(figure, self.plot())
+            save_figure(figure, self.plot(), output.figures.dpi)
         if self.film is None:
             film = None
         elif film is not None:
@@ -107,7 +107,7 @@ class Atlas:
 
         def plot() -> Figure:
             coloring = self.colors.of(())[0]
-            return plot_walks_on_map(plane, coloring, walks, f"{self.method} of z, walks from one image")
+            return plot_walks_on_map(plane, coloring, walks, f"{self.method.upper()} of z, walks from one image")
 
         return Map("latent", plot, stays=stays)
 
@@ -135,7 +135,9 @@ class Atlas:
         return Map("residual", partial(self._plot, [self._plane(projection, RESIDUAL)], names, RESIDUAL))
 
     def _plot(self, planes: Sequence[Plane], names: Sequence[str], what: str) -> Figure:
-        return plot_planes(planes, self.colors.of(names), f"{self.method} of {what}, {len(self.reading)} images")
+        return plot_planes(
+            planes, self.colors.of(names), f"{self.method.upper()} of {what}, {len(self.reading)} images"
+        )
 
     def _project(self, what: str, rows: Tensor, dims: int) -> Projection:
         with self.report.task(f"{self.method} of {what}", None, "maps") as task:

@@ -31,6 +31,7 @@ class Edits:
         sources: what to call the origin of each of E edits.
         change: z̃ (1, N) and a factor -> z̃ (E, N) with that factor changed.
         pictures: images of the sources, uint8 (E, S, S, 3); `z`: their latents (E, N); both None for walks.
+        captions: what to write beside the sources; () for walks.
     """
 
     mode: ExplainMode
@@ -39,6 +40,7 @@ class Edits:
     change: Callable[[Tensor, str], Tensor]
     pictures: np.ndarray | None = None
     z: Tensor | None = None
+    captions: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -52,7 +54,7 @@ class Edits:
         def change(start: Tensor, factor: str) -> Tensor:
             return swap(start.expand(len(sources), -1), z_tilde, opened.factors, [factor])
 
-        return cls("swap", opened.choose_factors(factors), sources.names, change, sources.pixels, z)
+        return cls("swap", opened.choose_factors(factors), sources.names, change, sources.pixels, z, sources.captions)
 
     @classmethod
     def of_walks(cls, opened: OpenTranslator, factors: Iterable[str], walk: OUWalk, count: int, seed: int) -> Self:

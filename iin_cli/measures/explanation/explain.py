@@ -170,7 +170,8 @@ class _Explainer:
                 source = None if self.edits.pictures is None else self.edits.pictures[row]
                 decoded = None if drawn is None else drawn[row : row + 1]
                 near = self._neighbours(own.numbers[row], edit.nearest)
-                looks.append(Look(factor, source, decoded, near, delta, edit.says, edit.source_predicted))
+                says = edit.source_predicted or (self.edits.captions[row] if self.edits.captions else None)
+                looks.append(Look(factor, source, decoded, near, delta, edit.says, says))
         return looks
 
     def _neighbours(self, numbers: Tensor, near: Sequence[Near]) -> list[Neighbour]:

@@ -10,6 +10,7 @@ from iin_cli.cli.options import (
     DebugOpt,
     DeviceOpt,
     JsonOpt,
+    LogOpt,
     MaxSecondsOpt,
     OutOpt,
     QuietOpt,
@@ -48,6 +49,7 @@ def train_stylizer(
     seed: SeedOpt = None,
     device: DeviceOpt = "auto",
     resume: ResumeOpt = False,
+    log: LogOpt = None,
     as_json: JsonOpt = False,
     quiet: QuietOpt = False,
     debug: DebugOpt = False,
@@ -77,6 +79,7 @@ def train_stylizer(
         seed=seed,
         device=device,
         resume=resume,
+        log=log,
         report=reporter(quiet),
     )
     print_result({**result.as_dict(), **result.metrics}, as_json)

@@ -18,6 +18,8 @@ from iin_cli.io.rundir import open_run, write_json
 from iin_cli.latents.splitting import held_out_mask
 from iin_cli.plugin_api import Dataset, Interpolation
 from iin_cli.progress import Reporter, Silent
+from iin_cli.training.log_files import require_log
+from iin_cli.training.logs import RunLog
 from iin_cli.training.loop import LoopResult, Schedule, optimise
 from iin_cli.training.resuming import resumable, seed_of_run
 
@@ -102,6 +104,7 @@ def train_stylizer(
     seed: int | None = None,
     device: str = "auto",
     resume: bool = False,
+    log: str | None = None,
     report: Reporter | None = None,
 ) -> StylizerResult:
     """Train a stylizer on the training split of `content` and save it.
@@ -112,10 +115,12 @@ def train_stylizer(
         skip_bad: leave out images that cannot be read.
         image_size: side of the images as a backbone will see them; None takes the data's.
         resume: resume the interrupted run in `out`.
+        log: `tensorboard` for event files, besides the run's log.
 
     Raises UsageError, DataError, CheckpointError and DivergedError as their docstrings say.
     """
     report, started, where = report or Silent(), time.monotonic(), choose_device(device)
+    require_log(log)
     seed = seed_of_run(out, PRODUCT, seed, resume)
     bank, called = read_styles(style)
     dataset = open_dataset(content, data_root, report, skip_bad)
@@ -139,7 +144,18 @@ def train_stylizer(
         with resumable(folder, plan, resume) as state:
             schedule = Schedule(plan["steps"], max_seconds)
             stylizer, loop = fit_stylizer(
-                dataset, dataset.splits["train"], bank, encoder, side, schedule, seed, where, report, state, resume
+                dataset,
+                dataset.splits["train"],
+                bank,
+                encoder,
+                side,
+                schedule,
+                seed,
+                where,
+                report,
+                state,
+                resume,
+                log=RunLog(folder, log, report),
             )
             facts = stylizer_facts(plan, describe_data(dataset, data_root), loop)
             save_stylizer(folder / PRODUCT, stylizer, facts)
@@ -178,6 +194,7 @@ def fit_stylizer(
     state: Path | None = None,
     resume: bool = False,
     interpolation: Interpolation = "bicubic",
+    log: RunLog | None = None,
 ) -> tuple[Stylizer, LoopResult]:
     """Train a stylizer for images of `side` on items `indices` (M,) of `dataset`.
 
@@ -212,6 +229,7 @@ def fit_stylizer(
         description="training the stylizer",
         report=report,
         salvage=state is not None,
+        log=log,
     )
     return stylizer.eval().requires_grad_(False), loop
 

@@ -32,7 +32,12 @@ def test_a_stylizer_is_trained_and_found_again(train, tmp_path, pictures, say):
     result = train(report=say)
     assert result.parameters > 1000
     assert (result.encoder, result.side, result.steps, result.seed) == ("random", 32, 2, 1)
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"stylizer.safetensors", "plan.json", "result.json"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "stylizer.safetensors",
+        "log.jsonl",
+        "plan.json",
+        "result.json",
+    }
     opened = open_stylizer(tmp_path / "run", "cpu")
     assert opened.stylizer.config == {"width": 4, "decoder_width": 4, "side": 32}
     assert opened.metadata["kind"] == "stylizer"

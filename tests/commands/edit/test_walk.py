@@ -163,8 +163,8 @@ def test_bad_input(files, tmp_path):
         walk(files.of_images, GridWalk(target=(image_file(tmp_path),)), out)
     with pytest.raises(DataError, match=r"no attribute 'clas': did you mean class"):
         walk(files.of_images, along("clas=3"), out)
-    with pytest.raises(UsageError, match=r"\.png or \.json or \.csv"):
-        walk(files.of_classes, LinearWalk(), tmp_path / "w.pdf")
+    with pytest.raises(UsageError, match=r"\.png or \.pdf or \.svg or \.json or \.csv"):
+        walk(files.of_classes, LinearWalk(), tmp_path / "w.npz")
     assert not out.exists()
 
 

@@ -23,14 +23,14 @@ def preview(concept, data, out, seed=0, **options):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """What was handed to the grid, by name: `cells`, `rows` and `columns`."""
+    """What was handed to the sheet, by name: `cells`, `rows` and `columns`."""
     seen = {}
 
-    def grid(cells, row_labels=(), column_labels=()):
+    def sheet(cells, row_labels=(), column_labels=()):
         seen.update(cells=cells, rows=list(row_labels), columns=list(column_labels))
-        return grids.image_grid(cells, row_labels, column_labels)
+        return grids.Sheet(cells, row_labels, column_labels)
 
-    monkeypatch.setattr(recipe, "image_grid", grid)
+    monkeypatch.setattr(recipe, "Sheet", sheet)
     return seen
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from iin_cli.errors import DivergedError, UsageError
+from iin_cli.io.rundir import open_run
 from iin_cli.training.resuming import resumable, seed_of_run
 
 PLAN = {"seed": 7, "plan": {"steps": 10, "max_seconds": None, "betas": (0.9, 0.99)}, "scores": {"digit": 0.25}}
@@ -84,3 +85,23 @@ def test_nothing_to_resume(tmp_path):
     (tmp_path / "t").write_text("x")
     with pytest.raises(UsageError, match="has finished"):
         seed_of_run(tmp_path, "t", None, True)
+
+
+def test_a_log_alone_is_no_run_to_go_on_with(tmp_path):
+    """Killed before its first save, a run leaves its plan and its log; the next one starts anew in the folder."""
+    folder = tmp_path / "run"
+    (folder / "tensorboard").mkdir(parents=True)
+    (folder / "tensorboard" / "events").write_text("")
+    (folder / "log.jsonl").write_text('{"step": 1}\n')
+    (folder / "plan.json").write_text('{"seed": 7}')
+    with open_run(folder, "x") as claimed:
+        assert list(claimed.iterdir()) == []
+    (folder / "log.jsonl").write_text('{"step": 1}\n')
+    with pytest.raises(UsageError, match="is not empty"), open_run(folder, "x"):
+        pass
+
+
+def test_a_run_that_fails_before_it_is_saved_takes_its_log_along(tmp_path):
+    (tmp_path / "log.jsonl").write_text("")
+    interrupt(tmp_path, MemoryError(), with_state=False)
+    assert list(tmp_path.iterdir()) == []

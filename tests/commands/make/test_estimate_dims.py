@@ -77,5 +77,5 @@ def test_one_file_holds_the_plot_or_the_table(sweep, tmp_path):
         assert picture.format == "PNG"
     sweep("class", out=tmp_path / "one.json", n=30)
     assert json.loads((tmp_path / "one.json").read_text())["n"] == 30
-    with pytest.raises(UsageError, match=r"ends in \.png or \.json"):
+    with pytest.raises(UsageError, match=r"ends in \.png or \.pdf or \.svg or \.json"):
         sweep("class", out=tmp_path / "table.csv")

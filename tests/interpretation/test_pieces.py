@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from iin_cli.interpretation.pieces import in_pieces, piece_rows, to_pixels
+from iin_cli.interpretation.pieces import image_rows, in_pieces, piece_rows, to_pixels
 from iin_cli.latents.cache import as_images
 
 CPU = torch.device("cpu")
@@ -95,3 +95,9 @@ def test_pixels_survive_the_way_there_and_back():
     pixels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(3, 3)
     assert (to_pixels(as_images(pixels)) == pixels).all()
     assert to_pixels(torch.tensor([-9.0, 9.0, 0.0]).view(1, 3, 1, 1)).ravel().tolist() == [0, 255, 128]
+
+
+@pytest.mark.parametrize(("size", "rows"), [(32, 64), (64, 64), (128, 16), (224, 5), (1024, 4)])
+def test_large_images_are_encoded_in_lower_pieces(size, rows):
+    assert image_rows(torch.device("cpu"), size) == rows
+    assert image_rows(torch.device("cuda"), size) >= rows

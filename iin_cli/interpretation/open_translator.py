@@ -91,21 +91,21 @@ class OpenTranslator:
         return self._mapped(z, "forward", report)
 
     def transform_with_log_det(self, z: Tensor, height: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`; `height` as `inverse_transform`."""
+        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`; `height` as `inverse_in_pieces`."""
         found = torch.cat(list(self._in_pieces(z, "both", height or piece_rows(self.device))))
         return found[:, :-1], found[:, -1]
 
-    def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None, height: int | None = None) -> Tensor:
-        """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N).
+    def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
+        """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
+        return self._mapped(z_tilde, "inverse", report)
 
-        Args:
-            height: of the pieces, where another than the usual one is known to give the same numbers.
-        """
-        return self._mapped(z_tilde, "inverse", report, height)
+    def inverse_in_pieces(self, z_tilde: Tensor, height: int | None) -> Tensor:
+        """As `inverse_transform`, in pieces of `height` rows; another height than the usual has other last bits."""
+        return self._mapped(z_tilde, "inverse", None, height)
 
     def inverse_of_many(self, z_tilde: Tensor) -> Tensor:
         """As `inverse_transform`, in taller pieces: faster for thousands of rows, with other last bits."""
-        return self._mapped(z_tilde, "inverse", None, MANY_ROWS)
+        return self.inverse_in_pieces(z_tilde, MANY_ROWS)
 
     def shared(self, z_a: Tensor, z_b: Tensor, prior: Tensor | float = 0.5) -> Tensor:
         """Return how probable it is that pairs z_a, z_b (P, N) share each factor, the residual last: (P, K+1).

@@ -25,6 +25,8 @@ ABOUT = ".json"
 KEY, SHOWN_KEY = re.compile(r"[0-9a-f]{32,64}"), 12
 # What is being written, or was when its writer was killed.
 UNFINISHED = re.compile(r"\.(part|layers)-.*|\..+\.[0-9a-f]{8}\.part")
+# Where processes meet that encode the same; what is left there goes on when it is encoded again.
+BEGUN = "unfinished"
 MOST_HEADER = 4096
 
 
@@ -113,7 +115,7 @@ def _files(kind: str, ending: str, about: Callable[[Path], str]) -> Callable[[Pa
 def _latents(folder: Path, others: list[str]) -> list[CacheEntry]:
     found: list[CacheEntry] = []
     for part in _scan(folder):
-        if not part.is_dir(follow_symlinks=False) or len(part.name) != 2:
+        if not part.is_dir(follow_symlinks=False) or (len(part.name) != 2 and part.name != BEGUN):
             others.append(f"latents/{part.name}")
             continue
         for place in _scan(Path(part.path)):
@@ -121,7 +123,8 @@ def _latents(folder: Path, others: list[str]) -> list[CacheEntry]:
             if UNFINISHED.fullmatch(place.name) and not place.is_symlink():
                 found.append(_entry("unfinished", path, _leftover))
             elif place.is_dir(follow_symlinks=False) and KEY.fullmatch(place.name):
-                found.append(_entry("latents", path, _encoded))
+                is_begun = part.name == BEGUN
+                found.append(_entry("unfinished", path, _begun) if is_begun else _entry("latents", path, _encoded))
             elif not (path.suffix == ABOUT and KEY.fullmatch(path.stem) and not place.is_symlink()):
                 others.append(f"latents/{part.name}/{place.name}")
     return found
@@ -179,6 +182,10 @@ def _all(path: Path) -> Iterator[Path]:
 
 def _leftover(path: Path) -> str:
     return "being written, or left by a run that was killed"
+
+
+def _begun(path: Path) -> str:
+    return "an encoding under way, or one that goes on where it was stopped"
 
 
 def _encoded(folder: Path) -> str:

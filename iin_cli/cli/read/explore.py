@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import options
+from ..addresses import FROM_HUB
 from ..output import print_result, reporter
 
 if TYPE_CHECKING:
@@ -18,11 +19,12 @@ __all__ = ["explore"]
 TranslatorArg = Annotated[
     Path,
     typer.Argument(
-        help="A translator checkpoint or its run folder.",
+        help="A translator checkpoint, its run folder, or hf:owner/name.",
         metavar="CKPT",
         show_default=False,
         callback=options.known_translator,
     ),
+    FROM_HUB,
 ]
 HostOpt = Annotated[
     str, typer.Option("--host", help="Address to listen at; other than this machine's own needs --token-file.")

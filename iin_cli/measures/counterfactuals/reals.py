@@ -79,5 +79,5 @@ class Reals:
 
 
 def nll_of(opened: OpenTranslator, z: Tensor, height: int | None = None) -> Tensor:
-    """Return −log p(z) of z (B, N) in nats, (B,) (Eq 12); `height` as `OpenTranslator.inverse_transform`."""
+    """Return −log p(z) of z (B, N) in nats, (B,) (Eq 12); `height` as `OpenTranslator.inverse_in_pieces`."""
     return nll(*opened.transform_with_log_det(z, height))

@@ -111,7 +111,7 @@ class Editor:
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """T⁻¹ of z̃ (B, N)."""
-        return self.opened.inverse_transform(z_tilde, height=self.heights.of("inverse", len(z_tilde)))
+        return self.opened.inverse_in_pieces(z_tilde, self.heights.of("inverse", len(z_tilde)))
 
     def draw(self, z: Tensor) -> np.ndarray:
         """Decode z (B, N) to uint8 (B, S, S, 3)."""
@@ -124,7 +124,7 @@ class Editor:
     def try_heights(self, start: Start) -> None:
         """Find how few rows can be computed at once, on images like those to come."""
         opened, tried = self.opened, self.heights.try_on
-        tried("inverse", lambda rows, height: opened.inverse_transform(rows, height=height), start.z_tilde)
+        tried("inverse", opened.inverse_in_pieces, start.z_tilde)
         tried("likelihood", lambda rows, height: nll_of(opened, rows, height), start.z)
         if (network := opened.network) is not None and network.backbone.has_head:
             tried("decode", lambda rows, height: torch.cat(list(network.decoded(rows, height))), start.z)

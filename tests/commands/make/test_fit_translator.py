@@ -65,6 +65,7 @@ def test_a_fit_is_saved_with_all_that_made_it(fit, files, pictures, tmp_path):
     assert found.metadata["backbone"]["sha256"] == checkpoint.digest(files.autoencoder)
     assert found.metadata["data"]["name"] == str(pictures)
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "log.jsonl",
         "plan.json",
         "result.json",
         "translator.safetensors",
@@ -210,7 +211,12 @@ def test_a_fit_that_diverges_keeps_its_best_weights(fit, tmp_path):
         fit(wishes=Wishes(steps=50, blocks=2, hidden=16, learning_rate=1e30))
     (kept,) = tmp_path.rglob("translator.safetensors")
     assert all(tensor.isfinite().all() for tensor in checkpoint.load(kept, "translator").tensors.values())
-    assert {file.name for file in kept.parent.iterdir()} == {"plan.json", "result.json", "translator.safetensors"}
+    assert {file.name for file in kept.parent.iterdir()} == {
+        "log.jsonl",
+        "plan.json",
+        "result.json",
+        "translator.safetensors",
+    }
 
 
 def test_a_fit_that_diverges_before_any_validation_leaves_nothing(fit, tmp_path):
@@ -231,7 +237,11 @@ def test_an_interrupted_fit_is_resumed_exactly(fit, tmp_path, monkeypatch):
     monkeypatch.setattr(TranslatorFit, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit()
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["plan.json", "training-state.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
+        "log.jsonl",
+        "plan.json",
+        "training-state.safetensors",
+    ]
     monkeypatch.setattr(TranslatorFit, "step", step)
     with pytest.raises(UsageError, match="plan hidden 16, and now it is 8"):
         fit(resume=True, wishes=Wishes(steps=6, blocks=2, hidden=8, depth=0, batch_pairs=16))

@@ -40,7 +40,12 @@ def test_a_classifier_is_trained_and_found_again(train, pictures, tmp_path):
     training = checkpoint.describe(tmp_path / "run" / "backbone.safetensors")["training"]
     assert (training["seed"], training["steps"], training["accuracy"]) == (1, 4, result.metrics["accuracy"])
     assert training["started_from"] is None
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"backbone.safetensors", "plan.json", "result.json"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "backbone.safetensors",
+        "log.jsonl",
+        "plan.json",
+        "result.json",
+    }
 
 
 def test_an_autoencoder_is_trained(train, tmp_path):
@@ -159,7 +164,11 @@ def test_an_interrupted_training_is_resumed_exactly(train, tmp_path, monkeypatch
     monkeypatch.setattr(BackboneTraining, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train(backbone, **network)
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"plan.json", "training-state.safetensors"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "log.jsonl",
+        "plan.json",
+        "training-state.safetensors",
+    }
     monkeypatch.setattr(BackboneTraining, "step", step)
     result = train(backbone, **network, resume=True, seed=None)
     assert result.metrics == expected.metrics

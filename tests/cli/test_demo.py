@@ -12,4 +12,11 @@ def test_the_demo_from_the_shell(run_cli, tmp_path):
     assert {"seconds", "swap", "reconstruction_accuracy", "out"} <= result.keys()
     assert result["swap"].keys() == {"digit", "color"}
     assert all(scores.keys() == {"transfer", "kept"} for scores in result["swap"].values())
+    assert all(0 <= value <= 1 for scores in result["swap"].values() for value in scores.values())
+    assert sum(result["factors"].values()) == 64
+    assert {"swap-digit.png", "swap-color.png", "walk-linear.png", "samples.png"} <= set(result["figures"])
+    assert all((tmp_path / "d" / figure).stat().st_size > 1000 for figure in result["figures"])
+    assert json.loads((tmp_path / "d" / "demo.json").read_text())["swap"] == result["swap"]
+    assert (tmp_path / "d" / "backbone" / "backbone.safetensors").is_file()
+    assert (tmp_path / "d" / "translator" / "translator.safetensors").is_file()
     assert "swap-digit.png" in err

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 PICTURES = Path(__file__).with_name("pictures")
-ICON_FILE, ICON = Path(__file__).with_name("_static") / "favicon.png", (320, 432, 384, 496)
+ICON_FILE, ICON = Path(__file__).with_name("_static") / "favicon.png", (113, 449, 177, 513)
 SEED = "1"
 # Name of a picture -> command that draws it, but for the translator and the place.
 COMMANDS = {

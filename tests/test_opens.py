@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from iin_cli import data
+from iin_cli.acceleration.encoder import Encoder
 from iin_cli.io import checkpoint
 
 SMALL_FIT = ["--steps", 3, "--blocks", 1, "--hidden", 8]
@@ -57,3 +58,22 @@ def test_distances(files, command_line, opened):
 def test_making_and_encoding(files, command_line, opened, words):
     assert command_line(*words, "-b", files.classifier, "-c", "digit", "--seed", 0, "-q")[0] == 0
     assert opened == {"backbone": 1, "data": 1}
+
+
+@pytest.mark.slow
+def test_what_was_encoded_is_not_encoded_again(files, command_line, monkeypatch, tmp_path):
+    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
+    encoded, posterior = [], Encoder.posterior
+
+    def counting(self, images):
+        encoded.append(len(images))
+        return posterior(self, images)
+
+    monkeypatch.setattr(Encoder, "posterior", counting)
+    counts = []
+    for out in ("first", "second"):
+        words = ["respond", "--n", 40, "--steps", 5, "-t", files.of_classes, "--seed", 0, "-q", "--out", tmp_path / out]
+        assert command_line(*words)[0] == 0
+        counts.append(sum(encoded))
+        encoded.clear()
+    assert counts == [40, 0]

@@ -31,7 +31,7 @@ TYPES = {
     "png": "image/png",
     "svg": "image/svg+xml",
 }
-FILE = re.compile(r"(?:[\w-]+/)*[\w-]+(?:\.[\w-]+)*\.(\w+)")
+FILE = re.compile(r"(?=.{1,200}$)(?:[\w-]+/)*[\w-]+(?:\.[\w-]+)*\.(\w+)")
 # The longest request but an upload: 64 points and 16 images are 4 KiB.
 MOST_JSON = 256 * 1024
 

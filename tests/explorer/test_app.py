@@ -151,6 +151,8 @@ def test_latents_alone_have_pads_and_nothing_else(open_page):
         ({"images": ["test:0"], "changes": [{"factor": "digit", "swap": "/etc/passwd"}]}, 422, "no image here"),
         ({"images": ["test:0"], "changes": [{"factor": "digt"}]}, 422, "did you mean digit"),
         ({"images": ["test:0"], "attributes": {"hue": 1}}, 404, "no attribute"),
+        ({"images": ["test:0"], "attributes": {"class=a": 10**400}}, 422, "not a number"),
+        ({"images": ["test:0"], "changes": [{"factor": "digit", "move": [10**400, 0]}]}, 422, "not a number"),
         ({"images": ["test:0"], "tab": 3}, 422, "tab"),
     ],
 )
@@ -165,7 +167,14 @@ def test_other_requests_that_make_no_sense(page):
     assert "whole number" in error(page.get("/api/shelf", params={"offset": "-1"}), 422)
     assert error(page.get("/api/nothing"), 404)
     assert error(page.get("/api/edit"), 405)
-    for path in ("/page/../app.py", "/page/%2e%2e/app.py", "/page/nothing.js", "/page/.hidden", "/page/"):
+    for path in (
+        "/page/../app.py",
+        "/page/%2e%2e/app.py",
+        "/page/nothing.js",
+        "/page/.hidden",
+        "/page/",
+        f"/page/{'a' * 999}.js",
+    ):
         assert page.get(path).status_code == 404, path
     for path in ("/api/image/../../labels.csv", "/api/image/%2fetc%2fpasswd"):
         assert page.get(path).status_code in (404, 422), path
@@ -185,6 +194,14 @@ def test_uploads_are_refused_before_they_are_decoded(page, monkeypatch):
     head[29:33] = zlib.crc32(head[12:29]).to_bytes(4, "big")
     assert "pixels" in error(page.post("/api/upload", content=bytes(head)), 413)
     assert decoded == []
+
+
+def test_an_upload_that_ends_early_is_refused_and_not_kept(page):
+    whole, upload = png(64, 64), page.explorer.uploads
+    before = set(upload.folder.glob("*"))
+    assert "damaged" in error(page.post("/api/upload", content=whole[: len(whole) // 2]), 415)
+    assert set(upload.folder.glob("*")) == before
+    assert page.post("/api/upload", content=whole).status_code == 200
 
 
 def test_an_upload_that_is_too_long_is_not_read_to_its_end(page, monkeypatch):

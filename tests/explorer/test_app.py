@@ -5,6 +5,7 @@ import shlex
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.opening import open_translator
 from iin_cli.interpretation.reading import ChosenData
 from iin_cli.measures.edited.surroundings import Surroundings
+from iin_cli.progress import Silent
 
 
 def png(width=20, height=10, **settings):
@@ -50,6 +52,18 @@ def test_the_page_learns_what_the_translator_is(page):
     assert [each["name"] for each in told["attributes"]][:3] == ["class=a", "class=b", "class=c"]
     assert told["data"]["count"] == 96
     assert told["command"] == "iin explore t"
+
+
+def test_a_run_is_called_by_its_folder_and_a_file_by_its_own_name(page, files, tmp_path, monkeypatch):
+    assert page.get("/api/translator").json()["name"] == "t-clf"
+    folder = tmp_path / "00007-fit"
+    folder.mkdir()
+    (folder / "translator.safetensors").write_bytes(files.of_latents.read_bytes())
+    monkeypatch.chdir(folder)
+    for given in (Path(), Path("translator.safetensors")):
+        opened = open_translator(given)
+        explorer = Explorer(opened, None, Surroundings(opened, None, Silent()), page.explorer.uploads, Told("", (), {}))
+        assert explorer.translator()["name"] == "00007-fit"
 
 
 def test_the_shelf_shows_every_test_image_once(page):

@@ -213,7 +213,9 @@ def test_uploads_are_refused_before_they_are_decoded(page, monkeypatch):
 def test_an_upload_that_ends_early_is_refused_and_not_kept(page):
     whole, upload = png(64, 64), page.explorer.uploads
     before = set(upload.folder.glob("*"))
-    assert "damaged" in error(page.post("/api/upload", content=whole[: len(whole) // 2]), 415)
+    refused = page.post("/api/upload", content=whole[: len(whole) // 2])
+    assert "damaged" in error(refused, 415)
+    assert refused.json()["error"]["fix"] == "choose another image file"
     assert set(upload.folder.glob("*")) == before
     assert page.post("/api/upload", content=whole).status_code == 200
 

@@ -259,6 +259,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
         return 1, "another process of this run ended without an error message: it was killed, or ran out of memory"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return 6, f"no space left on the disk ({error.filename or error}): free some, or choose another disk"
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return 2, f"a name of {len(str(error.filename))} letters is too long for a file: {str(error.filename)[:40]}…"
     if isinstance(error, PermissionError) and error.filename is not None:
         return 2, f"no permission to use {error.filename}: change its mode, or name another place"
     return 1, f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)"

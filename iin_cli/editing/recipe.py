@@ -264,7 +264,8 @@ def _pair(text: str, option: str) -> tuple[float, float]:
 def _number(value: Any, what: str) -> float:
     try:
         number = float("nan") if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    # JSON's whole numbers may be larger than any float.
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
     if not math.isfinite(number):
         raise UsageError(f"{what}: {value!r} is not a number")
@@ -272,6 +273,7 @@ def _number(value: Any, what: str) -> float:
 
 
 def _whole(text: str, option: str) -> int:
-    if not text.isdecimal():
-        raise UsageError(f"{option}: the seed must be a whole number, as 7")
+    # Python itself refuses to read thousands of digits.
+    if not text.isdecimal() or len(text) > len(str(MOST_SEED)):
+        raise UsageError(f"{option}: the seed must be a whole number from 0 to 2^63 - 1, as 7")
     return int(text)

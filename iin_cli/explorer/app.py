@@ -31,7 +31,7 @@ TYPES = {
     "png": "image/png",
     "svg": "image/svg+xml",
 }
-FILE = re.compile(r"(?:[\w-]+/)*[\w-]+(?:\.[\w-]+)*\.(\w+)")
+FILE = re.compile(r"(?=.{1,200}$)(?:[\w-]+/)*[\w-]+(?:\.[\w-]+)*\.(\w+)")
 # The longest request but an upload: 64 points and 16 images are 4 KiB.
 MOST_JSON = 256 * 1024
 
@@ -201,7 +201,8 @@ async def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, Superseded):
         return _answer(fault("superseded", "a newer request of the same tab came", ""), 409)
     if isinstance(error, Refused):
-        return _answer(fault("the image cannot be taken", str(error), "choose a smaller image file"), error.status)
+        fix = f"choose {'a smaller' if error.status == 413 else 'another'} image file"
+        return _answer(fault("the image cannot be taken", str(error), fix), error.status)
     if isinstance(error, UsageError):
         return _answer(fault("this cannot be done", str(error), ""), 422)
     if isinstance(error, IinError):

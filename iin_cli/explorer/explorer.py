@@ -110,7 +110,7 @@ class Explorer:
         surroundings, dataset = self.surroundings, self.surroundings.dataset
         answer = "latents" if self.network is None else self.network.answer.kind
         return {
-            "name": Path(self.opened.called).parent.name if self.opened.path is not None else self.opened.called,
+            "name": self._name,
             "path": self.opened.called,
             "run": self.run,
             "answer": answer,
@@ -125,6 +125,15 @@ class Explorer:
             "attributes": [self._attribute(name) for name in surroundings.attributes],
             "command": self.told.start,
         }
+
+    @property
+    def _name(self) -> str:
+        """What a run is called by its folder, and a checkpoint of another name by that."""
+        if self.opened.path is None:
+            return self.opened.called
+        # In full: a file in the working folder has no folder in its path.
+        file = self.opened.path.absolute()
+        return file.parent.name if file.name == "translator.safetensors" else file.stem
 
     def shelf(self, offset: int, count: int) -> dict[str, Any]:
         """List test images of the data, mixed, with their places on the pads; without data, draws from N(0, 1)."""

@@ -68,6 +68,11 @@ class Uploads:
             raise Refused(f"the file is no image that can be read; use {', '.join(FORMATS)}", 415) from error
         if width * height >= PIXELS:
             raise Refused(f"the image has {width} x {height} pixels, and must have fewer than {PIXELS:,}", 413)
+        try:
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                image.load()
+        except Exception as error:
+            raise Refused(f"the image is damaged: {error}", 415) from error
         name = hashlib.sha256(content).hexdigest()[:16]
         if self._find(name) is None:
             self._keep(self.folder / f"{name}.{kind}", content)

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from PIL import Image
 
 
@@ -20,6 +21,14 @@ def test_an_item_of_the_data_gives_one_image(files, tmp_path):
         assert image.size == (32, 32)
 
 
+@pytest.mark.parametrize("ending", ["pdf", "svg"])
+def test_an_edit_is_written_as_every_format_of_a_figure(files, command_line, tmp_path, ending):
+    file = tmp_path / f"edit.{ending}"
+    code, _, err = command_line("edit", "sample:3", "-t", files.of_images, "--out", file, "-q")
+    assert (code, err) == (0, "")
+    assert {"pdf": b"%PDF", "svg": b"<svg"}[ending] in file.read_bytes()
+
+
 def test_a_classifiers_table_and_one_line_for_bad_input(files, pictures, command_line):
     own = ["-t", files.of_classes, "--data", pictures]
     code, out, _ = command_line("edit", "test:1", *own, "--move", "digit=1,-2", "--along", "class=a=1", "-q")
@@ -33,6 +42,7 @@ def test_a_classifiers_table_and_one_line_for_bad_input(files, pictures, command
         (["test:1", "--swap", "digit=gone.png"], 3, "gone.png"),
         (["test:1", "--along", "hue=1"], 3, "no attribute"),
         (["test:1", "--out", "x.png"], 2, "predictions and the nearest"),
+        (["a" * 3000], 2, "too long for a file"),
         (["test:1", "--strength", "digit=3"], 2, "neither swapped nor resampled"),
         ([], 2, "image"),
     ):

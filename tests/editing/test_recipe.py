@@ -32,6 +32,17 @@ def test_a_recipe_comes_back_from_its_json_and_from_its_line():
     assert FULL.moved == ("class=cat", "residual")
 
 
+def test_numbers_without_end_are_refused():
+    with pytest.raises(UsageError, match=r"to 2\^63"):
+        read(["--resample", "digit=" + "1" * 5000])
+    with pytest.raises(UsageError, match=r"to 2\^63"):
+        read(["--resample", f"digit={2**63}"])
+    assert read(["--resample", f"digit={2**63 - 1}"]).changes[0].source == 2**63 - 1
+    for number in (10**400, -(10**400)):
+        with pytest.raises(UsageError, match="not a number"):
+            Recipe.of_json({"changes": [{"factor": "digit", "resample": 1, "strength": number}]})
+
+
 def test_what_does_nothing_has_no_words():
     idle = Recipe((Change("digit", "a.png", 0.0), Change("class")), (Along("x", 0.0),))
     assert (idle.words(), idle.sources) == ([], ())

@@ -5,6 +5,7 @@ import shlex
 import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.interpretation.opening import open_translator
 from iin_cli.interpretation.reading import ChosenData
 from iin_cli.measures.edited.surroundings import Surroundings
+from iin_cli.progress import Silent
 
 
 def png(width=20, height=10, **settings):
@@ -50,6 +52,18 @@ def test_the_page_learns_what_the_translator_is(page):
     assert [each["name"] for each in told["attributes"]][:3] == ["class=a", "class=b", "class=c"]
     assert told["data"]["count"] == 96
     assert told["command"] == "iin explore t"
+
+
+def test_a_run_is_called_by_its_folder_and_a_file_by_its_own_name(page, files, tmp_path, monkeypatch):
+    assert page.get("/api/translator").json()["name"] == "t-clf"
+    folder = tmp_path / "00007-fit"
+    folder.mkdir()
+    (folder / "translator.safetensors").write_bytes(files.of_latents.read_bytes())
+    monkeypatch.chdir(folder)
+    for given in (Path(), Path("translator.safetensors")):
+        opened = open_translator(given)
+        explorer = Explorer(opened, None, Surroundings(opened, None, Silent()), page.explorer.uploads, Told("", (), {}))
+        assert explorer.translator()["name"] == "00007-fit"
 
 
 def test_the_shelf_shows_every_test_image_once(page):
@@ -151,6 +165,8 @@ def test_latents_alone_have_pads_and_nothing_else(open_page):
         ({"images": ["test:0"], "changes": [{"factor": "digit", "swap": "/etc/passwd"}]}, 422, "no image here"),
         ({"images": ["test:0"], "changes": [{"factor": "digt"}]}, 422, "did you mean digit"),
         ({"images": ["test:0"], "attributes": {"hue": 1}}, 404, "no attribute"),
+        ({"images": ["test:0"], "attributes": {"class=a": 10**400}}, 422, "not a number"),
+        ({"images": ["test:0"], "changes": [{"factor": "digit", "move": [10**400, 0]}]}, 422, "not a number"),
         ({"images": ["test:0"], "tab": 3}, 422, "tab"),
     ],
 )
@@ -165,7 +181,14 @@ def test_other_requests_that_make_no_sense(page):
     assert "whole number" in error(page.get("/api/shelf", params={"offset": "-1"}), 422)
     assert error(page.get("/api/nothing"), 404)
     assert error(page.get("/api/edit"), 405)
-    for path in ("/page/../app.py", "/page/%2e%2e/app.py", "/page/nothing.js", "/page/.hidden", "/page/"):
+    for path in (
+        "/page/../app.py",
+        "/page/%2e%2e/app.py",
+        "/page/nothing.js",
+        "/page/.hidden",
+        "/page/",
+        f"/page/{'a' * 999}.js",
+    ):
         assert page.get(path).status_code == 404, path
     for path in ("/api/image/../../labels.csv", "/api/image/%2fetc%2fpasswd"):
         assert page.get(path).status_code in (404, 422), path
@@ -185,6 +208,16 @@ def test_uploads_are_refused_before_they_are_decoded(page, monkeypatch):
     head[29:33] = zlib.crc32(head[12:29]).to_bytes(4, "big")
     assert "pixels" in error(page.post("/api/upload", content=bytes(head)), 413)
     assert decoded == []
+
+
+def test_an_upload_that_ends_early_is_refused_and_not_kept(page):
+    whole, upload = png(64, 64), page.explorer.uploads
+    before = set(upload.folder.glob("*"))
+    refused = page.post("/api/upload", content=whole[: len(whole) // 2])
+    assert "damaged" in error(refused, 415)
+    assert refused.json()["error"]["fix"] == "choose another image file"
+    assert set(upload.folder.glob("*")) == before
+    assert page.post("/api/upload", content=whole).status_code == 200
 
 
 def test_an_upload_that_is_too_long_is_not_read_to_its_end(page, monkeypatch):

@@ -1,6 +1,7 @@
 import http.client
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -119,6 +120,7 @@ def test_the_page_is_served_until_it_is_stopped(files, pictures, tmp_path):
     for name, copy in copies.items():
         copy.write_bytes(getattr(files, name).read_bytes())
     words = [copies["of_classes"], "--json", "--data", pictures, "--port", 0, "--backbone", copies["classifier"]]
+    words += ["--token-file", "token"]
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "BROWSER")}
     process = subprocess.Popen(
         [sys.executable, "-m", "iin_cli", "explore", *map(str, words)],
@@ -138,6 +140,10 @@ def test_the_page_is_served_until_it_is_stopped(files, pictures, tmp_path):
             assert b"<html" in response.read()
         for copy in copies.values():
             Path(copy).unlink()
+        with opener.open(f"{base}/api/translator") as response:
+            # Typed again, it serves where the page that shows it looks, and lets it in.
+            command = shlex.split(json.load(response)["command"])
+        assert command[-4:] == ["--port", str(served["port"]), "--token-file", str(tmp_path / "token")]
         body = json.dumps({"images": ["test:1"], "changes": [{"factor": "digit", "resample": 1}]}).encode()
         request = urllib.request.Request(f"{base}/api/edit", body, {"Origin": base})
         with opener.open(request) as response:

@@ -4,12 +4,21 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Newest } from "./newest.js";
+import { sentence } from "./notices.js";
 import { reachOf } from "./pad.js";
 import { Places } from "./places.js";
 import { bundled, paged, pointsOf } from "./saving.js";
 import { Fault, Away, Server, imageAddress } from "./server.js";
 import * as states from "./state.js";
 import { Steps } from "./steps.js";
+
+test("words become a sentence, and names stay as they are", () => {
+  assert.equal(sentence("this cannot be done"), "This cannot be done.");
+  assert.equal(sentence("gone. look"), "Gone. look.");
+  assert.equal(sentence("t.safetensors was fitted to latents"), "t.safetensors was fitted to latents.");
+  assert.equal(sentence("test:99: there are 9 images!"), "test:99: there are 9 images!");
+  assert.equal(sentence(undefined), "");
+});
 
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...distributed import choose_device
@@ -78,15 +78,29 @@ def explore(
     data = None if opened.network is None else ChosenData(opened, choice, report)
     surroundings = Surroundings(opened, data, report, search)
     options = _options(opened.require_path(), choice, search, backbone, device)
-    told = Told(shlex.join(["iin", "explore", *options[1:]]), options, verdicts)
+    words = ["iin", "explore", *options[1:]]
+    told = Told(shlex.join(words), options, verdicts)
     explorer = Explorer(opened, data, surroundings, Uploads(cache_dir() / "explorer" / "uploads"), told)
     explorer.prepare()
     if not is_loopback(serving.host):
         report.warn("the page is not encrypted: in a network that others can listen to, forward the port by ssh -L")
     with serve(explorer, serving.host, serving.port, token, report) as served:
+        # Started again by this line, the server is where the page that shows it looks.
+        explorer.told = replace(told, start=shlex.join([*words, *_address(serving, served.port, audit)]))
         started(served)
         with ending_at_once():
             threading.Event().wait()
+
+
+def _address(serving: Serving, port: int, audit: Path | None) -> tuple[str, ...]:
+    """Return the words of `iin explore` that say where the page is and who may look, for `port` that was free."""
+    given: Iterable[tuple[str, object, object]] = (
+        ("--host", serving.host, Serving.host),
+        ("--port", port, PORT),
+        ("--token-file", None if serving.token_file is None else serving.token_file.resolve(), None),
+        ("--audit", None if audit is None else audit.resolve(), None),
+    )
+    return tuple(str(word) for option, value, usual in given if value != usual for word in (option, value))
 
 
 def _options(translator: Path, choice: DataChoice, search: int, backbone: Path | None, device: str) -> tuple[str, ...]:

@@ -84,9 +84,10 @@ export class Notices {
   }
 }
 
-function sentence(words) {
+// Words as a sentence: with a capital and a full stop.
+export function sentence(words) {
   const text = String(words ?? "").trim();
-  // A name as test:12 stays as it is.
-  const begin = /^[a-z]+[ ,.]/.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
+  // A name as test:12 or t.safetensors stays as it is.
+  const begin = /^[a-z]+([ ,]|\.(\s|$))/.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
   return begin && begin + (/[.!?…:]$/.test(begin) ? "" : ".");
 }

@@ -19,6 +19,8 @@ __all__ = ["LOGS", "PLACE", "Report", "RunHistory", "State", "logged_runs", "rea
 LOGS = ("tensorboard",)
 # Of a report: where in the run it was made. All else are figures.
 PLACE = ("step", "seconds")
+# What float32 holds: no figure of a training is larger, and differences of such numbers are numbers, too.
+MOST = 2.0**128
 
 Report = dict[str, float]
 State = Literal["running", "finished", "stopped"]
@@ -127,7 +129,9 @@ def _parsed(line: str) -> Report | None:
 
 
 def _numbers(entry: Any) -> Report | None:
-    """Return the numbers of a report; None for anything that is none."""
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("step"), int):
+    """Return the numbers of a report that can be drawn; None for anything that is none."""
+    if not isinstance(entry, Mapping):
         return None
-    return {str(name): value for name, value in entry.items() if isinstance(value, (int, float))}
+    # JSON's own numbers have no end, and Python's reader takes NaN: a log may be anybody's.
+    found = {str(name): value for name, value in entry.items() if type(value) in (int, float) and abs(value) < MOST}
+    return found if type(found.get("step")) is int else None

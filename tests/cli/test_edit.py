@@ -20,6 +20,14 @@ def test_an_item_of_the_data_gives_one_image(files, tmp_path):
         assert image.size == (32, 32)
 
 
+def test_the_files_name_says_how_the_picture_is_written(files, command_line, tmp_path):
+    for name, begins in (("e.pdf", b"%PDF"), ("e.svg", b"<?xml")):
+        asked = ("--resample", "digit=7", "--out", name, "-q")
+        code, _, err = command_line("edit", "test:3", "-t", files.of_images, *asked)
+        assert (code, err) == (0, "")
+        assert (tmp_path / name).read_bytes().startswith(begins)
+
+
 def test_a_classifiers_table_and_one_line_for_bad_input(files, pictures, command_line):
     own = ["-t", files.of_classes, "--data", pictures]
     code, out, _ = command_line("edit", "test:1", *own, "--move", "digit=1,-2", "--along", "class=a=1", "-q")

@@ -12,7 +12,7 @@ from torch import Tensor
 from ...editing.recipe import Recipe
 from ...errors import UsageError
 from ...figures.pictures import picture
-from ...figures.saving import save_png
+from ...figures.saving import save_page
 from ...io.output import Output
 from ...io.tables import write_table
 from ...results import Result, Table
@@ -122,8 +122,8 @@ class EditResult(Result):
 def write(result: EditResult, output: Output) -> EditResult:
     """Write the picture or the table, into a folder `edit.json` too; returns the result with its place."""
     result = replace(result, out=str(output.path))
-    if result.picture is not None and (file := output.at("edit.png")) is not None:
-        save_png(file, result.picture)
+    if result.picture is not None and (file := output.figure("edit")) is not None:
+        save_page(file, result.picture)
     if output.ending == ".csv":
         write_table(output.path, [vars(each) for each in result.answers or ()])
     output.write_json("edit.json", result.as_dict())

@@ -80,14 +80,14 @@ def read_reports(file: Path) -> tuple[Report, ...]:
 def read_run(folder: Path) -> RunHistory:
     """Return what the run in `folder` has reported; of runs from before there were logs, what their result keeps.
 
-    Raises DataError where there is neither.
+    Raises DataError where there is neither; a run that ended before its first report has an empty log.
     """
     reports, result = read_reports(folder / LOG_NAME), folder / RESULT_NAME
     running = folder.is_dir() and is_held(folder)
     state: State = "running" if running else "finished" if result.is_file() else "stopped"
     if not reports and result.is_file():
         reports = _recorded(result)
-    if not reports and not running:
+    if not reports and not running and not _is_empty(folder / LOG_NAME):
         raise DataError(f"{folder} holds no {LOG_NAME} of a training: name the run folder of one")
     return RunHistory(folder.resolve().name, folder, state, reports)
 
@@ -104,6 +104,11 @@ def logged_runs(path: Path) -> list[Path]:
     if not path.is_dir() or (path / LOG_NAME).exists() or (path / RESULT_NAME).exists():
         return [path]
     return sorted(entry.parent for entry in path.glob(f"*/{LOG_NAME}")) or [path]
+
+
+def _is_empty(file: Path) -> bool:
+    """Say whether a log was begun and its run ended before the first report."""
+    return file.is_file() and file.stat().st_size == 0
 
 
 def _recorded(result: Path) -> tuple[Report, ...]:

@@ -82,3 +82,13 @@ def test_logs_of_others_are_read_whatever_is_in_them(command_line, tmp_path, arg
 def test_a_run_that_is_named_twice_is_read_once(command_line, run):
     _, out, _ = command_line("log", "run", "./run", run, run / "log.jsonl", "--json")
     assert [found["folder"] for found in json.loads(out)["runs"]] == ["run"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--follow",), ("--figure", "kl")])
+def test_a_run_that_was_killed_before_its_first_report_has_stopped(command_line, run, arguments):
+    (run / "log.jsonl").write_text("")
+    code, out, err = command_line("log", run, *arguments)
+    assert (code, err) == (0, "")
+    assert ("stopped" in out) == ("--follow" not in arguments)
+    code, _, err = command_line("log", run, "-o", "c.png")
+    assert (code, "nothing was reported yet" in err) == (2, True)

@@ -104,7 +104,7 @@ def _shown(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
+        return f"{value:,.0f}" if 1e5 <= abs(value) < 1e15 else f"{value:.4g}"
     return printable(str(value))
 
 

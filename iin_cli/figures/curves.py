@@ -70,7 +70,9 @@ def plot_curves(lines: Sequence[Line], by: str = "step") -> Figure:
         for line in together:
             style = {"linestyle": "--", "linewidth": 0.9} if line.trained_on else {"linewidth": 1.4}
             marker = "." if len(line.at) < FEW else None
-            panel.plot(np.array(line.at), np.array(line.values), color=runs[line.run], marker=marker, **style)
+            panel.plot(
+                np.array(line.at, float), np.array(line.values, float), color=runs[line.run], marker=marker, **style
+            )
         panel.set_title(name.replace("_", " "), fontsize="small", loc="left")
         panel.grid(axis="y", color="0.9")
         panel.set_axisbelow(True)

@@ -68,6 +68,8 @@ class HubAddress:
         >>> HubAddress.repository_of("me/digits"), HubAddress.repository_of("hf:me/digits")
         ('me/digits', 'me/digits')
         """
+        if not is_address(text) and "/" not in text:
+            raise UsageError(f"{text!r} is no repository of the Hub: write owner/name, as in me/{text or 'digits'}")
         address = cls.parse(text if is_address(text) else f"{PREFIX}{text}")
         if address.revision or address.path:
             raise UsageError(f"{text}: name a repository only, as in {address.repository}")

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeGuard, get_args
 from ..errors import UsageError, one_of
 from .rundir import new_file, open_run, write_result
 
-__all__ = ["PICTURES", "FigureFormat", "Figures", "Output", "ends_like_a_file"]
+__all__ = ["PICTURES", "FigureFormat", "Figures", "Output", "ends_like_a_file", "require_folder"]
 
 FigureFormat = Literal["png", "pdf", "svg"]
 # Endings of files that hold a figure.
@@ -141,6 +141,12 @@ class Output:
         """Write `value`, with the files left out of the data, to the path of the part `name`, if it has one."""
         if (file := self.at(name)) is not None:
             write_result(file, value)
+
+
+def require_folder(out: Path | None, holds: str) -> None:
+    """Raise UsageError where `out` names a file and the result, `holds`, is several."""
+    if ends_like_a_file(out):
+        raise UsageError(f"--out {out}: the result is {holds}; name a folder, as in --out {out.stem}")
 
 
 def ends_like_a_file(out: Path | None) -> TypeGuard[Path]:

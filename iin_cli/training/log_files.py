@@ -19,6 +19,8 @@ __all__ = ["LOGS", "PLACE", "Report", "RunHistory", "State", "logged_runs", "rea
 LOGS = ("tensorboard",)
 # Of a report: where in the run it was made. All else are figures.
 PLACE = ("step", "seconds")
+# What float32 holds: no figure of a training is larger, and differences of such numbers are numbers, too.
+MOST = 2.0**128
 
 Report = dict[str, float]
 State = Literal["running", "finished", "stopped"]
@@ -78,14 +80,14 @@ def read_reports(file: Path) -> tuple[Report, ...]:
 def read_run(folder: Path) -> RunHistory:
     """Return what the run in `folder` has reported; of runs from before there were logs, what their result keeps.
 
-    Raises DataError where there is neither.
+    Raises DataError where there is neither; a run that ended before its first report has an empty log.
     """
     reports, result = read_reports(folder / LOG_NAME), folder / RESULT_NAME
     running = folder.is_dir() and is_held(folder)
     state: State = "running" if running else "finished" if result.is_file() else "stopped"
     if not reports and result.is_file():
         reports = _recorded(result)
-    if not reports and not running:
+    if not reports and not running and not _is_empty(folder / LOG_NAME):
         raise DataError(f"{folder} holds no {LOG_NAME} of a training: name the run folder of one")
     return RunHistory(folder.resolve().name, folder, state, reports)
 
@@ -102,6 +104,11 @@ def logged_runs(path: Path) -> list[Path]:
     if not path.is_dir() or (path / LOG_NAME).exists() or (path / RESULT_NAME).exists():
         return [path]
     return sorted(entry.parent for entry in path.glob(f"*/{LOG_NAME}")) or [path]
+
+
+def _is_empty(file: Path) -> bool:
+    """Say whether a log was begun and its run ended before the first report."""
+    return file.is_file() and file.stat().st_size == 0
 
 
 def _recorded(result: Path) -> tuple[Report, ...]:
@@ -127,7 +134,9 @@ def _parsed(line: str) -> Report | None:
 
 
 def _numbers(entry: Any) -> Report | None:
-    """Return the numbers of a report; None for anything that is none."""
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("step"), int):
+    """Return the numbers of a report that can be drawn; None for anything that is none."""
+    if not isinstance(entry, Mapping):
         return None
-    return {str(name): value for name, value in entry.items() if isinstance(value, (int, float))}
+    # JSON's own numbers have no end, and Python's reader takes NaN: a log may be anybody's.
+    found = {str(name): value for name, value in entry.items() if type(value) in (int, float) and abs(value) < MOST}
+    return found if type(found.get("step")) is int else None

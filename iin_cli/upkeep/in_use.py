@@ -36,6 +36,8 @@ class InUse:
         limit = STILL_WRITTEN if entry.kind == "unfinished" else JUST_NOW
         # Whoever opens an entry marks it first.
         if abs(time.time() - max(entry.used, _marked(entry.path))) < limit:
+            if entry.kind == "unfinished":
+                return "it was written in the last hour, maybe by a command on another machine"
             return "it was used just now"
         return None
 

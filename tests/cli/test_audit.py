@@ -26,6 +26,7 @@ def test_figures_are_listed_without_any_data_and_bad_conditions_are_one_line(fil
     for arguments, exit_code, words in (
         (["--fail-if", "leakage.colr>1"], 2, "did you mean leakage.color"),
         (["--split", "gone"], 2, "gone"),
+        (["--out", "audit.pdf"], 2, "--out audit.pdf: the result is figures and audit.json; name a folder"),
         (["--oracle", "gone.safetensors"], 4, "gone.safetensors"),
     ):
         code, out, err = command_line("audit", "-t", files.of_images, "--data", "digits", "-q", "--n", 3, *arguments)

@@ -65,3 +65,30 @@ def test_errors_are_one_line(command_line, run, arguments, code, says):
     assert left == code, err
     assert says in err
     assert len(err.splitlines()) == (code != 0)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--figure", "loss", "--by", "seconds"), ("-o", "log.png"), ("--json",)])
+def test_logs_of_others_are_read_whatever_is_in_them(command_line, tmp_path, arguments):
+    (tmp_path / "log.jsonl").write_text(
+        f'{{"step": {"9" * 30}, "loss": 3e38, "kl": NaN}}\n{{"step": 2, "loss": -3e38, "kl": {"9" * 400}}}\n'
+        f'{{"step": {"9" * 400}, "loss": 1}}\n'
+    )
+    code, out, err = command_line("log", tmp_path, *arguments)
+    assert (code, err) == (0, "")
+    assert ("loss" in out) == ("seconds" not in arguments)
+    assert max(map(len, out.splitlines())) < 120 or "--json" in arguments
+
+
+def test_a_run_that_is_named_twice_is_read_once(command_line, run):
+    _, out, _ = command_line("log", "run", "./run", run, run / "log.jsonl", "--json")
+    assert [found["folder"] for found in json.loads(out)["runs"]] == ["run"]
+
+
+@pytest.mark.parametrize("arguments", [(), ("--follow",), ("--figure", "kl")])
+def test_a_run_that_was_killed_before_its_first_report_has_stopped(command_line, run, arguments):
+    (run / "log.jsonl").write_text("")
+    code, out, err = command_line("log", run, *arguments)
+    assert (code, err) == (0, "")
+    assert ("stopped" in out) == ("--follow" not in arguments)
+    code, _, err = command_line("log", run, "-o", "c.png")
+    assert (code, "nothing was reported yet" in err) == (2, True)

@@ -62,3 +62,5 @@ def test_a_repository_to_send_to_is_a_whole_one():
     for text in ("me/digits@v1", "me/digits/old", "digits"):
         with pytest.raises(UsageError):
             HubAddress.repository_of(text)
+    with pytest.raises(UsageError, match=r"^'digits' is no repository of the Hub: write owner/name, as in me/digits$"):
+        HubAddress.repository_of("digits")

@@ -136,6 +136,15 @@ def test_reading_is_patient_with_what_a_kill_leaves(tmp_path):
         read_reports(file)
 
 
+def test_numbers_that_nothing_can_draw_are_left_out_of_reports(tmp_path):
+    file, long = tmp_path / "log.jsonl", "9" * 400
+    file.write_text(
+        f'{{"step": 1, "a": NaN, "b": -Infinity, "c": {long}, "d": true, "e": 1e300, "f": 2}}\n'
+        f'{{"step": {long}, "f": 3}}\n{{"step": true, "f": 4}}\n'
+    )
+    assert read_reports(file) == ({"step": 1, "f": 2},)
+
+
 def test_numbers_that_are_not_finite_have_no_place_in_json(tmp_path):
     log = RunLog(tmp_path)
     log.begin()

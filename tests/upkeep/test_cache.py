@@ -161,6 +161,9 @@ def test_a_leftover_stays_as_long_as_it_may_be_written(full):
     age(full / ".layers-y", time.time() - STILL_WRITTEN / 2)
     done = run("prune")
     assert [kept["kind"] for kept in done.kept] == ["unfinished"]
+    # Whoever waits a few seconds only would be told the same again.
+    with pytest.raises(UsageError, match=r"in the last hour.*an hour after it was killed"):
+        run("rm", [done.kept[0]["name"]])
     assert kinds(read_cache().entries) == sorted(set(ALL))
 
 

@@ -87,7 +87,8 @@ def cache(
         return _result(found, action, dry, found.entries, (), use)
     chosen = named(found, names) if action == "rm" else outdated(found, older_than, max_size)
     if action == "rm" and len(chosen) == 1 and (why := use.why(chosen[0])) is not None:
-        raise UsageError(f"{chosen[0].name} stays: {why}; wait for the command, or for a few seconds")
+        rest = "an hour after it was killed" if chosen[0].kind == "unfinished" else "a few seconds"
+        raise UsageError(f"{chosen[0].name} stays: {why}; wait for the command, or for {rest}")
     gone: list[CacheEntry] = []
     kept: list[dict[str, Any]] = []
     with report.task("removing", len(chosen), "entries") as task:

@@ -17,6 +17,7 @@ from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
 from ...io import checkpoint
 from ...io.atomic import write_text
+from ...io.output import require_folder
 from ...io.rundir import open_run
 from ...io.schema import read_json
 from ...progress import Reporter, Silent
@@ -100,6 +101,7 @@ def push(
     Raises UsageError (names, licence, no token), CheckpointError (damaged files, another backbone, another's audit),
     IinError where the Hub fails; the repository then holds what it held.
     """
+    require_folder(out, "the files of a repository")
     report, repository = report or Silent(), HubAddress.repository_of(repository)
     card = replace(card, license=check_license(card.license), tags=tuple(map(check_tag, card.tags)))
     if not dry:

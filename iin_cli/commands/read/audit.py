@@ -14,7 +14,7 @@ from ...interpretation.data_choice import DataChoice
 from ...interpretation.factor_concepts import given_concepts
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
-from ...io.output import Figures
+from ...io.output import Figures, require_folder
 from ...io.rundir import open_run, write_result
 from ...measures.audit import auditing
 from ...measures.audit.auditing import AuditResult, items_to_read
@@ -60,6 +60,7 @@ def audit(
     `skipped` says what could not be measured, and the folder holds what was measured after every part. Raises
     UsageError (conditions, oracles, concepts) before the work begins, DataError, CheckpointError.
     """
+    require_folder(out, "figures and audit.json")
     report, n = report or Silent(), choice.n or ITEMS
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     conditions = parse_conditions(fail_if, tuple(describe_names(opened.factors)))

@@ -68,13 +68,13 @@ class LogResult(Result):
 
     @property
     def lines(self) -> list[Line]:
-        """The curves of all runs, figure by figure."""
-        return [
+        """The curves of all runs, figure by figure; without what was never reported with a place in `by`."""
+        lines = [
             Line(name, figure, *run.curve(figure, self.by))
             for figure in self.figures
             for run, name in zip(self.runs, self.names, strict=True)
-            if figure in run.figures
         ]
+        return [line for line in lines if line.values]
 
     def tables(self, blocks: str = BLOCKS) -> list[Table]:
         """Return the runs, and where each figure began and ended, with its curve in `blocks`, from low to high."""
@@ -114,8 +114,11 @@ def log(paths: Sequence[Path], only: Sequence[str] = (), by: str = "step") -> Lo
     Raises DataError for a folder without a training, UsageError for a figure that no run has.
     """
     one_of("--by", by, PLACE)
-    folders = list(dict.fromkeys(folder for path in paths for folder in logged_runs(path)))
-    runs = tuple(map(read_run, folders))
+    # A run that is named twice, by whatever paths, is drawn once.
+    found: dict[Path, Path] = {}
+    for folder in (folder for path in paths for folder in logged_runs(path)):
+        found.setdefault(folder.resolve(), folder)
+    runs = tuple(map(read_run, found.values()))
     known = list(dict.fromkeys(name for run in runs for name in run.figures))
     for name in only:
         # A run that has just begun may report it later.

@@ -20,7 +20,7 @@ from ...interpretation.data_choice import DataChoice
 from ...interpretation.network_choice import NetworkChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
-from ...io.output import Output
+from ...io.output import Output, require_folder
 from ...io.rundir import open_run, write_json
 from ...metrics.judges import ColorJudge, LabelJudge, shape_classifier
 from ...plan import Wishes
@@ -83,6 +83,7 @@ def demo(
         backbone_seconds, translator_seconds: how long each training may take; None gives each its steps.
     """
     report, seed, started = report or Silent(), draw_seed(seed), time.monotonic()
+    require_folder(out, "a network, a translator and pictures")
     with open_run(out, "demo") as folder:
         report.note(f"run folder {folder}")
         report.note("1/4  an autoencoder learns to draw coloured digits through 64 numbers")

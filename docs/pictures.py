@@ -1,7 +1,7 @@
 """Draw the pictures of the site and the README again, from what `iin demo` leaves behind.
 
 uv run python docs/pictures.py                      # runs the demo first, about four minutes on two cores
-uv run python docs/pictures.py --demo runs/00001-demo
+uv run python docs/pictures.py --demo runs/00000-demo
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def test_a_classifiers_table_and_one_line_for_bad_input(files, pictures, command
         (["test:1", "--out", "x.png"], 2, "predictions and the nearest"),
         (["a" * 3000], 2, "too long for a file"),
         (["test:1", "--strength", "digit=3"], 2, "neither swapped nor resampled"),
-        ([], 2, "image"),
+        ([], 2, "argument"),
     ):
         code, out, err = command_line("edit", *arguments, *own, "-q")
         assert (code, out, len(err.splitlines())) == (exit_code, "", 1), (arguments, err)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from iin_cli.cli import app, main
+from iin_cli.cli import add_plugin_commands, app, main
 
 PLUGIN = Path(__file__).parents[1]
 
@@ -65,6 +65,7 @@ def test_the_command_is_imported_without_torch():
 
 
 def documented():
+    add_plugin_commands()
     lines = typer.main.get_command(app).commands["train-stylizer"].callback.__doc__.splitlines()
     blocks = re.findall(r"^```sh\n(.*?)^```", (PLUGIN / "README.md").read_text(encoding="utf-8"), re.M | re.S)
     lines += [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]

@@ -87,7 +87,7 @@ def test_the_audit_is_the_translators_own(files, command_line, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "why"),
     [
-        (["of_images", "digits"], 2, "write hf:owner/name"),
+        (["of_images", "digits"], 2, "write owner/name"),
         (["of_images", "me/x@v1"], 2, "name a repository only"),
         (["of_images", "me/x", "--license", "m i t"], 2, "--license 'm i t'"),
         (["of_images", "me/x", "--tag", "<b>"], 2, "--tag '<b>'"),

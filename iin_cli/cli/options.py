@@ -17,6 +17,8 @@ __all__ = [
     "BackboneOpt",
     "BatchOpt",
     "CenterOpt",
+    "ComparedOpt",
+    "ComparedSeedOpt",
     "ConceptOpt",
     "DataOpt",
     "DataRootOpt",
@@ -165,6 +167,11 @@ WeightsOpt = Annotated[
 SeedOpt = Annotated[
     int | None,
     typer.Option("--seed", help="Seed of everything random; drawn and recorded when absent.", min=0, max=2**63 - 1),
+]
+# The real images that an edit is seen beside.
+ComparedOpt = Annotated[int, typer.Option("--search", help="Training images compared with at most.", min=2)]
+ComparedSeedOpt = Annotated[
+    int, typer.Option("--seed", help="Which training images are compared with.", min=0, max=2**63 - 1)
 ]
 DeviceOpt = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or mps.", metavar="DEVICE", callback=known_device)

@@ -39,10 +39,6 @@ AlongOpt = Annotated[
     list[str] | None,
     typer.Option("--along", help="Add so much of an attribute, NAME or NAME=VALUE; repeatable.", metavar="NAME=A"),
 ]
-SearchOpt = Annotated[
-    int, typer.Option("--search", help="Training images compared with at most.", min=2, show_default=True)
-]
-DrawOpt = Annotated[int, typer.Option("--seed", help="Which training images are compared with.", min=0, max=2**63 - 1)]
 
 
 def edit(
@@ -54,8 +50,8 @@ def edit(
     move: MoveOpt = None,
     along: AlongOpt = None,
     out: options.OutOpt = None,
-    search: SearchOpt = 5000,
-    seed: DrawOpt = 0,
+    search: options.ComparedOpt = 5000,
+    seed: options.ComparedSeedOpt = 0,
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,

@@ -43,8 +43,6 @@ AuditOpt = Annotated[
         "--audit", help="The audit.json of the translator, for verdicts; default: one beside it.", metavar="FILE"
     ),
 ]
-SearchOpt = Annotated[int, typer.Option("--search", help="Training images compared with at most.", min=2)]
-DrawOpt = Annotated[int, typer.Option("--seed", help="Which training images are compared with.", min=0, max=2**63 - 1)]
 
 
 def explore(
@@ -54,8 +52,8 @@ def explore(
     token_file: TokenOpt = None,
     browser: BrowserOpt = True,
     audit: AuditOpt = None,
-    search: SearchOpt = 5000,
-    seed: DrawOpt = 0,
+    search: options.ComparedOpt = 5000,
+    seed: options.ComparedSeedOpt = 0,
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
     data_root: options.DataRootOpt = None,

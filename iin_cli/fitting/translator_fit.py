@@ -20,7 +20,7 @@ from ..plan import TranslatorPlan
 from ..plugin_api import BatchPart
 from ..progress import Reporter, Silent
 from ..training.readout import Readout
-from ..translator.alignment import Alignment, explained, reward
+from ..translator.alignment import STRAIGHTNESS, Alignment, explained, reward, straight
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import bits_per_dim, marginal_pair_nll, nll, pair_nll
@@ -122,21 +122,25 @@ class TranslatorFit:
     def validate(self) -> dict[str, float]:
         """Measure the held-out NLL in nats per latent: each concept's mean over pairs, and their mean (Eq 10).
 
-        The score is what is optimised: the NLL less the reward of correlated pairs.
+        The score is what is optimised: the NLL less the rewards of correlated pairs and of straight differences.
         """
-        values, explain = {}, []
+        values, explain, kept = {}, [], []
         for name, batch in self.held_out.items():
             z_tilde, values[name] = self._measured(batch)
             if name in self.wanted:
                 first, second = z_tilde.tensor_split(2)
                 explain.append(explained(first, second, self.wanted[name]))
+                if (begin := self._beginning(batch)) is not None:
+                    kept.append(straight(first, second, begin, self.wanted[name]))
         mean = sum(values.values()) / len(values)
-        aligned = sum(explain) / len(explain) if explain else 0.0
+        # Each is a mean over kinds, as Eq 10's is.
+        aligned, straightened = (sum(each) / len(self.held_out) for each in (explain, kept))
         each = {f"nll_{name}": value for name, value in values.items()} if len(values) > 1 else {}
         shown = {"heldout_nll": mean, "bits_per_dim": bits_per_dim(mean, self.translator.dim), **each}
         return {
-            "score": mean - self.plan.pair_reward * aligned,
+            "score": mean - self.plan.pair_reward * (aligned + STRAIGHTNESS * straightened),
             **({"pair_correlation": aligned} if explain else {}),
+            **({"straightness": sum(kept) / self._differing} if kept else {}),
             **shown,
         }
 
@@ -183,13 +187,28 @@ class TranslatorFit:
     def _reward(self, z_tilde: Tensor, batch: Batch) -> Tensor:
         """Return what this process's pairs, z̃ (2P, N), give to the reward of Eq 10's mean over kinds."""
         a, b = z_tilde.tensor_split(2)
+        begin = self._beginning(batch)
         total = None if self.batch_part is None else self.batch_part.sum
         value, kinds = z_tilde.new_zeros(()), batch.kinds().to(self.device)
         for number, name in enumerate(self.stream.masks):
             if name in self.stream.counts and self.wanted.get(name):
                 mine = kinds == number
-                value = value + reward(a[mine], b[mine], self.wanted[name], self.stream.counts[name], total)
+                before = None if begin is None else begin[mine]
+                value = value + reward(a[mine], b[mine], self.wanted[name], self.stream.counts[name], total, before)
         return value / len(self.stream.counts)
+
+    @property
+    def _differing(self) -> int:
+        """Dimensions of the factors that differ, over all kinds of pairs."""
+        each = [factor for wanted in self.wanted.values() for factor in wanted if factor.sign < 0]
+        return sum(factor.dims.stop - factor.dims.start for factor in each)
+
+    def _beginning(self, batch: Batch) -> Tensor | None:
+        """Return the differences (P, N) of pairs in the closed form that the fit began with; None where none count."""
+        if batch.z_b is None or not self._differing:
+            return None
+        a, b = (self.translator.beginning(z.to(self.device, non_blocking=True)) for z in (batch.z_a, batch.z_b))
+        return a - b
 
     def _nll(self, translator: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return z̃ and nats per latent (P,): for a pair half of its joint −log p, as for two single latents."""

@@ -128,13 +128,15 @@ class Translator(nn.Module):
         return more
 
     def _fitted(self, z: Tensor) -> tuple[Translator, Tensor]:
-        """Return the translator that a fit changes, the last one added or this one, and what it is given of z."""
+        """Return the translator that a fit changes, the last one added or this one, and z (B, N) as it comes before.
+
+        It is given the last dimensions of that, as many as it has.
+        """
         if not self._added:
             return self, z
-        last = self._added[-1]
         for layer in list(self.layers)[:-1]:
             z = layer(z)[0]
-        return last.inner, z[:, -last.inner.dim :]
+        return self._added[-1].inner, z
 
     @property
     def whitening(self) -> Whitening:
@@ -147,11 +149,22 @@ class Translator(nn.Module):
     @torch.no_grad()
     def start_from(self, closed_form: Whitening, z: Tensor) -> None:
         """Begin with a closed form; `z` (B, N) are rows whose dimensions are made Gaussian, where that is wanted."""
-        fitted, z = self._fitted(z)
+        fitted, before = self._fitted(z)
+        z = before[:, -fitted.dim :]
         fitted.whitening.load_state_dict(closed_form.state_dict())
         for layer in fitted.layers:
             if isinstance(layer, Gaussianise):
                 layer.fit(fitted.whitening(z)[0])
+
+    @torch.no_grad()
+    def beginning(self, z: Tensor) -> Tensor:
+        """Return what the closed form that a fit begins with makes of z (B, N): its z̃ (B, N)."""
+        fitted, before = self._fitted(z)
+        inside = before[:, -fitted.dim :]
+        for layer in fitted.layers:
+            if isinstance(layer, Whitening | Gaussianise):
+                inside = layer(inside)[0]
+        return torch.cat((before[:, : -fitted.dim], inside), dim=1)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z̃ = T(z) (B, N) and log|det T'(z)| (B,)."""
@@ -180,8 +193,8 @@ class Translator(nn.Module):
     @torch.no_grad()
     def initialize(self, z: Tensor) -> None:
         """Set every actnorm from `z` (B, N), layer by layer; B should be at least 10·N, or all rows there are."""
-        fitted, z = self._fitted(z)
-        z = z.clone()
+        fitted, before = self._fitted(z)
+        z = before[:, -fitted.dim :].clone()
         for layer in fitted.layers:
             if isinstance(layer, ActNorm):
                 layer.initialize(z)

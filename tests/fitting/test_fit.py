@@ -234,3 +234,24 @@ def test_published_presets_know_no_closed_form(preset):
 def test_an_unknown_method_is_refused():
     with pytest.raises(UsageError, match="--method 'flw'"):
         Wishes(method="flw")
+
+
+def test_a_concept_that_pairs_differ_in_stays_straight(monkeypatch):
+    generator = np.random.default_rng(0)
+    z = generator.standard_normal((1500, 4))
+
+    def turned(angles):
+        return np.stack((2 * np.cos(angles) + 0.1 * z[:, 0], 2 * np.sin(angles) + 0.1 * z[:, 1], z[:, 2], z[:, 3]), 1)
+
+    before, after = (turned(angles) for angles in generator.uniform(-2, 2, (2, 1500)))
+    material = Pairs(before).differ("angle", after).material()
+    wishes = Wishes(steps=150, hidden=32, blocks=4, batch_pairs=64, feature_noise=0.0, learning_rate=3e-3)
+
+    def straightness():
+        return fit_material(material, infer(material, wishes, 0, CPU, Silent()), CPU).history[-1]["straightness"]
+
+    assert 0.99 < straightness() <= 1.0
+    # Making an arc Gaussian bends it.
+    monkeypatch.setattr("iin_cli.translator.alignment.STRAIGHTNESS", 0.0)
+    assert straightness() < 0.96
+    assert "straightness" not in fitted().history[-1]

@@ -178,6 +178,21 @@ def test_a_translator_can_be_put_back_to_its_closed_form() -> None:
     assert torch.equal(translator(z)[0], z)
 
 
+@pytest.mark.parametrize("gaussianise", [False, True])
+def test_what_a_fit_begins_with_is_the_closed_form(gaussianise: bool) -> None:
+    translator = Translator(5, blocks=2, hidden=8, linear_start=True, gaussianise=gaussianise)
+    more = translator.continued({"dim": 3, "blocks": 2, "hidden": 8, "seed": 1, "linear_start": True})
+    z = torch.randn(7, 5)
+    for each in (translator, more):
+        begun = each(z)[0]
+        with torch.no_grad():
+            for parameter in each.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+        assert not torch.allclose(each(z)[0], begun, atol=1e-2)
+        assert torch.allclose(each.beginning(z), begun, atol=1e-6)
+
+
 def test_flows_within_factors_let_nothing_across() -> None:
     translator = Translator(6, blocks=2, hidden=8, linear_start=True, within=[1, 2, 3])
     with torch.no_grad():

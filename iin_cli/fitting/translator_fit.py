@@ -20,7 +20,7 @@ from ..plan import TranslatorPlan
 from ..plugin_api import BatchPart
 from ..progress import Reporter, Silent
 from ..training.readout import Readout
-from ..translator.alignment import STRAIGHTNESS, Alignment, explained, reward, straight
+from ..translator.alignment import Alignment, explained, reward, straight
 from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import bits_per_dim, marginal_pair_nll, nll, pair_nll
@@ -138,7 +138,7 @@ class TranslatorFit:
         each = {f"nll_{name}": value for name, value in values.items()} if len(values) > 1 else {}
         shown = {"heldout_nll": mean, "bits_per_dim": bits_per_dim(mean, self.translator.dim), **each}
         return {
-            "score": mean - self.plan.pair_reward * (aligned + STRAIGHTNESS * straightened),
+            "score": mean - self.plan.pair_reward * (aligned + straightened),
             **({"pair_correlation": aligned} if explain else {}),
             **({"straightness": sum(kept) / self._differing} if kept else {}),
             **shown,

@@ -18,6 +18,7 @@ from iin_cli.fitting.translator_fit import TranslatorFit
 from iin_cli.interpretation.opening import FEATURE_NOISE
 from iin_cli.plan import Wishes
 from iin_cli.progress import Silent
+from iin_cli.translator.alignment import reward
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
 
@@ -252,6 +253,6 @@ def test_a_concept_that_pairs_differ_in_stays_straight(monkeypatch):
 
     assert 0.99 < straightness() <= 1.0
     # Making an arc Gaussian bends it.
-    monkeypatch.setattr("iin_cli.translator.alignment.STRAIGHTNESS", 0.0)
+    monkeypatch.setattr("iin_cli.fitting.translator_fit.reward", lambda *given: reward(*given[:-1]))
     assert straightness() < 0.96
     assert "straightness" not in fitted().history[-1]

@@ -35,7 +35,7 @@ from ..progress import Reporter, Silent, Task
 from .entry_files import DIGESTS, unwritable
 from .held import FAMILY, Held, holders
 from .reading_ahead import read_ahead
-from .sharing import Batch, Parts, SharedWork, remove_parts
+from .sharing import ARRAYS, Batch, Parts, SharedWork, remove_parts
 
 __all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest", "is_cached"]
 
@@ -191,8 +191,8 @@ def cached(
         if not len(items):
             raise DataError("there are no items to encode")
         held = _held(identity, items)
-        if (rows := held.in_one()) is not None and rows.mean.size <= KEPT_NUMBERS:
-            return rows
+        if (rows := held.in_one(KEPT_NUMBERS)) is not None:
+            return Latents(rows["mean"], rows.get("log_variance"))
         rest = int(held.missing.sum())
         if 0 < rest < len(items):
             report.note(f"{description}: {len(items) - rest:,} of {len(items):,} images were encoded before")
@@ -210,18 +210,16 @@ def cached(
                 _encode_free(work, source, lambda images: encode(images.to(device)), progress)
     _mark_used(folder, {**(about or {}), FAMILY: _key(identity)})
     try:
-        return _open(folder)
+        found = _open(folder)
+        return Latents(found["mean"], found.get("log_variance"))
     except (OSError, ValueError) as error:
         raise DataError(f"the cached latents in {folder} are damaged ({error}): remove that folder") from error
 
 
-def _open(folder: Path) -> Latents:
-    """Map an entry; raises OSError or ValueError for one that is damaged."""
-    log_variance_file = folder / "log_variance.npy"
-    return Latents(
-        MappedRows.of_npy(folder / "mean.npy"),
-        MappedRows.of_npy(log_variance_file) if log_variance_file.exists() else None,
-    )
+def _open(folder: Path) -> dict[str, MappedRows]:
+    """Map the arrays of an entry; raises OSError or ValueError for one that is damaged."""
+    there = [name for name in ARRAYS if name == ARRAYS[0] or (folder / f"{name}.npy").exists()]
+    return {name: MappedRows.of_npy(folder / f"{name}.npy") for name in there}
 
 
 def _held(identity: Mapping[str, Any], items: np.ndarray) -> Held:

@@ -10,27 +10,35 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .cache import Latents
-
 __all__ = ["FAMILY", "ITEMS", "Held", "holders"]
 
-# The array of an entry that numbers its items, and the key of the file beside it that names its family.
-ITEMS, FAMILY = "items", "family"
+# The array of an entry that numbers its items.
+ITEMS = "items"
+# The key of the file beside an entry that names its family.
+FAMILY = "family"
 NO_ENTRY = -1
+
+
+class Rows(Protocol):
+    """An array (L, N) of which rows are taken."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
 
 
 class Held:
     """Which of `items` (M,) the entries that were added hold, and where."""
 
     def __init__(self, items: np.ndarray) -> None:
-        self._items, self._entries = items, list["Latents"]()
+        self._items, self._entries = items, list[Mapping[str, Rows]]()
         self._entry, self._rows = np.full(len(items), NO_ENTRY), np.zeros(len(items), np.int64)
 
     @property
@@ -42,18 +50,21 @@ class Held:
         """Say whether an entry of items `numbers` (L,) holds some that are missing."""
         return bool((self.missing & (_rows_of(self._items, numbers) >= 0)).any())
 
-    def add(self, latents: Latents, numbers: np.ndarray) -> None:
-        """Take what is missing from an entry, whose rows are those of items `numbers` (L,)."""
+    def add(self, arrays: Mapping[str, Rows], numbers: np.ndarray) -> None:
+        """Take what is missing from an entry of `arrays` (L, N), whose rows are those of items `numbers` (L,)."""
         rows = _rows_of(self._items, numbers)
         taken = self.missing & (rows >= 0)
         self._entry[taken], self._rows[taken] = len(self._entries), rows[taken]
-        self._entries.append(latents)
+        self._entries.append(arrays)
 
-    def in_one(self) -> Latents | None:
-        """Return all items in memory where one entry holds them; else None."""
+    def in_one(self, most: int) -> dict[str, np.ndarray] | None:
+        """Return the arrays (M, N) of all items, in memory, where one entry holds them in at most `most` numbers."""
         if len(self._entries) != 1 or self.missing.any():
             return None
-        return self._entries[0].rows(self._rows)
+        (arrays,) = self._entries
+        if any(len(self._rows) * array.shape[1] > most for array in arrays.values()):
+            return None
+        return {name: array[self._rows] for name, array in arrays.items()}
 
     def joined(self, positions: np.ndarray, encoded: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the arrays (B, N) of the items at `positions` (B,), where `encoded` has those that are missing."""
@@ -61,21 +72,14 @@ class Held:
         if (entry == NO_ENTRY).all():
             return dict(encoded)
         found = {}
-        for name, held in self._arrays().items():
-            whole = np.empty((len(positions), held[0].shape[1]), np.float32)
-            for number, array in enumerate(held):
-                whole[entry == number] = array[rows[entry == number]]
+        for name, first in self._entries[0].items():
+            whole = np.empty((len(positions), first.shape[1]), np.float32)
+            for number, arrays in enumerate(self._entries):
+                whole[entry == number] = arrays[name][rows[entry == number]]
             if name in encoded:
                 whole[entry == NO_ENTRY] = encoded[name].numpy()
             found[name] = torch.from_numpy(whole)
         return found
-
-    def _arrays(self) -> dict[str, list[Any]]:
-        arrays = {
-            "mean": [entry.mean for entry in self._entries],
-            "log_variance": [entry.log_variance for entry in self._entries if entry.log_variance is not None],
-        }
-        return {name: held for name, held in arrays.items() if held}
 
 
 def holders(place: Path, family: str, items: np.ndarray) -> list[tuple[Path, np.ndarray]]:

@@ -29,7 +29,7 @@ from torch import Tensor
 from .entry_files import EntryFiles, appearing, require_space, unwritable
 from .held import ITEMS
 
-__all__ = ["Batch", "Parts", "SharedWork", "remove_parts"]
+__all__ = ["ARRAYS", "Batch", "Parts", "SharedWork", "remove_parts"]
 
 # More parts than this would be a burden to the file system; fewer, and the last ones are waited for.
 MOST_PARTS = 1024

@@ -50,17 +50,21 @@ def test_what_needs_no_numbers_imports_no_numpy(files, tmp_path):
         ("respond", "-t", "gone"),
         ("estimate-dims", "-b", "./gone", "-c", "digit"),
         ("fit-translator", "-b", "gone.safetensors", "-c", "digit"),
+        ("fit-translator", "-b", "resnet5O", "-c", "digit"),
+        ("encode", "-b", "nobody:resnet50x"),
     ]
     found = run(tmp_path, *commands)
     for command, (_, _, err, there) in zip(commands, found, strict=True):
         assert not there & {*HEAVY, "numpy", "PIL"}, command
         assert err.count("\n") == (command[0] not in ("info", "plugins")), command
-    assert [code for code, *_ in found] == [0, 0, 0, 0, 4, 2, 2, 2, 4, 4, 4]
+    assert [code for code, *_ in found] == [0, 0, 0, 0, 4, 2, 2, 2, 4, 4, 4, 2, 2]
     said = [err for _, _, err, _ in found[4:]]
     assert said[0] == "iin: no such checkpoint: gone\n"
     assert "did you mean digit?" in said[1]
     assert "did you mean color?" in said[2]
     assert said[3] == "iin: --device 'gpu': write auto, cpu, cuda, cuda:0 or mps\n"
+    assert said[7] == "iin: unknown backbone 'resnet5O': did you mean resnet50 or resnet152 or resnet34?\n"
+    assert "unknown backbone 'nobody'" in said[8]
     assert json.loads(found[1][1])["kind"] == "translator"
     assert {row["status"] for row in json.loads(found[3][1])} == {"unchecked"}
 

@@ -131,7 +131,7 @@ def test_an_encoding_that_was_stopped_goes_on_though_more_is_held_now(alone, hea
 
 def test_an_entry_that_adds_nothing_is_not_opened():
     held = Held(np.array([5, 6, 7]))
-    held.add(latents.Latents(np.zeros((2, 3), np.float32), None), np.array([6, 5]))
+    held.add({"mean": np.zeros((2, 3), np.float32)}, np.array([6, 5]))
     assert held.missing.tolist() == [False, False, True]
     assert (held.lacks(np.array([5, 6])), held.lacks(np.array([8, 7]))) == (False, True)
-    assert held.in_one() is None
+    assert held.in_one(99) is None

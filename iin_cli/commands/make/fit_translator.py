@@ -37,6 +37,7 @@ from ...training.logs import RunLog
 from ...training.resuming import resumable
 from ...training.runs import RunChoice
 from ...training.saving import save_product
+from ...translator.factors import RESIDUAL
 
 __all__ = ["FitResult", "fit_translator"]
 
@@ -105,8 +106,10 @@ class FitResult(Result):
 
     def tables(self) -> list[Table]:
         """Return the factors, and after a dry run the plan and its cost, as titled tables."""
+        made_of = self._spectra() if self.spectrum else self._scores()
+        nothing = dict.fromkeys(next(iter(made_of.values()), ()))
         factors = [
-            {"factor": name, "dims": size, "score": self.scores.get(name, 1.0 if self.scores else None)}
+            {"factor": name, "dims": size, **made_of.get(name, nothing), "sigma": self._sigma(name)}
             for name, size in self.factors.items()
         ]
         plan, cost = (
@@ -115,6 +118,26 @@ class FitResult(Result):
         )
         plan, cost = ([row for row in rows if row["value"] is not None] for rows in (plan, cost))
         return [("factors", factors), *([("plan", plan), ("cost", cost)] if self.checkpoint is None else [])]
+
+    def _spectra(self) -> dict[str, dict[str, Any]]:
+        """Return what sizes were made of: how much of z the pairs explain in a factor's directions, and in the next."""
+        found = {}
+        for concept in (self.spectrum or {})["concepts"]:
+            # Next to nothing may be below it.
+            values = [f"{max(value, 0.0):.2f}" for value in concept["values"]]
+            own, rest = values[: concept["size"]], values[concept["size"] :]
+            explained = own[0] if len(own) == 1 else f"{own[0]} … {own[-1]}"
+            found[concept["name"]] = {"explained": explained, "next": rest[0] if rest else None}
+        return found
+
+    def _scores(self) -> dict[str, dict[str, Any]]:
+        """Return the scores of Eq 11 that sizes were made of; nothing where the user gave sizes."""
+        scores = {**self.scores, RESIDUAL: 1.0} if self.scores else {}
+        return {name: {"score": score} for name, score in scores.items()}
+
+    def _sigma(self, factor: str) -> float | None:
+        """Return the correlation of pairs that share a factor, as it is fitted; None of what no pair shares."""
+        return None if factor == RESIDUAL else self.plan.get("sigmas", {}).get(factor, self.plan.get("sigma"))
 
 
 def fit_translator(

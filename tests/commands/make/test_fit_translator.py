@@ -141,6 +141,24 @@ def test_a_dry_run_infers_and_writes_nothing(fit, tmp_path):
     assert [title for title, _ in result.tables()] == ["factors", "plan", "cost"]
     assert result.cost["parameters"] > 0
     assert not (tmp_path / "run").exists()
+    # What sizes were made of, which is not Eq 11; JSON has that, too.
+    first, *_, residual = dict(result.tables())["factors"]
+    values, size = result.spectrum["concepts"][0]["values"], result.factors["class"]
+    assert first["explained"] == (f"{values[0]:.2f} … {values[size - 1]:.2f}" if size > 1 else f"{values[0]:.2f}")
+    assert (first["next"], first["sigma"]) == (f"{max(values[size], 0):.2f}", result.plan["sigma"])
+    assert "score" not in first
+    assert residual == {
+        "factor": "residual",
+        "dims": result.factors["residual"],
+        **dict.fromkeys(("explained", "next", "sigma")),
+    }
+    assert "class" in result.as_dict()["scores"]
+
+
+def test_the_published_presets_show_the_scores_that_sizes_were_made_of(fit):
+    rows = dict(fit(dry_run=True, wishes=Wishes(preset="paper", max_seconds=1)).tables())["factors"]
+    assert [row["score"] for row in rows][-1] == 1.0
+    assert all(0 <= row["score"] <= 1 for row in rows)
 
 
 def test_sizes_and_sigmas_of_the_user(fit):

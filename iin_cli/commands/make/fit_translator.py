@@ -256,27 +256,19 @@ def _encoded(subject: _Subject, seed: int, report: Reporter, planned: Wishes | N
     attachment = Attachment(network, dataset)
     attachment.describe(report)
     # The main process decides: to another, which is slower, all may be encoded already.
-    most = from_main(
-        _needed(network, dataset, planned, seed, report) if planned is not None and is_main_rank() else None
-    )
+    most = from_main(_needed(network, dataset, planned) if planned is not None and is_main_rank() else None)
     return from_images(network, dataset, subject.root, subject.providers, seed, report, most), attachment
 
 
-def _needed(network: Network, dataset: Dataset, wishes: Wishes, seed: int, report: Reporter) -> int | None:
-    """Return how many images a plan is made from; None for all, where they are encoded already."""
+def _needed(network: Network, dataset: Dataset, wishes: Wishes) -> int | None:
+    """Return from how many images and renderings a plan is made; None for all, where they are encoded already."""
     everything = np.asarray(dataset.splits["train"])
     if is_encoded(network, dataset, everything):
         return None
     if wishes.dims and wishes.preset != "auto":
         # Nothing is inferred from latents, except whether they are random.
-        return min(MOST_NEEDED, len(everything))
-    most = sample_size(network.latent_dim, len(everything))
-    if most < len(everything):
-        report.note(
-            f"planned from {most:,} of {len(everything):,} training images, drawn by seed {seed}; a fit measures all, "
-            "and its sizes may differ by little"
-        )
-    return most
+        return MOST_NEEDED
+    return sample_size(network.latent_dim)
 
 
 def _write_masks(folder: Path, material: Material, fitted: Fitted) -> None:

@@ -119,7 +119,7 @@ def test_one_seed_one_translator(fit, tmp_path):
 
 
 def test_a_dry_run_encodes_a_part_and_plans_for_all(fit, monkeypatch, cache):
-    monkeypatch.setattr("iin_cli.commands.make.fit_translator.sample_size", lambda dim, images: 30)
+    monkeypatch.setattr("iin_cli.commands.make.fit_translator.sample_size", lambda dim: 30)
     planned = fit(dry_run=True)
     assert sorted(len(np.load(file)) for file in cache.rglob("mean.npy")) == [30]
     facts = planned.facts()
@@ -131,6 +131,12 @@ def test_a_dry_run_encodes_a_part_and_plans_for_all(fit, monkeypatch, cache):
     fitted = fit()
     assert planned.plan["steps"] == fitted.plan["steps"]
     assert planned.plan["hidden"] == fitted.plan["hidden"]
+
+
+def test_a_plan_counts_renderings_too(fit, monkeypatch, cache):
+    monkeypatch.setattr("iin_cli.commands.make.fit_translator.sample_size", lambda dim: 30)
+    fit(concepts=("class", "greyscale"), dry_run=True)
+    assert sorted(len(np.load(file)) for file in cache.rglob("mean.npy")) == [15, 15]
 
 
 def test_a_dry_run_infers_and_writes_nothing(fit, tmp_path):

@@ -187,27 +187,15 @@ def cached(
     unfinished = _unfinished(identity, items, parts, device)
     if folder.is_dir():
         remove_parts(unfinished)
+    elif not len(items):
+        raise DataError("there are no items to encode")
     else:
-        if not len(items):
-            raise DataError("there are no items to encode")
         held = _held(identity, items)
         if (rows := held.in_one(KEPT_NUMBERS)) is not None:
             return Latents(rows["mean"], rows.get("log_variance"))
-        rest = int(held.missing.sum())
-        if 0 < rest < len(items):
-            report.note(f"{description}: {len(items) - rest:,} of {len(items):,} images were encoded before")
-        shown = report if rest else Silent()
-        with (
-            SharedWork.open(unfinished, folder, parts, items) as work,
-            shown.task(description, len(items), "images") as task,
-        ):
-            if work.found:
-                report.note(
-                    f"{description}: {work.found:,} of {len(items):,} images were done before the last run ended"
-                )
-            progress, source = _Progress(work, task), _Source(items, _named(read, called), held, called)
-            while not work.join():
-                _encode_free(work, source, lambda images: encode(images.to(device)), progress)
+        source = _Source(items, _named(read, called), held, called)
+        with SharedWork.open(unfinished, folder, parts, items) as work:
+            _encode_all(work, source, lambda images: encode(images.to(device)), report, description)
     _mark_used(folder, {**(about or {}), FAMILY: _key(identity)})
     try:
         found = _open(folder)
@@ -259,6 +247,20 @@ class _Progress:
             if done > self._told:
                 self._task.advance(done - self._told)
                 self._told = done
+
+
+def _encode_all(work: SharedWork, source: _Source, encode: Encode, report: Reporter, description: str) -> None:
+    """Encode what no process and no other entry has, until the entry is there; say what there was before."""
+    count, rest = len(source.items), int(source.held.missing.sum())
+    if 0 < rest < count:
+        report.note(f"{description}: {count - rest:,} of {count:,} images were encoded before")
+    if work.found:
+        report.note(f"{description}: {work.found:,} of {count:,} images were done before the last run ended")
+    # Copying takes no time worth showing.
+    with (report if rest else Silent()).task(description, count, "images") as task:
+        progress = _Progress(work, task)
+        while not work.join():
+            _encode_free(work, source, encode, progress)
 
 
 def _encode_free(work: SharedWork, source: _Source, encode: Encode, progress: _Progress) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from iin_cli.acceleration.encoder import Encoder
 from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.errors import DataError, DivergedError, UsageError
 from iin_cli.fitting import fit as module
@@ -120,6 +121,8 @@ def test_one_seed_one_translator(fit, tmp_path):
 
 def test_a_dry_run_encodes_a_part_and_plans_for_all(fit, monkeypatch, cache):
     monkeypatch.setattr("iin_cli.commands.make.fit_translator.sample_size", lambda dim: 30)
+    seen, posterior = [], Encoder.posterior
+    monkeypatch.setattr(Encoder, "posterior", lambda self, images: seen.append(len(images)) or posterior(self, images))
     planned = fit(dry_run=True)
     assert sorted(len(np.load(file)) for file in cache.rglob("mean.npy")) == [30]
     facts = planned.facts()
@@ -131,6 +134,9 @@ def test_a_dry_run_encodes_a_part_and_plans_for_all(fit, monkeypatch, cache):
     fitted = fit()
     assert planned.plan["steps"] == fitted.plan["steps"]
     assert planned.plan["hidden"] == fitted.plan["hidden"]
+    # The fit encodes what the plan did not; both read whole batches.
+    images = sum(len(np.load(file)) for file in cache.rglob("items.npy")) - 30
+    assert (seen[0], sum(seen[1:])) == (30, images - 30)
 
 
 def test_a_plan_counts_renderings_too(fit, monkeypatch, cache):

@@ -87,12 +87,13 @@ def test_what_needs_no_tensors_imports_no_torch(files, tmp_path):
         ("audit", "-t", files.of_images, "--data", "digts"),
         ("audit", "-t", files.of_images, "--data", "./gone"),
         ("train-backbone", "-b", "autoencoder", "-d", "gone/images"),
+        ("train-backbone", "-b", "autoencodr", "-d", "digits"),
     ]
     found = run(tmp_path, *commands)
     for command, (code, _, err, there) in zip(commands, found, strict=True):
         assert not there & HEAVY, command
         assert err.count("\n") == (code != 0), command
-    assert [code for code, *_ in found] == [0, 0, 2, 2, 2, 2, 2, 2, 4, 2, 3, 3]
+    assert [code for code, *_ in found] == [0, 0, 2, 2, 2, 2, 2, 2, 4, 2, 3, 3, 2]
     plan = json.loads(found[0][1])
     assert (plan["count"], plan["files"], plan["image_size"], plan["resumes"]) == (300, 300, 32, False)
     assert plan["varied"] == ["digit", "color", "residual"]
@@ -104,6 +105,7 @@ def test_what_needs_no_tensors_imports_no_torch(files, tmp_path):
     assert "--backbone" in found[7][2]
     assert "say where it is now" in found[8][2]
     assert "did you mean digits" in found[9][2]
+    assert "did you mean autoencoder?" in found[12][2]
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 

@@ -39,8 +39,10 @@ RATE, PAPER_PAIRS = 1e-4, 25
 # A turn lasts about so many seconds, or one step.
 TURN = 0.3
 MEMORY_PAIRS = 250
-# Validations along a curve, whose time is not counted, and pairs of each.
-VALIDATIONS, HELD_OUT = 30, 512
+# Validations along a curve, whose time is not counted, denser towards its beginning, and pairs of each.
+VALIDATIONS, HELD_OUT = 48, 512
+# The first of them, as a part of all seconds.
+EARLIEST = 1 / 400
 
 
 @dataclass(frozen=True)
@@ -183,26 +185,43 @@ def memory(name: str, settings: Mapping[str, Any]) -> float:
 
 @flushed_denormals()
 def traces(
-    size: Size, names: Sequence[str], seconds: Sequence[float], clock: Callable[[], float]
+    size: Size, names: Sequence[str], seconds: Sequence[float], clock: Callable[[], float], cap: float
 ) -> dict[str, dict[str, Any]]:
     """Return curves of the held-out NLL over the seconds of training, and when `iin` reaches each peer's best.
 
-    Peers train by the paper's recipe, 25 pairs a step; `iin` by its defaults, its closed form included.
+    Peers train by the paper's recipe, 25 pairs a step; `iin` by its defaults, its closed form included, until it has
+    reached what all others did.
+
+    Args:
+        cap: a curve ends after so many times the most of `seconds` by the clock on the wall.
     """
-    curves = {name: _curve(name, size, PAPER_PAIRS, max(seconds), clock) for name in names}
-    curves["iin"] = _curve("iin", size, MEMORY_PAIRS, max(seconds), clock)
+    curves = {name: _curve(name, size, PAPER_PAIRS, seconds, clock, cap) for name in names}
+    best = min(nll for curve in curves.values() for _, nll in curve)
+    curves["iin"] = _curve("iin", size, MEMORY_PAIRS, seconds, clock, cap, best)
     reached: dict[str, dict[str, dict[str, float | None]]] = {}
     for limit in seconds:
         reached[f"{limit:g}"] = {}
         for name in names:
-            best = min(nll for at, nll in curves[name] if at <= limit or at == curves[name][0][0])
-            first = next((at for at, nll in curves["iin"] if nll <= best), None)
-            reached[f"{limit:g}"][name] = {"nll": best, "iin": first}
+            # The last step may end a little later; a curve that was cut short has its own end.
+            within = [(at, nll) for at, nll in curves[name] if at <= 1.02 * limit] or curves[name][:1]
+            lowest = min(nll for _, nll in within)
+            first = next((at for at, nll in curves["iin"] if nll <= lowest), None)
+            reached[f"{limit:g}"][name] = {"nll": lowest, "after": min(limit, within[-1][0]), "iin": first}
     return {"curves": curves, "reached": reached}
 
 
-def _curve(name: str, size: Size, pairs: int, seconds: float, clock: Callable[[], float]) -> list[tuple[float, float]]:
-    """Train for `seconds`, without those of the validations."""
+def _curve(
+    name: str,
+    size: Size,
+    pairs: int,
+    seconds: Sequence[float],
+    clock: Callable[[], float],
+    cap: float,
+    target: float = -float("inf"),
+) -> list[tuple[float, float]]:
+    """Train for the most of `seconds`, without those of the validations, or until the NLL is `target`."""
+    most, began = max(seconds), time.monotonic()
+    due = sorted({*np.geomspace(most * EARLIEST, most, VALIDATIONS).tolist(), *seconds})
     # What `iin` infers is part of its time.
     _inferred.cache_clear()
     started = clock()
@@ -210,11 +229,14 @@ def _curve(name: str, size: Size, pairs: int, seconds: float, clock: Callable[[]
     spent = clock() - started if name == "iin" else 0.0
     curve = [(spent, contestant.heldout_nll())]
     numbers = iter(range(10**9))
-    while spent < seconds:
-        due = spent + seconds / VALIDATIONS
-        while spent < due:
+    for at in due:
+        while spent < at:
             spent += _seconds(contestant, numbers, 1, clock)
-        curve.append((spent, contestant.heldout_nll()))
+        # What prepared may have taken longer than the first ones.
+        if spent > curve[-1][0]:
+            curve.append((spent, contestant.heldout_nll()))
+        if curve[-1][1] <= target or time.monotonic() - began > cap * most:
+            break
     return curve
 
 

@@ -7,11 +7,13 @@ Markdown tables, draws a plot and writes JSON to --work. `uv sync --group peers`
 last release in 2020.
 
     uv run --group peers python benchmarks/peers.py                                    # about 10 minutes on 2 cores
-    uv run --group peers python benchmarks/peers.py --nll-seconds 150 600 --every-peer  # an hour
+    uv run --group peers python benchmarks/peers.py --only nll --seconds 150,600 --threads 1 --every-peer   # 70 minutes
     uv run --group peers python benchmarks/peers.py --record                           # keep the ratios in record.json
     uv run --group peers python benchmarks/peers.py --compare                          # name what lost 10 % since
 
-On a machine that others use, --clock cpu --threads 1 counts the seconds of this process alone.
+On a machine that others use, --clock cpu --threads 1 counts the seconds of this process alone. One run of each
+contestant gives all of --seconds; none goes on beyond --cap times the largest of them by the clock on the wall, and
+`iin` stops when it has reached all.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from peer_flows import Size
 from stages import machine
 
 RECORD = Path(__file__).with_name("record.json")
+PARTS = ("training", "inverse", "memory", "nll")
 # A ratio that falls by more than this part has been lost.
 TOLERANCE = 0.1
 
@@ -59,7 +62,7 @@ def ratios(found: Mapping[str, Any]) -> dict[str, float]:
     for seconds, figures in found["nll"]["reached"].items():
         for name, each in figures.items():
             if each["iin"] is not None:
-                made[f"NLL of {seconds} s, {name}"] = float(seconds) / each["iin"]
+                made[f"NLL of {seconds} s, {name}"] = each["after"] / each["iin"]
     return {name: value for name, value in made.items() if not name.endswith(", iin")}
 
 
@@ -72,15 +75,17 @@ def measured(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Measure everything: seconds of every round, peak MiB, and curves of the held-out NLL."""
     size, clock = Size(**settings["size"]), CLOCKS[settings["clock"]]
     found: dict[str, Any] = {"training": {}}
-    for pairs in settings["pairs"]:
+    only = settings["only"]
+    for pairs in settings["pairs"] if "training" in only else ():
         print(f"training, {pairs} pairs", file=sys.stderr, flush=True)
         found["training"][str(pairs)] = training_rounds(size, pairs, settings["rounds"], clock)
     print("inverse, memory", file=sys.stderr, flush=True)
-    found["inverse"] = inverse_rounds(size, settings["rows"], settings["rounds"], clock)
-    found["memory"] = {} if settings["no_memory"] else {name: memory(name, settings) for name in contestants()}
+    found["inverse"] = inverse_rounds(size, settings["rows"], settings["rounds"], clock) if "inverse" in only else {}
+    found["memory"] = {name: memory(name, settings) for name in contestants()} if "memory" in only else {}
     print("NLL", file=sys.stderr, flush=True)
     names = [name for name in contestants() if name != "iin"] if settings["every_peer"] else ["plain"]
-    found["nll"] = traces(size, names, settings["nll_seconds"], clock)
+    nothing = {"curves": {}, "reached": {}}
+    found["nll"] = traces(size, names, settings["nll_seconds"], clock, settings["cap"]) if "nll" in only else nothing
     return found
 
 
@@ -97,17 +102,20 @@ def report(settings: Mapping[str, Any], found: Mapping[str, Any], wall: float) -
         cells = [_times(cell, made.get(f"training, {pairs} pairs, {name}")) for cell, name in _zip(cells, names)]
         print(f"| trained, {pairs} pairs a step | {' | '.join(cells)} |")
     inverse = found["inverse"]
-    cells = [f"{1000 * statistics.median(inverse[name]):.0f} ms" if name in inverse else "-" for name in names]
-    cells = [_times(cell, made.get(f"inverse, {name}")) for cell, name in _zip(cells, names)]
-    print(f"| inverse of {settings['rows']:,} | {' | '.join(cells)} |")
+    if inverse:
+        cells = [f"{1000 * statistics.median(inverse[name]):.0f} ms" if name in inverse else "-" for name in names]
+        cells = [_times(cell, made.get(f"inverse, {name}")) for cell, name in _zip(cells, names)]
+        print(f"| inverse of {settings['rows']:,} | {' | '.join(cells)} |")
     if found["memory"]:
         cells = [_times(f"{found['memory'][name]:.0f} MiB", made.get(f"memory, {name}")) for name in names]
         print(f"| peak memory, 250 pairs | {' | '.join(cells)} |")
     print("\n| after | reaches a held-out NLL of | `iin` reaches that after |\n|---|---|---|")
-    for seconds, figures in found["nll"]["reached"].items():
+    for figures in found["nll"]["reached"].values():
         for name, each in figures.items():
-            first = "never" if each["iin"] is None else f"{each['iin']:.1f} s ({float(seconds) / each['iin']:.0f} x)"
-            print(f"| {float(seconds):g} s, {name} | {each['nll']:.2f} | {first} |")
+            first = "not in this run"
+            if each["iin"] is not None:
+                first = f"{each['iin']:.1f} s ({each['after'] / each['iin']:.1f} x)"
+            print(f"| {each['after']:.0f} s, {name} | {each['nll']:.2f} | {first} |")
 
 
 def _times(cell: str, ratio: float | None) -> str:
@@ -144,15 +152,20 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def _seconds(words: str) -> list[float]:
+    return [float(word) for word in words.split(",")]
+
+
 def options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, nargs="+", default=[25, 250, 2048], help="of a step; two latents each")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=1000, help="of the inverse")
-    parser.add_argument("--nll-seconds", type=float, nargs="+", default=[60.0])
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS), help="measure no more than that")
+    parser.add_argument("--seconds", type=_seconds, default=[60.0], help="after which NLLs are compared, as 150,600")
+    parser.add_argument("--cap", type=float, default=2.0, help="times the most of --seconds that a run may take in all")
     parser.add_argument("--every-peer", action="store_true", help="time all of them to their NLL")
-    parser.add_argument("--no-memory", action="store_true", help="start no processes to measure their memory")
     for name, value in (("dim", 64), ("blocks", 12), ("hidden", 512), ("depth", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -165,11 +178,14 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     given = options()
-    kept = ("pairs", "rounds", "rows", "nll_seconds", "every_peer", "no_memory", "threads", "clock")
-    settings = {name: getattr(given, name) for name in kept}
+    kept = ("pairs", "rounds", "rows", "only", "cap", "every_peer", "threads", "clock")
+    settings = {name: getattr(given, name) for name in kept} | {"nll_seconds": given.seconds}
     settings["size"] = {name: getattr(given, name) for name in ("dim", "blocks", "hidden", "depth")}
     before = json.loads(RECORD.read_text()) if given.compare else None
-    settings = settings if before is None else before["settings"]
+    if before is not None:
+        # A record of earlier versions says so in another way.
+        parts = [part for part in PARTS if part != "memory" or not before["settings"].get("no_memory")]
+        settings = {"only": parts, "cap": given.cap, **before["settings"]}
     torch.set_num_threads(settings["threads"])
     given.work.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()

@@ -18,7 +18,7 @@ from .distributed import from_main, is_main_rank, small_group, world_size
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["alongside", "is_leading", "lead", "leads_with", "spread"]
+__all__ = ["alongside", "is_leading", "lead", "leads_with", "shared"]
 
 Made = TypeVar("Made")
 # Pieces that a process is sent at once, of which all lie in memory.
@@ -69,13 +69,22 @@ def alongside(function: Callable[..., object], *arguments: object) -> None:
     _hand_out([None, *[call] * (world_size() - 1)])
 
 
-def spread(function: Callable[..., Iterable[Tensor]], rows: Tensor, height: int, *rest: object) -> Iterator[Tensor]:
-    """Yield in order what `function(rows, *rest)` yields of all rows (M, …), each process computing some of them.
+def shared(
+    function: Callable[..., Iterable[Tensor]], rows: Tensor, height: int, *rest: object, by: tuple[object, ...]
+) -> Iterable[Tensor]:
+    """Return in order what `function(rows, *rest)` yields of all rows (M, …); the others compute some if they wait.
 
     Args:
-        function: of what every process has opened; it takes `rows` in pieces, none of which depends on another.
+        function: takes `rows` in pieces, none of which depends on another.
         height: rows of a piece.
+        by: what the function computes with: the others must have opened all of it, and know no more.
     """
+    if len(rows) > height and leads_with(*by):
+        return _spread(function, rows, height, *rest)
+    return function(rows, *rest)
+
+
+def _spread(function: Callable[..., Iterable[Tensor]], rows: Tensor, height: int, *rest: object) -> Iterator[Tensor]:
     import torch
 
     step, ranks = height * MOST_PIECES * world_size(), world_size()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from .errors import IinError, PluginError, UsageError, nearest
+from .guests.declared import torchvision_names
 from .guests.entry_points import DISABLE, Point, are_disabled, read_points
 from .guests.loading import FIRST_PARTY, OWN, Step, blame, blamed, call_apart, fault, load, staying, succeeds, try_apart
 from .guests.probing import try_each
@@ -309,9 +310,14 @@ def _families(group: Group) -> list[tuple[Point, list[str]]]:
 
 
 def _members(group: Group, point: Point) -> list[str]:
-    """Return the members that may be named without their family; none for an entry point that is not in `BARE`."""
+    """Return the members that may be named without their family; none for an entry point that is not in `BARE`.
+
+    Those of torchvision are read off its source, so that a name that nothing has is found out at once.
+    """
     if point.name not in BARE.get(group, ()):
         return []
+    if point.distribution == OWN and (known := torchvision_names()):
+        return known
     factory = load(point)
     if not (isinstance(factory, Family) or (isinstance(factory, type) and issubclass(factory, Family))):
         return []

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from iin_cli import data
@@ -60,20 +61,31 @@ def test_making_and_encoding(files, command_line, opened, words):
     assert opened == {"backbone": 1, "data": 1}
 
 
-@pytest.mark.slow
-def test_what_was_encoded_is_not_encoded_again(files, command_line, monkeypatch, tmp_path):
-    monkeypatch.setenv("IIN_CACHE", str(tmp_path / "cache"))
-    encoded, posterior = [], Encoder.posterior
+@pytest.fixture
+def encoded(command_line, monkeypatch, tmp_path):
+    """Run a command with a translator and count how many images are encoded."""
+    seen, posterior, folders = [], Encoder.posterior, iter(range(9))
 
     def counting(self, images):
-        encoded.append(len(images))
+        seen.append(len(images))
         return posterior(self, images)
 
+    def run(translator, *words):
+        seen.clear()
+        folder = tmp_path / f"out-{next(folders)}"
+        assert command_line(*words, "-t", translator, "--seed", 0, "-q", "--out", folder)[0] == 0
+        return sum(seen)
+
     monkeypatch.setattr(Encoder, "posterior", counting)
-    counts = []
-    for out in ("first", "second"):
-        words = ["respond", "--n", 40, "--steps", 5, "-t", files.of_classes, "--seed", 0, "-q", "--out", tmp_path / out]
-        assert command_line(*words)[0] == 0
-        counts.append(sum(encoded))
-        encoded.clear()
-    assert counts == [40, 0]
+    return run
+
+
+@pytest.mark.slow
+def test_what_any_command_has_encoded_is_not_encoded_again(files, encoded, cache):
+    audit, respond = ["audit", "--n", 20], ["respond", "--steps", 5, "--n"]
+    assert encoded(files.of_classes, *respond, 40) == 40
+    more = encoded(files.of_classes, *audit)
+    items = [np.load(file) for file in cache.rglob("items.npy")]
+    # Each image once, though both have drawn some of the same; none was read alone, beside blank ones.
+    assert 40 + more == len(np.unique(np.concatenate(items))) < sum(map(len, items))
+    assert encoded(files.of_classes, *respond, 60) == 0

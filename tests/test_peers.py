@@ -55,7 +55,14 @@ def test_ratios_are_medians_of_rounds(peers):
         "training": {"25": {"iin": [1.0, 2.0, 1.0], "plain": [3.0, 4.0, 9.0]}},
         "inverse": {"iin": [2.0], "plain": [1.0]},
         "memory": {"iin": 100.0, "plain": 150.0},
-        "nll": {"reached": {"60": {"plain": {"nll": 5.0, "iin": 3.0}, "zuko": {"nll": 1.0, "iin": None}}}},
+        "nll": {
+            "reached": {
+                "60": {
+                    "plain": {"nll": 5.0, "after": 60.0, "iin": 3.0},
+                    "zuko": {"nll": 1.0, "after": 60.0, "iin": None},
+                }
+            }
+        },
     }
     assert peers.ratios(found) == {
         "training, 25 pairs, plain": 3.0,
@@ -82,3 +89,37 @@ def test_one_contest_of_small_flows(peers, monkeypatch):
     monkeypatch.setattr(contest, "contestants", lambda: ["iin", "plain"])
     rounds = contest.training_rounds(size, 5, 2, lambda: next(ticks))
     assert rounds == {"iin": [1.0, 1.0], "plain": [1.0, 1.0]}
+
+
+@pytest.fixture
+def contest(flows, monkeypatch):
+    """Contestants whose every step takes a second of the clock, and whose NLL falls by `falls` each."""
+    module, now, falls = importlib.import_module("peer_contest"), [0.0], {"iin": 10.0, "plain": 1.0, "slow": 0.5}
+
+    def enter(name, size, pairs):
+        nll = [100.0]
+
+        def step(number):
+            now[0] += 1.0
+            nll[0] -= falls[name]
+
+        return module.Contestant(step, lambda: nll[0], None, 1)
+
+    monkeypatch.setattr(module, "enter", enter)
+    return lambda seconds, cap: module.traces(None, ["plain", "slow"], seconds, lambda: now[0], cap)
+
+
+def test_one_curve_gives_the_nll_after_each_of_several_seconds(contest):
+    found = contest([15.0, 60.0], 2.0)
+    reached = {
+        limit: [tuple(each.values()) for each in figures.values()] for limit, figures in found["reached"].items()
+    }
+    assert reached == {"15": [(85.0, 15.0, 2.0), (92.5, 15.0, 1.0)], "60": [(40.0, 60.0, 6.0), (70.0, 60.0, 3.0)]}
+    # It has reached what the others did, and stops.
+    assert found["curves"]["iin"][-1] == (6.0, 40.0)
+
+
+def test_a_curve_ends_where_the_clock_on_the_wall_says_so_and_its_end_counts(contest):
+    found = contest([15.0, 60.0], 0.0)
+    assert [at for at, _ in found["curves"]["plain"]] == [0.0, 1.0]
+    assert found["reached"]["60"]["plain"] == {"nll": 99.0, "after": 1.0, "iin": 1.0}

@@ -353,6 +353,8 @@ def test_without_torchvisions_names_a_name_alone_says_why(monkeypatch, install):
     def names_of():
         raise RuntimeError("operator does not exist")
 
+    # Where its source cannot be read, either.
+    monkeypatch.setattr("iin_cli.registry.torchvision_names", list)
     monkeypatch.setattr(TorchvisionBackbone, "names", names_of)
     with pytest.raises(PluginError, match=r"'torchvision' of iin-cli .* RuntimeError: operator does not exist"):
         find("backbones", "resnet50")

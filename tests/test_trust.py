@@ -278,7 +278,7 @@ def test_a_damaged_entry_of_the_cache_is_made_again(cache, damage):
         def mean(batch):
             return batch.mean((2, 3)), None
 
-        return latents.cached({"a": 1}, len(images), images.__getitem__, mean, report=listener)
+        return latents.cached({"a": 1}, np.arange(len(images)), images.__getitem__, mean, report=listener)
 
     expected = np.array(encode(Listener()).mean)
     (file,) = cache.rglob("mean.npy")
@@ -306,7 +306,9 @@ def test_a_disk_that_fails_under_the_cache_is_named_and_nothing_stays(cache, mon
     images, real = np.zeros((6, 4, 4, 3), np.uint8), getattr(os, call)
 
     def encode():
-        return latents.cached({"a": 1}, len(images), images.__getitem__, lambda batch: (batch.mean((2, 3)), None))
+        return latents.cached(
+            {"a": 1}, np.arange(len(images)), images.__getitem__, lambda batch: (batch.mean((2, 3)), None)
+        )
 
     def fails(*given, **more):
         # The entry as a whole, after its files.

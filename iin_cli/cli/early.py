@@ -12,7 +12,15 @@ from ..errors import CheckpointError
 from ..hub.address import HubAddress, is_address
 from .home import expanded
 
-__all__ = ["known_data", "known_device", "known_factors", "known_log", "known_network", "known_translator"]
+__all__ = [
+    "known_backbone",
+    "known_data",
+    "known_device",
+    "known_factors",
+    "known_log",
+    "known_network",
+    "known_translator",
+]
 
 
 def known_translator(path: Path | None) -> Path | None:
@@ -28,7 +36,7 @@ def known_translator(path: Path | None) -> Path | None:
 
 
 def known_network(name: str | None) -> str | None:
-    """Return what a network is called; CheckpointError for a path that leads nowhere."""
+    """Return what a network is called; UsageError for an unknown name, CheckpointError for a path to nothing."""
     if name is None or expanded(Path(name)).exists():
         return name
     if is_address(name):
@@ -36,6 +44,16 @@ def known_network(name: str | None) -> str | None:
         return name
     if Path(name).suffix.lower() == ".safetensors" or "/" in name:
         raise CheckpointError(f"no such backbone checkpoint: {name}")
+    return known_backbone(name)
+
+
+def known_backbone(name: str) -> str:
+    """Return the registered name of a network; UsageError for an unknown one."""
+    from ..registry import find, is_known
+
+    if not any(is_known("backbones", word) for word in name.split(":")):
+        # It says what is wrong; what it finds in spite of all that is found again.
+        find("backbones", name)
     return name
 
 

@@ -217,18 +217,24 @@ def from_images(
     providers: Sequence[ConceptProvider],
     seed: int,
     report: Reporter,
-    most: int | None = None,
+    most_rows: int | None = None,
 ) -> Material:
     """Group the training images of `dataset` by each concept and encode them once; errors as `group`.
 
     Args:
         root: the data root that `dataset` was opened with.
-        most: images at most, for a plan of a fit to all of them; None takes all.
+        most_rows: of images and their renderings at most, for a plan of a fit to all of them; None takes all.
 
     Under torchrun one process of a machine prepares what concepts cache, and all share the encoding.
     """
     with leaders_first():
-        grouping = group_items(network, dataset, providers, seed, report, most)
+        grouping = group_items(network, dataset, providers, seed, report, most_rows=most_rows)
+    images, total = len(grouping.images), len(dataset.splits["train"])
+    if images < total:
+        report.note(
+            f"planned from {images:,} of {total:,} training images, drawn by seed {seed}; a fit measures all, and its "
+            "sizes may differ by little"
+        )
     found = encode_groups(network, dataset, grouping, report)
     provenance = {"backbone": network.provenance, "data": describe_data(dataset, root)}
     return GroupedMaterial.of(found.table, found.pairs, found.held_out, provenance, dataset.name, report, found.rows)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..acceleration.choosing import choose_precision
@@ -23,6 +24,7 @@ __all__ = ["PIXELS_AT_ONCE", "encode_items", "is_encoded", "settle_precision"]
 
 # Images encoded at once are 500 of 64².
 PIXELS_AT_ONCE = 2**21
+LEAST_AT_ONCE = 16
 # Images that bfloat16 is tried on.
 TRIED = 64
 
@@ -30,16 +32,11 @@ TRIED = 64
 def is_encoded(
     network: Network, dataset: Dataset, indices: np.ndarray, provider: ConceptProvider | None = None, variant: int = 0
 ) -> bool:
-    """Say whether `encode_items` of these items was done before and is kept, or of all training items with them."""
+    """Say whether `encode_items` has encoded each of these items before, and they are kept."""
     if isinstance(dataset, MemoryDataset):
         return True
     settle_precision(network, dataset, Silent())
-    if cache.is_cached(_identity(network, dataset, indices, provider, variant)):
-        return True
-    everything = _training_items(dataset)
-    return bool(np.isin(indices, everything).all()) and cache.is_cached(
-        _identity(network, dataset, everything, provider, variant)
-    )
+    return cache.is_cached(_identity(network, dataset, provider, variant), indices)
 
 
 def encode_items(
@@ -57,19 +54,12 @@ def encode_items(
     Args:
         part: which of several things to encode this is, as `2 of 4`, for the progress.
 
-    Training items are read from what a fit has cached of all of them, if it has. Images in memory are never cached on
-    disk; DataError where they are to be drawn otherwise for a network that takes no pictures.
+    What was encoded before, with whatever other items, is read. Images in memory are never cached on disk; DataError
+    where they are to be drawn otherwise for a network that takes no pictures.
     """
     if isinstance(dataset, MemoryDataset):
         return _in_memory(network, dataset, indices, provider, variant)
     settle_precision(network, dataset, report)
-    everything = _training_items(dataset)
-    is_part = len(indices) < len(everything)
-    if is_part and cache.is_cached(_identity(network, dataset, everything, provider, variant)):
-        order = np.argsort(everything, kind="stable")
-        rows = order[np.minimum(np.searchsorted(everything, indices, sorter=order), len(order) - 1)]
-        if np.array_equal(everything[rows], indices):
-            return _cached(network, dataset, everything, provider, variant, report, part).rows(rows)
     return _cached(network, dataset, indices, provider, variant, report, part)
 
 
@@ -82,29 +72,51 @@ def _cached(
     report: Reporter,
     part: str,
 ) -> Latents:
-    identity = _identity(network, dataset, indices, provider, variant)
-    if leads_with(network, dataset.whole or dataset) and not cache.is_cached(identity):
+    identity = _identity(network, dataset, provider, variant)
+    if leads_with(network, dataset.whole or dataset) and not cache.is_cached(identity, indices):
         alongside(_help, network, dataset, indices, provider, variant, network.precision)
     size, interpolation = network.backbone.image_size, network.backbone.interpolation
 
-    def read(positions: np.ndarray) -> np.ndarray:
+    def read(items: np.ndarray) -> np.ndarray:
         if provider is None:
-            return dataset.images(indices[positions], size, interpolation)
-        return provider.draw(dataset, indices[positions], size, interpolation, variant)
+            return dataset.images(items, size, interpolation)
+        return provider.draw(dataset, items, size, interpolation, variant)
 
+    batch = max(LEAST_AT_ONCE, min(500, PIXELS_AT_ONCE // size**2))
+    least = LEAST_AT_ONCE if network.device.type == "cpu" else batch
     name = dataset.name if variant == 0 or provider is None else f"{dataset.name}, {provider.concept}"
     return cache.cached(
         identity,
-        len(indices),
+        indices,
         read,
-        network.encoder.posterior,
-        batch=max(16, min(500, PIXELS_AT_ONCE // size**2)),
+        _in_full_batches(network, least),
+        batch=batch,
         device=network.device,
         report=report,
         description=f"encoding {Path(name).name}{f' ({part})' if part else ''}",
-        called=lambda position: dataset.path(int(indices[position])),
+        called=dataset.path,
         about={"data": name, "network": network.source or network.name},
     )
+
+
+def _in_full_batches(network: Network, least: int) -> cache.Encode:
+    """Return what encodes images (B, 3, S, S), fewer than `least` beside blank ones, so that none depends on others.
+
+    Products of few rows are computed otherwise, with other last bits. On a CPU those of `LEAST_AT_ONCE` are the same as
+    those of more; a GPU may choose another way for each number.
+    """
+
+    def encode(images: Tensor) -> tuple[Tensor, Tensor | None]:
+        count, filled = len(images), images
+        if count < least:
+            # In the layout of `as_images`: convolutions round otherwise in another.
+            layout = torch.channels_last
+            filled = torch.empty(least, *images.shape[1:], device=images.device, memory_format=layout).zero_()
+            filled[:count] = images
+        mean, log_variance = network.encoder.posterior(filled)
+        return mean[:count], None if log_variance is None else log_variance[:count]
+
+    return encode
 
 
 def _help(
@@ -156,10 +168,8 @@ def _in_memory(
     return Latents(network.encode_pixels(pixels).numpy(), None)
 
 
-def _identity(
-    network: Network, dataset: Dataset, indices: np.ndarray, provider: ConceptProvider | None, variant: int
-) -> dict[str, Any]:
-    """Return everything that decides the latents of items."""
+def _identity(network: Network, dataset: Dataset, provider: ConceptProvider | None, variant: int) -> dict[str, Any]:
+    """Return everything that decides the latents of an item, besides its number."""
     # Left out of float32's, so that what earlier versions encoded is found.
     precision = {} if network.precision == "float32" else {"precision": network.precision}
     return {
@@ -167,7 +177,6 @@ def _identity(
         "backbone": network.sha256,
         "layer": network.layer,
         "data": dataset.fingerprint,
-        "items": cache.index_digest(indices),
         "rendering": f"{provider.fingerprint}/{variant}" if provider is not None and variant else "identity",
         "size": network.backbone.image_size,
         "interpolation": network.backbone.interpolation,

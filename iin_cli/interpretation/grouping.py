@@ -139,8 +139,13 @@ def group_items(
     seed: int,
     report: Reporter,
     most: int | None = None,
+    most_rows: int | None = None,
 ) -> Grouping:
-    """Let each concept group the training items of `dataset`, and encode none; as `group`."""
+    """Let each concept group the training items of `dataset`, and encode none; as `group`.
+
+    Args:
+        most_rows: rows at most, rendered ones included, where that is fewer images than `most`; never too few.
+    """
     indices = np.asarray(dataset.splits["train"])
     # Wider latents have dependent features anyway: noise is declared, and few rows are warned of.
     needed = min(network.latent_dim, MOST_NEEDED)
@@ -153,6 +158,8 @@ def group_items(
         raise UsageError(f"--n {most}: sizes need at least {needed} images")
     groups = grouped(dataset, indices, providers, circumstances(network, seed, report))
     rows = len(indices) + sum(int((own.variants != 0).sum()) for own in groups)
+    if most_rows is not None and most_rows < rows:
+        most = min(most or len(indices), max(needed, len(indices) * most_rows // rows))
     if most is not None and most < len(indices):
         indices, groups = _drawn(indices, groups, most, seed)
     return Grouping(indices, providers, groups, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ..acceleration.encoder import Encoder, Precision, Wanted
-from ..crew import leads_with, spread
+from ..crew import shared
 from ..errors import DataError, PluginError, UsageError
 from ..io.weights import module_digest
 from ..latents.cache import as_images
@@ -321,11 +321,9 @@ class Network:
             height: of the pieces, where another than the usual one is known to give the same numbers.
         """
         height = height or image_rows(self.device, pixels.shape[1])
-        if len(pixels) > height and leads_with(self):
-            return torch.cat(list(spread(self._encoded, torch.from_numpy(pixels), height, height)))
-        return torch.cat(list(self._encoded(pixels, height)))
+        return torch.cat(list(shared(self._encoded, torch.from_numpy(pixels), height, height, by=(self,))))
 
-    def _encoded(self, pixels: np.ndarray | Tensor, height: int) -> Iterator[Tensor]:
+    def _encoded(self, pixels: Tensor, height: int) -> Iterator[Tensor]:
         # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
         take = lambda rows: as_images(np.asarray(pixels[rows])).contiguous()  # noqa: E731
         return in_pieces(len(pixels), take, self._own_encode, self.device, height)
@@ -359,12 +357,10 @@ class Network:
                 task.advance(len(images))
         return np.concatenate(drawn)
 
-    def decoded(self, z: Tensor, height: int | None = None) -> Iterator[Tensor]:
+    def decoded(self, z: Tensor, height: int | None = None) -> Iterable[Tensor]:
         """Yield what G itself gives for z (M, N), piece by piece, on the CPU: images or logits."""
         height = height or piece_rows(self.device)
-        if len(z) > height and leads_with(self):
-            return spread(self._decoded, z, height, height)
-        return self._decoded(z, height)
+        return shared(self._decoded, z, height, height, by=(self,))
 
     def _decoded(self, z: Tensor, height: int) -> Iterator[Tensor]:
         backbone, concurrent = self.backbone, self.backbone.is_concurrent

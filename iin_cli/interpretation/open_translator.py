@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from ..crew import leads_with, spread
+from ..crew import shared
 from ..errors import UsageError
 from ..progress import Reporter, Silent
 from ..translator.factors import Factors
@@ -132,11 +132,9 @@ class OpenTranslator:
                 task.advance(len(piece))
         return torch.cat(pieces).view_as(rows)
 
-    def _in_pieces(self, rows: Tensor, way: _Way, height: int) -> Iterator[Tensor]:
+    def _in_pieces(self, rows: Tensor, way: _Way, height: int) -> Iterable[Tensor]:
         """Yield T of rows (M, N) piece by piece, on the CPU; the processes of a command share them."""
-        if len(rows) > height and leads_with(self):
-            return spread(self._own_pieces, rows, height, way, height)
-        return self._own_pieces(rows, way, height)
+        return shared(self._own_pieces, rows, height, way, height, by=(self,))
 
     def _own_pieces(self, rows: Tensor, way: _Way, height: int) -> Iterator[Tensor]:
         ways = {"forward": lambda z: self.translator(z)[0], "inverse": self.translator.inverse, "both": self._both}

@@ -1,9 +1,9 @@
 """The cache of latents: every item is encoded once, memory-mapped, and found again by content.
 
 A cache entry is a folder of `.npy` files named by the sha256 of everything that decides its values: images, order,
-rendering, encoder, size. It appears whole or not at all, with the sha256 of each file in `digests.json`; an entry that
-does not agree with them is encoded again. `MappedRows` reads rows of any such file and keeps no other part of it in
-memory.
+rendering, encoder, size. Rows that other entries hold are taken from there. It appears whole or not at all, with the
+sha256 of each file in `digests.json`; an entry that does not agree with them is encoded again. `MappedRows` reads rows
+of any such file and keeps no other part of it in memory.
 """
 
 from __future__ import annotations
@@ -33,14 +33,17 @@ from ..io.checkpoint import digest
 from ..io.paths import cache_dir
 from ..progress import Reporter, Silent, Task
 from .entry_files import DIGESTS, unwritable
+from .held import FAMILY, Held, holders
 from .reading_ahead import read_ahead
-from .sharing import Batch, Parts, SharedWork, remove_parts
+from .sharing import ARRAYS, Batch, Parts, SharedWork, remove_parts
 
 __all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest", "is_cached"]
 
 FORMAT = 1
 # 32 MiB of float32 at a time, whatever the size of a row.
 BLOCK_NUMBERS = 2**23
+# Rows that are left in memory where one entry holds all, 256 MiB of them; more are copied into an entry of their own.
+KEPT_NUMBERS = 2**26
 # Reading one page maps up to 64 KiB around it; release them every few rows.
 READ_ROWS = 256
 # Seconds between looks at how far other processes are, for the progress.
@@ -136,14 +139,17 @@ def index_digest(indices: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(indices, dtype=np.int64).tobytes()).hexdigest()
 
 
-def is_cached(identity: Mapping[str, Any]) -> bool:
-    """Say whether the items of this identity are already encoded."""
-    return _folder(identity).is_dir()
+def is_cached(identity: Mapping[str, Any], items: np.ndarray) -> bool:
+    """Say whether `items` (M,) are already encoded: together, or each in another entry."""
+    if _folder(identity, items).is_dir():
+        return True
+    known = [numbers for _, numbers in holders(_place(), _key(identity), items)]
+    return bool(known) and bool(np.isin(items, np.concatenate(known)).all())
 
 
 def cached(
     identity: Mapping[str, Any],
-    count: int,
+    items: np.ndarray,
     read: Callable[[np.ndarray], np.ndarray],
     encode: Encode,
     *,
@@ -154,14 +160,15 @@ def cached(
     called: Callable[[int], str] = "item {}".format,
     about: Mapping[str, str] | None = None,
 ) -> Latents:
-    """Encode items 0 … `count` − 1, or open what an earlier run encoded.
+    """Encode `items`, or open what an earlier run encoded, or take from it those that it did.
 
     Args:
-        identity: JSON values that decide the result; the cache key.
-        count: M.
-        read: positions (B,) -> images uint8 (B, S, S, 3).
-        encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic.
-        called: position -> name of that item in a message.
+        identity: JSON values that, with an item's number, decide its latents; the cache key is of them and the items.
+        items: numbers of the items, whole numbers (M,).
+        read: numbers (B,) -> images uint8 (B, S, S, 3).
+        encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic; an
+            image's should not depend on those beside it, of which some may be taken from another entry.
+        called: number -> name of that item in a message.
         about: what `iin cache` says of the entry: `data`, and the `network`.
 
     Processes that encode the same at once, ranks of a run or others that share the cache, share the work. An entry that
@@ -169,38 +176,60 @@ def cached(
 
     Raises DataError when a latent is not finite or reading fails, ResourceError when the disk is full.
     """
-    report = report or Silent()
-    folder = _folder(identity)
+    report, items = report or Silent(), np.asarray(items, np.int64)
+    folder = _folder(identity, items)
     # `iin cache` removes nothing that was marked just now.
     _mark_used(folder, None)
     if folder.is_dir() and (problem := _problem(folder)):
         report.warn(f"the cached latents in {folder} {problem}: they are encoded again")
         _remove(folder)
-    parts = Parts(count, batch)
-    unfinished = _unfinished(identity, parts, device)
+    parts = Parts(len(items), batch)
+    unfinished = _unfinished(identity, items, parts, device)
     if folder.is_dir():
         remove_parts(unfinished)
+    elif not len(items):
+        raise DataError("there are no items to encode")
     else:
-        if count < 1:
-            raise DataError("there are no items to encode")
-        with (
-            SharedWork.open(unfinished, folder, parts) as work,
-            report.task(description, count, "images") as task,
-        ):
-            if work.found:
-                report.note(f"{description}: {work.found:,} of {count:,} images were done before the last run ended")
-            progress = _Progress(work, task)
-            while not work.join():
-                _encode_free(work, _named(read, called), lambda images: encode(images.to(device)), called, progress)
-    _mark_used(folder, about)
-    log_variance_file = folder / "log_variance.npy"
+        held = _held(identity, items)
+        if (rows := held.in_one(KEPT_NUMBERS)) is not None:
+            return Latents(rows["mean"], rows.get("log_variance"))
+        source = _Source(items, _named(read, called), held, called)
+        with SharedWork.open(unfinished, folder, parts, items) as work:
+            _encode_all(work, source, lambda images: encode(images.to(device)), report, description)
+    _mark_used(folder, {**(about or {}), FAMILY: _key(identity)})
     try:
-        return Latents(
-            MappedRows.of_npy(folder / "mean.npy"),
-            MappedRows.of_npy(log_variance_file) if log_variance_file.exists() else None,
-        )
+        found = _open(folder)
+        return Latents(found["mean"], found.get("log_variance"))
     except (OSError, ValueError) as error:
         raise DataError(f"the cached latents in {folder} are damaged ({error}): remove that folder") from error
+
+
+def _open(folder: Path) -> dict[str, MappedRows]:
+    """Map the arrays of an entry; raises OSError or ValueError for one that is damaged."""
+    there = [name for name in ARRAYS if name == ARRAYS[0] or (folder / f"{name}.npy").exists()]
+    return {name: MappedRows.of_npy(folder / f"{name}.npy") for name in there}
+
+
+def _held(identity: Mapping[str, Any], items: np.ndarray) -> Held:
+    """Find what other entries hold of `items` (M,); one that is damaged holds nothing."""
+    held = Held(items)
+    for folder, numbers in holders(_place(), _key(identity), items):
+        if held.lacks(numbers):
+            _mark_used(folder, None)
+            with suppress(OSError, ValueError):
+                if _problem(folder) is None:
+                    held.add(_open(folder), numbers)
+    return held
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Items of numbers `items` (M,) to encode, how they are `read` as images and `called`, and which are `held`."""
+
+    items: np.ndarray
+    read: Callable[[np.ndarray], Tensor]
+    held: Held
+    called: Callable[[int], str]
 
 
 class _Progress:
@@ -220,31 +249,38 @@ class _Progress:
                 self._told = done
 
 
-def _encode_free(
-    work: SharedWork,
-    read: Callable[[np.ndarray], Tensor],
-    encode: Encode,
-    called: Callable[[int], str],
-    progress: _Progress,
-) -> None:
-    """Encode the parts that this process can claim, its own share first; wait a little where others have them all."""
+def _encode_all(work: SharedWork, source: _Source, encode: Encode, report: Reporter, description: str) -> None:
+    """Encode what no process and no other entry has, until the entry is there; say what there was before."""
+    count, rest = len(source.items), int(source.held.missing.sum())
+    if 0 < rest < count:
+        report.note(f"{description}: {count - rest:,} of {count:,} images were encoded before")
+    if work.found:
+        report.note(f"{description}: {work.found:,} of {count:,} images were done before the last run ended")
+    # Copying takes no time worth showing.
+    with (report if rest else Silent()).task(description, count, "images") as task:
+        progress = _Progress(work, task)
+        while not work.join():
+            _encode_free(work, source, encode, progress)
 
-    def of_batch(batch: Batch) -> tuple[Batch, Tensor]:
-        return batch, read(batch.positions)
+
+def _encode_free(work: SharedWork, source: _Source, encode: Encode, progress: _Progress) -> None:
+    """Encode the parts that this process can claim, its own share first; wait a little where others have them all."""
+    missing = source.held.missing
+
+    def of_batch(batch: Batch) -> tuple[Batch, np.ndarray, Tensor | None]:
+        numbers = source.items[batch.positions[missing[batch.positions]]]
+        return batch, numbers, source.read(numbers) if len(numbers) else None
 
     share = len(work.parts) * rank() // world_size()
-    collected: dict[str, list[Tensor]] = {}
+    collected: list[dict[str, Tensor]] = []
     was_free = False
-    for batch, images in read_ahead(of_batch, work.claimed(share)):
-        with torch.inference_mode():
-            mean, log_variance = encode(images)
-        for name, rows in (("mean", mean), ("log_variance", log_variance)):
-            if rows is not None:
-                collected.setdefault(name, []).append(_finite(rows, name, batch.positions, called))
-        begun = sum(map(len, collected["mean"]))
+    for batch, numbers, images in read_ahead(of_batch, work.claimed(share)):
+        encoded = {} if images is None else _encoded(encode, images, numbers, source.called)
+        collected.append(source.held.joined(batch.positions, encoded))
+        begun = sum(len(rows["mean"]) for rows in collected)
         if batch.is_last:
-            work.finish(batch.part, {name: torch.cat(rows) for name, rows in collected.items()})
-            collected, begun = {}, 0
+            work.finish(batch.part, {name: torch.cat([rows[name] for rows in collected]) for name in collected[0]})
+            collected, begun = [], 0
         progress.tell(begun)
         was_free = True
     if not was_free:
@@ -252,27 +288,33 @@ def _encode_free(
         progress.tell(0)
 
 
-def _finite(rows: Tensor, name: str, positions: np.ndarray, called: Callable[[int], str]) -> Tensor:
-    """Return latents (B, N) of items `positions` (B,) on the CPU; raises DataError if one is not finite."""
-    finite = torch.isfinite(rows).all(1)
-    if not finite.all():
-        first = int(positions[int((~finite).nonzero()[0])])
-        raise DataError(f"the backbone gives a {name} that is not finite for {called(first)}")
-    return rows.float().cpu()
+def _encoded(encode: Encode, images: Tensor, numbers: np.ndarray, called: Callable[[int], str]) -> dict[str, Tensor]:
+    """Return the latents (B, N) of items `numbers` (B,) on the CPU; raises DataError if one is not finite."""
+    with torch.inference_mode():
+        mean, log_variance = encode(images)
+    found = {}
+    for name, rows in (("mean", mean), ("log_variance", log_variance)):
+        if rows is not None:
+            finite = torch.isfinite(rows).all(1)
+            if not finite.all():
+                first = int(numbers[int((~finite).nonzero()[0])])
+                raise DataError(f"the backbone gives a {name} that is not finite for {called(first)}")
+            found[name] = rows.float().cpu()
+    return found
 
 
 def _named(read: Callable[[np.ndarray], np.ndarray], called: Callable[[int], str]) -> Callable[[np.ndarray], Tensor]:
     """Return what reads items as images; a failure that says nothing of itself names the items."""
 
-    def named(positions: np.ndarray) -> Tensor:
+    def named(numbers: np.ndarray) -> Tensor:
         try:
-            return as_images(read(positions))
+            return as_images(read(numbers))
         except (IinError, MemoryError):
             raise
         # Of a dataset or a concept of anybody's.
         except Exception as error:
-            first, last = called(int(positions[0])), called(int(positions[-1]))
-            raise DataError(f"reading {len(positions)} images, {first} to {last}, failed: {reason(error)}") from error
+            first, last = called(int(numbers[0])), called(int(numbers[-1]))
+            raise DataError(f"reading {len(numbers)} images, {first} to {last}, failed: {reason(error)}") from error
 
     return named
 
@@ -316,13 +358,20 @@ def _remove(folder: Path) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def _folder(identity: Mapping[str, Any]) -> Path:
-    key = hashlib.sha256(json.dumps({"format": FORMAT, **identity}, sort_keys=True).encode()).hexdigest()
-    return cache_dir() / "latents" / key[:2] / key
+def _place() -> Path:
+    return cache_dir() / "latents"
 
 
-def _unfinished(identity: Mapping[str, Any], parts: Parts, device: torch.device | str) -> Path:
+def _key(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps({"format": FORMAT, **facts}, sort_keys=True).encode()).hexdigest()
+
+
+def _folder(identity: Mapping[str, Any], items: np.ndarray) -> Path:
+    key = _key({**identity, "items": index_digest(items)})
+    return _place() / key[:2] / key
+
+
+def _unfinished(identity: Mapping[str, Any], items: np.ndarray, parts: Parts, device: torch.device | str) -> Path:
     """Return where processes meet that give the same bits: with the same parts, on one kind of device."""
     facts = {"parts": [parts.count, parts.batch], "device": torch.device(device).type, "torch": str(torch.__version__)}
-    key = hashlib.sha256(json.dumps({"format": FORMAT, **identity, "work": facts}, sort_keys=True).encode()).hexdigest()
-    return cache_dir() / "latents" / "unfinished" / key
+    return _place() / "unfinished" / _key({**identity, "items": index_digest(items), "work": facts})

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import numpy as np
-from torch import Tensor
 
 from ..errors import ResourceError
 
@@ -87,12 +86,12 @@ class EntryFiles:
     def __exit__(self, *problem: object) -> None:
         self.open.close()
 
-    def write(self, name: str, rows: Tensor) -> None:
-        """Append rows (B, N) to array `name`; raises ResourceError when the disk is full."""
+    def write(self, name: str, rows: np.ndarray) -> None:
+        """Append rows (B, …) to array `name`; raises ResourceError when the disk is full."""
         try:
             if name not in self.files:
-                self._begin(name, (self.count, rows.shape[1]))
-            self._append(name, rows.numpy().tobytes())
+                self._begin(name, (self.count, *rows.shape[1:]), rows.dtype)
+            self._append(name, rows.tobytes())
         except OSError as error:
             raise unwritable(self.folder.parent, error) from error
 
@@ -114,10 +113,10 @@ class EntryFiles:
         self.digests[name].update(content)
         self.files[name].write(content)
 
-    def _begin(self, name: str, shape: tuple[int, int]) -> None:
+    def _begin(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.files[name] = self.open.enter_context((self.folder / f"{name}.npy").open("wb"))
         self.digests[name] = hashlib.sha256()
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)), "fortran_order": False, "shape": shape}
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
         beginning = io.BytesIO()
         np.lib.format.write_array_header_1_0(beginning, header)
         self._append(name, beginning.getvalue())

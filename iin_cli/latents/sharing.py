@@ -27,8 +27,9 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from .entry_files import EntryFiles, appearing, require_space, unwritable
+from .held import ITEMS
 
-__all__ = ["Batch", "Parts", "SharedWork", "remove_parts"]
+__all__ = ["ARRAYS", "Batch", "Parts", "SharedWork", "remove_parts"]
 
 # More parts than this would be a burden to the file system; fewer, and the last ones are waited for.
 MOST_PARTS = 1024
@@ -84,19 +85,19 @@ class SharedWork:
 
     Attributes:
         folder: of the parts.
-        entry: the entry that they become.
+        entry: the entry that they become, with the numbers of its `items` (M,).
         found: items that were done before, where no other process is at work.
     """
 
-    def __init__(self, folder: Path, entry: Path, parts: Parts, handle: int) -> None:
-        self.folder, self.entry, self.parts, self._handle = folder, entry, parts, handle
+    def __init__(self, folder: Path, entry: Path, parts: Parts, items: np.ndarray, handle: int) -> None:
+        self.folder, self.entry, self.parts, self.items, self._handle = folder, entry, parts, items, handle
         self._has_room = False
         self.found = self.items_done() if self._lock(PRESENT) else 0
         self._lock(PRESENT, fcntl.LOCK_SH)
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path, entry: Path, parts: Parts) -> Iterator[SharedWork]:
+    def open(cls, folder: Path, entry: Path, parts: Parts, items: np.ndarray) -> Iterator[SharedWork]:
         """Join the work in `folder`, or begin it.
 
         What is done stays for the next run if this one is stopped or killed, and goes if it fails: the same would
@@ -108,7 +109,7 @@ class SharedWork:
             handle = _opened(folder)
         except OSError as error:
             raise unwritable(folder.parent, error) from error
-        work = cls(folder, entry, parts, handle)
+        work = cls(folder, entry, parts, items, handle)
         try:
             yield work
         except BaseException as error:
@@ -190,7 +191,8 @@ class SharedWork:
                 found = self._read(part)
                 # Always in this order, in which their digests are written, too.
                 for name in sorted(found, key=ARRAYS.index):
-                    files.write(name, found[name])
+                    files.write(name, found[name].numpy())
+            files.write(ITEMS, self.items)
             files.finish()
 
     def _read(self, part: int) -> dict[str, Tensor]:

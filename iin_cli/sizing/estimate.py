@@ -172,6 +172,6 @@ def estimate(
     )
 
 
-def sample_size(dim: int, images: int) -> int:
-    """Return how many of so many training images sizes of z (N = `dim`) are estimated from, unless told otherwise."""
-    return min(images, max(SAMPLE, SAMPLE_PER_DIM * dim))
+def sample_size(dim: int) -> int:
+    """Return how many training images sizes of z (N = `dim`) are estimated from, where there are more."""
+    return max(SAMPLE, SAMPLE_PER_DIM * dim)

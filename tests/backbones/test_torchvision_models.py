@@ -14,6 +14,7 @@ from iin_cli.backbones import torchvision_models
 from iin_cli.backbones.torchvision_models import TorchvisionBackbone
 from iin_cli.data.folder import read_image
 from iin_cli.errors import CheckpointError, DataError, UsageError
+from iin_cli.guests.declared import torchvision_names
 from iin_cli.latents.cache import as_images
 from iin_cli.plugin_api import DataFacts
 from iin_cli.registry import find
@@ -48,6 +49,10 @@ def test_every_classification_model_is_a_name_and_none_an_entry_point():
     known = TorchvisionBackbone.names()
     assert known == sorted(torchvision.models.list_models(module=torchvision.models))
     assert not {*known} & {*points["iin.backbones"]}
+
+
+def test_the_names_are_read_off_the_source_as_torchvision_registers_them():
+    assert sorted(torchvision_names()) == TorchvisionBackbone.names()
 
 
 @pytest.mark.parametrize(("written", "full"), [("resnet18", "resnet18"), ("torchvision:resnet18",) * 2])

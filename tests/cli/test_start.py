@@ -50,17 +50,21 @@ def test_what_needs_no_numbers_imports_no_numpy(files, tmp_path):
         ("respond", "-t", "gone"),
         ("estimate-dims", "-b", "./gone", "-c", "digit"),
         ("fit-translator", "-b", "gone.safetensors", "-c", "digit"),
+        ("fit-translator", "-b", "resnet5O", "-c", "digit"),
+        ("encode", "-b", "nobody:resnet50x"),
     ]
     found = run(tmp_path, *commands)
     for command, (_, _, err, there) in zip(commands, found, strict=True):
         assert not there & {*HEAVY, "numpy", "PIL"}, command
         assert err.count("\n") == (command[0] not in ("info", "plugins")), command
-    assert [code for code, *_ in found] == [0, 0, 0, 0, 4, 2, 2, 2, 4, 4, 4]
+    assert [code for code, *_ in found] == [0, 0, 0, 0, 4, 2, 2, 2, 4, 4, 4, 2, 2]
     said = [err for _, _, err, _ in found[4:]]
     assert said[0] == "iin: no such checkpoint: gone\n"
     assert "did you mean digit?" in said[1]
     assert "did you mean color?" in said[2]
     assert said[3] == "iin: --device 'gpu': write auto, cpu, cuda, cuda:0 or mps\n"
+    assert said[7] == "iin: unknown backbone 'resnet5O': did you mean resnet50 or resnet152 or resnet34?\n"
+    assert "unknown backbone 'nobody'" in said[8]
     assert json.loads(found[1][1])["kind"] == "translator"
     assert {row["status"] for row in json.loads(found[3][1])} == {"unchecked"}
 
@@ -83,12 +87,13 @@ def test_what_needs_no_tensors_imports_no_torch(files, tmp_path):
         ("audit", "-t", files.of_images, "--data", "digts"),
         ("audit", "-t", files.of_images, "--data", "./gone"),
         ("train-backbone", "-b", "autoencoder", "-d", "gone/images"),
+        ("train-backbone", "-b", "autoencodr", "-d", "digits"),
     ]
     found = run(tmp_path, *commands)
     for command, (code, _, err, there) in zip(commands, found, strict=True):
         assert not there & HEAVY, command
         assert err.count("\n") == (code != 0), command
-    assert [code for code, *_ in found] == [0, 0, 2, 2, 2, 2, 2, 2, 4, 2, 3, 3]
+    assert [code for code, *_ in found] == [0, 0, 2, 2, 2, 2, 2, 2, 4, 2, 3, 3, 2]
     plan = json.loads(found[0][1])
     assert (plan["count"], plan["files"], plan["image_size"], plan["resumes"]) == (300, 300, 32, False)
     assert plan["varied"] == ["digit", "color", "residual"]
@@ -100,6 +105,7 @@ def test_what_needs_no_tensors_imports_no_torch(files, tmp_path):
     assert "--backbone" in found[7][2]
     assert "say where it is now" in found[8][2]
     assert "did you mean digits" in found[9][2]
+    assert "did you mean autoencoder?" in found[12][2]
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 

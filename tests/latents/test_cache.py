@@ -33,8 +33,11 @@ class Encoder:
         return mean, (mean - 1 if self.stochastic else None)
 
 
-def encode(encoder, identity=None, **options):
-    return latents.cached(identity or {"a": 1}, len(IMAGES), IMAGES.__getitem__, encoder, batch=4, **options)
+ITEMS = np.arange(len(IMAGES))
+
+
+def encode(encoder, identity=None, items=ITEMS, **options):
+    return latents.cached(identity or {"a": 1}, items, IMAGES.__getitem__, encoder, batch=4, **options)
 
 
 def test_values_and_kinds():
@@ -58,13 +61,13 @@ def test_every_item_is_encoded_once():
 
 
 def test_what_was_encoded_to_its_end_is_known_to_be_there():
-    assert not latents.is_cached({"a": 1})
+    assert not latents.is_cached({"a": 1}, ITEMS)
     with pytest.raises(DataError):
         encode(Encoder(break_at=9))
-    assert not latents.is_cached({"a": 1})
+    assert not latents.is_cached({"a": 1}, ITEMS)
     encode(Encoder())
-    assert latents.is_cached({"a": 1})
-    assert not latents.is_cached({"a": 2})
+    assert latents.is_cached({"a": 1}, ITEMS)
+    assert not latents.is_cached({"a": 2}, ITEMS)
 
 
 def test_a_latent_that_is_not_finite_is_named(cache):
@@ -109,7 +112,7 @@ def test_a_full_disk_is_noticed_beforehand(monkeypatch):
 
 def test_nothing_to_encode():
     with pytest.raises(DataError, match="no items"):
-        latents.cached({}, 0, IMAGES.__getitem__, Encoder())
+        latents.cached({}, ITEMS[:0], IMAGES.__getitem__, Encoder())
 
 
 def test_images_and_digests():
@@ -196,7 +199,7 @@ def test_encoding_takes_the_time_of_the_slower_of_reading_and_computing():
 
     def took(read, encoder):
         began = time.monotonic()
-        latents.cached({"of": str((read, encoder))}, len(images), read, encoder, batch=4)
+        latents.cached({"of": str((read, encoder))}, np.arange(len(images)), read, encoder, batch=4)
         return time.monotonic() - began
 
     read, encoder = images.__getitem__, Encoder(stochastic=False)
@@ -214,7 +217,7 @@ def test_a_reader_that_dies_names_what_it_read(cache):
 
     message = r"^reading 4 images, 4\.png to 7\.png, failed: ValueError: the disk is gone$"
     with pytest.raises(DataError, match=message):
-        latents.cached({"a": 1}, 10, read, Encoder(), batch=4, called="{}.png".format)
+        latents.cached({"a": 1}, ITEMS, read, Encoder(), batch=4, called="{}.png".format)
     assert [path for path in cache.rglob("*") if path.is_file()] == []
 
 
@@ -223,4 +226,4 @@ def test_a_reader_without_memory_is_no_fault_of_the_data():
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        latents.cached({"a": 1}, 10, read, Encoder())
+        latents.cached({"a": 1}, ITEMS, read, Encoder())

@@ -40,7 +40,7 @@ class Encoder:
 
 
 def encode(encoder, report=None):
-    found = latents.cached({"a": 1}, len(IMAGES), IMAGES.__getitem__, encoder, batch=4, report=report)
+    found = latents.cached({"a": 1}, np.arange(len(IMAGES)), IMAGES.__getitem__, encoder, batch=4, report=report)
     return found.mean[:].tobytes() + found.log_variance[:].tobytes()
 
 
@@ -101,7 +101,7 @@ def test_a_part_that_another_process_has_is_waited_for_and_free_when_it_dies(cac
     # Parts are claimed a little ahead of what is read: one at a time here.
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("iin_cli.latents.reading_ahead.AHEAD", 1)
-        found = latents.cached({"a": 1}, len(IMAGES), read, seen, batch=4)
+        found = latents.cached({"a": 1}, np.arange(len(IMAGES)), read, seen, batch=4)
     assert place["other"].wait() == -9
     assert time.monotonic() - began >= 1.0
     assert (found.mean[:].tobytes() + found.log_variance[:].tobytes(), seen.seen) == (whole, 10)
@@ -125,7 +125,7 @@ def test_what_was_left_long_ago_is_removed_and_what_is_young_stays(cache):
     old.mkdir()
     long_ago = time.time() - 2 * sharing.OLD_SECONDS
     os.utime(old, (long_ago, long_ago))
-    latents.cached({"b": 1}, 2, IMAGES.__getitem__, Encoder())
+    latents.cached({"b": 1}, np.arange(2), IMAGES.__getitem__, Encoder())
     assert list((cache / "latents" / "unfinished").iterdir()) == [young]
 
 
@@ -156,4 +156,5 @@ def test_an_entry_is_of_the_form_that_it_always_had(cache, whole):
     (file,) = cache.rglob("mean.npy")
     variances = file.with_name("log_variance.npy")
     assert np.load(file).tobytes() + np.load(variances).tobytes() == whole
-    assert list(json.loads((file.parent / "digests.json").read_text())) == [file.name, variances.name]
+    np.testing.assert_array_equal(np.load(file.with_name("items.npy")), np.arange(len(IMAGES)))
+    assert list(json.loads((file.parent / "digests.json").read_text())) == [file.name, variances.name, "items.npy"]

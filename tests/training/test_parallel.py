@@ -213,9 +213,9 @@ def agreements(folder):
         return images.flatten(1)[:, :4], None
 
     with leaders_first():
-        table = latents.cached({"x": 1}, 5, blank, encode)
+        table = latents.cached({"x": 1}, np.arange(5), blank, encode)
     alone = sum(encoded)
-    latents.cached({"x": 2}, 40, blank, lambda images: time.sleep(0.05) or encode(images), batch=4)
+    latents.cached({"x": 2}, np.arange(40), blank, lambda images: time.sleep(0.05) or encode(images), batch=4)
     sent = from_main({"a": [torch.arange(3), ("b", None)], "c": torch.ones(2, dtype=torch.uint8)} if rank() == 0 else 0)
     return {
         "fractions": clock.fractions,

@@ -24,7 +24,8 @@ def encoded(name, count=6):
     """An entry of latents, as a command makes it."""
     pixels = np.zeros((count, 2, 2, 3), np.uint8)
     about = {"data": "digits", "network": "net"}
-    return cached({"name": name}, count, pixels.__getitem__, lambda x: (x.flatten(1)[:, :3], None), about=about)
+    encode = lambda x: (x.flatten(1)[:, :3], None)  # noqa: E731
+    return cached({"name": name}, np.arange(count), pixels.__getitem__, encode, about=about)
 
 
 def age(folder, seconds=LONG_AGO):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .. import options
-from ..early import known_data
+from ..early import known_backbone, known_data
 from ..output import print_result, reporter
 
 __all__ = ["train_backbone"]
@@ -17,7 +17,11 @@ def train_backbone(
     backbone: Annotated[
         str,
         typer.Option(
-            "--backbone", "-b", help="autoencoder, classifier, a torchvision classifier, or a plugin's.", metavar="NAME"
+            "--backbone",
+            "-b",
+            help="autoencoder, classifier, a torchvision classifier, or a plugin's.",
+            metavar="NAME",
+            callback=known_backbone,
         ),
     ],
     data: Annotated[

@@ -116,7 +116,8 @@ def fid(
     the backbone's own prior (the ceiling) and reconstructions (the floor), each with precision and recall, too.
 
     With pytorch-fid's official Inception weights the results are called fid and kid, with any other network or weights
-    fd and kd. --features takes any backbone, also an encoder without a head.
+    fd and kd. --features takes any backbone, also an encoder without a head. Features are always computed in float32,
+    so that distances compare with those of other machines and papers: there is no --precision here.
     Statistics are cached, so a set costs its pass through the network once. The processes of torchrun share the work.
 
     Examples:

@@ -55,7 +55,7 @@ def estimate_dims(
 
     def work() -> DimsResult:
         providers, available = find_providers(concepts, dataset), len(dataset.splits["train"])
-        most = data.n or sample_size(opened.latent_dim, available)
+        most = data.n or min(available, sample_size(opened.latent_dim))
         if most < available:
             report.note(f"{most:,} of {available:,} training images, drawn by seed {data.seed}; --n for more")
         found = estimate(opened, dataset, providers, kind, data.seed, report, resampling, most)

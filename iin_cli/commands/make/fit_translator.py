@@ -37,6 +37,7 @@ from ...training.logs import RunLog
 from ...training.resuming import resumable
 from ...training.runs import RunChoice
 from ...training.saving import save_product
+from ...translator.factors import RESIDUAL
 
 __all__ = ["FitResult", "fit_translator"]
 
@@ -105,8 +106,10 @@ class FitResult(Result):
 
     def tables(self) -> list[Table]:
         """Return the factors, and after a dry run the plan and its cost, as titled tables."""
+        made_of = self._spectra() if self.spectrum else self._scores()
+        nothing = dict.fromkeys(next(iter(made_of.values()), ()))
         factors = [
-            {"factor": name, "dims": size, "score": self.scores.get(name, 1.0 if self.scores else None)}
+            {"factor": name, "dims": size, **made_of.get(name, nothing), "sigma": self._sigma(name)}
             for name, size in self.factors.items()
         ]
         plan, cost = (
@@ -115,6 +118,26 @@ class FitResult(Result):
         )
         plan, cost = ([row for row in rows if row["value"] is not None] for rows in (plan, cost))
         return [("factors", factors), *([("plan", plan), ("cost", cost)] if self.checkpoint is None else [])]
+
+    def _spectra(self) -> dict[str, dict[str, Any]]:
+        """Return what sizes were made of: how much of z the pairs explain in a factor's directions, and in the next."""
+        found = {}
+        for concept in (self.spectrum or {})["concepts"]:
+            # Next to nothing may be below it.
+            values = [f"{max(value, 0.0):.2f}" for value in concept["values"]]
+            own, rest = values[: concept["size"]], values[concept["size"] :]
+            explained = own[0] if len(own) == 1 else f"{own[0]} … {own[-1]}"
+            found[concept["name"]] = {"explained": explained, "next": rest[0] if rest else None}
+        return found
+
+    def _scores(self) -> dict[str, dict[str, Any]]:
+        """Return the scores of Eq 11 that sizes were made of; nothing where the user gave sizes."""
+        scores = {**self.scores, RESIDUAL: 1.0} if self.scores else {}
+        return {name: {"score": score} for name, score in scores.items()}
+
+    def _sigma(self, factor: str) -> float | None:
+        """Return the correlation of pairs that share a factor, as it is fitted; None of what no pair shares."""
+        return None if factor == RESIDUAL else self.plan.get("sigmas", {}).get(factor, self.plan.get("sigma"))
 
 
 def fit_translator(
@@ -233,27 +256,19 @@ def _encoded(subject: _Subject, seed: int, report: Reporter, planned: Wishes | N
     attachment = Attachment(network, dataset)
     attachment.describe(report)
     # The main process decides: to another, which is slower, all may be encoded already.
-    most = from_main(
-        _needed(network, dataset, planned, seed, report) if planned is not None and is_main_rank() else None
-    )
+    most = from_main(_needed(network, dataset, planned) if planned is not None and is_main_rank() else None)
     return from_images(network, dataset, subject.root, subject.providers, seed, report, most), attachment
 
 
-def _needed(network: Network, dataset: Dataset, wishes: Wishes, seed: int, report: Reporter) -> int | None:
-    """Return how many images a plan is made from; None for all, where they are encoded already."""
+def _needed(network: Network, dataset: Dataset, wishes: Wishes) -> int | None:
+    """Return from how many images and renderings a plan is made; None for all, where they are encoded already."""
     everything = np.asarray(dataset.splits["train"])
     if is_encoded(network, dataset, everything):
         return None
     if wishes.dims and wishes.preset != "auto":
         # Nothing is inferred from latents, except whether they are random.
-        return min(MOST_NEEDED, len(everything))
-    most = sample_size(network.latent_dim, len(everything))
-    if most < len(everything):
-        report.note(
-            f"planned from {most:,} of {len(everything):,} training images, drawn by seed {seed}; a fit measures all, "
-            "and its sizes may differ by little"
-        )
-    return most
+        return MOST_NEEDED
+    return sample_size(network.latent_dim)
 
 
 def _write_masks(folder: Path, material: Material, fitted: Fitted) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...crew import leads_with, spread
+from ...crew import shared
 from ...errors import UsageError, nearest
 from ...interpretation.network import Network
 from ...interpretation.open_translator import OpenTranslator
@@ -86,7 +86,7 @@ class Saying:
 
     def of_edits(self, z_tilde: Tensor) -> Tensor:
         """Return log-probabilities (B, C) of z̃ (B, N), in pieces, without gradients."""
-        return torch.cat(list(self._spread(self._said, z_tilde)))
+        return torch.cat(list(self._shared(self._said, z_tilde)))
 
     def margin(self, z_tilde: Tensor, target: Tensor) -> Tensor:
         """Return by how much the target leads, in nats (B,): its log-probability minus the next best class's."""
@@ -95,13 +95,11 @@ class Saying:
     def margin_and_slope(self, z_tilde: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """Return the margin (B,) and its gradient by z̃ (B, N)."""
         # In one array with the classes, which are small whole numbers, so that rows can be sent.
-        found = torch.cat(list(self._spread(self._pushed, torch.cat((z_tilde, target[:, None].to(z_tilde)), 1))))
+        found = torch.cat(list(self._shared(self._pushed, torch.cat((z_tilde, target[:, None].to(z_tilde)), 1))))
         return found[:, 0], found[:, 1:]
 
-    def _spread(self, function: Callable[[Tensor], Iterator[Tensor]], rows: Tensor) -> Iterator[Tensor]:
-        if len(rows) > ROWS and leads_with(self.opened, self.opened.network, self.judge or self.opened):
-            return spread(function, rows, ROWS)
-        return function(rows)
+    def _shared(self, function: Callable[[Tensor], Iterator[Tensor]], rows: Tensor) -> Iterable[Tensor]:
+        return shared(function, rows, ROWS, by=(self.opened, self.opened.network, self.judge or self.opened))
 
     def _said(self, z_tilde: Tensor) -> Iterator[Tensor]:
         """Yield log-probabilities (B, C) of z̃ (M, N), some rows at a time."""

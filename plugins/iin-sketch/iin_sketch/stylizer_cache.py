@@ -52,7 +52,7 @@ def cached_stylizer(
     if not found:
         report.note(
             f"concept {wanted.concept}: no stylizer for {dataset.name} yet; training one for {size.steps:,} steps, "
-            f"kept in {file.parent}"
+            f"which a plan (--dry-run) waits for, too; later runs find it in {file.parent}"
         )
         _train(wanted, file, source, side, dataset, indices, circumstances)
     opened = open_stylizer(file, device, report)

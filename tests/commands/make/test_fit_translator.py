@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from iin_cli.acceleration.encoder import Encoder
 from iin_cli.commands.make.fit_translator import fit_translator
 from iin_cli.errors import DataError, DivergedError, UsageError
 from iin_cli.fitting import fit as module
@@ -119,7 +120,9 @@ def test_one_seed_one_translator(fit, tmp_path):
 
 
 def test_a_dry_run_encodes_a_part_and_plans_for_all(fit, monkeypatch, cache):
-    monkeypatch.setattr("iin_cli.commands.make.fit_translator.sample_size", lambda dim, images: 30)
+    monkeypatch.setattr("iin_cli.commands.make.fit_translator.sample_size", lambda dim: 30)
+    seen, posterior = [], Encoder.posterior
+    monkeypatch.setattr(Encoder, "posterior", lambda self, images: seen.append(len(images)) or posterior(self, images))
     planned = fit(dry_run=True)
     assert sorted(len(np.load(file)) for file in cache.rglob("mean.npy")) == [30]
     facts = planned.facts()
@@ -131,6 +134,15 @@ def test_a_dry_run_encodes_a_part_and_plans_for_all(fit, monkeypatch, cache):
     fitted = fit()
     assert planned.plan["steps"] == fitted.plan["steps"]
     assert planned.plan["hidden"] == fitted.plan["hidden"]
+    # The fit encodes what the plan did not; both read whole batches.
+    images = sum(len(np.load(file)) for file in cache.rglob("items.npy")) - 30
+    assert (seen[0], sum(seen[1:])) == (30, images - 30)
+
+
+def test_a_plan_counts_renderings_too(fit, monkeypatch, cache):
+    monkeypatch.setattr("iin_cli.commands.make.fit_translator.sample_size", lambda dim: 30)
+    fit(concepts=("class", "greyscale"), dry_run=True)
+    assert sorted(len(np.load(file)) for file in cache.rglob("mean.npy")) == [15, 15]
 
 
 def test_a_dry_run_infers_and_writes_nothing(fit, tmp_path):
@@ -141,6 +153,24 @@ def test_a_dry_run_infers_and_writes_nothing(fit, tmp_path):
     assert [title for title, _ in result.tables()] == ["factors", "plan", "cost"]
     assert result.cost["parameters"] > 0
     assert not (tmp_path / "run").exists()
+    # What sizes were made of, which is not Eq 11; JSON has that, too.
+    first, *_, residual = dict(result.tables())["factors"]
+    values, size = result.spectrum["concepts"][0]["values"], result.factors["class"]
+    assert first["explained"] == (f"{values[0]:.2f} … {values[size - 1]:.2f}" if size > 1 else f"{values[0]:.2f}")
+    assert (first["next"], first["sigma"]) == (f"{max(values[size], 0):.2f}", result.plan["sigma"])
+    assert "score" not in first
+    assert residual == {
+        "factor": "residual",
+        "dims": result.factors["residual"],
+        **dict.fromkeys(("explained", "next", "sigma")),
+    }
+    assert "class" in result.as_dict()["scores"]
+
+
+def test_the_published_presets_show_the_scores_that_sizes_were_made_of(fit):
+    rows = dict(fit(dry_run=True, wishes=Wishes(preset="paper", max_seconds=1)).tables())["factors"]
+    assert [row["score"] for row in rows][-1] == 1.0
+    assert all(0 <= row["score"] <= 1 for row in rows)
 
 
 def test_sizes_and_sigmas_of_the_user(fit):

@@ -151,7 +151,7 @@ class Editor:
         return found.flatten(0, 1)
 
     def _placed(self, start: Start, recipe: Recipe, z: Tensor, z_tilde: Tensor, nats: Tensor) -> list[EditResult]:
-        """Return the edits with their places on the factors' pads, and how likely they are by `nats`, −log p(z) (B,)."""
+        """Return the edits with their places on the factors' pads; `nats` is −log p(z) (B,)."""
         factors = self.opened.factors
         places = {
             name: self.surroundings.pad(name).place(z_tilde[:, factors.slice(name)]).tolist() for name in factors.names

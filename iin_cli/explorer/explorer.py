@@ -194,7 +194,9 @@ class Explorer:
         ]
         start = self._start_of([_image(body.get("image"))])
         changed = [
-            self.editor.change(start.z_tilde, replace(each, attributes=recipe.attributes), self._sources(each))
+            self.editor.change(
+                start.z_tilde, replace(each, attributes=recipe.attributes, locked=recipe.locked), self._sources(each)
+            )
             for each in recipes
         ]
         ticket.go_on()

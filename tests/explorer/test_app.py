@@ -85,7 +85,7 @@ def test_the_shelf_shows_every_test_image_once(page):
 
 def test_an_edit_tells_what_the_command_line_tells(page, command_line, pictures, files, tmp_path):
     recipe = {"changes": [{"factor": "digit", "swap": "test:3", "strength": 0.7, "move": [0.1, -0.2]}]}
-    answer = page.edit("test:1", **recipe, attributes={"class=a": 0.5}, tab="a", number=3).json()
+    answer = page.edit("test:1", **recipe, attributes={"class=a": 0.5}, locked=["color"], tab="a", number=3).json()
     (found,) = answer["images"]
     assert answer["number"] == 3
     words = shlex.split(found["command"])

@@ -39,6 +39,10 @@ AlongOpt = Annotated[
     list[str] | None,
     typer.Option("--along", help="Add so much of an attribute, NAME or NAME=VALUE; repeatable.", metavar="NAME=A"),
 ]
+LockOpt = Annotated[
+    list[str] | None,
+    typer.Option("--lock", help="Keep a factor as it is whatever --along adds; repeatable.", metavar="FACTOR"),
+]
 
 
 def edit(
@@ -49,6 +53,7 @@ def edit(
     strength: StrengthOpt = None,
     move: MoveOpt = None,
     along: AlongOpt = None,
+    lock: LockOpt = None,
     out: options.OutOpt = None,
     search: options.ComparedOpt = 5000,
     seed: options.ComparedSeedOpt = 0,
@@ -79,9 +84,8 @@ def edit(
     from ...editing.described import described_factors
     from ...editing.recipe import Recipe
 
-    recipe = Recipe.of_options(
-        described_factors(translator), swap or (), resample or (), strength or (), move or (), along or ()
-    )
+    factors, given = described_factors(translator), (swap, resample, strength, move, along, lock)
+    recipe = Recipe.of_options(factors, *(each or () for each in given))
     from ...commands.edit.edit import edit as run
     from ...interpretation.data_choice import DataChoice
 

@@ -71,10 +71,11 @@ class Editor:
                 edited[:, where] = edited[:, where].lerp(new[where].expand_as(edited[:, where]), change.strength)
             if change.moves:
                 edited[:, where] += self.surroundings.pad(change.factor).step(change.move)
+        own = edited
         for along in recipe.attributes:
             if along.amount:
                 edited = edit.attribute_walk(edited, self.surroundings.axis(along.name), (0.0, along.amount))[1]
-        return edited
+        return edit.swap(edited, own, self.opened.factors, recipe.locked) if recipe.locked else edited
 
     def edit(
         self,

@@ -55,6 +55,8 @@ def edit(
     along: AlongOpt = None,
     lock: LockOpt = None,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     search: options.ComparedOpt = 5000,
     seed: options.ComparedSeedOpt = 0,
     backbone: options.MovedBackboneOpt = None,
@@ -88,6 +90,7 @@ def edit(
     recipe = Recipe.of_options(factors, *(each or () for each in given))
     from ...commands.edit.edit import edit as run
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
 
     result = run(
         translator,
@@ -98,6 +101,7 @@ def edit(
         search=search,
         backbone=backbone,
         device=device,
+        figures=Figures.of(format, dpi),
         report=reporter(quiet),
     )
     print_result(result, json)

@@ -179,8 +179,8 @@ def test_other_requests_that_make_no_sense(page):
     assert "object" in error(page.post("/api/edit", content=b"[]"), 422)
     assert "262,144" in error(page.post("/api/edit", content=b" " * 300_000), 413)
     assert "whole number" in error(page.get("/api/shelf", params={"offset": "-1"}), 422)
-    assert error(page.get("/api/nothing"), 404)
-    assert error(page.get("/api/edit"), 405)
+    assert error(page.get("/api/nothing"), 404) == "the explorer answers no GET /api/nothing"
+    assert error(page.get("/api/edit"), 405) == "the explorer answers no GET /api/edit"
     for path in (
         "/page/../app.py",
         "/page/%2e%2e/app.py",

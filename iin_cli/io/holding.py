@@ -16,7 +16,8 @@ from .atomic import as_write_error
 __all__ = ["CLAIMS", "PRESENT", "hold", "hold_file", "is_at_work", "is_held", "remove_unfinished", "unfinished"]
 
 # The file in which processes that share work claim its parts by locks, and the byte that each of them holds meanwhile.
-CLAIMS, PRESENT = "claims", 2**20
+CLAIMS = "claims"
+PRESENT = 2**20
 
 # The names that `write_atomically` writes under before it renames.
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")

@@ -29,7 +29,6 @@ def test_idle_threads_leave_the_cores_unless_the_user_says_otherwise(given, spin
         (["info", "-q"], "iin info"),
         (["edit"], "iin edit"),
         (["plugins", "--bogus"], "iin plugins"),
-        (["--bogus"], "iin"),
     ],
 )
 def test_what_cannot_be_read_points_to_the_commands_own_help(command_line, words, command):

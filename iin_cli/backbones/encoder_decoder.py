@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -124,6 +125,10 @@ class _Block(nn.Module):
             before = _versions(sources)
             kept = self._kept = _Kept(self._fold(), tuple(each.detach() for each in sources), before)
         return kept.folded
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy computes its own.
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
     def _fold(self) -> _Folded:
         loc, scale = self.norm.loc, self.norm.scale

@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -70,9 +72,12 @@ def test_layers_are_convolution_then_scale_times_x_plus_loc_then_leaky_relu():
 )
 def test_a_decoder_that_was_changed_draws_by_what_it_has_become(change):
     model, z = Autoencoder(32, 8, base_channels=4).eval(), torch.randn(2, 8)
+    size = len(pickle.dumps(model))
     with torch.inference_mode():
         before = model.decode(z)
         assert torch.equal(model.decode(z), before)
+    # What is kept beside the weights is no part of a copy.
+    assert len(pickle.dumps(model)) == size
     with torch.no_grad():
         change(model)
         after = model.decode(z)

@@ -96,6 +96,15 @@ def test_a_request_that_is_given_up_is_ended_between_its_steps(explorers, heard,
         other.close()
 
 
+def test_each_part_of_an_answer_is_sent_at_once(explorers, heard, monkeypatch):
+    """Asyncio turns Nagle's algorithm off where a socket says that it is TCP; else a second part waits 40 ms."""
+    uvicorn = pytest.importorskip("uvicorn")
+    run, listening = uvicorn.Server.run, []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: listening.extend(sockets) or run(self, sockets))
+    with serve(explorers["of_latents"], "127.0.0.1", 0, "t" * 24, heard):
+        assert [each.proto for each in listening] == [socket.IPPROTO_TCP]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

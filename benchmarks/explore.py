@@ -2,11 +2,11 @@
 
 Starts the explorer of a translator, opens its page, takes the handle of one factor's pad, and moves it a step at a
 time: each step counts from the pointer's event in the page to the frame that shows its picture, decoded. For a
-classifier the picture is that of the nearest real images. Prints JSON with all times, and with the machine's load
-before and after, since a machine that is shared tells of its other users as well. Needs Chromium and playwright's
-Python package.
+classifier the picture is that of the nearest real images. Prints a Markdown table of all rounds, with the machine's
+load before and after, since a machine that is shared tells of its other users as well; with --json all times. Needs
+Chromium and playwright's Python package.
 
-    uv run python benchmarks/explore.py runs/00003-fit-translator [--factor digit] [--drags 50] [-- --data-root DATA]
+    uv run python benchmarks/explore.py runs/00003-fit-translator [MORE…] [--rounds 3] [--options '--data-root DATA']
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -64,8 +65,8 @@ def explorer(arguments: list[str]) -> Iterator[str]:
             process.kill()
 
 
-def measured(url: str, factor: str | None, drags: int) -> dict[str, Any]:
-    """Drag a factor's handle in a circle, `drags` steps, and return what each took."""
+def measured(url: str, drags: int) -> dict[str, Any]:
+    """Drag the first factor's handle in a circle, `drags` steps, and return what each took."""
     from playwright.sync_api import sync_playwright
 
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
@@ -75,7 +76,7 @@ def measured(url: str, factor: str | None, drags: int) -> dict[str, Any]:
         page.add_init_script(WATCH)
         page.goto(url)
         wait_for(page, 1)
-        card = page.locator(f'[data-factor="{factor}"]' if factor else "[data-factor]").first
+        card = page.locator("[data-factor]").first
         box = card.locator("canvas").bounding_box()
         assert box is not None
         middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -91,8 +92,11 @@ def measured(url: str, factor: str | None, drags: int) -> dict[str, Any]:
         times = page.evaluate("window.times")[-drags:]
         found = {"factor": card.get_attribute("data-factor"), "translator": translator_of(page)}
         browser.close()
-    whole, server = ([entry[name] for entry in times] for name in ("milliseconds", "server"))
-    return {**found, "milliseconds": figures(whole), "server_milliseconds": figures(server), "each": whole}
+    return {
+        **found,
+        "milliseconds": [entry["milliseconds"] for entry in times],
+        "server_milliseconds": [entry["server"] for entry in times],
+    }
 
 
 def wait_for(page: Any, count: int) -> None:
@@ -111,34 +115,47 @@ def translator_of(page: Any) -> dict[str, Any]:
     return {"name": told["name"], "answer": told["answer"], "image_size": told["image_size"], "factors": sizes}
 
 
-def figures(values: list[float]) -> dict[str, float]:
-    """Return the median, the extremes, and what nine of ten stay below."""
-    ordered = sorted(values)
-    return {
-        "median": statistics.median(ordered),
-        "least": ordered[0],
-        "nine_of_ten": ordered[math.ceil(0.9 * len(ordered)) - 1],
-        "most": ordered[-1],
-    }
+def row(rounds: list[dict[str, Any]]) -> str:
+    """Write what was measured of one translator as a line of a table."""
+    told = rounds[0]["translator"]
+    whole, server = (
+        sorted(each for found in rounds for each in found[name]) for name in ("milliseconds", "server_milliseconds")
+    )
+    late = whole[math.ceil(0.9 * len(whole)) - 1]
+    loads = [load for found in rounds for load in found["load"]]
+    cells = (
+        f"{told['answer']}, {told['image_size']}²",
+        sum(told["factors"].values()),
+        f"{statistics.median(whole):.0f}",
+        f"{whole[0]:.0f} to {late:.0f}",
+        f"{statistics.median(server):.0f}",
+        f"{min(loads):.1f} to {max(loads):.1f}",
+    )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("translator")
-    parser.add_argument("--factor", help="default: the first")
-    parser.add_argument("--drags", type=int, default=50)
-    parser.add_argument("options", nargs="*", help="more options of `iin explore`, after --")
+    parser.add_argument("translators", nargs="+")
+    parser.add_argument("--drags", type=int, default=50, help="in a round")
+    parser.add_argument("--rounds", type=int, default=1, help="each opens every translator once, in turn")
+    parser.add_argument("--options", type=shlex.split, default=[], help="more options of `iin explore`, in one word")
+    parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    started, load = time.monotonic(), os.getloadavg()
-    with explorer([given.translator, *given.options]) as url:
-        result = measured(url, given.factor, given.drags)
-    loads = {"before": load[0], "after": os.getloadavg()[0]}
-    print(
-        json.dumps(
-            {"machine": machine(time.monotonic() - started), "load": loads, "drags": given.drags, **result}, indent=2
-        )
-    )
+    started, rounds = time.monotonic(), {translator: [] for translator in given.translators}
+    for _ in range(given.rounds):
+        for translator, found in rounds.items():
+            load = os.getloadavg()[0]
+            with explorer([translator, *given.options]) as url:
+                found.append({**measured(url, given.drags), "load": (load, os.getloadavg()[0])})
+    if given.json:
+        print(json.dumps({"machine": machine(time.monotonic() - started), "rounds": rounds}, indent=2))
+        return
+    print("| answer | N | median, ms | from the fastest to nine of ten | of it the server | load of the machine |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for found in rounds.values():
+        print(row(found))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,8 +69,76 @@ class ActNorm(nn.Module):
         return self.scale.to(x.dtype) * (x + self.loc.to(x.dtype))
 
 
-class _Down(nn.Module):
+@dataclass(frozen=True, eq=False)
+class _Folded:
+    """scale · W and scale · loc: scale · (Wx + loc) is one pass over the activations instead of three."""
+
+    weight: Tensor
+    bias: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A product, and what it was made of.
+
+    Attributes:
+        sources: held, so that no other tensor comes to their places in memory.
+        versions: how often each had been changed in its place.
+    """
+
+    folded: _Folded
+    sources: tuple[Tensor, ...]
+    versions: tuple[int, ...]
+
+    def is_of(self, sources: tuple[Tensor, ...]) -> bool:
+        """Say whether none of the sources has changed since."""
+        places = zip(sources, self.sources, strict=True)
+        return self.versions == _versions(sources) and all(now.data_ptr() == old.data_ptr() for now, old in places)
+
+
+def _versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
+    return tuple(tensor._version for tensor in tensors)
+
+
+class _Block(nn.Module):
+    """A convolution without bias and the actnorm behind it, whose product is kept while neither is trained.
+
+    To multiply a million weights takes as long as to decode one small image.
+    """
+
+    conv: nn.Conv2d | nn.ConvTranspose2d
+    norm: ActNorm
+    # The shape of the scale beside the weights: -1 where they have their output channels.
+    beside: tuple[int, ...]
+    _kept: _Kept | None = None
+
+    def _folded(self, x: Tensor) -> _Folded:
+        """Return the weights for x (B, C, H, W); the first training batch sets their scale."""
+        self.norm.initialize(_unnormalised(self, x))
+        sources = (self.conv.weight, self.norm.loc, self.norm.scale)
+        # Tensors of inference mode know not how often they were changed.
+        if self.training or torch.is_grad_enabled() or any(each.is_inference() for each in sources):
+            return self._fold()
+        # Threads that draw beside each other fold the same numbers.
+        kept = self._kept
+        if kept is None or not kept.is_of(sources):
+            before = _versions(sources)
+            kept = self._kept = _Kept(self._fold(), tuple(each.detach() for each in sources), before)
+        return kept.folded
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy computes its own.
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def _fold(self) -> _Folded:
+        loc, scale = self.norm.loc, self.norm.scale
+        return _Folded(self.conv.weight * scale.reshape(self.beside), (scale * loc).flatten())
+
+
+class _Down(_Block):
     """Convolution k4 s2 p1 → actnorm → leaky ReLU 0.2; halves the side."""
+
+    beside = (-1, 1, 1, 1)
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -76,15 +146,15 @@ class _Down(nn.Module):
         self.norm = ActNorm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.norm.initialize(_unnormalised(self, x))
-        loc, scale = self.norm.loc, self.norm.scale
-        # scale · (Wx + loc) = (scale · W) x + scale · loc: one pass over the activations instead of three.
-        x = F.conv2d(x, self.conv.weight * scale.reshape(-1, 1, 1, 1), (scale * loc).flatten(), 2, 1)
+        folded = self._folded(x)
+        x = F.conv2d(x, folded.weight, folded.bias, 2, 1)
         return F.leaky_relu(x, SLOPE, inplace=True)
 
 
-class _Up(nn.Module):
+class _Up(_Block):
     """Transposed convolution k4 s2 p1 → actnorm → leaky ReLU 0.2; doubles the side."""
+
+    beside = (1, -1, 1, 1)
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -92,14 +162,13 @@ class _Up(nn.Module):
         self.norm = ActNorm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.norm.initialize(_unnormalised(self, x))
-        loc, scale = self.norm.loc, self.norm.scale
-        x = F.conv_transpose2d(x, self.conv.weight * scale, (scale * loc).flatten(), 2, 1)
+        folded = self._folded(x)
+        x = F.conv_transpose2d(x, folded.weight, folded.bias, 2, 1)
         return F.leaky_relu(x, SLOPE, inplace=True)
 
 
 @torch.no_grad()
-def _unnormalised(block: _Down | _Up, x: Tensor) -> Tensor:
+def _unnormalised(block: _Block, x: Tensor) -> Tensor:
     return block.conv(x) if block.training and not block.norm.initialized else x
 
 

@@ -252,7 +252,8 @@ def _explain(error: BaseException) -> tuple[int, str]:
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return 130, "interrupted"
     if (says := getattr(error, "format_message", None)) is not None:
-        return getattr(error, "exit_code", 2), f"{says()} (see `iin --help`)"
+        command = getattr(getattr(error, "ctx", None), "command_path", "iin")
+        return getattr(error, "exit_code", 2), f"{says()} (see `{command} --help`)"
     if isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__ or "allocate memory" in str(error):
         return 6, f"out of memory: {error or 'choose a smaller --batch'}"
     if lost_process(error):

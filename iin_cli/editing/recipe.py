@@ -100,6 +100,9 @@ class Along:
 class Recipe:
     """What is done to one image: for each factor at most one change, then attributes.
 
+    Attributes:
+        locked: factors that attributes leave as they are; an axis of Eq 14 has a part in every factor.
+
     Raises UsageError where a factor or an attribute is named twice.
 
     >>> recipe = Recipe((Change("color", 7, 0.5), Change("digit", move=(1.0, 0.0))), (Along("class=cat", 2.0),))
@@ -111,11 +114,13 @@ class Recipe:
 
     changes: tuple[Change, ...] = ()
     attributes: tuple[Along, ...] = ()
+    locked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for kind, names in (
             ("factor", [change.factor for change in self.changes]),
             ("attribute", [each.name for each in self.attributes]),
+            ("locked factor", list(self.locked)),
         ):
             if twice := [name for name in names if names.count(name) > 1]:
                 raise UsageError(f"the {kind} {twice[0]} is given twice: give it once")
@@ -133,14 +138,15 @@ class Recipe:
 
     def require(self, factors: Factors) -> None:
         """Raise UsageError for a factor that is not one of `factors`."""
-        for change in self.changes:
-            factors.slice(change.factor)
+        for name in (*(change.factor for change in self.changes), *self.locked):
+            factors.slice(name)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as JSON values."""
         return {
             "changes": [change.as_dict() for change in self.changes],
             "attributes": {each.name: each.amount for each in self.attributes},
+            "locked": list(self.locked),
         }
 
     @classmethod
@@ -151,9 +157,13 @@ class Recipe:
             raise UsageError('"changes" must be a list of objects, {"factor": …, "swap": …, "strength": 1, …}')
         if not isinstance(attributes, Mapping):
             raise UsageError('"attributes" must be an object of names and amounts')
+        locked = value.get("locked") or []
+        if not isinstance(locked, list) or not all(isinstance(name, str) for name in locked):
+            raise UsageError('"locked" must be a list of factors, as ["digit"]')
         return cls(
             tuple(map(_change_of, changes)),
             tuple(Along(str(name), _number(amount, str(name))) for name, amount in attributes.items()),
+            tuple(locked),
         )
 
     @classmethod
@@ -165,8 +175,9 @@ class Recipe:
         strength: Sequence[str] = (),
         move: Sequence[str] = (),
         along: Sequence[str] = (),
+        lock: Sequence[str] = (),
     ) -> Self:
-        """Read the options of `iin edit`, each `FACTOR=VALUE`; UsageError for one that cannot be read.
+        """Read the options of `iin edit`, each `FACTOR=VALUE` or a factor; UsageError for one that cannot be read.
 
         >>> Recipe.of_options(Factors.of({"digit": 2, "residual": 1}), swap=["digit=7.png"]).sources
         ('7.png',)
@@ -185,6 +196,10 @@ class Recipe:
         if idle := strengths.keys() - swaps.keys() - seeds.keys():
             name = min(idle)
             raise UsageError(f"--strength {name}=…: {name} is neither swapped nor resampled; give --swap or --resample")
+        if lock and not along:
+            raise UsageError(f"--lock {lock[0]} keeps a factor as it is while an attribute is added: give --along, too")
+        for name in lock:
+            factors.slice(name)
         sources: dict[str, str | int] = {**swaps}
         sources |= {name: _whole(text, f"--resample {name}={text}") for name, text in seeds.items()}
         changed = [name for name in factors.names if name in {*sources, *moves}]
@@ -199,14 +214,16 @@ class Recipe:
                 for name in changed
             ),
             tuple(map(_along, along)),
+            tuple(lock),
         )
 
     def words(self) -> list[str]:
         """Return the options of `iin edit` that do the same; numbers are written so that they are read the same."""
         words = [word for change in self.changes for word in change.words()]
-        for each in self.attributes:
-            words += ["--along", f"{each.name}={each.amount!r}"] if each.amount else []
-        return words
+        along = [f"{each.name}={each.amount!r}" for each in self.attributes if each.amount]
+        words += [word for text in along for word in ("--along", text)]
+        # What attributes would leave alone needs no lock where there are none.
+        return words + [word for name in self.locked if along for word in ("--lock", name)]
 
     def line(self) -> str:
         """Return `words` as a shell takes them."""

@@ -208,4 +208,7 @@ async def _failed(request: Request, error: Exception) -> Response:
     if isinstance(error, IinError):
         return _answer(fault("something is missing", str(error), ""), 404)
     status = getattr(error, "status_code", 500)
-    return _answer(fault("this failed" if status >= 500 else "no such address", reason(error), ""), status)
+    if status < 500:
+        what = "no such address" if status == 404 else "this cannot be asked so"
+        return _answer(fault(what, f"the explorer answers no {request.method} {request.url.path}", ""), status)
+    return _answer(fault("this failed", reason(error), ""), status)

@@ -188,15 +188,10 @@ class Explorer:
             raise UsageError(f'"points" must be 1 to {MOST_POINTS} moves, [[x, y], …]')
         others = [change for change in recipe.changes if change.factor != factor]
         own = next((change for change in recipe.changes if change.factor == factor), Change(str(factor)))
-        recipes = [
-            Recipe.of_json({"changes": [*(each.as_dict() for each in others), {**own.as_dict(), "move": point}]})
-            for point in points
-        ]
+        rest, kept = recipe.as_dict(), [each.as_dict() for each in others]
+        recipes = [Recipe.of_json({**rest, "changes": [*kept, {**own.as_dict(), "move": point}]}) for point in points]
         start = self._start_of([_image(body.get("image"))])
-        changed = [
-            self.editor.change(start.z_tilde, replace(each, attributes=recipe.attributes), self._sources(each))
-            for each in recipes
-        ]
+        changed = [self.editor.change(start.z_tilde, each, self._sources(each)) for each in recipes]
         ticket.go_on()
         z = self.editor.inverse(torch.cat(changed))
         ticket.go_on()

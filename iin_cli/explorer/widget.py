@@ -19,6 +19,8 @@ __all__ = ["ExplorerWidget"]
 
 # In the order in which one needs the other.
 MODULES = ("elements", "answers", "pad", "state", "newest", "places", "widget")
+# Images that a factor can be taken from.
+SOURCES = 24
 START = "export default { render: renderWidget };\n"
 
 
@@ -33,8 +35,14 @@ def _script() -> str:
     return script.replace("states.", "") + START
 
 
+def _sources(explorer: Explorer) -> list[dict[str, str]]:
+    """Return the images that a factor can be taken from, and what each is called."""
+    items = explorer.shelf(0, SOURCES)["items"]
+    return [{"id": item["id"], "label": f"{item['label']} ({item['id']})"} for item in items]
+
+
 class ExplorerWidget(anywidget.AnyWidget):
-    """A picture and a pad for each factor; what is dragged is asked of `explorer`, in the notebook's own process.
+    """A picture, and for each factor a pad, a source and its strength; `explorer` answers, in the notebook's process.
 
     Args:
         image: its name, as the explorer knows images: `test:12`.
@@ -43,10 +51,11 @@ class ExplorerWidget(anywidget.AnyWidget):
     _esm = _script()
     translator = traitlets.Dict().tag(sync=True)
     image = traitlets.Unicode().tag(sync=True)
+    shelf = traitlets.List().tag(sync=True)
     sheet = traitlets.Unicode(_page("explorer.css")).tag(sync=True)
 
     def __init__(self, explorer: Explorer, image: str) -> None:
-        super().__init__(translator=explorer.translator(), image=image)
+        super().__init__(translator=explorer.translator(), image=image, shelf=_sources(explorer))
         self._explorer = explorer
         self.on_msg(self._answer)
 

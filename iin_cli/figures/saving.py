@@ -42,13 +42,17 @@ def save_page(path: Path, page: Sheet | np.ndarray, dpi: int | None = None) -> N
     """Write a sheet of images, or one image uint8 (H, W, 3), as `.png`, `.pdf` or `.svg`, whole or not at all.
 
     Args:
-        dpi: dots per inch of a PNG of a sheet; images are enlarged by whole factors, so that no pixel is blurred.
+        dpi: dots per inch of a PNG of a sheet; images are enlarged by whole factors, so that no pixel is blurred. One
+            image keeps its pixels, and is as large on paper as they are then.
     """
-    if path.suffix.lower() in UNDATED:
-        save_figure(path, page.figure() if isinstance(page, Sheet) else picture(page))
-    else:
+    if path.suffix.lower() not in UNDATED:
         pixels = page.pixels((dpi or DOTS_PER_INCH) / DOTS_PER_INCH) if isinstance(page, Sheet) else page
-        save_png(path, pixels, dpi if isinstance(page, Sheet) else None)
+        save_png(path, pixels, dpi)
+    elif isinstance(page, Sheet):
+        # At another resolution than its own some pixels would become wider than others.
+        save_figure(path, page.figure(), DOTS_PER_INCH)
+    else:
+        save_figure(path, picture(page, dpi or DOTS_PER_INCH), dpi or DOTS_PER_INCH)
 
 
 def save_png(path: Path, pixels: np.ndarray, dpi: int | None = None) -> None:

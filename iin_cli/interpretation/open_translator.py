@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,8 +22,8 @@ from .pieces import MANY_ROWS, in_pieces, piece_rows
 
 __all__ = ["OpenTranslator"]
 
-# T, T⁻¹, or T with its log-determinant behind.
-_Way = Literal["forward", "inverse", "both"]
+# T or T⁻¹, alone or with the log-determinant of T behind.
+_Way = Literal["forward", "inverse", "both", "inverse both"]
 
 
 @dataclass(frozen=True)
@@ -90,22 +90,25 @@ class OpenTranslator:
         """T of any number of latents, in pieces, on the CPU: z (…, N) -> z̃ (…, N)."""
         return self._mapped(z, "forward", report)
 
-    def transform_with_log_det(self, z: Tensor, height: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`; `height` as `inverse_in_pieces`."""
-        found = torch.cat(list(self._in_pieces(z, "both", height or piece_rows(self.device))))
-        return found[:, :-1], found[:, -1]
+    def transform_with_log_det(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return T(z) (B, N) and log|det T'(z)| (B,) of z (B, N), as `transform`."""
+        return self._with_log_det(z, "both", None)
+
+    def inverse_with_log_det(self, z_tilde: Tensor, height: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return z = T⁻¹(z̃) (B, N) and log|det T'(z)| (B,) of z̃ (B, N), as `inverse_transform`.
+
+        Args:
+            height: rows of a piece; another than the usual has other last bits.
+        """
+        return self._with_log_det(z_tilde, "inverse both", height)
 
     def inverse_transform(self, z_tilde: Tensor, report: Reporter | None = None) -> Tensor:
         """T⁻¹ of any number of rows, in pieces, on the CPU: z̃ (…, N) -> z (…, N)."""
         return self._mapped(z_tilde, "inverse", report)
 
-    def inverse_in_pieces(self, z_tilde: Tensor, height: int | None) -> Tensor:
-        """As `inverse_transform`, in pieces of `height` rows; another height than the usual has other last bits."""
-        return self._mapped(z_tilde, "inverse", None, height)
-
     def inverse_of_many(self, z_tilde: Tensor) -> Tensor:
         """As `inverse_transform`, in taller pieces: faster for thousands of rows, with other last bits."""
-        return self.inverse_in_pieces(z_tilde, MANY_ROWS)
+        return self._mapped(z_tilde, "inverse", None, MANY_ROWS)
 
     def shared(self, z_a: Tensor, z_b: Tensor, prior: Tensor | float = 0.5) -> Tensor:
         """Return how probable it is that pairs z_a, z_b (P, N) share each factor, the residual last: (P, K+1).
@@ -137,9 +140,21 @@ class OpenTranslator:
         return shared(self._own_pieces, rows, height, way, height, by=(self,))
 
     def _own_pieces(self, rows: Tensor, way: _Way, height: int) -> Iterator[Tensor]:
-        ways = {"forward": lambda z: self.translator(z)[0], "inverse": self.translator.inverse, "both": self._both}
+        translator = self.translator
+        ways: dict[_Way, Callable[[Tensor], Tensor]] = {
+            "forward": lambda rows: translator(rows)[0],
+            "inverse": translator.inverse,
+            "both": lambda rows: _side_by_side(translator(rows)),
+            "inverse both": lambda rows: _side_by_side(translator.inverse_with_log_det(rows)),
+        }
         return in_pieces(len(rows), rows.__getitem__, ways[way], self.device, height, is_concurrent=True)
 
-    def _both(self, rows: Tensor) -> Tensor:
-        z_tilde, log_det = self.translator(rows)
-        return torch.cat((z_tilde, log_det[:, None]), dim=1)
+    def _with_log_det(self, rows: Tensor, way: _Way, height: int | None) -> tuple[Tensor, Tensor]:
+        found = torch.cat(list(self._in_pieces(rows, way, height or piece_rows(self.device))))
+        return found[:, :-1].contiguous(), found[:, -1]
+
+
+def _side_by_side(found: tuple[Tensor, Tensor]) -> Tensor:
+    """Put the log-determinants (B,) behind rows (B, N): (B, N + 1)."""
+    rows, log_det = found
+    return torch.cat((rows, log_det[:, None]), dim=1)

@@ -13,7 +13,11 @@ from pathlib import Path
 from ..errors import UsageError
 from .atomic import as_write_error
 
-__all__ = ["hold", "hold_file", "is_held", "remove_unfinished", "unfinished"]
+__all__ = ["CLAIMS", "PRESENT", "hold", "hold_file", "is_at_work", "is_held", "remove_unfinished", "unfinished"]
+
+# The file in which processes that share work claim its parts by locks, and the byte that each of them holds meanwhile.
+CLAIMS = "claims"
+PRESENT = 2**20
 
 # The names that `write_atomically` writes under before it renames.
 UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}\.part")
@@ -75,6 +79,21 @@ def is_held(folder: Path) -> bool:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(handle)
+    return False
+
+
+def is_at_work(folder: Path) -> bool | None:
+    """Say whether a process shares the work in `folder` now, on any machine; None where that cannot be known."""
+    try:
+        handle = os.open(folder / CLAIMS, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, PRESENT)
+    except OSError as error:
+        return True if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
     finally:
         os.close(handle)
     return False

@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ..io.holding import CLAIMS, PRESENT
 from .entry_files import EntryFiles, appearing, require_space, unwritable
 from .held import ITEMS
 
@@ -34,9 +35,9 @@ __all__ = ["ARRAYS", "Batch", "Parts", "SharedWork", "remove_parts"]
 # More parts than this would be a burden to the file system; fewer, and the last ones are waited for.
 MOST_PARTS = 1024
 ARRAYS = ("mean", "log_variance")
-CLAIMS, DONE = "claims", ".done"
-# Bytes of the file of claims, behind those of all parts: held by every process at work, and by the one that joins.
-PRESENT, JOINING = 2**20, 2**20 + 1
+DONE = ".done"
+# Bytes of the file of claims lie behind those of all parts: the one of every process at work, and that of the joiner.
+JOINING = PRESENT + 1
 # Seconds between looks at what others do.
 LOOK_SECONDS = 0.1
 # What nobody went on with is removed.

@@ -10,7 +10,8 @@ from ..editing import swap as swaps
 from ..editing import walk as walking
 from ..editing.walk_paths import LinearWalk, Wandering
 from ..errors import DataError, attempt
-from ..figures.saving import save_figure
+from ..figures.pictures import DOTS_PER_INCH
+from ..figures.saving import DPI, save_figure
 from ..interpretation.reading import Inputs
 from ..io.output import Output
 from ..measures.explanation.edits import EditChoice
@@ -39,10 +40,11 @@ def walks(subject: ReportSubject) -> list[Block]:
     modes += [Wandering(ou=OUWalk(name)) for name in subject.opened.factors.names]
     blocks: list[Block] = []
     for number, mode in enumerate(modes):
-        file, moved = subject.folder / f"walk-{number}.png", mode.factors
+        file, moved = subject.file(f"walk-{number}"), mode.factors
         said = of_walk(moved, draws)
         blocks.append(Heading(f"{' and '.join(moved)} wanders" if moved else "From image to image"))
         blocks += _picture(
+            subject,
             " ".join(["the walk of", *(moved or ["all factors"])]),
             lambda mode=mode, file=file: _walk(subject, mode, starts, file),
             file,
@@ -74,7 +76,7 @@ def _walk(subject: ReportSubject, mode: LinearWalk | Wandering, starts: Inputs, 
     else:
         walked = mode.wander(opened, starts, subject.seed)
     shown = walking.show(opened, mode, walked, subject.seed, subject.report)
-    walking.write(shown, Output(file, True), report=subject.report)
+    walking.write(shown, Output(file, True, subject.figures), report=subject.report)
 
 
 def _swaps(subject: ReportSubject) -> list[Block]:
@@ -83,15 +85,16 @@ def _swaps(subject: ReportSubject) -> list[Block]:
     targets, sources = (side.encoded(subject.network) for side in drawn)
     blocks: list[Block] = [Text(SWAPPED)]
     for number, name in enumerate(names):
-        file = subject.folder / f"swap-{number}.png"
+        file = subject.file(f"swap-{number}")
         said = f"{name} of the column’s image in the row’s image."
 
         def draw(name: str = name, file: Path = file) -> None:
-            swaps.write(swaps.swap(subject.opened, targets, sources, [name], subject.report), Output(file, True))
+            swapped = swaps.swap(subject.opened, targets, sources, [name], subject.report)
+            swaps.write(swapped, Output(file, True, subject.figures))
 
         blocks.append(Heading(f"{name} swapped"))
         alt = f"Grid of {count} by {count} drawn images under {count} sources and beside {count} targets: {said}"
-        blocks += _picture(f"the swap of {name}", draw, file, alt, said)
+        blocks += _picture(subject, f"the swap of {name}", draw, file, alt, said)
     again = subject.again(
         lambda lines: [
             lines.command("swap", "--factor", name, "--n", count, out=f"{_safe('swap', name)}.png") for name in names
@@ -108,11 +111,11 @@ def _explanations(subject: ReportSubject) -> list[Block]:
     result = explain_images(library, data.draw(count), changes, report=subject.report, really_edited=0)
     blocks: list[Block] = [Text(of_explanations(result, bool(subject.network.answer.names)))]
     for number, (image, (title, rows)) in enumerate(zip(result.images, result.tables(), strict=True)):
-        file = subject.folder / f"explain-{number}.png"
-        save_figure(file, result.plot(number))
+        file, dpi = subject.file(f"explain-{number}"), subject.figures.dpi
+        save_figure(file, result.plot(number), dpi)
         blocks += [
             Heading(title),
-            picture_of(file, f"{title}. {EXPLAINED} The table below gives the figures.", EXPLAINED, plot=True),
+            picture_of(file, f"{title}. {EXPLAINED} The table below gives the figures.", EXPLAINED, True, dpi=dpi),
             Table(f"Edits of {Path(image.image).name}", rows),
         ]
     words = ("--n", count, "--sources", subject.effort.edits, "--search", search)
@@ -120,14 +123,22 @@ def _explanations(subject: ReportSubject) -> list[Block]:
 
 
 def _picture(
-    what: str, make: Callable[[], object], file: Path, alt: str, caption: str, plot: bool = False
+    subject: ReportSubject,
+    what: str,
+    make: Callable[[], object],
+    file: Path,
+    alt: str,
+    caption: str,
+    plot: bool = False,
 ) -> list[Block]:
     """Return the picture that `make` leaves at `file`, or why there is none."""
     made: list[Block] = []
+    # Sheets of images are of another size on a screen than plots.
+    inch = DOTS_PER_INCH if subject.draws else DPI
 
     def work() -> None:
         make()
-        made.append(picture_of(file, alt, caption, plot))
+        made.append(picture_of(file, alt, caption, plot, inch, subject.figures.dpi))
 
     why = attempt(work)
     return [Fault(f"{what} could not be drawn", why)] if why is not None else made

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import attempt
 from ..interpretation.reading import ChosenData
+from ..io.output import Figures
 from ..progress import Reporter, Task
 from ..results import Result
 from ..results import Table as ResultTable
@@ -60,6 +61,7 @@ def make_report(
     effort: Effort | None = None,
     lines: CommandLines | None = None,
     save: Callable[[str], object] | None = None,
+    figures: Figures | None = None,
 ) -> ReportResult:
     """Measure and draw everything there is to know of a translator, on one HTML page.
 
@@ -68,12 +70,15 @@ def make_report(
             nothing, 100 above 128². Sizes are of training images.
         lines: the command lines that the page shows.
         save: called with the page as it is after every section.
+        figures: how pictures are drawn, as PNG or SVG.
 
     A section that cannot be made says why in the page and stops no other.
     """
     began, listening = time.monotonic(), _Listening(data.report)
     with tempfile.TemporaryDirectory(prefix="iin-report-") as folder:
-        subject = ReportSubject(data.varied(report=listening), effort or Effort(), lines, Path(folder))
+        subject = ReportSubject(
+            data.varied(report=listening), effort or Effort(), lines, Path(folder), figures or Figures()
+        )
         data.say_part(subject.n)
         making = _Making(subject, listening, data.report)
         for number in range(len(SECTIONS)):

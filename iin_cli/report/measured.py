@@ -30,7 +30,7 @@ MATRICES = {
 
 def responses(subject: ReportSubject) -> list[Block]:
     """Measure how much the answer owes to every factor, beside random subspaces of its size."""
-    count, file = subject.walked, subject.folder / "respond.png"
+    count, file = subject.walked, subject.file("respond")
     result = measure_responses(subject.read(count), WalkDesign(seed=subject.seed), subject.report)
     for each in result.factors:
         effect = each.reality.effect if each.reality is not None else None
@@ -42,13 +42,14 @@ def responses(subject: ReportSubject) -> list[Block]:
             found["really_edited"] = f"{effect.edited:.2g}"
             found["of_it_reproduced"] = f"{effect.share:.2g}" if effect.share is not None else None
         subject.note(each.name, **found, verdict_on_the_answer=each.verdict.headline)
-    save_figure(file, result.plot())
+    save_figure(file, result.plot(), subject.figures.dpi)
     figure = picture_of(
         file,
         f"Violin plots, one row per factor ({', '.join(each.name for each in result.factors)}): the factor's walks "
         "beside those of a random subspace. The tables give the figures.",
         "Distributions along the walks: the factor beside random subspaces of its size.",
         plot=True,
+        dpi=subject.figures.dpi,
     )
     failed = [Fault(name, why) for name, why in result.failed.items()]
     again = subject.again(lambda lines: [lines.command("respond", "--n", count, out="respond")])
@@ -98,10 +99,10 @@ def _matrices(subject: ReportSubject, result: AuditResult) -> list[Block]:
     for kind, caption in MATRICES.items():
         plot = draw_matrices(tuple(result.factors), result.figures, (kind,))
         if plot is not None:
-            file = subject.folder / f"audit-{kind}.png"
-            save_figure(file, plot)
+            file, dpi = subject.file(f"audit-{kind}"), subject.figures.dpi
+            save_figure(file, plot, dpi)
             alt = f"Heat map. {caption}. The tables give the figures."
-            pictures.append(picture_of(file, alt, f"{caption}.", plot=True))
+            pictures.append(picture_of(file, alt, f"{caption}.", True, dpi=dpi))
     return [Pictures(pictures)] if pictures else []
 
 

@@ -19,6 +19,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
+from ..errors import DataError
+from ..figures.saving import DPI
+
 __all__ = [
     "Block",
     "Column",
@@ -48,6 +51,7 @@ SHORT = 26
 # and no long texts; of no more rows than the third it is kept on one printed page.
 NARROW, STACKED, KEPT_TOGETHER = 3, 6, 16
 # A browser would break a line after the hyphens of an option; split by it, a line is text, option, text, …
+SVG_SIZE = re.compile(rb'<svg [^>]*?width="([\d.]+)pt" height="([\d.]+)pt"')
 OPTION = re.compile(r"(?<!\S)(--?[\w-]+)")
 
 
@@ -142,7 +146,9 @@ class Table(Block):
 
 @dataclass(frozen=True)
 class Picture(Block):
-    """A picture, with a text for those who cannot see it; `data` is a whole PNG or JPEG file, `size` width and height.
+    """A picture, with a text for those who cannot see it.
+
+    `data` is a whole PNG, JPEG or SVG file, `size` the width and height in pixels of the page.
 
     A `plot` holds letters to be read, and is never drawn too small for that.
     """
@@ -206,17 +212,29 @@ def page(title: str, opening: Sequence[Block], sections: Sequence[Section]) -> s
     return _macros().page(title, opening, sections)
 
 
-def picture_of(file: Path, alt: str, caption: str, plot: bool = False) -> Picture:
-    """Read an image file as a picture no larger than a page needs."""
+def picture_of(
+    file: Path, alt: str, caption: str, plot: bool = False, inch: int = DPI, dpi: int | None = None
+) -> Picture:
+    """Read an image file as a picture no larger than a page needs, or an SVG as it is.
+
+    Args:
+        inch: how many of the page's pixels an inch of the figure is, on any screen.
+        dpi: how many dots an inch of a PNG has; None as many as that.
+    """
+    if file.suffix == ".svg":
+        data = file.read_bytes()
+        return Picture(data, "svg+xml", _svg_size(data, inch), alt, caption, plot)
+    sharp = (dpi or inch) / inch
     with Image.open(file) as opened:
         image = opened.convert("RGB")
-    if image.width > WIDEST:
-        image = image.resize((WIDEST, round(image.height * WIDEST / image.width)), Image.Resampling.LANCZOS)
+    if image.width > WIDEST * sharp:
+        height = round(image.height * WIDEST * sharp / image.width)
+        image = image.resize((round(WIDEST * sharp), height), Image.Resampling.LANCZOS)
     data, kind = _encoded(image, "PNG"), "png"
-    if len(data) > HEAVIEST:
+    if len(data) > HEAVIEST * sharp**2:
         smaller = _encoded(image, "JPEG", quality=90, subsampling=0, optimize=True)
         data, kind = (smaller, "jpeg") if len(smaller) < len(data) else (data, kind)
-    return Picture(data, kind, image.size, alt, caption, plot)
+    return Picture(data, kind, (round(image.width / sharp), round(image.height / sharp)), alt, caption, plot)
 
 
 def shown(value: Any) -> str:
@@ -234,6 +252,15 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e5 else f"{value:,.0f}"
     return str(value)
+
+
+def _svg_size(data: bytes, inch: int) -> tuple[int, int]:
+    """Return how large matplotlib says that a figure is, in points, as pixels of the page."""
+    found = SVG_SIZE.search(data)
+    if found is None:
+        raise DataError("a figure says not how large it is")
+    width, height = (round(float(points) * inch / 72) for points in found.groups())
+    return width, height
 
 
 @cache

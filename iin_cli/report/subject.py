@@ -15,6 +15,7 @@ from ..interpretation.network import Network
 from ..interpretation.open_translator import OpenTranslator
 from ..interpretation.performance import Performance, performance_of
 from ..interpretation.reading import ChosenData, Reading, read_items
+from ..io.output import Figures
 from ..measures.audit.auditing import POOL, items_to_read
 from ..measures.audit.verdicts import FactorVerdict
 from ..measures.responses.measure import usual_images
@@ -61,6 +62,7 @@ class ReportSubject:
         effort: how much is measured besides.
         lines: the command lines that make the parts again; None where there is no file to name.
         folder: for pictures on their way to the page.
+        figures: how they are drawn.
         glance: factor -> column -> what a section found of it, for the summary.
         verdicts: of each factor, once it is audited.
     """
@@ -69,6 +71,7 @@ class ReportSubject:
     effort: Effort
     lines: CommandLines | None
     folder: Path
+    figures: Figures = field(default_factory=Figures)
     glance: dict[str, dict[str, str | None]] = field(default_factory=dict)
     verdicts: tuple[FactorVerdict, ...] = ()
 
@@ -146,6 +149,10 @@ class ReportSubject:
     def training(self) -> Reading | None:
         """These training images, encoded once for the whole report; None where the data has none."""
         return self.data.read_training(self.training_count)
+
+    def file(self, stem: str) -> Path:
+        """Return where the picture `stem` is drawn."""
+        return self.folder / f"{stem}{self.figures.ending}"
 
     def note(self, factor: str, **columns: str | None) -> None:
         """Keep what was found of a factor for the summary; `_` in a column stands for a space."""

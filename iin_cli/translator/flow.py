@@ -176,9 +176,15 @@ class Translator(nn.Module):
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """Return z = T⁻¹(z̃) (B, N)."""
+        return self.inverse_with_log_det(z_tilde)[0]
+
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z = T⁻¹(z̃) (B, N) and log|det T'(z)| (B,), which costs a whole pass through T otherwise."""
+        total = z_tilde.new_zeros(len(z_tilde))
         for layer in reversed([layer for layer in self.layers if isinstance(layer, Layer)]):
-            z_tilde = layer.inverse(z_tilde)
-        return z_tilde
+            z_tilde, log_det = layer.inverse_with_log_det(z_tilde)
+            total = total + log_det
+        return z_tilde, total
 
     @torch.no_grad()
     def begin_at_identity(self) -> None:
@@ -219,7 +225,8 @@ class Behind(Layer):
         rest, log_det = self.inner(rest)
         return torch.cat((kept, rest), dim=1), log_det
 
-    def inverse(self, z_tilde: Tensor) -> Tensor:
-        """Undo `forward`."""
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Undo `forward`, with the same log|det| (B,)."""
         kept, rest = z_tilde.split_with_sizes(self.sizes, dim=1)
-        return torch.cat((kept, self.inner.inverse(rest)), dim=1)
+        rest, log_det = self.inner.inverse_with_log_det(rest)
+        return torch.cat((kept, rest), dim=1), log_det

@@ -64,9 +64,10 @@ class Gaussianise(Layer):
         z_tilde, slope = _interpolated(z, self.x, self.y)
         return z_tilde, slope.log().sum(1)
 
-    def inverse(self, z_tilde: Tensor) -> Tensor:
-        """Undo `forward`."""
-        return _interpolated(z_tilde, self.y, self.x)[0]
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z (B, N) and Σ log slope (B,) of `forward` there."""
+        z, slope = _interpolated(z_tilde, self.y, self.x)
+        return z, -slope.log().sum(1)
 
 
 def _interpolated(z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

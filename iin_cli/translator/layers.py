@@ -1,6 +1,7 @@
 """Layers of the translator T (Eqs 15–16, A.1), each with two verbs.
 
-`forward(z) -> (z_tilde, log_det)` and `inverse(z_tilde) -> z`, on (B, N) and (B,).
+`forward(z) -> (z_tilde, log_det)` and `inverse(z_tilde) -> z`, on (B, N) and (B,). Both log-determinants are at hand
+on the way back as well: `inverse_with_log_det(z_tilde) -> (z, log_det)`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ class Layer(nn.Module):
         """Map z (B, N) to z̃ (B, N) and log|det| (B,)."""
         raise NotImplementedError
 
-    def inverse(self, z_tilde: Tensor) -> Tensor:
-        """Undo `forward`."""
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z (B, N) of z̃ (B, N), and the log|det| (B,) that `forward` has there."""
         raise NotImplementedError
+
+    def inverse(self, z_tilde: Tensor) -> Tensor:
+        """Undo `forward`: z (B, N) of z̃ (B, N)."""
+        return self.inverse_with_log_det(z_tilde)[0]
 
 
 class ActNorm(Layer):
@@ -44,9 +49,9 @@ class ActNorm(Layer):
         """Return (z + loc)·scale (B, N) and Σ log|scale| (B,)."""
         return normed(z, self.loc, self.scale)
 
-    def inverse(self, z_tilde: Tensor) -> Tensor:
-        """Undo `forward`."""
-        return z_tilde / self.scale - self.loc
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z̃/scale − loc (B, N) and Σ log|scale| (B,)."""
+        return z_tilde / self.scale - self.loc, self.scale.abs().log().sum().expand(len(z_tilde))
 
     @torch.no_grad()
     def initialize(self, z: Tensor) -> None:
@@ -138,14 +143,14 @@ class Coupling(Layer):
         a, log_det_a = second.affine(b, a)
         return torch.cat((b, a), dim=1), log_det_b + log_det_a
 
-    def inverse(self, z_tilde: Tensor) -> Tensor:
-        """Undo `forward`."""
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (a, b) (B, N) and Σ log s (B,)."""
         b, a = z_tilde.split_with_sizes(self.split[::-1], dim=1)
         log_s1, t1 = self.nets[1](b)
         a = (a - t1) * (-log_s1).exp()
         log_s0, t0 = self.nets[0](a)
         b = (b - t0) * (-log_s0).exp()
-        return torch.cat((a, b), dim=1)
+        return torch.cat((a, b), dim=1), log_s0.sum(1) + log_s1.sum(1)
 
 
 class Shuffle(Layer):
@@ -165,9 +170,9 @@ class Shuffle(Layer):
         """Return z[:, order] (B, N) and zeros (B,)."""
         return permuted(z, self.order, self.back), z.new_zeros(len(z))
 
-    def inverse(self, z_tilde: Tensor) -> Tensor:
-        """Undo `forward`."""
-        return permuted(z_tilde, self.back, self.order)
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z̃[:, back] (B, N) and zeros (B,)."""
+        return permuted(z_tilde, self.back, self.order), z_tilde.new_zeros(len(z_tilde))
 
 
 class Whitening(Layer):
@@ -199,13 +204,16 @@ class Whitening(Layer):
         with torch.autocast(z.device.type, enabled=False):
             rotated = ((z + self.loc) * self.scale) @ self.first
             z_tilde = (rotated * self.first_scale) @ self.second
-        log_det = (self.scale.log() + self.first_scale.log()).sum()
-        return z_tilde, log_det.expand(len(z))
+        return z_tilde, self._log_det.expand(len(z))
 
-    def inverse(self, z_tilde: Tensor) -> Tensor:
-        """Undo `forward`."""
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Return z (B, N) and the same log|det| (B,)."""
         rotated = (z_tilde @ self.second.T) / self.first_scale
-        return (rotated @ self.first.T) / self.scale - self.loc
+        return (rotated @ self.first.T) / self.scale - self.loc, self._log_det.expand(len(z_tilde))
+
+    @property
+    def _log_det(self) -> Tensor:
+        return (self.scale.log() + self.first_scale.log()).sum()
 
 
 class Within(Layer):
@@ -227,14 +235,16 @@ class Within(Layer):
             parts.append(part)
         return torch.cat(parts, dim=1), total
 
-    def inverse(self, z_tilde: Tensor) -> Tensor:
-        """Undo `forward`."""
+    def inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        """Return every block's z side by side (B, N), and the sum of their log|det| (B,)."""
+        total = z_tilde.new_zeros(len(z_tilde))
         parts: list[Tensor] = []
         for part, chain in zip(z_tilde.split_with_sizes(self.sizes, dim=1), self.chains, strict=True):
             for layer in reversed(_layers(chain)):
-                part = layer.inverse(part)
+                part, log_det = layer.inverse_with_log_det(part)
+                total = total + log_det
             parts.append(part)
-        return torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1), total
 
 
 def _layers(chain: nn.Module) -> list[Layer]:

@@ -8,14 +8,16 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ..io.holding import is_at_work
 from .entries import CacheEntry
 
-__all__ = ["InUse"]
+__all__ = ["WRITTEN", "InUse"]
 
 # A command may be between finding an entry and opening it.
 JUST_NOW = 5.0
-# Writers on other machines are not seen here; none of them pauses so long.
+# Writers on other machines that hold no lock are not seen here; none of them pauses so long.
 STILL_WRITTEN = 3600.0
+WRITTEN = "it was written in the last hour, maybe by a command on another machine"
 # How long it is believed which files are open: to remove many entries takes a while.
 FRESH = 1.0
 
@@ -33,13 +35,14 @@ class InUse:
             return "a running command has it open"
         if any(map(_is_locked, inside)):
             return "a running command holds it"
-        limit = STILL_WRITTEN if entry.kind == "unfinished" else JUST_NOW
+        is_written = is_at_work(entry.path) if entry.kind == "unfinished" else False
+        if is_written:
+            return "a running command holds it"
         # Whoever opens an entry marks it first.
-        if abs(time.time() - max(entry.used, _marked(entry.path))) < limit:
-            if entry.kind == "unfinished":
-                return "it was written in the last hour, maybe by a command on another machine"
+        age = abs(time.time() - max(entry.used, _marked(entry.path)))
+        if age < JUST_NOW:
             return "it was used just now"
-        return None
+        return WRITTEN if is_written is None and age < STILL_WRITTEN else None
 
     def _open_files(self) -> set[str]:
         if time.monotonic() - self._looked > FRESH:

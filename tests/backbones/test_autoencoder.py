@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -56,6 +58,32 @@ def test_layers_are_convolution_then_scale_times_x_plus_loc_then_leaky_relu():
         h = torch.randn(2, 32, 2, 2)
         torch.testing.assert_close(down(x), F.leaky_relu(down.norm.scale * (down.conv(x) + down.norm.loc), 0.2))
         torch.testing.assert_close(up(h), F.leaky_relu(up.norm.scale * (up.conv(h) + up.norm.loc), 0.2))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: model.decoder.blocks[0].norm.scale.mul_(2),
+        lambda model: model.decoder.blocks[1].norm.loc.add_(1),
+        lambda model: model.decoder.blocks[2].conv.weight.neg_(),
+        lambda model: model.load_state_dict({name: value * 0.5 for name, value in model.state_dict().items()}),
+        lambda model: model.bfloat16().float(),
+    ],
+)
+def test_a_decoder_that_was_changed_draws_by_what_it_has_become(change):
+    model, z = Autoencoder(32, 8, base_channels=4).eval(), torch.randn(2, 8)
+    size = len(pickle.dumps(model))
+    with torch.inference_mode():
+        before = model.decode(z)
+        assert torch.equal(model.decode(z), before)
+    # What is kept beside the weights is no part of a copy.
+    assert len(pickle.dumps(model)) == size
+    with torch.no_grad():
+        change(model)
+        after = model.decode(z)
+        assert not torch.equal(after, before)
+    # Where gradients are wanted nothing is kept.
+    assert torch.equal(model.decode(z).detach(), after)
 
 
 def test_without_stem_norm_the_decoder_is_the_published_one():

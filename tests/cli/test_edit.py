@@ -29,6 +29,17 @@ def test_an_edit_is_written_as_every_format_of_a_figure(files, command_line, tmp
     assert {"pdf": b"%PDF", "svg": b"<svg"}[ending] in file.read_bytes()
 
 
+def test_a_folder_gets_the_format_and_the_size_asked_for(files, command_line, tmp_path):
+    given = ("edit", "sample:3", "-t", files.of_images, "-q", "--format", "svg")
+    code, _, err = command_line(*given, "--dpi", 64, "--out", "out")
+    assert (code, err) == (0, "")
+    # 32 pixels are half an inch.
+    assert 'width="36pt" height="36pt"' in (tmp_path / "out" / "edit.svg").read_text(encoding="utf-8")
+    code, _, err = command_line(*given, "--out", "x.png")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "leave one of them out" in err
+
+
 def test_a_classifiers_table_and_one_line_for_bad_input(files, pictures, command_line):
     own = ["-t", files.of_classes, "--data", pictures]
     code, out, _ = command_line("edit", "test:1", *own, "--move", "digit=1,-2", "--along", "class=a=1", "-q")
@@ -44,6 +55,8 @@ def test_a_classifiers_table_and_one_line_for_bad_input(files, pictures, command
         (["test:1", "--out", "x.png"], 2, "predictions and the nearest"),
         (["a" * 3000], 2, "too long for a file"),
         (["test:1", "--strength", "digit=3"], 2, "neither swapped nor resampled"),
+        (["test:1", "--along", "class=a=1", "--lock", "shape"], 2, "no factor 'shape'"),
+        (["test:1", "--format", "pdf"], 2, "are of pictures"),
         ([], 2, "argument"),
     ):
         code, out, err = command_line("edit", *arguments, *own, "-q")

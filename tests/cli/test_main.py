@@ -21,3 +21,17 @@ def test_idle_threads_leave_the_cores_unless_the_user_says_otherwise(given, spin
     )
     done = subprocess.run([sys.executable, "-c", program], env=kept | given, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == str(spins)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["info", "-q"], "iin info"),
+        (["edit"], "iin edit"),
+        (["plugins", "--bogus"], "iin plugins"),
+    ],
+)
+def test_what_cannot_be_read_points_to_the_commands_own_help(command_line, words, command):
+    code, _, err = command_line(*words)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"(see `{command} --help`)" in err

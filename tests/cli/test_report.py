@@ -34,6 +34,8 @@ def test_a_page_and_its_summary(files, command_line, tmp_path):
 def test_bad_input_is_one_line(files, command_line):
     for arguments, exit_code, words in (
         ([files.of_classes, "--out", "r.pdf"], 2, ".html"),
+        ([files.of_classes, "--format", "pdf"], 2, "give png or svg"),
+        ([files.of_classes, "--format", "tiff"], 2, "--format"),
         ([files.of_latents, "--out", "r.html"], 2, "without a backbone"),
         (["gone.safetensors", "--out", "r.html"], 4, "gone.safetensors"),
     ):

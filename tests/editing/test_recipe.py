@@ -14,6 +14,7 @@ FULL = Recipe(
         Change("residual", move=(-1e-7, 12.5)),
     ),
     (Along("class=a", -0.7), Along("Smiling", 2.0)),
+    ("digit", "class"),
 )
 
 
@@ -44,7 +45,7 @@ def test_numbers_without_end_are_refused():
 
 
 def test_what_does_nothing_has_no_words():
-    idle = Recipe((Change("digit", "a.png", 0.0), Change("class")), (Along("x", 0.0),))
+    idle = Recipe((Change("digit", "a.png", 0.0), Change("class")), (Along("x", 0.0),), ("digit",))
     assert (idle.words(), idle.sources) == ([], ())
     assert read([]) == Recipe()
 
@@ -65,6 +66,9 @@ def test_what_does_nothing_has_no_words():
         ({"move": ["digit=1,1e9"]}, "at most 100"),
         ({"along": ["Smiling"]}, "Smiling=1"),
         ({"along": ["Smiling=1", "Smiling=2"]}, "twice"),
+        ({"along": ["Smiling=1"], "lock": ["digt"]}, "did you mean digit"),
+        ({"along": ["Smiling=1"], "lock": ["digit", "digit"]}, "twice"),
+        ({"lock": ["digit"]}, "give --along"),
     ],
 )
 def test_options_that_cannot_be_followed_are_named(options, words):

@@ -85,7 +85,7 @@ def test_the_shelf_shows_every_test_image_once(page):
 
 def test_an_edit_tells_what_the_command_line_tells(page, command_line, pictures, files, tmp_path):
     recipe = {"changes": [{"factor": "digit", "swap": "test:3", "strength": 0.7, "move": [0.1, -0.2]}]}
-    answer = page.edit("test:1", **recipe, attributes={"class=a": 0.5}, tab="a", number=3).json()
+    answer = page.edit("test:1", **recipe, attributes={"class=a": 0.5}, locked=["color"], tab="a", number=3).json()
     (found,) = answer["images"]
     assert answer["number"] == 3
     words = shlex.split(found["command"])
@@ -179,8 +179,8 @@ def test_other_requests_that_make_no_sense(page):
     assert "object" in error(page.post("/api/edit", content=b"[]"), 422)
     assert "262,144" in error(page.post("/api/edit", content=b" " * 300_000), 413)
     assert "whole number" in error(page.get("/api/shelf", params={"offset": "-1"}), 422)
-    assert error(page.get("/api/nothing"), 404)
-    assert error(page.get("/api/edit"), 405)
+    assert error(page.get("/api/nothing"), 404) == "the explorer answers no GET /api/nothing"
+    assert error(page.get("/api/edit"), 405) == "the explorer answers no GET /api/edit"
     for path in (
         "/page/../app.py",
         "/page/%2e%2e/app.py",

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from iin_cli.errors import UsageError
-from iin_cli.explorer.serving import is_loopback, read_token, serve
+from iin_cli.explorer.serving import is_loopback, keep_token, read_token, serve
 from iin_cli.measures.edited.editor import Editor
 
 
@@ -23,9 +23,14 @@ def test_a_token_file_is_made_for_its_owner_and_read_again(tmp_path):
     file = tmp_path / "token"
     token = read_token(file)
     assert len(token) >= 24
+    assert not file.exists()
+    for _ in range(2):
+        keep_token(file, token)
     assert file.stat().st_mode & 0o777 == 0o600
     assert read_token(file) == token
     assert read_token(None) != read_token(None)
+    with pytest.raises(UsageError, match="another explorer"):
+        keep_token(file, read_token(None))
     file.chmod(0o640)
     with pytest.raises(UsageError, match="chmod 600"):
         read_token(file)
@@ -91,6 +96,15 @@ def test_a_request_that_is_given_up_is_ended_between_its_steps(explorers, heard,
         other.close()
 
 
+def test_each_part_of_an_answer_is_sent_at_once(explorers, heard, monkeypatch):
+    """Asyncio turns Nagle's algorithm off where a socket says that it is TCP; else a second part waits 40 ms."""
+    uvicorn = pytest.importorskip("uvicorn")
+    run, listening = uvicorn.Server.run, []
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: listening.extend(sockets) or run(self, sockets))
+    with serve(explorers["of_latents"], "127.0.0.1", 0, "t" * 24, heard):
+        assert [each.proto for each in listening] == [socket.IPPROTO_TCP]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -100,10 +114,12 @@ def test_a_request_that_is_given_up_is_ended_between_its_steps(explorers, heard,
         (["--audit", "none.json"], 3, "none.json"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(files, command_line, words, code, said):
-    found, out, err = command_line("explore", files.of_images, "--no-browser", *words)
+def test_what_cannot_be_served_is_one_line_and_leaves_nothing(files, command_line, tmp_path, words, code, said):
+    token = [] if "--host" in words else ["--token-file", "token"]
+    found, out, err = command_line("explore", files.of_images, "--no-browser", *words, *token)
     assert (found, out, len(err.splitlines())) == (code, "", 1)
     assert said in err
+    assert not (tmp_path / "token").exists()
 
 
 def test_what_is_not_installed_is_named_with_how_to_install_it(files, command_line, monkeypatch):

@@ -62,7 +62,7 @@ test("a request says what a state does, and nothing of what does nothing", () =>
   assert.deepEqual(body.changes[0], { factor: "digit", swap: "test:7", strength: 0.5, move: [1.235, -0.4] });
   assert.deepEqual(body.attributes, { "class=cat & dog": -1.5 });
   const back = states.withMove(states.withMove(states.empty(["a:1"]), "digit", [1, 0]), "digit", [0, 0]);
-  assert.deepEqual(states.toBody(back), { images: ["a:1"], changes: [], attributes: {} });
+  assert.deepEqual(states.toBody(back), { images: ["a:1"], changes: [], attributes: {}, locked: [] });
   assert.deepEqual(states.withAttribute(states.withAttribute(back, "x", 1), "x", 0).attributes, {});
 });
 
@@ -228,6 +228,21 @@ test("a place is the server's place of the source and the move that was added si
   state = states.withoutChange(state, "digit");
   assert.deepEqual(places.of(image, "digit", state).at, [0.5, -0.5]);
   assert.deepEqual(places.of("test:unknown", "digit", state), { origin: null, at: null });
+});
+
+test("attributes move no locked factor, and the others to where the server alone knows", () => {
+  const places = new Places();
+  const image = "test:1";
+  places.keep(image, { digit: [0.5, -0.5], color: [1, 1] });
+  let state = states.withLock(states.withAttribute(states.empty([image]), "Smiling", 1), "digit", true);
+  assert.deepEqual(states.toBody(state).locked, ["digit"]);
+  places.learn({ id: image, factors: { digit: [0.5, -0.5], color: [3, 1] } }, states.toBody(state));
+  state = states.withAttribute(state, "Smiling", 2);
+  assert.deepEqual(places.of(image, "digit", states.withMove(state, "digit", [1, 0])).at, [1.5, -0.5]);
+  assert.deepEqual(places.of(image, "color", state).at, [3, 1]);
+  // Without attributes both lie where they lay, the free one too.
+  const without = states.withAttribute(state, "Smiling", 0);
+  assert.deepEqual(["digit", "color"].map((name) => places.of(image, name, without).at), [[0.5, -0.5], [1, 1]]);
 });
 
 test("a pad reaches over its dots and at least three standard deviations", () => {

@@ -68,12 +68,13 @@ def test_a_drag_changes_the_picture_and_undo_brings_it_back(of_images, visit, af
 
 
 def test_the_copied_command_makes_the_same_bytes(of_images, visit, command_line, tmp_path):
-    hash = "#images=test:5&set.digit=test:2*0.6@0.4,-1.2&set.color=seed:11&along.class=3=0.5"
+    hash = "#images=test:5&set.digit=test:2*0.6@0.4,-1.2&set.color=seed:11&along.digit%3D3=0.5&lock=residual"
     page = visit(of_images, hash=hash, permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Copy the command").click()
     page.locator("[data-bar=told]").wait_for()
     words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
     assert words[:3] == ["iin", "edit", "test:5"]
+    assert words[words.index("--along") :][:4] == ["--along", "digit=3=0.5", "--lock", "residual"]
     code, _, err = command_line(*words[1:])
     assert code == 0, err
     shown = base64.b64decode(address(page, AFTER).partition(",")[2])

@@ -9,6 +9,7 @@ from iin_cli.errors import NotInstalledError
 
 pytestmark = pytest.mark.slow
 
+PICTURE = "document.querySelector('#one').shadowRoot.querySelector('.{} img').src"
 START = """async ({ script, facts }) => {
   const told = []
   const model = {
@@ -54,7 +55,7 @@ def show(chromium, until):
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.expose_function("ask", ask)
-        facts = {"translator": widget.translator, "image": widget.image, "sheet": widget.sheet}
+        facts = {name: getattr(widget, name) for name in ("translator", "image", "shelf", "sheet")}
         page.evaluate(START, {"script": str(widget._esm), "facts": facts})
         until(page, "document.querySelector('#two').shadowRoot.querySelector('strong').textContent !== '–'")
         assert said == []
@@ -76,6 +77,30 @@ def test_a_drag_in_a_notebook_changes_the_picture_of_that_view_alone(files, widg
     assert page.evaluate(pictures.format("two")) == first
     page.locator("#one").get_by_role("button", name="Put back digit").click()
     until(page, f"{pictures.format('one')} === {first!r}")
+
+
+def test_a_factor_is_taken_from_another_image_as_far_as_one_likes(files, widget, show, until):
+    made, asked = widget(files.of_images, image="test:4"), []
+    edit = made._explorer.edit
+    made._explorer.edit = lambda body, ticket: asked.append(body) or edit(body, ticket)
+    page = show(made)
+    card = page.locator("#one [data-factor=color]")
+    choice, strength = card.get_by_label("Take color from"), card.get_by_label("Strength of color")
+    assert strength.is_disabled()
+    source = made.shelf[3]["id"]
+    assert choice.locator("option").count() == 1 + len(made.shelf)
+    choice.select_option(source)
+    strength.fill("0.5")
+    until(page, f"{PICTURE.format('after')} !== {PICTURE.format('before')}")
+    assert card.locator("output").text_content() == "0.50"
+    card.get_by_role("button", name="Resample").click()
+    assert choice.input_value().startswith("seed ")
+    choice.select_option("")
+    assert strength.is_disabled()
+    until(page, f"{PICTURE.format('after')} === {PICTURE.format('before')}")
+    changes = [change for body in asked for change in body["changes"]]
+    assert {"factor": "color", "swap": source, "strength": 0.5, "move": [0, 0]} in changes
+    assert asked[-1]["changes"] == []
 
 
 def test_a_classifiers_widget_shows_real_images_and_answers(files, widget, show, until):

@@ -1,5 +1,7 @@
 """Figures as files: the format that the name says, fonts that editors read, equal bytes."""
 
+import base64
+import io
 import re
 
 import numpy as np
@@ -70,6 +72,34 @@ def test_a_sheet_of_more_dots_has_larger_letters_and_pixels_by_whole_factors(tmp
         corner = np.asarray(printed)[-12 - 6 : -6, -12 - 6 : -6]
     # The last pixel of the last image, 4 · 3 = 12 dots wide.
     assert (corner == sheet().cells[1, 2, -1, -1]).all()
+
+
+def embedded(file):
+    """The picture within an SVG, whose rows matplotlib writes from below."""
+    data = re.search(r'xlink:href="data:image/png;base64,([^"]+)"', file.read_text(encoding="utf-8"))
+    with Image.open(io.BytesIO(base64.b64decode(data[1]))) as image:
+        return np.asarray(image.convert("RGB"))[::-1]
+
+
+def test_no_pixel_of_an_svg_is_wider_than_another(tmp_path):
+    save_page(tmp_path / "sheet.svg", sheet(), 300)
+    # Labels are text; the images are those of the screen.
+    assert (embedded(tmp_path / "sheet.svg")[-4 - 2 : -2, -4 - 2 : -2] == sheet().cells[1, 2, -1, -1]).all()
+    image = sheet().cells[0, 0]
+    save_page(tmp_path / "one.svg", image)
+    assert np.array_equal(embedded(tmp_path / "one.svg"), image)
+
+
+def test_one_image_keeps_its_pixels_and_is_as_large_as_its_dots_say(tmp_path):
+    image = sheet().cells[0, 0]
+    for ending in ("png", "svg"):
+        save_page(tmp_path / f"a.{ending}", image, 50)
+    with Image.open(tmp_path / "a.png") as written:
+        assert np.array_equal(np.asarray(written), image)
+        assert written.info["dpi"] == pytest.approx((50, 50), abs=0.1)
+    assert np.array_equal(embedded(tmp_path / "a.svg"), image)
+    # 16 pixels are 0.32 inches, of 72 points each.
+    assert 'width="23.04pt" height="23.04pt"' in (tmp_path / "a.svg").read_text(encoding="utf-8")
 
 
 def test_a_sheet_as_a_figure_has_its_labels_as_text(tmp_path):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iin_cli.figures.canvas import new_figure
+from iin_cli.figures.saving import save_figure
 from iin_cli.report import page as module
 from iin_cli.report.page import (
     Commands,
@@ -145,6 +147,21 @@ def test_a_wide_picture_is_made_narrower_and_a_heavy_one_lighter(tmp_path, monke
     assert picture.size == (300, 100)
     assert (picture.kind, picture.data[:2]) == ("jpeg", b"\xff\xd8")
     assert len(picture.data) < len(png(300, 100, noisy=True))
+
+
+def test_a_picture_is_as_large_on_the_page_whatever_its_format_and_dots(tmp_path):
+    figure = new_figure(3, 2)
+    for name, dpi in (("a.png", None), ("b.png", 260), ("c.svg", None)):
+        save_figure(tmp_path / name, figure, dpi)
+    usual, sharp = (
+        picture_of(tmp_path / f"{name}.png", "", "", True, dpi=dpi) for name, dpi in (("a", None), ("b", 260))
+    )
+    drawn = picture_of(tmp_path / "c.svg", "alt", "", True)
+    assert usual.size == sharp.size == drawn.size == (390, 260)
+    with Image.open(io.BytesIO(sharp.data)) as image:
+        assert image.size == (780, 520)
+    assert drawn.address.startswith("data:image/svg+xml;base64,")
+    assert drawn.data == (tmp_path / "c.svg").read_bytes()
 
 
 def test_only_a_plot_keeps_a_least_width():

@@ -43,7 +43,23 @@ def test_inverse_undoes_forward(kind, dim):
         assert z_tilde.shape == z.shape
         assert log_det.shape == (5,)
         torch.testing.assert_close(made.inverse(z_tilde), z)
+        torch.testing.assert_close(made.inverse_with_log_det(z_tilde), (z, log_det))
         torch.testing.assert_close(made(made.inverse(z))[0], z)
+
+
+def test_the_way_back_knows_the_log_det_of_every_part():
+    """Of the closed form, Gaussian dimensions, a flow in each factor, and one behind them."""
+    added = {"dim": 3, "blocks": 1, "hidden": 4, "seed": 1}
+    made = Translator(6, blocks=2, hidden=8, linear_start=True, within=[2, 4], gaussianise=True, added=[added])
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.1 * noise(*parameter.shape, seed=4))
+        made.whitening.scale.copy_(noise(6, seed=5).exp())
+        made.whitening.first_scale.copy_(noise(6, seed=6).exp())
+        made.layers[1].fit(noise(300, 6, seed=7).float().exp())
+        z_tilde, log_det = made.double()(noise(5, 6))
+        assert log_det.std() > 0.1
+        torch.testing.assert_close(made.inverse_with_log_det(z_tilde), (noise(5, 6), log_det))
 
 
 @pytest.mark.parametrize("dim", [2, 5, 8])

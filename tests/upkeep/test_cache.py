@@ -3,6 +3,8 @@
 import fcntl
 import json
 import os
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from iin_cli.commands.about.cache import cache as run
 from iin_cli.errors import UsageError
 from iin_cli.io import checkpoint
+from iin_cli.io.holding import CLAIMS, PRESENT, is_at_work
 from iin_cli.latents.cache import cached
 from iin_cli.upkeep.entries import read_cache
 from iin_cli.upkeep.in_use import STILL_WRITTEN, InUse
@@ -66,6 +69,14 @@ def kinds(entries):
     return sorted(entry.kind for entry in entries)
 
 
+# As `SharedWork` does, without loading it.
+AT_WORK = f"""
+import fcntl, sys, time
+with open(sys.argv[1], "r+") as file:
+    fcntl.lockf(file, fcntl.LOCK_SH, 1, {PRESENT})
+    print("held", flush=True)
+    time.sleep(60)
+"""
 ALL = ["images", "latents", "plugins", "precision", "statistics", "stylizers", *["unfinished"] * 4]
 
 
@@ -166,6 +177,28 @@ def test_a_leftover_stays_as_long_as_it_may_be_written(full):
     with pytest.raises(UsageError, match=r"in the last hour.*an hour after it was killed"):
         run("rm", [done.kept[0]["name"]])
     assert kinds(read_cache().entries) == sorted(set(ALL))
+
+
+def test_an_encoding_that_was_killed_is_in_use_no_longer(full):
+    """Its locks have gone with it, and say so sooner than the clock."""
+    folder = full / "latents" / "unfinished" / ("9" * 64)
+    handle = os.open(folder / CLAIMS, os.O_RDWR | os.O_CREAT)
+    age(folder, time.time() - STILL_WRITTEN / 2)
+    (entry,) = [entry for entry in read_cache().entries if entry.path == folder]
+    at_work = subprocess.Popen([sys.executable, "-c", AT_WORK, folder / CLAIMS], stdout=subprocess.PIPE)
+    try:
+        assert at_work.stdout.readline() == b"held\n"
+        assert is_at_work(folder)
+        use = InUse(full)
+        use._open_files = set
+        assert use.why(entry) == "a running command holds it"
+    finally:
+        at_work.kill()
+        at_work.communicate()
+    os.close(handle)
+    assert not is_at_work(folder)
+    assert InUse(full).why(entry) is None
+    assert [gone["name"] for gone in run("rm", [entry.name]).entries] == [entry.name]
 
 
 def test_pruning_takes_the_longest_unused_first(cache):

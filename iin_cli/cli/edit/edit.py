@@ -39,6 +39,10 @@ AlongOpt = Annotated[
     list[str] | None,
     typer.Option("--along", help="Add so much of an attribute, NAME or NAME=VALUE; repeatable.", metavar="NAME=A"),
 ]
+LockOpt = Annotated[
+    list[str] | None,
+    typer.Option("--lock", help="Keep a factor as it is whatever --along adds; repeatable.", metavar="FACTOR"),
+]
 
 
 def edit(
@@ -49,7 +53,10 @@ def edit(
     strength: StrengthOpt = None,
     move: MoveOpt = None,
     along: AlongOpt = None,
+    lock: LockOpt = None,
     out: options.OutOpt = None,
+    format: options.FormatOpt = None,
+    dpi: options.DpiOpt = None,
     search: options.ComparedOpt = 5000,
     seed: options.ComparedSeedOpt = 0,
     backbone: options.MovedBackboneOpt = None,
@@ -79,11 +86,11 @@ def edit(
     from ...editing.described import described_factors
     from ...editing.recipe import Recipe
 
-    recipe = Recipe.of_options(
-        described_factors(translator), swap or (), resample or (), strength or (), move or (), along or ()
-    )
+    factors, given = described_factors(translator), (swap, resample, strength, move, along, lock)
+    recipe = Recipe.of_options(factors, *(each or () for each in given))
     from ...commands.edit.edit import edit as run
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
 
     result = run(
         translator,
@@ -94,6 +101,7 @@ def edit(
         search=search,
         backbone=backbone,
         device=device,
+        figures=Figures.of(format, dpi),
         report=reporter(quiet),
     )
     print_result(result, json)

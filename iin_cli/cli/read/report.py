@@ -22,6 +22,9 @@ PageOpt = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="New .html file; default: in a numbered folder in runs/.", metavar="FILE"),
 ]
+PicturesOpt = Annotated[
+    str | None, typer.Option("--format", help="Of the page's pictures; default: png.", metavar="png|svg")
+]
 ImagesOpt = Annotated[
     int | None, typer.Option("--n", "-n", help="Images measured; default: 500, of images above 128 pixels 100.", min=3)
 ]
@@ -30,6 +33,8 @@ ImagesOpt = Annotated[
 def report(
     translator: TranslatorArg,
     out: PageOpt = None,
+    format: PicturesOpt = None,
+    dpi: options.DpiOpt = None,
     n: ImagesOpt = None,
     backbone: options.MovedBackboneOpt = None,
     data: options.DataOpt = None,
@@ -58,7 +63,16 @@ def report(
     from ...commands.read.report import report as run
     from ...distributed import draw_seed
     from ...interpretation.data_choice import DataChoice
+    from ...io.output import Figures
 
     choice = DataChoice(data, data_root, split, n, draw_seed(seed), skip_bad=skip_bad)
-    result = run(translator, choice, out, backbone=backbone, device=device, report=reporter(quiet))
+    result = run(
+        translator,
+        choice,
+        out,
+        backbone=backbone,
+        device=device,
+        figures=Figures.of(format, dpi),
+        report=reporter(quiet),
+    )
     print_result(result, json)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ..options import DebugOpt, DeviceOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt
+from ..options import DebugOpt, DeviceOpt, DpiOpt, FormatOpt, JsonOpt, OutOpt, QuietOpt, SeedOpt
 from ..output import print_result, reporter
 
 __all__ = ["demo"]
@@ -14,6 +14,8 @@ __all__ = ["demo"]
 
 def demo(
     out: OutOpt = None,
+    format: FormatOpt = None,
+    dpi: DpiOpt = None,
     seed: SeedOpt = None,
     device: DeviceOpt = "auto",
     backbone_seconds: Annotated[
@@ -38,18 +40,20 @@ def demo(
         iin demo --out demo --seed 1 --json
     """
     from ...commands.start.demo import demo as run
+    from ...io.output import Figures
 
-    progress = reporter(quiet)
+    progress, figures = reporter(quiet), Figures.of(format, dpi)
     result = run(
         out,
         seed=seed,
         device=device,
         backbone_seconds=backbone_seconds,
         translator_seconds=translator_seconds,
+        figures=figures,
         report=progress,
     )
     print_result(result, as_json)
     progress.note(
-        f"look at {result.out}/swap-digit.png: each column's digit in each row's colour and hand; "
+        f"look at {result.out}/swap-digit{figures.ending}: each column's digit in each row's colour and hand; "
         f"next: iin walk --translator {result.out}/translator --mode ou --factor color"
     )

@@ -14,7 +14,7 @@ from ...progress import Reporter, Silent
 from ...results import Result, Table
 from ...upkeep.amounts import shown_age, shown_size
 from ...upkeep.entries import CacheEntry, CacheFolder, read_cache
-from ...upkeep.in_use import InUse
+from ...upkeep.in_use import WRITTEN, InUse
 from ...upkeep.removing import named, outdated, remove
 
 __all__ = ["ACTIONS", "CacheResult", "cache"]
@@ -87,7 +87,7 @@ def cache(
         return _result(found, action, dry, found.entries, (), use)
     chosen = named(found, names) if action == "rm" else outdated(found, older_than, max_size)
     if action == "rm" and len(chosen) == 1 and (why := use.why(chosen[0])) is not None:
-        rest = "an hour after it was killed" if chosen[0].kind == "unfinished" else "a few seconds"
+        rest = "an hour after it was killed" if why == WRITTEN else "a few seconds"
         raise UsageError(f"{chosen[0].name} stays: {why}; wait for the command, or for {rest}")
     gone: list[CacheEntry] = []
     kept: list[dict[str, Any]] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 from ...distributed import choose_device
 from ...errors import UsageError
 from ...explorer.explorer import Explorer, Told
-from ...explorer.serving import PORT, Served, is_loopback, read_token, require_installed, serve
+from ...explorer.serving import PORT, Served, is_loopback, keep_token, read_token, require_installed, serve
 from ...explorer.uploads import Uploads
 from ...explorer.verdicts import read_verdicts
 from ...interpretation.data_choice import DataChoice
@@ -85,6 +85,8 @@ def explore(
     if not is_loopback(serving.host):
         report.warn("the page is not encrypted: in a network that others can listen to, forward the port by ssh -L")
     with serve(explorer, serving.host, serving.port, token, report) as served:
+        # A command that fails before leaves no file.
+        keep_token(serving.token_file, token)
         # Started again by this line, the server is where the page that shows it looks.
         explorer.told = replace(told, start=shlex.join([*words, *_address(serving, served.port, audit)]))
         started(served)

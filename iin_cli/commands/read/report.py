@@ -12,6 +12,7 @@ from ...interpretation.data_choice import DataChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
 from ...io.atomic import write_text
+from ...io.output import Figures
 from ...io.rundir import new_file
 from ...progress import Reporter, Silent
 from ...report.command_lines import CommandLines
@@ -32,6 +33,7 @@ def report(
     effort: Effort | None = None,
     backbone: Path | None = None,
     device: str = "auto",
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> ReportResult:
     """Measure and draw everything there is to know of a translator, and write it as one HTML page.
@@ -39,12 +41,13 @@ def report(
     Args:
         choice: which part of the data is measured; `n` images, None takes 500, or 100 of images above 128².
         out: a new `.html` file.
+        figures: how its pictures are drawn, as PNG or SVG.
 
     A section that cannot be made says why in the page and stops no other; the page is written after every section.
     Raises UsageError, DataError and CheckpointError where the checkpoint, its backbone or the data cannot be opened.
     """
     began = time.monotonic()
-    _check(out, choice.n)
+    _check(out, choice.n, figures)
     opened = open_translator(translator, choose_device(device), backbone, report=report)
     data = ChosenData(opened, choice, report or Silent())
 
@@ -52,13 +55,15 @@ def report(
         data.split_items()
         lines = CommandLines.of(data, backbone, device)
         with new_file(out, "report", "report.html") as file:
-            result = make_report(data, effort, lines, lambda page: write_text(file, page))
+            result = make_report(data, effort, lines, lambda page: write_text(file, page), figures)
         return replace(result, out=str(file), seconds=round(time.monotonic() - began, 1))
 
     return data.lead(work)
 
 
-def _check(out: Path | None, n: int | None) -> None:
+def _check(out: Path | None, n: int | None, figures: Figures | None) -> None:
+    if figures is not None and figures.format == "pdf":
+        raise UsageError("--format pdf: no browser shows a PDF within a page; give png or svg")
     if out is not None and out.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--out {out}: the report is one page; name a file that ends in .html")
     if out is not None and out.exists():

@@ -20,7 +20,7 @@ from ...interpretation.data_choice import DataChoice
 from ...interpretation.network_choice import NetworkChoice
 from ...interpretation.opening import open_translator
 from ...interpretation.reading import ChosenData
-from ...io.output import Output, require_folder
+from ...io.output import Figures, Output, require_folder
 from ...io.rundir import open_run, write_json
 from ...metrics.judges import ColorJudge, LabelJudge, shape_classifier
 from ...plan import Wishes
@@ -75,12 +75,14 @@ def demo(
     device: str = "auto",
     backbone_seconds: float | None = None,
     translator_seconds: float | None = None,
+    figures: Figures | None = None,
     report: Reporter | None = None,
 ) -> DemoResult:
     """Interpret a network from nothing: the images come with scikit-learn, everything else is trained here.
 
     Args:
         backbone_seconds, translator_seconds: how long each training may take; None gives each its steps.
+        figures: how pictures are written.
     """
     report, seed, started = report or Silent(), draw_seed(seed), time.monotonic()
     require_folder(out, "a network, a translator and pictures")
@@ -110,7 +112,7 @@ def demo(
         report.note("3/4  edits of images neither has seen")
         opened = open_translator(folder / "translator", choose_device(device))
         data = ChosenData(opened, DataChoice(seed=seed), report)
-        figures = _draw(folder, data)
+        drawn = _draw(folder, data, figures or Figures())
         report.note("4/4  an independent classifier judges the edits")
         scores = _score(data)
         result = DemoResult(
@@ -121,24 +123,28 @@ def demo(
             heldout_nll=float(fit.heldout_nll or 0),
             swap=scores.swap,
             reconstruction_accuracy=scores.reconstruction["digit"],
-            figures=figures,
+            figures=drawn,
         )
         write_json(folder / "demo.json", result.as_dict())
         return result
 
 
-def _draw(folder: Path, data: ChosenData) -> tuple[str, ...]:
+def _draw(folder: Path, data: ChosenData, figures: Figures) -> tuple[str, ...]:
     """Write swaps, walks and samples; returns the names of the figures."""
+
+    def place(name: str) -> Output:
+        return Output(folder / f"{name}{figures.ending}", True, figures)
+
     opened, network = data.opened, data.network
     targets, sources = data.targets_and_sources((), (), SWAPPED)
     for factor in (*CONCEPTS, "residual"):
         swapped = swap.swap(opened, targets, sources, [factor], data.report)
-        swap.write(swapped, Output(folder / f"swap-{factor}.png", is_file=True))
+        swap.write(swapped, place(f"swap-{factor}"))
     for name, mode in {"linear": LinearWalk(), **{name: Wandering(ou=OUWalk(name)) for name in CONCEPTS}}.items():
-        walk.write(walk.walk(data, mode), Output(folder / f"walk-{name}.png", is_file=True))
+        walk.write(walk.walk(data, mode), place(f"walk-{name}"))
     samples = np.concatenate(list(generate(network.backbone, TranslatorPrior(opened), range(64), network.device)))
-    save_page(folder / "samples.png", Sheet(samples.reshape(8, 8, *samples.shape[1:])))
-    return tuple(sorted(path.name for path in folder.glob("*.png")))
+    save_page(place("samples").path, Sheet(samples.reshape(8, 8, *samples.shape[1:])), figures.dpi)
+    return tuple(sorted(path.name for path in folder.glob(f"*{figures.ending}")))
 
 
 def _score(data: ChosenData) -> SwapScores:

@@ -89,7 +89,7 @@ export class Card {
     for (const button of [this.slot, this.forget, this.resample]) button.disabled = isLocked;
     this.reset.disabled = isLocked || doesNothing(change);
     this.lock.setAttribute("aria-pressed", String(isLocked));
-    const word = isLocked ? `Unlock ${name}` : `Lock ${name}: it stays as it is`;
+    const word = isLocked ? `Unlock ${name}` : `Lock ${name}: it stays as it is, whatever attributes add`;
     this.lock.title = word;
     this.lock.setAttribute("aria-label", isLocked ? `Unlock ${name}` : `Lock ${name}`);
     this.lock.replaceChildren(icon(isLocked ? "lock" : "open"));

@@ -19,11 +19,12 @@ export class Places {
   learn(image, body) {
     if (image.origin) this.keep(image.id, image.origin);
     const isPlain = !body.changes.length && !Object.keys(body.attributes).length;
+    const locked = body.locked ?? [];
     if (isPlain && !this.origins.has(image.id)) this.keep(image.id, image.factors);
     const bases = {};
     for (const [name, [x, y]] of Object.entries(image.factors)) {
       const change = body.changes.find(({ factor }) => factor === name) ?? { move: [0, 0], strength: 1 };
-      bases[name] = { key: keyOf(change, body.attributes), place: [x - change.move[0], y - change.move[1]] };
+      bases[name] = { key: keyOf(change, movedBy(body.attributes, locked, name)), place: [x - change.move[0], y - change.move[1]] };
     }
     this.bases.set(image.id, bases);
   }
@@ -45,10 +46,16 @@ export class Places {
     const known = this.bases.get(image)?.[factor];
     const origin = this.origins.get(image)?.[factor] ?? null;
     if (known === undefined && origin === null) return { origin, at: null };
-    const isPlain = !hasSource(change) && !Object.keys(state.attributes).length;
-    const base = known?.key === keyOf(change, state.attributes) ? known.place : isPlain && origin ? origin : this.base(image, factor);
+    const attributes = movedBy(state.attributes, state.locks, factor);
+    const isPlain = !hasSource(change) && !Object.keys(attributes).length;
+    const base = known?.key === keyOf(change, attributes) ? known.place : isPlain && origin ? origin : this.base(image, factor);
     return { origin, at: [base[0] + change.move[0], base[1] + change.move[1]] };
   }
+}
+
+// What attributes do to a factor: nothing where it is locked.
+function movedBy(attributes, locked, factor) {
+  return locked.includes(factor) ? {} : attributes;
 }
 
 function keyOf({ swap, resample, strength }, attributes) {

@@ -33,7 +33,8 @@ async function gridOf(factor, { server, body, state, places, image, pictures, mo
   const { origin, at } = places.of(image.id, factor.name, state);
   const grid = pointsOf(factor, most);
   const points = grid.map((place) => places.moveTo(image.id, factor.name, place));
-  const found = await server.grid({ image: image.id, changes: body.changes, attributes: body.attributes, factor: factor.name, points });
+  const { changes, attributes, locked } = body;
+  const found = await server.grid({ image: image.id, changes, attributes, locked, factor: factor.name, points });
   const nearest = found.nearest?.map((row) => row.slice(0, 1).map(kept(pictures))) ?? null;
   const answers = found.answers?.map((row) => row.map((share) => Number(share.toPrecision(4)))) ?? null;
   return { ...factor, origin, at, grid, pictures: found.pictures, answers, nearest };

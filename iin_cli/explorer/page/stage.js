@@ -75,7 +75,7 @@ export class Stage {
     return figure;
   }
 
-  // Returns when the pictures are decoded: what is measured is what is seen. Small ones come when nothing else does.
+  // Returns when the next frame shows the pictures: what is measured is what is seen. Small ones come when nothing else does.
   async show(images, labelOf) {
     const waiting = [];
     const later = [];
@@ -104,9 +104,10 @@ export class Stage {
     if (img.alt !== alt) img.alt = alt;
     if (!address || img.dataset.address === address) return;
     img.dataset.address = address;
+    // Decoded within the frame that shows it: decode() would wait for a frame of its own before.
+    img.decoding = "sync";
     img.src = address;
-    // A picture that a newer one replaces before it is decoded is no fault.
-    waiting.push(img.decode().catch(() => {}));
+    waiting.push(settled(img));
   }
 
   #showNearest(figure, nearest, waiting, later) {
@@ -122,4 +123,11 @@ export class Stage {
     }
     for (const tile of held.slice(nearest.length)) tile.remove();
   }
+}
+
+// Resolves when an image, or a newer one in its place, has come or cannot come.
+function settled(img) {
+  return new Promise((resolve) => {
+    for (const end of ["load", "error"]) img.addEventListener(end, resolve, { once: true });
+  });
 }

@@ -3,6 +3,8 @@
 //   {images: ["test:12"], at: 0, changes: {digit: {swap|resample, strength, move: [x, y]}}, attributes: {name: amount},
 //    locks: ["color"]}
 //
+// Of a locked factor attributes move nothing, and what draws or puts back everything leaves it out.
+//
 // Numbers are rounded when they are set, so that the address, the picture and the command line hold the same ones.
 
 export const MOST_IMAGES = 16;
@@ -125,7 +127,7 @@ export function toBody(state) {
   const changes = Object.entries(state.changes)
     .filter(([, change]) => !doesNothing(change))
     .map(([factor, change]) => ({ factor, ...change }));
-  return { images: state.images, changes, attributes: state.attributes };
+  return { images: state.images, changes, attributes: state.attributes, locked: state.locks };
 }
 
 // #images=test:12,test:40&at=1&set.digit=test:7*0.5@1.2,-0.4&set.color=seed:17&along.class=cat... with names escaped.

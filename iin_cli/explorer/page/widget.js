@@ -1,4 +1,4 @@
-// The explorer in a notebook: a picture, and a pad for each factor. The kernel answers instead of a server.
+// The explorer in a notebook: a picture, and for each factor a pad, a source and its strength. The kernel answers.
 
 import { makeGauge, showBars, showGauge } from "./answers.js";
 import { el, icon } from "./elements.js";
@@ -11,6 +11,7 @@ class Widget {
   constructor(model, place) {
     this.translator = model.get("translator");
     this.image = model.get("image");
+    this.shelf = model.get("shelf");
     this.state = states.empty([this.image]);
     this.places = new Places();
     this.newest = new Newest(asking(model), {
@@ -25,6 +26,7 @@ class Widget {
     this.bars = el("ul", { class: "bars" });
     this.said = el("p", { class: "soft", role: "status" });
     this.pads = new Map();
+    this.sources = new Map();
     const figure = this.translator.answer === "latents" ? null : el("div", { class: "pair" },
       el("div", { class: "before" }, this.before, el("span", { class: "soft" }, "Before")),
       el("span", { class: "to" }, icon("arrow")), el("div", { class: "after" }, this.after, this.afterWord));
@@ -42,10 +44,43 @@ class Widget {
       el("div", { class: "names" }, el("b", {}, name), el("span", { class: "soft" }, String(factor.dim))), canvas,
       el("div", { class: "buttons" }, button("Resample", () => this.act(states.withResample(this.state, name, states.newSeed()))),
         button("Put back", () => this.act(states.withoutChange(this.state, name)))));
+    card.querySelector("canvas").after(...this.#source(name));
     card.style.setProperty("--factor", `var(--hue-${number % 7})`);
     this.pads.set(name, new Pad(canvas, { name, flat: factor.dim === 1, dots: factor.spread ?? [],
       onmove: (place) => this.act(states.withMove(this.state, name, this.places.moveTo(this.image, name, place))) }));
     return card;
+  }
+
+  // Where a factor is taken from, and how far it goes there.
+  #source(name) {
+    const choice = el("select", { "aria-label": `Take ${name} from`, onchange: () => this.act(this.#taken(name, choice.value)) });
+    const strength = el("input", { type: "range", min: 0, max: states.MOST_STRENGTH, step: 0.01, "aria-label": `Strength of ${name}`,
+      oninput: () => this.act(states.withStrength(this.state, name, Number(strength.value))) });
+    const amount = el("output", { class: "number" });
+    const row = el("label", { class: "strength" }, el("span", {}, "Strength"), strength, amount);
+    this.sources.set(name, { choice, strength, amount, row });
+    return [choice, row];
+  }
+
+  #taken(name, image) {
+    return image ? states.withSwap(this.state, name, image) : states.withoutSource(this.state, name);
+  }
+
+  #showSource(name) {
+    const { choice, strength, amount, row } = this.sources.get(name);
+    const change = states.changeOf(this.state, name);
+    const drawn = change.resample === undefined ? [] : [{ id: `seed ${change.resample}`, label: `Drawn by seed ${change.resample}` }];
+    const key = JSON.stringify(drawn);
+    if (choice.dataset.key !== key) {
+      choice.dataset.key = key;
+      choice.replaceChildren(el("option", { value: "" }, "Its own"), ...[...drawn, ...this.shelf].map(({ id, label }) =>
+        el("option", { value: id, disabled: id === drawn[0]?.id }, label)));
+    }
+    choice.value = change.swap ?? drawn[0]?.id ?? "";
+    strength.value = change.strength;
+    strength.disabled = !states.hasSource(change);
+    row.classList.toggle("idle", strength.disabled);
+    amount.textContent = change.strength.toFixed(2);
   }
 
   act(state) {
@@ -58,6 +93,7 @@ class Widget {
     for (const [name, pad] of this.pads) {
       const { origin, at } = this.places.of(this.image, name, this.state);
       pad.show({ origin, at: pad.isHeld ? pad.at : at });
+      this.#showSource(name);
     }
   }
 

@@ -78,6 +78,6 @@ class Reals:
         return found
 
 
-def nll_of(opened: OpenTranslator, z: Tensor, height: int | None = None) -> Tensor:
-    """Return −log p(z) of z (B, N) in nats, (B,) (Eq 12); `height` as `OpenTranslator.inverse_in_pieces`."""
-    return nll(*opened.transform_with_log_det(z, height))
+def nll_of(opened: OpenTranslator, z: Tensor) -> Tensor:
+    """Return −log p(z) of z (B, N) in nats, (B,) (Eq 12)."""
+    return nll(*opened.transform_with_log_det(z))

@@ -14,7 +14,7 @@ from ...editing.recipe import Change, Recipe
 from ...interpretation.answers import Classes, Images
 from ...interpretation.open_translator import OpenTranslator
 from ...translator import edit
-from ..counterfactuals.reals import nll_of
+from ...translator.likelihood import nll
 from .heights import Heights
 from .results import AnswerChange, EditResult, Likely, Predicted
 from .surroundings import CONTROLS, Surroundings
@@ -71,10 +71,11 @@ class Editor:
                 edited[:, where] = edited[:, where].lerp(new[where].expand_as(edited[:, where]), change.strength)
             if change.moves:
                 edited[:, where] += self.surroundings.pad(change.factor).step(change.move)
+        own = edited
         for along in recipe.attributes:
             if along.amount:
                 edited = edit.attribute_walk(edited, self.surroundings.axis(along.name), (0.0, along.amount))[1]
-        return edited
+        return edit.swap(edited, own, self.opened.factors, recipe.locked) if recipe.locked else edited
 
     def edit(
         self,
@@ -94,9 +95,10 @@ class Editor:
         z_tilde = self.change(start.z_tilde, recipe, sources)
         go_on()
         by_chance = self._by_chance(start.z_tilde, z_tilde) if isinstance(answer, Classes) else z_tilde[:0]
-        z, chance = self.inverse(torch.cat((z_tilde, by_chance))).split([count, len(by_chance)])
+        rows, log_det = self._inverse_with_log_det(torch.cat((z_tilde, by_chance)))
+        z, chance = rows.split([count, len(by_chance)])
         go_on()
-        results = self._placed(start, recipe, z, z_tilde)
+        results = self._placed(start, recipe, z, z_tilde, nll(z_tilde, log_det[:count]))
         go_on()
         if network is None:
             return results
@@ -111,7 +113,10 @@ class Editor:
 
     def inverse(self, z_tilde: Tensor) -> Tensor:
         """T⁻¹ of z̃ (B, N)."""
-        return self.opened.inverse_in_pieces(z_tilde, self.heights.of("inverse", len(z_tilde)))
+        return self._inverse_with_log_det(z_tilde)[0]
+
+    def _inverse_with_log_det(self, z_tilde: Tensor) -> tuple[Tensor, Tensor]:
+        return self.opened.inverse_with_log_det(z_tilde, self.heights.of("inverse", len(z_tilde)))
 
     def draw(self, z: Tensor) -> np.ndarray:
         """Decode z (B, N) to uint8 (B, S, S, 3)."""
@@ -124,8 +129,7 @@ class Editor:
     def try_heights(self, start: Start) -> None:
         """Find how few rows can be computed at once, on images like those to come."""
         opened, tried = self.opened, self.heights.try_on
-        tried("inverse", opened.inverse_in_pieces, start.z_tilde)
-        tried("likelihood", lambda rows, height: nll_of(opened, rows, height), start.z)
+        tried("inverse", lambda rows, height: _flat(opened.inverse_with_log_det(rows, height)), start.z_tilde)
         if (network := opened.network) is not None and network.backbone.has_head:
             tried("decode", lambda rows, height: torch.cat(list(network.decoded(rows, height))), start.z)
 
@@ -147,9 +151,9 @@ class Editor:
                 found = found + far[:, None, None] * self.surroundings.control(name)
         return found.flatten(0, 1)
 
-    def _placed(self, start: Start, recipe: Recipe, z: Tensor, z_tilde: Tensor) -> list[EditResult]:
-        """Return the edits with their places on the factors' pads, and how likely they are."""
-        factors, nats = self.opened.factors, nll_of(self.opened, z, self.heights.of("likelihood", len(z)))
+    def _placed(self, start: Start, recipe: Recipe, z: Tensor, z_tilde: Tensor, nats: Tensor) -> list[EditResult]:
+        """Return the edits with their places on the factors' pads; `nats` is −log p(z) (B,)."""
+        factors = self.opened.factors
         places = {
             name: self.surroundings.pad(name).place(z_tilde[:, factors.slice(name)]).tolist() for name in factors.names
         }
@@ -180,6 +184,11 @@ class Editor:
             near = library.nearest(z[row : row + 1], start.z[row : row + 1])
             found.append(replace(result, nearest=library.describe(near)[0]))
         return found
+
+
+def _flat(found: tuple[Tensor, Tensor]) -> Tensor:
+    """Put rows (B, N) and what is known of each (B,) into one tensor, to be compared."""
+    return torch.cat([each.flatten() for each in found])
 
 
 def _told(

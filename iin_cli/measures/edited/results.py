@@ -123,7 +123,7 @@ def write(result: EditResult, output: Output) -> EditResult:
     """Write the picture or the table, into a folder `edit.json` too; returns the result with its place."""
     result = replace(result, out=str(output.path))
     if result.picture is not None and (file := output.figure("edit")) is not None:
-        save_page(file, result.picture)
+        save_page(file, result.picture, output.figures.dpi)
     if output.ending == ".csv":
         write_table(output.path, [vars(each) for each in result.answers or ()])
     output.write_json("edit.json", result.as_dict())

@@ -10,6 +10,7 @@ from iin_cli.commands.read import report as recipe
 from iin_cli.errors import DataError, UsageError
 from iin_cli.interpretation.data_choice import DataChoice
 from iin_cli.io import checkpoint
+from iin_cli.io.output import Figures
 from iin_cli.metrics.bootstrap import Resampling
 from iin_cli.report import making as module
 from iin_cli.report.page import Text
@@ -175,12 +176,14 @@ def test_the_page_holds_what_was_asked_for(page, hostile):
 def test_an_autoencoders_edits_are_drawn_and_equal_seeds_give_equal_pages(files, tmp_path, monkeypatch):
     shown = ("What was interpreted", "Factors swapped", "Walks")
     monkeypatch.setattr(module, "SECTIONS", tuple(part for part in module.SECTIONS if part[0] in shown))
-    results = [report(files.of_images, tmp_path / f"{name}.html", n=8, seed=1) for name in "ab"]
+    svg = Figures("svg")
+    results = [report(files.of_images, tmp_path / f"{name}.html", n=8, seed=1, figures=svg) for name in "ab"]
     assert (results[0].made, results[0].failed) == (shown, {})
     found = structure(tmp_path / "a.html")
     assert (found.open, found.faults) == ([], [])
     # Three factors swapped; a line and three walks.
     assert len(found.alts) == 3 + 4
+    assert sum(address.startswith("data:image/svg+xml;base64,") for address in found.loaded) == 3 + 4
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 

@@ -85,6 +85,19 @@ def test_an_attribute_goes_the_whole_way_between_the_means(editor, start):
         changed(editor, start, hue=1.0)
 
 
+def test_attributes_leave_a_locked_factor_where_its_own_change_has_brought_it(editor, start):
+    changes, along = (Change("digit", 3), Change("color", move=(0.5, 0.0))), (Along("class=b", 0.5),)
+    before, free, held = (
+        editor.change(start.z_tilde, recipe, {})
+        for recipe in (Recipe(changes), Recipe(changes, along), Recipe(changes, along, ("digit",)))
+    )
+    assert torch.equal(held[:, DIGIT], before[:, DIGIT])
+    assert torch.equal(held[:, 3:], free[:, 3:])
+    assert not torch.equal(free[:, DIGIT], before[:, DIGIT])
+    with pytest.raises(UsageError, match="no factor 'hue'"):
+        editor.change(start.z_tilde, Recipe(locked=("hue",)), {})
+
+
 def test_the_axes_are_the_principal_ones(editor):
     own = editor.surroundings.z_tilde[:, DIGIT].double()
     values, vectors = np.linalg.eigh(np.cov(own.T.numpy()))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .factors import RESIDUAL, Factors
-from .linear_algebra import trace_of_quotient
+from .linear_algebra import quotient, trace_of_quotient
 
 __all__ = [
     "Alignment",
@@ -154,5 +154,5 @@ def _joint_moments(difference: Tensor, begin: Tensor, count: int) -> Tensor:
 def _straightness(moments: Tensor, size: int) -> Tensor:
     now, across, begin = moments[:size, :size], moments[:size, size:], moments[size:, size:]
     ridge = RIDGE * torch.eye(size, device=moments.device, dtype=moments.dtype)
-    told = across.T @ torch.linalg.solve(now + ridge, across)
+    told = across.T @ quotient(now + ridge, across)
     return trace_of_quotient(begin + ridge, told)

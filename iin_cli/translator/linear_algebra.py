@@ -15,6 +15,7 @@ __all__ = [
     "largest_eigenvalues",
     "ledoit_wolf",
     "orthonormal",
+    "quotient",
     "relative_eigenpairs",
     "singular_values",
     "trace_of_quotient",
@@ -68,9 +69,14 @@ def singular_values(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return left, values, right
 
 
+def quotient(variance: Tensor, covariance: Tensor) -> Tensor:
+    """Return variance⁻¹·covariance, (d, d')."""
+    return torch.linalg.solve(variance, covariance)
+
+
 def trace_of_quotient(variance: Tensor, covariance: Tensor) -> Tensor:
     """Return tr(variance⁻¹·covariance), ()."""
-    return torch.linalg.solve(variance, covariance).diagonal().sum()
+    return quotient(variance, covariance).diagonal().sum()
 
 
 def ledoit_wolf(rows: Tensor) -> float:

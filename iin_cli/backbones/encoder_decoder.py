@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -103,7 +103,8 @@ def _versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...]:
 class _Block(nn.Module):
     """A convolution without bias and the actnorm behind it, whose product is kept while neither is trained.
 
-    To multiply a million weights takes as long as to decode one small image.
+    To multiply a million weights takes as long as to decode one small image. A change that torch does not count, as
+    through `.data`, is seen after `train`, `to` or a pass with gradients: then nothing stays kept.
     """
 
     conv: nn.Conv2d | nn.ConvTranspose2d
@@ -116,8 +117,13 @@ class _Block(nn.Module):
         """Return the weights for x (B, C, H, W); the first training batch sets their scale."""
         self.norm.initialize(_unnormalised(self, x))
         sources = (self.conv.weight, self.norm.loc, self.norm.scale)
-        # Tensors of inference mode know not how often they were changed.
-        if self.training or torch.is_grad_enabled() or any(each.is_inference() for each in sources):
+        if self.training or torch.is_grad_enabled():
+            # Fused optimisers change weights uncounted.
+            self._kept = None
+            return self._fold()
+        # Tensors of inference mode know not how often they were changed; those of `torch.func` end with its call.
+        is_followed = torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+        if is_followed or any(each.is_inference() for each in sources):
             return self._fold()
         # Threads that draw beside each other fold the same numbers.
         kept = self._kept
@@ -125,6 +131,16 @@ class _Block(nn.Module):
             before = _versions(sources)
             kept = self._kept = _Kept(self._fold(), tuple(each.detach() for each in sources), before)
         return kept.folded
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, and forget what was kept."""
+        self._kept = None
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        # Also the old weights, where they move to another device or type.
+        self._kept = None
+        return super()._apply(fn, recurse)
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy computes its own.

@@ -102,7 +102,8 @@ def _of(place: Path, family: str) -> Iterator[tuple[Path, np.ndarray]]:
                 numbers = np.load(folder / f"{ITEMS}.npy", mmap_mode="r")
                 if numbers.ndim == 1 and numbers.dtype == np.int64 and len(numbers):
                     yield folder, np.array(numbers)
-        except (OSError, ValueError, EOFError, AttributeError, RecursionError):
+        # Numpy reads the first lines of a file as Python, and any of Python's errors may come of damaged ones.
+        except Exception:
             continue
 
 

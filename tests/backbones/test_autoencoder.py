@@ -86,6 +86,55 @@ def test_a_decoder_that_was_changed_draws_by_what_it_has_become(change):
     assert torch.equal(model.decode(z).detach(), after)
 
 
+def fused_step(model, z):
+    model.decode(z).square().mean().backward()
+    torch.optim.SGD(model.parameters(), 0.1, fused=True).step()
+
+
+def unseen(model, z):
+    for weight in model.parameters():
+        weight.data.mul_(2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model, z: fused_step(model.train(), z),
+        fused_step,
+        lambda model, z: unseen(model.train(), z),
+        lambda model, z: unseen(model.double(), z),
+    ],
+)
+def test_no_product_outlives_training_though_torch_counts_no_change_of_the_weights(change):
+    model, z = Autoencoder(32, 8, base_channels=4), torch.randn(2, 8)
+    model.train()(images(4))
+    with torch.no_grad():
+        model.eval().decode(z)
+    change(model, z)
+    assert all(block._kept is None for block in model.decoder.blocks)
+    model.float().eval()
+    fresh = Autoencoder(32, 8, base_channels=4).eval()
+    fresh.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model.decode(z), fresh.decode(z))
+
+
+@pytest.mark.parametrize(
+    "follow",
+    [
+        lambda draw, z: torch.func.jvp(draw, (z,), (z,))[0],
+        lambda draw, z: torch.jit.trace(draw, (z,))(z),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning", "ignore:.torch.jit:DeprecationWarning")
+def test_a_decoder_that_torch_followed_draws_as_before(follow):
+    decoder, z = Autoencoder(32, 8, base_channels=4).decoder.eval(), torch.randn(2, 8)
+    with torch.no_grad():
+        followed = follow(decoder, z)
+        torch.testing.assert_close(followed, decoder(z))
+        assert torch.equal(decoder(z), decoder(z))
+
+
 def test_without_stem_norm_the_decoder_is_the_published_one():
     decoder = Decoder(32, 8, base_channels=4, stem_norm=False).eval()
     z = torch.randn(2, 8)

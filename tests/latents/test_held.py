@@ -135,3 +135,19 @@ def test_an_entry_that_adds_nothing_is_not_opened():
     assert held.missing.tolist() == [False, False, True]
     assert (held.lacks(np.array([5, 6])), held.lacks(np.array([8, 7]))) == (False, True)
     assert held.in_one(99) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    # Which numpy's own reader meets with errors of Python's: of its tokens, of its syntax, of its types.
+    [(b"), }", b"),  "), (b"'<i8'", b"'<,8'"), (b" 'shape'", b"b'shape'")],
+)
+def test_an_entry_whose_numbers_are_damaged_holds_nothing(cache, alone, old, new):
+    encode(Encoder(), np.arange(20))
+    (file,) = cache.rglob("items.npy")
+    assert old in file.read_bytes()
+    file.write_bytes(file.read_bytes().replace(old, new))
+    encoder = Encoder()
+    assert not latents.is_cached({"a": 1}, np.arange(10))
+    assert bytes_of(encode(encoder, np.arange(10))) == alone(np.arange(10))
+    assert sum(encoder.seen) == 10

@@ -122,7 +122,7 @@ class _Block(nn.Module):
             self._kept = None
             return self._fold()
         # Tensors of inference mode know not how often they were changed; those of `torch.func` end with its call.
-        is_followed = torch.jit.is_tracing() or torch._C._are_functorch_transforms_active()
+        is_followed = torch._C._is_tracing() or torch._C._are_functorch_transforms_active()
         if is_followed or any(each.is_inference() for each in sources):
             return self._fold()
         # Threads that draw beside each other fold the same numbers.

@@ -321,7 +321,9 @@ class Network:
             height: of the pieces, where another than the usual one is known to give the same numbers.
         """
         height = height or image_rows(self.device, pixels.shape[1])
-        return torch.cat(list(shared(self._encoded, torch.from_numpy(pixels), height, height, by=(self,))))
+        # Torch takes no array that may not be written to, as Pillow's are.
+        rows = torch.from_numpy(np.require(pixels, requirements="W"))
+        return torch.cat(list(shared(self._encoded, rows, height, height, by=(self,))))
 
     def _encoded(self, pixels: Tensor, height: int) -> Iterator[Tensor]:
         # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.

@@ -122,7 +122,10 @@ def _number(dataset: Dataset, column: str, labels: Labels, value: str | None) ->
     """Return the number of the label that counts."""
     if labels.names is None:
         if value is None or not WHOLE_NUMBER.fullmatch(value):
-            raise DataError(f"attribute {column} of {dataset.name} has numbers for names: write {column}=17, say")
+            raise DataError(
+                f"attribute {column} of {dataset.name} has numbers for names: write {column}=17, say; with an amount, "
+                f"{column}=17=1"
+            )
         return int(value)
     names, folded = list(labels.names), [name.casefold() for name in labels.names]
     if value is None:

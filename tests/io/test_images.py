@@ -25,6 +25,18 @@ def test_png_is_lossless_and_nothing_else_is_left(tmp_path):
     assert (tmp_path / "000002.png").read_bytes() == encode_png(IMAGES[1])
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 3), (32, 32, 3), (5, 9, 3), (64, 64, 3), (200, 100, 3)])
+def test_a_png_of_any_size_is_read_by_others(shape):
+    image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    encoded = encode_png(image)
+    with Image.open(io.BytesIO(encoded)) as found:
+        # Reads all parts and their checksums.
+        found.verify()
+    with Image.open(io.BytesIO(encoded)) as found:
+        assert (found.mode, found.format) == ("RGB", "PNG")
+        assert (np.asarray(found) == image).all()
+
+
 def test_arrays_are_whole_and_their_bytes_know_no_clock(monkeypatch):
     first = encode_npz(images=IMAGES, seeds=SEEDS), encode_safetensors(images=IMAGES, seeds=SEEDS)
     monkeypatch.setattr("time.time", lambda: 2e9)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -135,12 +135,13 @@ class TranslatorFit:
         mean = sum(values.values()) / len(values)
         # Each is a mean over kinds, as Eq 10's is.
         aligned, straightened = (sum(each) / len(self.held_out) for each in (explain, kept))
+        differing = self._differing(self.held_out)
         each = {f"nll_{name}": value for name, value in values.items()} if len(values) > 1 else {}
         shown = {"heldout_nll": mean, "bits_per_dim": bits_per_dim(mean, self.translator.dim), **each}
         return {
             "score": mean - self.plan.pair_reward * (aligned + straightened),
             **({"pair_correlation": aligned} if explain else {}),
-            **({"straightness": sum(kept) / self._differing} if kept else {}),
+            **({"straightness": sum(kept) / differing} if differing else {}),
             **shown,
         }
 
@@ -197,15 +198,13 @@ class TranslatorFit:
                 value = value + reward(a[mine], b[mine], self.wanted[name], self.stream.counts[name], total, before)
         return value / len(self.stream.counts)
 
-    @property
-    def _differing(self) -> int:
-        """Dimensions of the factors that differ, over all kinds of pairs."""
-        each = [factor for wanted in self.wanted.values() for factor in wanted if factor.sign < 0]
-        return sum(factor.dims.stop - factor.dims.start for factor in each)
+    def _differing(self, kinds: Iterable[str]) -> int:
+        """Return how many dimensions the factors have that differ, over these kinds of pairs."""
+        return sum(each.size for name in kinds for each in self.wanted.get(name, ()) if each.sign < 0)
 
     def _beginning(self, batch: Batch) -> Tensor | None:
         """Return the differences (P, N) of pairs in the closed form that the fit began with; None where none count."""
-        if batch.z_b is None or not self._differing:
+        if batch.z_b is None or not self._differing(self.wanted):
             return None
         a, b = (self.translator.beginning(z.to(self.device, non_blocking=True)) for z in (batch.z_a, batch.z_b))
         return a - b

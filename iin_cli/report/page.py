@@ -50,8 +50,8 @@ SHORT = 26
 # A table of more columns than a phone has room for is stacked there, row under row, unless it has more rows than this
 # and no long texts; of no more rows than the third it is kept on one printed page.
 NARROW, STACKED, KEPT_TOGETHER = 3, 6, 16
-# A browser would break a line after the hyphens of an option; split by it, a line is text, option, text, …
 SVG_SIZE = re.compile(rb'<svg [^>]*?width="([\d.]+)pt" height="([\d.]+)pt"')
+# A browser would break a line after the hyphens of an option; split by it, a line is text, option, text, …
 OPTION = re.compile(r"(?<!\S)(--?[\w-]+)")
 
 

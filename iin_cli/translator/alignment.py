@@ -38,6 +38,11 @@ class Alignment:
     dims: slice
     sign: int
 
+    @property
+    def size(self) -> int:
+        """How many dimensions the factor has."""
+        return self.dims.stop - self.dims.start
+
 
 def alignments(factors: Factors, mask: Sequence[int], absent: Sequence[str] = ()) -> tuple[Alignment, ...]:
     """Return what the pairs of `mask` (K+1,) say of factors: share pairs which are alike, differ pairs which are not.
@@ -111,12 +116,11 @@ def reward(
     """
     value = a.new_zeros(())
     for each in wanted:
-        size = each.dims.stop - each.dims.start
         own = _moments(a[:, each.dims], b[:, each.dims], count)
-        value = value + each.sign * _shared(_correlation, own, size, total)
+        value = value + each.sign * _shared(_correlation, own, each.size, total)
         if each.sign < 0 and begin is not None:
             own = _joint_moments((a - b)[:, each.dims], begin[:, each.dims], count)
-            value = value + _shared(_straightness, own, size, total)
+            value = value + _shared(_straightness, own, each.size, total)
     return value
 
 

@@ -127,16 +127,18 @@ class Translator(nn.Module):
         more.requires_grad_(False).layers.append(Behind(self.dim, Translator(**config)))
         return more
 
-    def _fitted(self, z: Tensor) -> tuple[Translator, Tensor]:
-        """Return the translator that a fit changes, the last one added or this one, and z (B, N) as it comes before.
+    def _fitted(self, z: Tensor) -> tuple[Translator, Tensor, Tensor]:
+        """Return the translator that a fit changes, the last one added or this one, and z (B, N) in two parts.
 
-        It is given the last dimensions of that, as many as it has.
+        They are the dimensions before it, which stay as they are, and those that it is given.
         """
         if not self._added:
-            return self, z
+            return self, z[:, :0], z
+        last = self._added[-1]
         for layer in list(self.layers)[:-1]:
             z = layer(z)[0]
-        return self._added[-1].inner, z
+        kept, inside = z.split_with_sizes(last.sizes, dim=1)
+        return last.inner, kept, inside
 
     @property
     def whitening(self) -> Whitening:
@@ -149,8 +151,7 @@ class Translator(nn.Module):
     @torch.no_grad()
     def start_from(self, closed_form: Whitening, z: Tensor) -> None:
         """Begin with a closed form; `z` (B, N) are rows whose dimensions are made Gaussian, where that is wanted."""
-        fitted, before = self._fitted(z)
-        z = before[:, -fitted.dim :]
+        fitted, _, z = self._fitted(z)
         fitted.whitening.load_state_dict(closed_form.state_dict())
         for layer in fitted.layers:
             if isinstance(layer, Gaussianise):
@@ -159,12 +160,11 @@ class Translator(nn.Module):
     @torch.no_grad()
     def beginning(self, z: Tensor) -> Tensor:
         """Return what the closed form that a fit begins with makes of z (B, N): its z̃ (B, N)."""
-        fitted, before = self._fitted(z)
-        inside = before[:, -fitted.dim :]
+        fitted, kept, inside = self._fitted(z)
         for layer in fitted.layers:
             if isinstance(layer, Whitening | Gaussianise):
                 inside = layer(inside)[0]
-        return torch.cat((before[:, : -fitted.dim], inside), dim=1)
+        return torch.cat((kept, inside), dim=1)
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return z̃ = T(z) (B, N) and log|det T'(z)| (B,)."""
@@ -199,8 +199,8 @@ class Translator(nn.Module):
     @torch.no_grad()
     def initialize(self, z: Tensor) -> None:
         """Set every actnorm from `z` (B, N), layer by layer; B should be at least 10·N, or all rows there are."""
-        fitted, before = self._fitted(z)
-        z = before[:, -fitted.dim :].clone()
+        fitted, _, z = self._fitted(z)
+        z = z.clone()
         for layer in fitted.layers:
             if isinstance(layer, ActNorm):
                 layer.initialize(z)

@@ -17,6 +17,7 @@ from iin_cli.latents.cache import Latents
 from iin_cli.latents.table import LatentTable
 from iin_cli.plan import Wishes, plan_translator
 from iin_cli.training.loop import Schedule, optimise
+from iin_cli.translator.alignment import Alignment
 from iin_cli.translator.factors import Factors
 from iin_cli.translator.flow import Translator
 from iin_cli.translator.likelihood import correlations, nll, pair_nll
@@ -100,6 +101,20 @@ def test_the_shared_factor_is_found(fitted):
     assert correlation[1:].abs().max() < 0.12
     torch.testing.assert_close(a.std(0), torch.ones(DIM), atol=0.1, rtol=0)
     torch.testing.assert_close(a.mean(0), torch.zeros(DIM), atol=0.1, rtol=0)
+
+
+def test_straightness_is_of_the_pairs_held_out():
+    planned = plan(1)
+    translator = Translator(DIM, planned.blocks, planned.hidden, planned.depth, 0, linear_start=True)
+    differs = (Alignment("shared", slice(0, 1), -1),)
+
+    def shown(wanted):
+        return TranslatorFit(translator, GaussianPairs(), planned, 0, CPU, wanted).validate().get("straightness")
+
+    assert shown({"shared": differs}) == pytest.approx(1.0, abs=0.01)
+    # Pairs that only the batches have, since no two held-out items make one.
+    assert shown({"shared": differs, "other": differs}) == pytest.approx(1.0, abs=0.01)
+    assert shown({"shared": (), "other": differs}) is None
 
 
 def test_the_proofs_hold(fitted):

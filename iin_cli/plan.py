@@ -105,7 +105,7 @@ class TranslatorPlan:
         pair_reward: nats per unit of correlation of a factor's pairs, and of straightness; 0 for none.
         gaussianise: map every dimension of the closed form to a Gaussian one.
         autocast: run the matrix products in bfloat16; weights, likelihood and round trip stay float32.
-        compile: run each step's passes as `torch.compile` makes them (CUDA graphs on a GPU).
+        compile: run each step's passes as `torch.compile` makes them.
     """
 
     preset: Preset

@@ -1,5 +1,6 @@
 """Small untrained networks in files, as every command takes them, and the command line in this process."""
 
+import faulthandler
 import math
 import os
 import shutil
@@ -25,6 +26,9 @@ from iin_cli.translator.flow import Translator
 
 # The module of a plugin whose factory gives back what it is given.
 PLUGIN = "def thing(argument=None):\n    return argument\n"
+# Seconds after which a test is beyond pytest-timeout, which interrupts Python alone, and once.
+STUCK = 400
+stderr = 2
 DIMS = {"digit": 3, "color": 2, "residual": 3}
 
 # The suite runs one process per core: more threads would only wait for each other, and round differently.
@@ -69,6 +73,27 @@ def save_translator(path, backbone, dims=DIMS):
     return path
 
 
+def pytest_configure():
+    """Keep where errors go: during a test that is a file of pytest's."""
+    global stderr
+    stderr = os.dup(2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """End a process whose test never returns to Python, or hangs once more while it is torn down; say where it was."""
+    faulthandler.dump_traceback_later(STUCK, exit=True, file=stderr)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def pytest_sessionfinish():
+    """End a process, too, that does not end by itself."""
+    faulthandler.dump_traceback_later(STUCK, exit=True, file=stderr)
+
+
 def pytest_collection_modifyitems(items):
     """What starts programs is slow, besides what says so itself."""
     for item in items:
@@ -78,9 +103,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def signals():
-    """Start every test with Ctrl-C heeded (a shell's background job ignores it) and leave no handler behind."""
+    """Start every test with signals heeded and leave no handler behind.
+
+    A shell's background job ignores Ctrl-C, and `nohup` the end of the terminal; programs that tests start would too.
+    """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -252,7 +281,8 @@ def torchrun():
             stderr=subprocess.PIPE,
             text=True,
             cwd=folder,
-            env={**kept, "OMP_NUM_THREADS": "1", "IIN_CACHE": str(folder / "cache")},
+            # Two processes cannot share one GPU.
+            env={**kept, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "IIN_CACHE": str(folder / "cache")},
         )
         said, failed = [], None
         for line in process.stderr:

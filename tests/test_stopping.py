@@ -103,10 +103,13 @@ def test_from_the_first_import_on(tmp_path, number, code, delay):
         env=environment,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
-        assert process.stdout.readline() == "listening\n"
-        time.sleep(delay)
-        process.send_signal(number)
-        _, said = process.communicate(timeout=60)
+        try:
+            assert process.stdout.readline() == "listening\n"
+            time.sleep(delay)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == code, said
     assert said.splitlines()[-1].startswith("iin: interrupted" if code == 130 else "iin: terminated")
     assert "Traceback" not in said

@@ -13,7 +13,7 @@ __all__ = ["Compiled"]
 
 
 class Compiled(nn.Module):
-    """`module`, compiled on its first call: kernels are fused, and on a GPU a pass is one CUDA graph.
+    """`module`, compiled on its first call: kernels are fused.
 
     A machine without a compiler, or a module that cannot be compiled, costs a warning and nothing else: every call
     then runs `module` itself. The compiled passes round as their kernels do, in the last bits.
@@ -30,9 +30,6 @@ class Compiled(nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         """Return what `module` returns."""
-        if inputs[0].is_cuda:
-            # What the step before left in the graph's memory is used no more.
-            torch.compiler.cudagraph_mark_step_begin()
         if self._run is None:
             return self._first(*inputs)
         return self._run(*inputs)
@@ -40,9 +37,7 @@ class Compiled(nn.Module):
     def _first(self, *inputs: torch.Tensor) -> Any:
         self._report.note("compiling the passes, which takes a minute or so")
         try:
-            # CUDA graphs on a GPU: one launch for a pass, where a narrow translator has hundreds of small kernels.
-            mode = "reduce-overhead" if inputs[0].is_cuda else "default"
-            self._run = torch.compile(self.module, dynamic=False, mode=mode)
+            self._run = torch.compile(self.module, dynamic=False)
             return self._run(*inputs)
         except Exception as error:
             why = (str(error).strip() or type(error).__name__).splitlines()[0]

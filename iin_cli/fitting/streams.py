@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -34,7 +34,7 @@ class Batch:
         z_a, z_b: the members of each pair (P, N); `z_b` is None for single latents.
         rho: correlations (P, N) of the factors' dimensions; None for single latents.
         weight: (P,), sums to 1 (Eq 10).
-        kind: (P,), which of the stream's `masks` each pair has; None for single latents.
+        kind: (P,) on the CPU, ascending: which of the stream's `masks` each pair has; None for single latents.
         prior: (P, K+1), the chance that each pair shares each of `factors`; None where it is known of all.
     """
 
@@ -49,6 +49,27 @@ class Batch:
     def kinds(self) -> Tensor:
         """Return `kind` (P,); zeros where there is only one."""
         return torch.zeros(len(self.z_a), dtype=torch.int64) if self.kind is None else self.kind
+
+    def pinned(self) -> Batch:
+        """Return the batch in memory that a GPU copies from while it computes."""
+        return self._each(Tensor.pin_memory)
+
+    def on(self, device: torch.device) -> Batch:
+        """Return the batch on `device`, without waiting for a GPU. `kind` stays: it decides what is computed."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def tensors(self) -> list[Tensor]:
+        """Return all that `on` moves."""
+        return [each for each in (self.z_a, self.z_b, self.rho, self.weight, self.prior) if each is not None]
+
+    def is_like(self, other: Batch) -> bool:
+        """Say whether the other batch has the same shapes, and pairs of the same kinds in the same places."""
+        shapes = [[each.shape for each in batch.tensors()] for batch in (self, other)]
+        return shapes[0] == shapes[1] and torch.equal(self.kinds(), other.kinds())
+
+    def _each(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        z_b, rho, prior = (None if each is None else move(each) for each in (self.z_b, self.rho, self.prior))
+        return replace(self, z_a=move(self.z_a), z_b=z_b, rho=rho, weight=move(self.weight), prior=prior)
 
     def rows(self, part: slice) -> Batch:
         """Return `part` of the batch, its weights unchanged."""

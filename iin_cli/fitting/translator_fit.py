@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -25,6 +25,7 @@ from ..translator.feature_noise import FeatureNoise
 from ..translator.flow import Translator
 from ..translator.likelihood import bits_per_dim, marginal_pair_nll, nll, pair_nll
 from ..translator.spectrum import PairSpectrum
+from .replayed_step import ReplayedStep
 from .streams import Batch, PairStream
 
 __all__ = ["TranslatorFit", "fitting_speed", "log_det_error"]
@@ -50,13 +51,16 @@ class TranslatorFit:
         report: Reporter | None = None,
     ) -> None:
         self.translator, self.stream, self.plan, self.seed, self.device = translator, stream, plan, seed, device
+        on_gpu = device.type == "cuda"
         # The closed form alone has nothing to optimise.
         self.optimizer = torch.optim.Adam(
             [weight for weight in translator.parameters() if weight.requires_grad]
             or [torch.zeros(1, requires_grad=True, device=device)],
-            lr=plan.learning_rate,
+            # A captured step reads the rate where it lies.
+            lr=torch.tensor(plan.learning_rate, device=device) if on_gpu else plan.learning_rate,
             betas=plan.betas,
-            fused=device.type in ("cpu", "cuda"),
+            capturable=on_gpu,
+            fused=on_gpu or device.type == "cpu",
         )
         # bfloat16 needs no loss scaling; weights, likelihood and optimiser stay float32.
         self.precision = torch.autocast(device.type, torch.bfloat16, enabled=plan.autocast)
@@ -67,6 +71,7 @@ class TranslatorFit:
         self.batch_part: BatchPart | None = None
         self._report = report or Silent()
         self.fitted = self._compiled(translator)
+        self._taken = self._replayed()
         self._read = Readout()
         self._ahead: Iterator[Batch] = iter(())
         # The step that the next of `_ahead` is for; none is drawn yet.
@@ -75,9 +80,16 @@ class TranslatorFit:
     def distribute(self, part: BatchPart) -> None:
         """Train on a part of every batch from now on, with the main process's translator."""
         self.batch_part, self.fitted = part, self._compiled(part.replicate(self.translator))
+        self._taken = self._replayed()
 
     def _compiled(self, module: nn.Module) -> nn.Module:
         return Compiled(module, self._report) if self.plan.compile else module
+
+    def _replayed(self) -> Callable[[Batch], Tensor]:
+        """Return `_take`, on one GPU as a graph; several exchange gradients within a step."""
+        if self.device.type == "cuda" and self.batch_part is None:
+            return ReplayedStep(self._take, self.device, self._report)
+        return lambda batch: self._take(batch.on(self.device))
 
     def initialize(self, spectrum: PairSpectrum | None = None, noise: FeatureNoise | None = None) -> None:
         """Set actnorms and feature noise from at least min(10·N, all) latents; the same in every process.
@@ -96,13 +108,23 @@ class TranslatorFit:
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
         """Take one step of Adam on the batch of step `step`, or on this process's part of it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.learning_rate_at(step, fraction)
+        self._set_rate(self.plan.learning_rate_at(step, fraction))
         batch = self._coming(step)
         if self.batch_part is not None:
             batch = batch.rows(self.batch_part.rows)
+        return {"train_nll": self._read(self._taken(batch))}
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def _take(self, batch: Batch) -> Tensor:
+        """Take a step on a batch that lies on the device; return its NLL, ()."""
         z_tilde, nats = self._nll(self.fitted, batch)
-        nll = (nats * batch.weight.to(self.device)).sum()
+        nll = (nats * batch.weight).sum()
         loss = nll - self.plan.pair_reward * self._reward(z_tilde, batch) if self.wanted else nll
         self.optimizer.zero_grad(set_to_none=True)
         # The weights of all parts sum to 1, so gradients should be added, but replicas average them.
@@ -110,13 +132,13 @@ class TranslatorFit:
         if self.plan.clip_norm:
             _clip(self.translator, self.plan.clip_norm)
         self.optimizer.step()
-        return {"train_nll": self._read(nll)}
+        return nll.detach()
 
     @torch.no_grad()
     def train_nll(self) -> float:
         """Measure the NLL of the first batch, in nats per latent."""
-        batch = self._noised(self.stream.batch(0), 0)
-        return (self._nll(self.translator, batch)[1] * batch.weight.to(self.device)).sum().item()
+        batch = self._noised(self.stream.batch(0), 0).on(self.device)
+        return (self._nll(self.translator, batch)[1] * batch.weight).sum().item()
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -130,7 +152,7 @@ class TranslatorFit:
             if name in self.wanted:
                 first, second = z_tilde.tensor_split(2)
                 explain.append(explained(first, second, self.wanted[name]))
-                if (begin := self._beginning(batch)) is not None:
+                if (begin := self._beginning(batch.on(self.device))) is not None:
                     kept.append(straight(first, second, begin, self.wanted[name]))
         mean = sum(values.values()) / len(values)
         # Each is a mean over kinds, as Eq 10's is.
@@ -164,7 +186,12 @@ class TranslatorFit:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.translator.load_state_dict(state["translator"])
+        before = [{key: group[key] for key in ("lr", "capturable", "fused")} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        # The state may be of another device, and the tensors of a captured step are no longer the optimiser's.
+        for group, own in zip(self.optimizer.param_groups, before, strict=True):
+            group.update(own)
+        self._taken = self._replayed()
         self.noise = FeatureNoise(state["noise_std"])
 
     def _coming(self, step: int) -> Batch:
@@ -183,17 +210,19 @@ class TranslatorFit:
         # Another team of threads would share the cores with the one that computes.
         if torch.get_num_threads() > 1:
             torch.set_num_threads(1)
-        return self._noised(self.stream.batch(step), step)
+        batch = self._noised(self.stream.batch(step), step)
+        return batch.pinned() if self.device.type == "cuda" else batch
 
     def _reward(self, z_tilde: Tensor, batch: Batch) -> Tensor:
         """Return what this process's pairs, z̃ (2P, N), give to the reward of Eq 10's mean over kinds."""
         a, b = z_tilde.tensor_split(2)
         begin = self._beginning(batch)
         total = None if self.batch_part is None else self.batch_part.sum
-        value, kinds = z_tilde.new_zeros(()), batch.kinds().to(self.device)
+        value, kinds = z_tilde.new_zeros(()), batch.kinds()
         for number, name in enumerate(self.stream.masks):
             if name in self.stream.counts and self.wanted.get(name):
-                mine = kinds == number
+                # The pairs of a kind lie side by side, and a GPU need not look for them.
+                mine = slice(*torch.searchsorted(kinds, torch.tensor([number, number + 1])).tolist())
                 before = None if begin is None else begin[mine]
                 value = value + reward(a[mine], b[mine], self.wanted[name], self.stream.counts[name], total, before)
         return value / len(self.stream.counts)
@@ -206,27 +235,27 @@ class TranslatorFit:
         """Return the differences (P, N) of pairs in the closed form that the fit began with; None where none count."""
         if batch.z_b is None or not self._differing(self.wanted):
             return None
-        a, b = (self.translator.beginning(z.to(self.device, non_blocking=True)) for z in (batch.z_a, batch.z_b))
+        a, b = (self.translator.beginning(z) for z in (batch.z_a, batch.z_b))
         return a - b
 
     def _nll(self, translator: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return z̃ and nats per latent (P,): for a pair half of its joint −log p, as for two single latents."""
         z = batch.z_a if batch.z_b is None else torch.cat((batch.z_a, batch.z_b))
         with self.precision:
-            z_tilde, log_det = translator(z.to(self.device, non_blocking=True))
+            z_tilde, log_det = translator(z)
         if batch.z_b is None or batch.rho is None:
             return z_tilde, nll(z_tilde, log_det)
         count = len(batch.z_a)
         members = z_tilde[:count], log_det[:count], z_tilde[count:], log_det[count:]
         if batch.prior is not None and batch.factors is not None:
-            return z_tilde, 0.5 * marginal_pair_nll(*members, batch.factors, batch.prior.to(self.device))
-        return z_tilde, 0.5 * pair_nll(*members, batch.rho.to(self.device))
+            return z_tilde, 0.5 * marginal_pair_nll(*members, batch.factors, batch.prior)
+        return z_tilde, 0.5 * pair_nll(*members, batch.rho)
 
     def _measured(self, batch: Batch) -> tuple[Tensor, float]:
         """Return z̃ of all first members, then of all second ones, and the mean NLL in nats per latent."""
         pieces, members = [], []
         for start in range(0, len(batch.z_a), EVAL_PAIRS):
-            part = self._noised(batch.rows(slice(start, start + EVAL_PAIRS)), -1 - start)
+            part = self._noised(batch.rows(slice(start, start + EVAL_PAIRS)), -1 - start).on(self.device)
             z_tilde, nats = self._nll(self.translator, part)
             pieces.append(nats)
             members.append(z_tilde.tensor_split(2))

@@ -9,8 +9,8 @@ import torch
 
 __all__ = ["require_finite", "require_same_optimizers"]
 
-# The only setting that a schedule changes.
-CHANGING = ("lr", "initial_lr")
+# Settings that a schedule changes, and those that follow the device.
+CHANGING = ("lr", "initial_lr", "capturable", "fused")
 
 
 def require_finite(state: Any) -> None:

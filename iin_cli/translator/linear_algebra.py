@@ -70,8 +70,8 @@ def singular_values(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def quotient(variance: Tensor, covariance: Tensor) -> Tensor:
-    """Return variance⁻¹·covariance, (d, d')."""
-    return torch.linalg.solve(variance, covariance)
+    """Return variance⁻¹·covariance, (d, d'), without checking that there is one: a GPU would have to wait for that."""
+    return torch.linalg.solve_ex(variance, covariance)[0]
 
 
 def trace_of_quotient(variance: Tensor, covariance: Tensor) -> Tensor:

@@ -36,7 +36,7 @@ def test_values_and_gradients_are_the_modules_own(translator, compiled, heard):
         translator.zero_grad()
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
-    assert compiled == [{"dynamic": False, "mode": "default"}]
+    assert compiled == [{"dynamic": False}]
 
 
 def test_what_cannot_be_compiled_runs_as_it_is(translator, monkeypatch, heard):

@@ -95,9 +95,7 @@ def fit_translator(
     learning_rate: Annotated[
         float | None, typer.Option(help="Adam's peak learning rate; default: inferred.", min=1e-8)
     ] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Compile each step, on a GPU to CUDA graphs; a minute before the first.")
-    ] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="Compile each step; a minute before the first.")] = False,
     weights: options.WeightsOpt = "default",
     layer: options.LayerOpt = None,
     precision: options.PrecisionOpt = "auto",

@@ -11,13 +11,13 @@ from typing import Literal, Self
 import numpy as np
 
 from .atomic import as_write_error, write_atomically
-from .images import WRITERS, WritingPool, encode_npz, encode_png, encode_safetensors, encode_webp, write_image
+from .images import WRITERS, WritingPool, encode_npz, encode_pngs, encode_safetensors, encode_webps, write_image
 from .manifest import Manifest, Shard
 
 __all__ = ["PICTURES", "Format", "ShardFiles"]
 
 Format = Literal["png", "webp", "npz", "safetensors"]
-PICTURES = {"png": encode_png, "webp": encode_webp}
+PICTURES = {"png": encode_pngs, "webp": encode_webps}
 # Submitting small images one by one would cost as much as compressing them.
 TOGETHER = 16
 SUBFOLDER_SEEDS = 1000
@@ -87,10 +87,10 @@ class ShardFiles:
                 raise as_write_error(folder, error) from error
 
     def _write_pictures(self, seeds: Sequence[int], pixels: np.ndarray) -> dict[str, str]:
-        digests = {}
-        for seed, image in zip(seeds, pixels, strict=True):
-            name, encoded = self._picture(seed), PICTURES[self.format](image)
-            write_image(self._path(name), encoded)
+        digests, folder = {}, str(self.manifest.folder)
+        for seed, encoded in zip(seeds, PICTURES[self.format](pixels), strict=True):
+            name = self._picture(seed)
+            write_image(f"{folder}/{name}", encoded)
             digests[name] = hashlib.sha256(encoded).hexdigest()
         return digests
 

@@ -54,7 +54,7 @@ def test_a_full_disk_is_one_error_and_no_half_file(tmp_path, monkeypatch):
             file.write(content[:10])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("iin_cli.io.images._write_bytes", full)
     with pytest.raises(ResourceError, match=r"00000\d\.png"), PngFolder(tmp_path) as sink:
         sink.add([0, 1], IMAGES[:2])
     assert list(tmp_path.iterdir()) == []

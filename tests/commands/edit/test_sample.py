@@ -14,7 +14,7 @@ from iin_cli.commands.edit import sample as recipe
 from iin_cli.editing.priors import BackbonePrior, TranslatorPrior, generate
 from iin_cli.editing.sample import Sampling
 from iin_cli.errors import CheckpointError, ResourceError, UsageError
-from iin_cli.io import checkpoint
+from iin_cli.io import checkpoint, images
 
 CPU = torch.device("cpu")
 
@@ -196,12 +196,13 @@ def test_a_full_disk_leaves_finished_files_and_a_rerun_completes(files, tmp_path
     write = Path.write_bytes
 
     def full(path, content):
-        if "000300" in path.name or "images-00001" in path.name:
-            write(path, content[:10])
+        if "000300" in str(path) or "images-00001" in str(path):
+            write(Path(path), content[:10])
             raise OSError(errno.ENOSPC, "No space left on device")
-        return write(path, content)
+        return write(Path(path), content)
 
     monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(images, "_write_bytes", full)
     with pytest.raises(ResourceError, match=rf"no space left on the disk while writing .*{name}"):
         sample(files.of_images, range(600), tmp_path, format=kind)
     left = contents(tmp_path)

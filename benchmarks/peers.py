@@ -79,13 +79,17 @@ def measured(settings: Mapping[str, Any]) -> dict[str, Any]:
     for pairs in settings["pairs"] if "training" in only else ():
         print(f"training, {pairs} pairs", file=sys.stderr, flush=True)
         found["training"][str(pairs)] = training_rounds(size, pairs, settings["rounds"], clock)
-    print("inverse, memory", file=sys.stderr, flush=True)
-    found["inverse"] = inverse_rounds(size, settings["rows"], settings["rounds"], clock) if "inverse" in only else {}
-    found["memory"] = {name: memory(name, settings) for name in contestants()} if "memory" in only else {}
-    print("NLL", file=sys.stderr, flush=True)
     names = [name for name in contestants() if name != "iin"] if settings["every_peer"] else ["plain"]
-    nothing = {"curves": {}, "reached": {}}
-    found["nll"] = traces(size, names, settings["nll_seconds"], clock, settings["cap"]) if "nll" in only else nothing
+    later = {
+        "inverse": lambda: inverse_rounds(size, settings["rows"], settings["rounds"], clock),
+        "memory": lambda: {name: memory(name, settings) for name in contestants()},
+        "nll": lambda: traces(size, names, settings["nll_seconds"], clock, settings["cap"]),
+    }
+    for part in PARTS[1:]:
+        if part in only:
+            print(part, file=sys.stderr, flush=True)
+        found[part] = later[part]() if part in only else {}
+    found["nll"] = found["nll"] or {"curves": {}, "reached": {}}
     return found
 
 

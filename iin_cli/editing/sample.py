@@ -106,7 +106,8 @@ class SampleFolder:
         """
         mine, spent, started = self.missing[rank() :: world_size()], [], time.monotonic()
         if mine:
-            with self.files, report.task("sampling", sum(len(shard.seeds) for shard in mine), "images") as task:
+            count = sum(len(shard.seeds) for shard in mine)
+            with self.files.expecting(count), report.task("sampling", count, "images") as task:
                 for shard in mine:
                     batches = generate(network.backbone, prior, shard.seeds, network.device, batch)
                     self.files.write(shard, _watched(batches, task, spent))

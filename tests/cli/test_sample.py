@@ -12,14 +12,16 @@ from iin_cli.editing import sample as room
 # `iin`, but in the second shard a file is written by half only.
 HALF_WRITTEN = """
 import pathlib, time
+from iin_cli.io import images
 write = pathlib.Path.write_bytes
 def write_half(path, content):
+    path = pathlib.Path(path)
     if "000300" not in path.name and "images-00001" not in path.name:
         return write(path, content)
     write(path, content[:20])
     pathlib.Path("reached").touch()
     time.sleep(600)
-pathlib.Path.write_bytes = write_half
+pathlib.Path.write_bytes = images._write_bytes = write_half
 from iin_cli.cli import main
 main()
 """

@@ -27,7 +27,7 @@ PICTURES = {"png": encode_pngs, "webp": encode_webps}
 TOGETHER = 64
 SUBFOLDER_SEEDS = 1000
 # Images from which on a process that writes them saves more time than its start takes (0.3 s).
-MANY = 4096
+MANY = 16_384
 # Its modules lie where this process found them. It imports no torch.
 CHILD = """import sys
 sys.path[:] = {path!r}

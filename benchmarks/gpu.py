@@ -1,4 +1,4 @@
-"""Everything that a GPU is for, in one table and some five minutes: fit, T⁻¹, encode, sample, features of FID.
+"""Everything that a GPU is for, in one table and some minutes: fit, T⁻¹, encode, sample, features of FID.
 
 Weights are random, since only speed is measured. "of the limit" is the arithmetic done, in FLOP/s, as a fraction of
 what one large product of matrices reaches in the precision named. With --quick a CPU runs it in two minutes.

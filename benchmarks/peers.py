@@ -74,7 +74,7 @@ def _ratio(rounds: Mapping[str, list[float]], name: str) -> float:
 def measured(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Measure everything: seconds of every round, peak MiB, and curves of the held-out NLL."""
     size, clock = Size(**settings["size"]), CLOCKS[settings["clock"]]
-    found: dict[str, Any] = {"training": {}}
+    found: dict[str, Any] = {"training": {}, "inverse": {}, "memory": {}, "nll": {"curves": {}, "reached": {}}}
     only = settings["only"]
     for pairs in settings["pairs"] if "training" in only else ():
         print(f"training, {pairs} pairs", file=sys.stderr, flush=True)
@@ -85,11 +85,10 @@ def measured(settings: Mapping[str, Any]) -> dict[str, Any]:
         "memory": lambda: {name: memory(name, settings) for name in contestants()},
         "nll": lambda: traces(size, names, settings["nll_seconds"], clock, settings["cap"]),
     }
-    for part in PARTS[1:]:
+    for part, measure in later.items():
         if part in only:
             print(part, file=sys.stderr, flush=True)
-        found[part] = later[part]() if part in only else {}
-    found["nll"] = found["nll"] or {"curves": {}, "reached": {}}
+            found[part] = measure()
     return found
 
 

@@ -78,7 +78,7 @@ def test_samples_and_manifests_are_the_same_to_the_byte(tmp_path, name, sampling
     assert found == DIGESTS[name]
 
 
-def test_samples_around_an_image_are_the_same_to_a_grey_level(tmp_path, monkeypatch):
+def test_samples_around_an_image_are_the_same(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(EXPECTED["images"][4].numpy()).save("fixed.png")
     asked = Sampling(fix=(("residual", Path("fixed.png")),), vary=("digit",), format="safetensors")
@@ -88,7 +88,11 @@ def test_samples_around_an_image_are_the_same_to_a_grey_level(tmp_path, monkeypa
         load_file(file)["images"].int() for file in (ASSETS / "fixed.safetensors", *Path("out").glob("*.s*"))
     )
     assert (now[: len(before)] - before).abs().max() <= 1
-    assert sha256(Path("out/manifest.json").read_bytes()) == DIGESTS["fixed"]
+    found = {str(path.relative_to("out")): sha256(path.read_bytes()) for path in Path("out").rglob("*.*")}
+    del found["sample.json"]
+    if torch.backends.cpu.get_cpu_capability() == "AVX512":
+        assert found == DIGESTS["fixed"]
+    assert found["manifest.json"] == DIGESTS["fixed"]["manifest.json"]
 
 
 def test_png_files_hold_the_same_pixels(tmp_path):

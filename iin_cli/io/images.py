@@ -114,7 +114,7 @@ def encode_pngs(images: np.ndarray) -> Iterator[bytes]:
 
 
 def _uncompressed_pngs(images: np.ndarray) -> Iterator[bytes]:
-    """Write the parts of PNGs (ISO/IEC 15948) by hand: Pillow, and zlib, let other threads run 9 times for each."""
+    """Write the parts of PNGs (ISO/IEC 15948) by hand: Pillow takes longer, and hands over Python's lock."""
     count, height, width, channels = images.shape
     # Before each row stands its filter: none.
     rows = np.zeros((count, height, 1 + width * channels), np.uint8)

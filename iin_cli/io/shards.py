@@ -54,7 +54,7 @@ class ShardFiles:
     def expecting(self, count: int) -> Self:
         """Be ready for `count` images: many pictures are written by processes of their own, before the first one.
 
-        A thread would stop those that draw, since each file takes Python's lock ten times.
+        A thread would stop those that draw, since every file takes Python's lock again and again.
         """
         if self.format in PICTURES and count >= MANY:
             self._apart, threads = PictureProcesses(), max(1, WRITERS // 2)

@@ -21,7 +21,8 @@ from ..cutting.cut import Cut, cut_at, cut_before_head, cuttable_layers
 from ..cutting.feature_maps import encode_layers
 from ..cutting.hooked import HookedCut
 from ..distributed import seeded
-from ..errors import DataError, UsageError, nearest
+from ..errors import DataError, UsageError
+from ..guests.declared import require_torchvision_name
 from ..plugin_api import Backbone, DataFacts, Family
 from .classifier import ClassifierRecipe
 from .pretrained_weights import VersionedWeights, load_weights
@@ -219,8 +220,7 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
 def _check_model(name: str | None) -> str:
     if not name:
         raise UsageError("--backbone torchvision needs the name of a model: --backbone torchvision:resnet50")
-    if name not in model_names():
-        raise UsageError(f"torchvision has no classification model {name!r}: {nearest(name, sorted(model_names()))}")
+    require_torchvision_name(name, model_names())
     return name
 
 

@@ -48,12 +48,17 @@ def known_network(name: str | None) -> str | None:
 
 
 def known_backbone(name: str) -> str:
-    """Return the registered name of a network; UsageError for an unknown one."""
+    """Return the registered name of a network; UsageError for an unknown one, or for a model that torchvision lacks."""
+    from ..guests.declared import require_torchvision_name, torchvision_names
     from ..registry import find, is_known
 
     if not any(is_known("backbones", word) for word in name.split(":")):
         # It says what is wrong; what it finds in spite of all that is found again.
         find("backbones", name)
+    family, _, model = name.partition(":")
+    # Where its source is not found, torchvision itself says so later.
+    if family == "torchvision" and model and (known := torchvision_names()):
+        require_torchvision_name(model, known)
     return name
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["torchvision_names"]
+from ..errors import UsageError, nearest
+
+__all__ = ["require_torchvision_name", "torchvision_names"]
 
 # A function that torchvision registers under its own name, below further decorators of any length.
 REGISTERED = re.compile(r"^@register_model\(\)\n(?:[@ )].*\n)*def (\w+)\(", re.MULTILINE)
+
+
+def require_torchvision_name(name: str, known: Sequence[str]) -> None:
+    """Raise UsageError, with the nearest names, for one that is not in `known`."""
+    if name not in known:
+        raise UsageError(f"torchvision has no classification model {name!r}: {nearest(name, sorted(known))}")
 
 
 def torchvision_names() -> list[str]:

@@ -52,12 +52,13 @@ def test_what_needs_no_numbers_imports_no_numpy(files, tmp_path):
         ("fit-translator", "-b", "gone.safetensors", "-c", "digit"),
         ("fit-translator", "-b", "resnet5O", "-c", "digit"),
         ("encode", "-b", "nobody:resnet50x"),
+        ("encode", "-b", "torchvision:resnet5O"),
     ]
     found = run(tmp_path, *commands)
     for command, (_, _, err, there) in zip(commands, found, strict=True):
         assert not there & {*HEAVY, "numpy", "PIL"}, command
         assert err.count("\n") == (command[0] not in ("info", "plugins")), command
-    assert [code for code, *_ in found] == [0, 0, 0, 0, 4, 2, 2, 2, 4, 4, 4, 2, 2]
+    assert [code for code, *_ in found] == [0, 0, 0, 0, 4, 2, 2, 2, 4, 4, 4, 2, 2, 2]
     said = [err for _, _, err, _ in found[4:]]
     assert said[0] == "iin: no such checkpoint: gone\n"
     assert "did you mean digit?" in said[1]
@@ -65,6 +66,7 @@ def test_what_needs_no_numbers_imports_no_numpy(files, tmp_path):
     assert said[3] == "iin: --device 'gpu': write auto, cpu, cuda, cuda:0 or mps\n"
     assert said[7] == "iin: unknown backbone 'resnet5O': did you mean resnet50 or resnet152 or resnet34?\n"
     assert "unknown backbone 'nobody'" in said[8]
+    assert "no classification model 'resnet5O': did you mean resnet50" in said[9]
     assert json.loads(found[1][1])["kind"] == "translator"
     assert {row["status"] for row in json.loads(found[3][1])} == {"unchecked"}
 

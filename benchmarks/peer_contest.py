@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -24,7 +24,7 @@ from iin_cli.fitting.translator_fit import TranslatorFit
 from iin_cli.plan import Wishes
 from iin_cli.progress import Silent
 from iin_cli.training.loop import flushed_denormals
-from iin_cli.translator.alignment import alignments
+from iin_cli.translator.alignment import Alignment, alignments, explained
 from iin_cli.translator.flow import Translator
 from iin_cli.translator.likelihood import pair_nll
 
@@ -33,6 +33,8 @@ __all__ = ["CLOCKS", "Contestant", "contestants", "inverse_rounds", "memory", "t
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 CPU = torch.device("cpu")
 ROUNDED = "plain bf16"
+# The default without its reward for pairs that correlate, as the peers are fitted.
+UNREWARDED = "iin, likelihood alone"
 ROWS, CLASSES, SEED = 20_000, 10, 0
 # Of the paper (Table 6, and its code).
 RATE, PAPER_PAIRS = 1e-4, 25
@@ -46,11 +48,19 @@ EARLIEST = 1 / 400
 
 
 @dataclass(frozen=True)
+class HeldOut:
+    """Figures of held-out pairs: NLL in nats per latent, and the sum of the class factor's correlations."""
+
+    nll: float
+    explained: float
+
+
+@dataclass(frozen=True)
 class Contestant:
-    """Something that trains: a step by its number, the held-out NLL, the inverse."""
+    """Something that trains: a step by its number, figures of held-out pairs, the inverse."""
 
     step: Callable[[int], Any]
-    heldout_nll: Callable[[], float]
+    held_out: Callable[[], HeldOut]
     inverse: Callable[[Tensor], Tensor]
     parameters: int
 
@@ -81,40 +91,49 @@ def enter(name: str, size: Size, pairs: int) -> Contestant:
     """Build a contestant that takes `pairs` pairs a step; all see the same pairs."""
     material, inferred = _inferred(size, pairs)
     stream = material.stream(inferred.factors, inferred.plan, SEED)
-    if name != "iin":
+    wanted = {key: alignments(inferred.factors, mask, ()) for key, mask in stream.masks.items()}
+    if name not in ("iin", UNREWARDED):
         torch.manual_seed(SEED)
         rounded = name == ROUNDED
-        return _peer(PEERS["plain" if rounded else name](size), stream, rounded)
-    plan = inferred.plan
+        return _peer(PEERS["plain" if rounded else name](size), stream, wanted, rounded)
+    plan = inferred.plan if name == "iin" else replace(inferred.plan, pair_reward=0.0)
     translator = Translator(size.dim, plan.blocks, plan.hidden, plan.depth, SEED, plan.linear_start)
-    wanted = {key: alignments(inferred.factors, mask, ()) for key, mask in stream.masks.items()}
     fit = TranslatorFit(translator, stream, plan, SEED, CPU, wanted)
     fit.held_out = {key: batch.rows(slice(HELD_OUT)) for key, batch in fit.held_out.items()}
     fit.initialize(inferred.spectrum)
     return Contestant(
         lambda step: fit.step(step, min(1.0, step / plan.steps)),
-        lambda: fit.validate()["heldout_nll"],
+        lambda: _validated(fit, wanted),
         translator.inverse,
         sum(weight.numel() for weight in translator.parameters()),
     )
 
 
-def _peer(flow: Flow, stream: PairStream, rounded: bool) -> Contestant:
+def _validated(fit: TranslatorFit, wanted: Mapping[str, Sequence[Alignment]]) -> HeldOut:
+    # Without a reward a fit asks for none of it.
+    before, fit.wanted = fit.wanted, dict(wanted)
+    found = fit.validate()
+    fit.wanted = before
+    return HeldOut(found["heldout_nll"], found["pair_correlation"])
+
+
+def _peer(flow: Flow, stream: PairStream, wanted: Mapping[str, Sequence[Alignment]], rounded: bool) -> Contestant:
     flow.forward(stream.initial(2000))
     weights = [weight for weight in flow.module.parameters() if weight.requires_grad]
     optimizer = torch.optim.Adam(weights, lr=RATE)
     precision = torch.autocast("cpu", torch.bfloat16, enabled=rounded)
 
-    def nll(batch: Batch) -> Tensor:
+    def translated(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Return z̃ of both members and the mean NLL."""
         assert batch.z_b is not None
         assert batch.rho is not None
         with precision:
             z_tilde, log_det = flow.forward(torch.cat((batch.z_a, batch.z_b)))
         (a, b), (of_a, of_b) = z_tilde.float().tensor_split(2), log_det.float().tensor_split(2)
-        return 0.5 * pair_nll(a, of_a, b, of_b, batch.rho).mean()
+        return a, b, 0.5 * pair_nll(a, of_a, b, of_b, batch.rho).mean()
 
     def step(number: int) -> float:
-        loss = nll(stream.batch(number))
+        loss = translated(stream.batch(number))[2]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -123,10 +142,14 @@ def _peer(flow: Flow, stream: PairStream, rounded: bool) -> Contestant:
     held_out = {key: batch.rows(slice(HELD_OUT)) for key, batch in stream.held_out().items()}
 
     @torch.no_grad()
-    def heldout_nll() -> float:
-        return sum(nll(batch).item() for batch in held_out.values()) / len(held_out)
+    def figures() -> HeldOut:
+        found = []
+        for name, batch in held_out.items():
+            a, b, nats = translated(batch)
+            found.append((nats.item(), explained(a, b, wanted[name])))
+        return HeldOut(*np.mean(found, axis=0).tolist())
 
-    return Contestant(step, heldout_nll, flow.inverse, sum(weight.numel() for weight in weights))
+    return Contestant(step, figures, flow.inverse, sum(weight.numel() for weight in weights))
 
 
 @flushed_denormals()
@@ -187,7 +210,7 @@ def memory(name: str, settings: Mapping[str, Any]) -> float:
 def traces(
     size: Size, names: Sequence[str], seconds: Sequence[float], clock: Callable[[], float], cap: float
 ) -> dict[str, dict[str, Any]]:
-    """Return curves of the held-out NLL over the seconds of training, and when `iin` reaches each peer's best.
+    """Return curves of the held-out figures over the seconds of training, and when `iin` reaches each peer's best NLL.
 
     Peers train by the paper's recipe, 25 pairs a step; `iin` by its defaults, its closed form included, until it has
     reached what all others did.
@@ -196,17 +219,22 @@ def traces(
         cap: a curve ends after so many times the most of `seconds` by the clock on the wall.
     """
     curves = {name: _curve(name, size, PAPER_PAIRS, seconds, clock, cap) for name in names}
-    best = min(nll for curve in curves.values() for _, nll in curve)
-    curves["iin"] = _curve("iin", size, MEMORY_PAIRS, seconds, clock, cap, best)
+    best = min(nll for curve in curves.values() for _, nll, _ in curve)
+    for name in ("iin", UNREWARDED):
+        curves[name] = _curve(name, size, MEMORY_PAIRS, seconds, clock, cap, best)
     reached: dict[str, dict[str, dict[str, float | None]]] = {}
     for limit in seconds:
         reached[f"{limit:g}"] = {}
         for name in names:
             # The last step may end a little later; a curve that was cut short has its own end.
-            within = [(at, nll) for at, nll in curves[name] if at <= 1.02 * limit] or curves[name][:1]
-            lowest = min(nll for _, nll in within)
-            first = next((at for at, nll in curves["iin"] if nll <= lowest), None)
-            reached[f"{limit:g}"][name] = {"nll": lowest, "after": min(limit, within[-1][0]), "iin": first}
+            within = [each for each in curves[name] if each[0] <= 1.02 * limit] or curves[name][:1]
+            _, lowest, explains = min(within, key=lambda each: each[1])
+            firsts = {
+                key: next((at for at, nll, _ in curves[who] if nll <= lowest), None)
+                for key, who in (("iin", "iin"), ("unrewarded", UNREWARDED))
+            }
+            known = {"nll": lowest, "explained": explains, "after": min(limit, within[-1][0])}
+            reached[f"{limit:g}"][name] = {**known, **firsts}
     return {"curves": curves, "reached": reached}
 
 
@@ -218,23 +246,31 @@ def _curve(
     clock: Callable[[], float],
     cap: float,
     target: float = -float("inf"),
-) -> list[tuple[float, float]]:
-    """Train for the most of `seconds`, without those of the validations, or until the NLL is `target`."""
+) -> list[tuple[float, float, float]]:
+    """Return (seconds, NLL, explained) of a training: train for the most of `seconds`, or until the NLL is `target`.
+
+    The seconds of validations are not counted.
+    """
     most, began = max(seconds), time.monotonic()
     due = sorted({*np.geomspace(most * EARLIEST, most, VALIDATIONS).tolist(), *seconds})
     # What `iin` infers is part of its time.
     _inferred.cache_clear()
     started = clock()
     contestant = enter(name, size, pairs)
-    spent = clock() - started if name == "iin" else 0.0
-    curve = [(spent, contestant.heldout_nll())]
+    spent = clock() - started if name in ("iin", UNREWARDED) else 0.0
+
+    def judged() -> tuple[float, float, float]:
+        found = contestant.held_out()
+        return spent, found.nll, found.explained
+
+    curve = [judged()]
     numbers = iter(range(10**9))
     for at in due:
         while spent < at:
             spent += _seconds(contestant, numbers, 1, clock)
         # What prepared may have taken longer than the first ones.
         if spent > curve[-1][0]:
-            curve.append((spent, contestant.heldout_nll()))
+            curve.append(judged())
         if curve[-1][1] <= target or time.monotonic() - began > cap * most:
             break
     return curve

@@ -112,13 +112,21 @@ def report(settings: Mapping[str, Any], found: Mapping[str, Any], wall: float) -
     if found["memory"]:
         cells = [_times(f"{found['memory'][name]:.0f} MiB", made.get(f"memory, {name}")) for name in names]
         print(f"| peak memory, 250 pairs | {' | '.join(cells)} |")
-    print("\n| after | reaches a held-out NLL of | `iin` reaches that after |\n|---|---|---|")
+    print("\n| after | reaches a held-out NLL of | and explains | `iin` | its likelihood alone |")
+    print("|---|---|---|---|---|")
     for figures in found["nll"]["reached"].values():
         for name, each in figures.items():
-            first = "not in this run"
-            if each["iin"] is not None:
-                first = f"{each['iin']:.1f} s ({each['after'] / each['iin']:.1f} x)"
-            print(f"| {each['after']:.0f} s, {name} | {each['nll']:.2f} | {first} |")
+            firsts = [_first(each["after"], each[who]) for who in ("iin", "unrewarded")]
+            cells = [f"{each['after']:.0f} s, {name}", f"{each['nll']:.2f}", f"{each['explained']:.2f}", *firsts]
+            print(f"| {' | '.join(cells)} |")
+    print("\n| best of all its seconds | held-out NLL | explains | after |\n|---|---|---|---|")
+    for name, curve in found["nll"]["curves"].items():
+        at, nll, explains = min(curve, key=lambda each: each[1])
+        print(f"| {name} | {nll:.2f} | {explains:.2f} | {at:.0f} s |")
+
+
+def _first(after: float, reached: float | None) -> str:
+    return "not in this run" if reached is None else f"{reached:.1f} s ({after / reached:.1f} x)"
 
 
 def _times(cell: str, ratio: float | None) -> str:
@@ -147,7 +155,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         left.loglog(batches, speed, marker="o", label=name, **style)
         if name in found["nll"]["curves"]:
             curve = found["nll"]["curves"][name]
-            right.plot([at for at, _ in curve], [nll for _, nll in curve], label=name, **style)
+            right.plot([at for at, _, _ in curve], [nll for _, nll, _ in curve], label=name, **style)
     left.set(xlabel="latents per step", ylabel="latents per second, trained")
     right.set(xlabel="seconds of training", ylabel="held-out NLL, nats per latent")
     left.legend()

@@ -35,6 +35,8 @@ AUTO_STEPS = 1500
 # straightness, four times as much keeps 0.98 of it instead of 0.94, and costs likelihood where a factor has many
 # dimensions.
 PAIR_REWARD = 5.0
+# Mean age of the averaged weights, as a part of the steps so far.
+AVERAGE = 0.1
 # Below this width the likelihood gains more from blocks, above it from width (Table 6).
 WIDE = 256
 # A wide translator on a CPU is sized for ten minutes on two ordinary cores, in float32 or in bfloat16. These are
@@ -104,6 +106,7 @@ class TranslatorPlan:
         within: keep flows inside each factor, where rows are too few for one over all of z.
         pair_reward: nats per unit of correlation of a factor's pairs, and of straightness; 0 for none.
         gaussianise: map every dimension of the closed form to a Gaussian one.
+        average: keep the average of the weights, of that mean age as a part of all steps so far; 0 for the last ones.
         autocast: run the matrix products in bfloat16; weights, likelihood and round trip stay float32.
         compile: run each step's passes as `torch.compile` makes them.
     """
@@ -131,6 +134,7 @@ class TranslatorPlan:
     within: bool = False
     pair_reward: float = 0.0
     gaussianise: bool = False
+    average: float = 0.0
     compile: bool = False
 
     @property
@@ -158,8 +162,8 @@ class TranslatorPlan:
         rows = 2 * self.batch_pairs
         # Two operations per weight and row going forward, four going back: to the weights and to the inputs.
         flops = 6.0 * parameters * rows
-        # Weights, gradients, two moments of Adam, the best weights so far, and those being saved.
-        kept = 6 * parameters
+        # Weights, gradients, two moments of Adam, the average, the best weights so far, and those being saved.
+        kept = (7 if self.average else 6) * parameters
         activations = rows * self.blocks * (8 * (self.depth + 2) * self.hidden * len(flows) + 12 * dim)
         # Latents for the actnorms: from the file, with noise, and between layers; no gradients yet.
         initial = parameters + 5 * dim * max(MANY_ROWS * dim, 2000)
@@ -255,7 +259,7 @@ def plan_translator(
     # On fewer than 10·N wide latents a flow separated no concept better, and overfitted most of them.
     closed = plan.within and concepts and not wishes.flow
     if wishes.method == "linear" or closed:
-        plan = replace(plan, blocks=0, steps=0, within=False, pair_reward=0.0)
+        plan = replace(plan, blocks=0, steps=0, within=False, pair_reward=0.0, average=0.0)
     return replace(
         plan,
         warmup_steps=min(plan.warmup_steps, max(1, plan.steps // 10)),
@@ -297,6 +301,7 @@ def _auto(dim: int, rows: int, device: str, bfloat16: bool) -> TranslatorPlan:
         linear_start=True,
         within=wide and rows < MANY_ROWS * dim,
         pair_reward=PAIR_REWARD,
+        average=AVERAGE,
     )
 
 

@@ -19,6 +19,7 @@ from ..latents.reading_ahead import read_ahead
 from ..plan import TranslatorPlan
 from ..plugin_api import BatchPart
 from ..progress import Reporter, Silent
+from ..training.averaging import AveragedWeights
 from ..training.readout import Readout
 from ..translator.alignment import Alignment, explained, reward, straight
 from ..translator.feature_noise import FeatureNoise
@@ -63,6 +64,7 @@ class TranslatorFit:
             fused=on_gpu or device.type == "cpu",
         )
         # bfloat16 needs no loss scaling; weights, likelihood and optimiser stay float32.
+        self.average = AveragedWeights(translator, plan.average) if plan.average else None
         self.precision = torch.autocast(device.type, torch.bfloat16, enabled=plan.autocast)
         self.noise = FeatureNoise.none(translator.dim)
         # Of the kinds of pairs that the stream has, in its order; none where only the likelihood counts.
@@ -112,7 +114,10 @@ class TranslatorFit:
         batch = self._coming(step)
         if self.batch_part is not None:
             batch = batch.rows(self.batch_part.rows)
-        return {"train_nll": self._read(self._taken(batch))}
+        figures = {"train_nll": self._read(self._taken(batch))}
+        if self.average is not None:
+            self.average.follow(self.translator, step)
+        return figures
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
@@ -168,24 +173,30 @@ class TranslatorFit:
         }
 
     def weights(self) -> Mapping[str, Tensor]:
-        """Return T's weights."""
-        return self.translator.state_dict()
+        """Return T's weights, averaged where they are."""
+        return self._judged.state_dict()
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Put weights back into T."""
         self.translator.load_state_dict(weights)
+        if self.average is not None:
+            self.average.forget()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return T, optimiser and noise; batches need no state, since they depend on (seed, step)."""
+        """Return T, its average, optimiser and noise; batches need no state, since they depend on (seed, step)."""
+        average = {} if self.average is None else {"average": self.average.state_dict()}
         return {
             "translator": self.translator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "noise_std": self.noise.std,
+            **average,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
         self.translator.load_state_dict(state["translator"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         before = [{key: group[key] for key in ("lr", "capturable", "fused")} for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
         # The state may be of another device, and the tensors of a captured step are no longer the optimiser's.
@@ -193,6 +204,13 @@ class TranslatorFit:
             group.update(own)
         self._taken = self._replayed()
         self.noise = FeatureNoise(state["noise_std"])
+
+    @property
+    def _judged(self) -> nn.Module:
+        """The translator that is validated and kept: the average of the steps, once there is one."""
+        if self.average is None or not self.average.is_begun:
+            return self.translator
+        return self.average.module
 
     def _coming(self, step: int) -> Batch:
         """Return the batch of step `step` with its noise; a thread draws the next ones meanwhile."""
@@ -256,7 +274,7 @@ class TranslatorFit:
         pieces, members = [], []
         for start in range(0, len(batch.z_a), EVAL_PAIRS):
             part = self._noised(batch.rows(slice(start, start + EVAL_PAIRS)), -1 - start).on(self.device)
-            z_tilde, nats = self._nll(self.translator, part)
+            z_tilde, nats = self._nll(self._judged, part)
             pieces.append(nats)
             members.append(z_tilde.tensor_split(2))
         z_tilde = torch.cat([part for half in zip(*members, strict=True) for part in half])

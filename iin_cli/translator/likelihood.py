@@ -94,15 +94,16 @@ def mask_posterior(z_tilde_a: Tensor, z_tilde_b: Tensor, factors: Factors, prior
 
 def _given(z_tilde_a: Tensor, z_tilde_b: Tensor, factors: Factors) -> tuple[Tensor, Tensor]:
     """Return −log p(z̃_b,k | z̃_a) of each factor, without 2π: where the pair does not share it, and where it does."""
-    rho = correlations(factors, [1] * len(factors)).to(z_tilde_a.device)
-    variance = 1 - rho.square()
-    terms = (
-        0.5 * z_tilde_b.square(),
-        0.5 * ((z_tilde_b - rho * z_tilde_a).square() / variance + variance.log()),
-    )
-    sizes = [factor.dim for factor in factors]
-    alone, shared = (torch.stack([part.sum(1) for part in term.split_with_sizes(sizes, 1)], 1) for term in terms)
-    return alone, shared
+    sizes, alone, shared = [factor.dim for factor in factors], [], []
+    # By numbers and not by a tensor of them, which a captured step could not move to its GPU.
+    for factor, a, b in zip(
+        factors, z_tilde_a.split_with_sizes(sizes, 1), z_tilde_b.split_with_sizes(sizes, 1), strict=True
+    ):
+        variance = 1 - factor.sigma**2
+        alone.append(0.5 * b.square().sum(1))
+        rest = (b - factor.sigma * a).square().sum(1)
+        shared.append(0.5 * (rest / variance + factor.dim * math.log(variance)))
+    return torch.stack(alone, 1), torch.stack(shared, 1)
 
 
 def bits_per_dim(nats: float, dim: int) -> float:

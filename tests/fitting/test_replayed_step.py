@@ -98,7 +98,7 @@ def test_what_cannot_be_captured_is_taken_as_it_is_and_said_once(gpu, heard, mon
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("relation", ["share", "differ", "single"])
+@pytest.mark.parametrize("relation", ["share", "differ", "single", "unknown"])
 def test_on_a_gpu_a_fit_is_the_same_to_the_bit(monkeypatch, relation):
     generator = torch.Generator().manual_seed(0)
     label = torch.arange(600) % 3
@@ -107,6 +107,7 @@ def test_on_a_gpu_a_fit_is_the_same_to_the_bit(monkeypatch, relation):
         "share": iin.Pairs(z).share("class", label),
         "differ": iin.Pairs(z).differ("scale", 0.5 * z),
         "single": iin.Pairs(z),
+        "unknown": iin.Pairs.given(z[:300], z[300:], [[1, 0], [0, 0], [-1, 0]] * 100, ["class"]),
     }[relation]
     wanted = {"method": "flow", "blocks": 2, "hidden": 16, "steps": 20, "seed": 0, "device": "cuda"}
     replayed = iin.fit(pairs, **wanted)

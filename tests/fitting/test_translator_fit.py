@@ -16,6 +16,7 @@ from iin_cli.fitting.translator_fit import TranslatorFit, fitting_speed, log_det
 from iin_cli.latents.cache import Latents
 from iin_cli.latents.table import LatentTable
 from iin_cli.plan import Wishes, plan_translator
+from iin_cli.training.averaging import AveragedWeights
 from iin_cli.training.loop import Schedule, optimise
 from iin_cli.translator.alignment import Alignment
 from iin_cli.translator.factors import Factors
@@ -115,6 +116,27 @@ def test_straightness_is_of_the_pairs_held_out():
     # Pairs that only the batches have, since no two held-out items make one.
     assert shown({"shared": differs, "other": differs}) == pytest.approx(1.0, abs=0.01)
     assert shown({"shared": (), "other": differs}) is None
+
+
+def test_the_average_of_the_steps_is_validated_and_kept():
+    fit = new_fit(GaussianPairs(), 60)
+    optimise(fit, Schedule(60, validate_every=60))
+    average = AveragedWeights(Translator(DIM, 2, 32, 1, 0), fit.plan.average)
+    again = new_fit(GaussianPairs(), 60)
+    for step in range(60):
+        again.step(step, step / 60)
+        average.follow(again.translator, step)
+    last = again.translator.state_dict()
+    for name, weight in fit.weights().items():
+        assert torch.equal(weight, average.module.state_dict()[name])
+    assert any(not torch.equal(weight, last[name]) for name, weight in fit.weights().items())
+    # What it measured is of what it kept.
+    assert again.validate()["heldout_nll"] == fit.validate()["heldout_nll"]
+
+
+def test_the_published_presets_keep_their_last_weights():
+    for preset in ("paper", "compvis"):
+        assert new_fit(GaussianPairs(), 1, preset=preset).average is None
 
 
 def test_the_proofs_hold(fitted):

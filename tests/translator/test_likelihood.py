@@ -113,6 +113,15 @@ def test_what_is_not_known_of_a_pair_is_summed_over():
     torch.testing.assert_close(posterior, shared / total[:, None], atol=1e-5, rtol=1e-4)
 
 
+def test_what_is_not_known_is_summed_over_without_tensors_from_elsewhere(monkeypatch):
+    """A captured step may not move any to its GPU."""
+    z, prior = torch.randn(2, 4, 6), torch.rand(4, 3)
+    zero = torch.zeros(4)
+    for name in ("tensor", "as_tensor"):
+        monkeypatch.setattr(torch, name, None)
+    assert marginal_pair_nll(z[0], zero, z[1], zero, FACTORS, prior).isfinite().all()
+
+
 def test_what_is_known_needs_no_sum_and_has_slopes():
     z = torch.randn(2, 4, 6, requires_grad=True)
     zero, mask = torch.zeros(4), torch.tensor([[1.0, 0.0, 1.0]]).expand(4, -1)

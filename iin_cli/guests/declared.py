@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,7 +15,7 @@ __all__ = ["require_torchvision_name", "torchvision_names"]
 REGISTERED = re.compile(r"^@register_model\(\)\n(?:[@ )].*\n)*def (\w+)\(", re.MULTILINE)
 
 
-def require_torchvision_name(name: str, known: Sequence[str]) -> None:
+def require_torchvision_name(name: str, known: Collection[str]) -> None:
     """Raise UsageError, with the nearest names, for one that is not in `known`."""
     if name not in known:
         raise UsageError(f"torchvision has no classification model {name!r}: {nearest(name, sorted(known))}")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 __all__ = ["AveragedWeights"]
 
@@ -24,6 +21,7 @@ class AveragedWeights(AveragedModel):
     Args:
         module: the network that is trained; the average is a network like it, in the attribute `module`.
         part: above 0, at most ½.
+        every: steps between two updates.
 
     >>> line = nn.Linear(1, 1, bias=False)
     >>> average = AveragedWeights(line, part=0.1)
@@ -34,8 +32,8 @@ class AveragedWeights(AveragedModel):
     100.0
     """
 
-    def __init__(self, module: nn.Module, part: float) -> None:
-        self._power = 1 / part - 1
+    def __init__(self, module: nn.Module, part: float, every: int = EVERY) -> None:
+        self._power, self.every = 1 / part - 1, every
         super().__init__(module, multi_avg_fn=self._keep)
         self.requires_grad_(False)
 
@@ -45,16 +43,15 @@ class AveragedWeights(AveragedModel):
         return bool(self.n_averaged > 0)
 
     def follow(self, module: nn.Module, step: int) -> None:
-        """Take the weights of `module` after step number `step` into the average, every tenth time."""
-        if (step + 1) % EVERY == 0:
+        """Take the weights of `module` after step number `step` into the average, where an update is due."""
+        if (step + 1) % self.every == 0:
             self.update_parameters(module)
 
     def forget(self) -> None:
         """Begin once more with the next weights."""
         self.n_averaged.zero_()
 
-    @torch.no_grad()
-    def _keep(self, average: Sequence[Tensor], current: Sequence[Tensor], updates: Tensor) -> None:
+    def _keep(self, average: PARAM_LIST, current: PARAM_LIST, updates: Tensor | int) -> None:
         # Read from the buffer, which stays on the CPU: reading `updates` would make a GPU wait.
         update = int(self.n_averaged) + 1
-        torch._foreach_lerp_(list(average), list(current), 1 - (1 - 1 / update) ** self._power)
+        get_ema_multi_avg_fn((1 - 1 / update) ** self._power)(average, current, updates)

@@ -94,7 +94,9 @@ def mask_posterior(z_tilde_a: Tensor, z_tilde_b: Tensor, factors: Factors, prior
 
 def _given(z_tilde_a: Tensor, z_tilde_b: Tensor, factors: Factors) -> tuple[Tensor, Tensor]:
     """Return −log p(z̃_b,k | z̃_a) of each factor, without 2π: where the pair does not share it, and where it does."""
-    sizes, alone, shared = [factor.dim for factor in factors], [], []
+    alone: list[Tensor] = []
+    shared: list[Tensor] = []
+    sizes = [factor.dim for factor in factors]
     # By numbers and not by a tensor of them, which a captured step could not move to its GPU.
     for factor, a, b in zip(
         factors, z_tilde_a.split_with_sizes(sizes, 1), z_tilde_b.split_with_sizes(sizes, 1), strict=True

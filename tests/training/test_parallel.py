@@ -96,6 +96,8 @@ def new_fit(kind):
         stream = FreshPairs(table, pairs, factors, BATCH, 0, 20)
     work = TranslatorFit(Translator(DIM, 2, 16, 1, 0), stream, planned, 0, CPU)
     smooth(work.optimizer)
+    # So that there is one after a few steps.
+    work.average.every = 2
     work.initialize()
     if world_size() > 1:
         work.distribute(batch_part(len(stream.batch(0).z_a), CPU))

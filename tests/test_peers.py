@@ -94,7 +94,8 @@ def test_one_contest_of_small_flows(peers, monkeypatch):
 @pytest.fixture
 def contest(flows, monkeypatch):
     """Contestants whose every step takes a second of the clock, and whose NLL falls by `falls` each."""
-    module, now, falls = importlib.import_module("peer_contest"), [0.0], {"iin": 10.0, "plain": 1.0, "slow": 0.5}
+    module, now = importlib.import_module("peer_contest"), [0.0]
+    falls = {"iin": 10.0, module.UNREWARDED: 20.0, "plain": 1.0, "slow": 0.5}
 
     def enter(name, size, pairs):
         nll = [100.0]
@@ -103,7 +104,7 @@ def contest(flows, monkeypatch):
             now[0] += 1.0
             nll[0] -= falls[name]
 
-        return module.Contestant(step, lambda: nll[0], None, 1)
+        return module.Contestant(step, lambda: module.HeldOut(nll[0], 5.0), None, 1)
 
     monkeypatch.setattr(module, "enter", enter)
     return lambda seconds, cap: module.traces(None, ["plain", "slow"], seconds, lambda: now[0], cap)
@@ -114,12 +115,21 @@ def test_one_curve_gives_the_nll_after_each_of_several_seconds(contest):
     reached = {
         limit: [tuple(each.values()) for each in figures.values()] for limit, figures in found["reached"].items()
     }
-    assert reached == {"15": [(85.0, 15.0, 2.0), (92.5, 15.0, 1.0)], "60": [(40.0, 60.0, 6.0), (70.0, 60.0, 3.0)]}
+    assert reached == {
+        "15": [(85.0, 5.0, 15.0, 2.0, 1.0), (92.5, 5.0, 15.0, 1.0, 1.0)],
+        "60": [(40.0, 5.0, 60.0, 6.0, 3.0), (70.0, 5.0, 60.0, 3.0, 2.0)],
+    }
     # It has reached what the others did, and stops.
-    assert found["curves"]["iin"][-1] == (6.0, 40.0)
+    assert found["curves"]["iin"][-1] == (6.0, 40.0, 5.0)
 
 
 def test_a_curve_ends_where_the_clock_on_the_wall_says_so_and_its_end_counts(contest):
     found = contest([15.0, 60.0], 0.0)
-    assert [at for at, _ in found["curves"]["plain"]] == [0.0, 1.0]
-    assert found["reached"]["60"]["plain"] == {"nll": 99.0, "after": 1.0, "iin": 1.0}
+    assert [at for at, *_ in found["curves"]["plain"]] == [0.0, 1.0]
+    assert found["reached"]["60"]["plain"] == {
+        "nll": 99.0,
+        "explained": 5.0,
+        "after": 1.0,
+        "iin": 1.0,
+        "unrewarded": 1.0,
+    }

@@ -35,6 +35,8 @@ CPU = torch.device("cpu")
 ROUNDED = "plain bf16"
 # The default without its reward for pairs that correlate, as the peers are fitted.
 UNREWARDED = "iin, likelihood alone"
+# What a result calls the fits of this library -> their contestants.
+OURS = {"iin": "iin", "unrewarded": UNREWARDED}
 ROWS, CLASSES, SEED = 20_000, 10, 0
 # Of the paper (Table 6, and its code).
 RATE, PAPER_PAIRS = 1e-4, 25
@@ -92,7 +94,7 @@ def enter(name: str, size: Size, pairs: int) -> Contestant:
     material, inferred = _inferred(size, pairs)
     stream = material.stream(inferred.factors, inferred.plan, SEED)
     wanted = {key: alignments(inferred.factors, mask, ()) for key, mask in stream.masks.items()}
-    if name not in ("iin", UNREWARDED):
+    if name not in OURS.values():
         torch.manual_seed(SEED)
         rounded = name == ROUNDED
         return _peer(PEERS["plain" if rounded else name](size), stream, wanted, rounded)
@@ -220,7 +222,7 @@ def traces(
     """
     curves = {name: _curve(name, size, PAPER_PAIRS, seconds, clock, cap) for name in names}
     best = min(nll for curve in curves.values() for _, nll, _ in curve)
-    for name in ("iin", UNREWARDED):
+    for name in OURS.values():
         curves[name] = _curve(name, size, MEMORY_PAIRS, seconds, clock, cap, best)
     reached: dict[str, dict[str, dict[str, float | None]]] = {}
     for limit in seconds:
@@ -229,10 +231,7 @@ def traces(
             # The last step may end a little later; a curve that was cut short has its own end.
             within = [each for each in curves[name] if each[0] <= 1.02 * limit] or curves[name][:1]
             _, lowest, explains = min(within, key=lambda each: each[1])
-            firsts = {
-                key: next((at for at, nll, _ in curves[who] if nll <= lowest), None)
-                for key, who in (("iin", "iin"), ("unrewarded", UNREWARDED))
-            }
+            firsts = {key: next((at for at, nll, _ in curves[who] if nll <= lowest), None) for key, who in OURS.items()}
             known = {"nll": lowest, "explained": explains, "after": min(limit, within[-1][0])}
             reached[f"{limit:g}"][name] = {**known, **firsts}
     return {"curves": curves, "reached": reached}
@@ -257,7 +256,7 @@ def _curve(
     _inferred.cache_clear()
     started = clock()
     contestant = enter(name, size, pairs)
-    spent = clock() - started if name in ("iin", UNREWARDED) else 0.0
+    spent = clock() - started if name in OURS.values() else 0.0
 
     def judged() -> tuple[float, float, float]:
         found = contestant.held_out()

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peer_contest import CLOCKS, contestants, inverse_rounds, memory, traces, training_rounds
+from peer_contest import CLOCKS, OURS, contestants, inverse_rounds, memory, traces, training_rounds
 from peer_flows import Size
 from stages import machine
 
@@ -116,7 +116,7 @@ def report(settings: Mapping[str, Any], found: Mapping[str, Any], wall: float) -
     print("|---|---|---|---|---|")
     for figures in found["nll"]["reached"].values():
         for name, each in figures.items():
-            firsts = [_first(each["after"], each[who]) for who in ("iin", "unrewarded")]
+            firsts = [_first(each["after"], each[who]) for who in OURS]
             cells = [f"{each['after']:.0f} s, {name}", f"{each['nll']:.2f}", f"{each['explained']:.2f}", *firsts]
             print(f"| {' | '.join(cells)} |")
     print("\n| best of all its seconds | held-out NLL | explains | after |\n|---|---|---|---|")

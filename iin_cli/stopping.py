@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-__all__ = ["ENDING", "Stopped", "end_at_once", "ending_at_once", "ignore", "listen", "raising"]
+__all__ = ["ENDING", "Stopped", "end_at_once", "end_within", "ending_at_once", "ignore", "listen", "raising"]
 
 # What ends a program: a user, a scheduler, and a terminal that was closed, which is as if it had been terminated.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -104,6 +104,14 @@ def raising(once: bool) -> Iterator[None]:
         # Code written in C may have dropped the exception without a word.
         if arrived:
             raise Stopped(arrived[0])
+    except RuntimeError as error:
+        # Between the release of a condition's lock and its wait, the exception makes Python release the lock twice.
+        if not arrived:
+            raise
+        stopped = Stopped(arrived[0])
+        for note in getattr(error, "__notes__", []):
+            stopped.add_note(note)
+        raise stopped from error
     finally:
         sys.unraisablehook = usual
         for number in heeded:
@@ -126,6 +134,17 @@ def ending_at_once() -> Iterator[None]:
     finally:
         for number in heeded:
             signal.signal(number, handlers[number])
+
+
+def end_within(seconds: float, code: int) -> None:
+    """End the process with `code` after `seconds`, unless it has ended by then: a stopped one has nothing left to do.
+
+    An exception that arrives just after a lock was taken leaves it taken, and Python waits at its exit for every thread
+    that wants it.
+    """
+    timer = threading.Timer(seconds, os._exit, (code,))
+    timer.daemon = True
+    timer.start()
 
 
 def end_at_once(number: int, frame: FrameType | None) -> NoReturn:

@@ -132,6 +132,41 @@ def test_a_signal_during_an_import_waits_for_its_end(tmp_path, monkeypatch):
     assert sys.modules.pop("imported_slowly").whole
 
 
+# Sends a signal at one moment of the main thread's wait for its threads, once.
+WAITING = """
+import os, sys, threading, time, types
+import iin_cli.data.checking as checking
+from iin_cli.cli import main
+usual, sent = threading.Condition.{method}, []
+def interrupted(condition, *given):
+    result = usual(condition, *given)
+    is_main = threading.get_ident() == threading.main_thread().ident
+    if is_main and not sent and sys._getframe(1).f_code.co_name == "{caller}" and os.path.exists("begun"):
+        sent.append(True)
+        os.kill(os.getpid(), {number})
+    return result
+threading.Condition.{method} = interrupted
+def slow(path, known):
+    open("begun", "w").close()
+    time.sleep(0.02)
+    return types.SimpleNamespace(problem="broken", status=None)
+checking.inspect = slow
+sys.argv = ["iin", "train-backbone", "-b", "classifier", "-d", "pictures", "--out", "out"]
+main()
+"""
+
+
+# After __enter__ the lock of a condition stays taken, and a worker waits for it; after _release_save it is free.
+@pytest.mark.parametrize(("method", "caller"), [("__enter__", "result"), ("_release_save", "wait")])
+def test_a_signal_while_locks_change_hands_ends_the_command(tmp_path, method, caller):
+    (tmp_path / "pictures").mkdir()
+    for index in range(600):
+        (tmp_path / "pictures" / f"{index}.png").write_bytes(b"x")
+    program = WAITING.format(method=method, caller=caller, number=int(signal.SIGTERM))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (143, "iin: terminated"), done.stderr
+
+
 @pytest.mark.parametrize("number", ENDING)
 def test_what_arrives_when_the_work_is_done_changes_nothing(number):
     program = (

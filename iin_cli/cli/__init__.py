@@ -21,7 +21,7 @@ from ..distributed import failure, is_main_rank, leave, lost_process, rank, repo
 from ..errors import IinError, UsageError
 from ..printable import printable
 from ..registry import FIRST_PARTY, Found, find, names
-from ..stopping import ENDING, Stopped, ignore, listen, raising
+from ..stopping import ENDING, Stopped, end_within, ignore, listen, raising
 from .addresses import from_hub
 from .home import home_expanded
 from .stdout import only_results
@@ -44,7 +44,7 @@ PLUGINS = "From plugins"
 # Longest help of a command in the list; longer ones would be cut.
 HELP_WIDTH = 60
 
-# How long a process waits for the main one to report first, and then for torchrun to end it.
+# How long a process waits for the main one to report first, and then for torchrun to end it; a stopped one for Python.
 HEAD_START_SECONDS, END_SECONDS = 1.0, 2.0
 
 
@@ -168,6 +168,8 @@ def main() -> None:
                 sys.stdout.flush()
         except BaseException as error:
             code = _report(error)
+            if isinstance(error, Stopped):
+                end_within(END_SECONDS, code)
         code = code if isinstance(code, int) else 0
         if world_size() > 1:
             # The others wait until a failed process has ended, so its exit must not wait for them. A process that has

@@ -51,11 +51,14 @@ main()
     for index in range(400):
         (tmp_path / f"{index}.png").write_bytes(b"x")
     command = ["train-backbone", "-b", "classifier", "-d", str(tmp_path), "--out", str(tmp_path / "out")]
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", program, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not (tmp_path / "out-begun").exists() and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    ) as process:
+        try:
+            while not (tmp_path / "out-begun").exists() and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, len(err.splitlines())) == (code, 1)

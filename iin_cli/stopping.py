@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and a hang-up end the program with 130 or 143, whatever it does when they arrive.
 
-While a command runs the signal raises `Stopped`, so that files are cleaned up and a training saves its state; during an
-import it waits for its end, since an exception there could be lost, or abort the process. Before and after a command
-there is nothing to save, and the process ends at once.
+While a command runs the signal raises `Stopped`, so that files are cleaned up and a training saves its state. During an
+import, where an exception could be lost or abort the process, and while a lock changes hands, where it would leave the
+lock taken for ever, the signal waits. Before and after a command there is nothing to save: the process ends at once.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ __all__ = ["ENDING", "Stopped", "end_at_once", "end_within", "ending_at_once", "
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds until a signal is sent again whose exception was lost.
 AGAIN_SECONDS = 0.05
-# An import that takes longer is not waited for.
+# An import or a lock that takes longer is not waited for.
 MOST_SECONDS = 8.0
 # Where the interpreter's own import system says it was compiled from.
 IMPORTING = "<frozen importlib._bootstrap>"
+# Methods of `threading.Condition` that have a lock which no `with` statement gives back yet.
+HANDING_OVER = ("__enter__", "_release_save", "_acquire_restore")
 
 
 class Stopped(BaseException):
@@ -83,8 +85,8 @@ def raising(once: bool) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         nonlocal waited
-        if _is_importing(frame):
-            # Extension modules in C++ abort the process over an exception.
+        # Extension modules in C++ abort the process over an exception.
+        if _is_importing(frame) or _is_handing_over(frame):
             waited += AGAIN_SECONDS
             if waited > MOST_SECONDS:
                 end_at_once(number, frame)
@@ -105,7 +107,7 @@ def raising(once: bool) -> Iterator[None]:
         if arrived:
             raise Stopped(arrived[0])
     except RuntimeError as error:
-        # Between the release of a condition's lock and its wait, the exception makes Python release the lock twice.
+        # Between the release of a condition's lock and the wait, the exception makes Python release the lock twice.
         if not arrived:
             raise
         stopped = Stopped(arrived[0])
@@ -139,8 +141,8 @@ def ending_at_once() -> Iterator[None]:
 def end_within(seconds: float, code: int) -> None:
     """End the process with `code` after `seconds`, unless it has ended by then: a stopped one has nothing left to do.
 
-    An exception that arrives just after a lock was taken leaves it taken, and Python waits at its exit for every thread
-    that wants it.
+    Python waits at its exit for every thread, such as one that reads from a disk which does not answer, or that wants a
+    lock which the exception left taken.
     """
     timer = threading.Timer(seconds, os._exit, (code,))
     timer.daemon = True
@@ -181,6 +183,12 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def _is_handing_over(frame: FrameType | None) -> bool:
+    """Say whether a condition was taking or giving back its lock when the signal arrived."""
+    code = frame.f_code if frame is not None else None
+    return code is not None and code.co_filename == threading.__file__ and code.co_name in HANDING_OVER
 
 
 def _code(number: int) -> int:

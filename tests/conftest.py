@@ -208,6 +208,8 @@ def command_line(cache, monkeypatch, capsys, tmp_path):
     from iin_cli.cli import main
 
     monkeypatch.chdir(tmp_path)
+    # A command that a signal stopped would end this process, too.
+    monkeypatch.setattr("iin_cli.cli.end_within", lambda seconds, code: None)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["iin", *map(str, arguments)])

@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -130,6 +133,19 @@ def test_a_signal_during_an_import_waits_for_its_end(tmp_path, monkeypatch):
     with pytest.raises(Stopped), raising(once=False):
         command()
     assert sys.modules.pop("imported_slowly").whole
+
+
+def test_a_signal_waits_while_a_condition_takes_its_lock():
+    given_back = []
+    lock = SimpleNamespace(
+        acquire=None,
+        release=None,
+        __enter__=partial(os.kill, os.getpid(), signal.SIGTERM),
+        __exit__=lambda *_: given_back.append(True),
+    )
+    with pytest.raises(Stopped), raising(once=False), threading.Condition(lock):
+        time.sleep(5)
+    assert given_back
 
 
 # Sends a signal at one moment of the main thread's wait for its threads, once.

@@ -283,7 +283,7 @@ class Backbone(ABC):
         weights: which weights `pretrained` took, where it had a choice, as `--weights` names them; else None.
         config: JSON values from which `from_config` rebuilds the (untrained) module.
         takes_argument: whether its name may carry an argument.
-        is_concurrent: whether several threads may call `decode` at once, which is faster on a CPU.
+        is_concurrent: whether several threads may call `encode`, `posterior`, `decode` at once: faster on a CPU.
     """
 
     name: str
@@ -295,7 +295,7 @@ class Backbone(ABC):
     config: dict[str, Any]
     trainable_here: ClassVar[bool] = False
     takes_argument: ClassVar[bool] = True
-    is_concurrent: ClassVar[bool] = False
+    is_concurrent: bool = False
 
     @abstractmethod
     def encode(self, images: Tensor) -> Tensor:

@@ -115,6 +115,15 @@ def signals():
         signal.signal(number, handler)
 
 
+@pytest.fixture
+def two_cores():
+    """Let torch use two threads, as on a machine of two cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """`autoencoder`, `classifier`, and a translator of each: `of_images`, `of_classes`, and `of_latents` of none."""

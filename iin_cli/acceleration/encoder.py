@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any, Literal
 
 import torch
@@ -18,6 +19,8 @@ Wanted = Literal["auto", "float32", "bfloat16"]
 PRECISIONS: tuple[Wanted, ...] = ("auto", "float32", "bfloat16")
 # Images on which the copy with folded batch norms is compared with the network.
 COMPARED = 8
+# Held by the first of several threads that encode at once, since folding watches the network at work.
+FOLDING = threading.Lock()
 # Side of coarse noise before it is brought to an image's size.
 COARSE = 8
 
@@ -39,8 +42,9 @@ class Encoder:
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Mean and log-variance of q(z|x), both (B, N) in float32, of images (B, 3, S, S) in [-1, 1]."""
-        if self._faster is None:
-            self._faster = folded_copy(self._backbone, lambda network, x: network.posterior(x)[0], _shown(images))
+        with FOLDING:
+            if self._faster is None:
+                self._faster = folded_copy(self._backbone, lambda network, x: network.posterior(x)[0], _shown(images))
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             mean, log_variance = self._faster.posterior(images)
         return mean.float(), None if log_variance is None else log_variance.float()

@@ -35,7 +35,7 @@ class Autoencoder(VariationalNetwork, Backbone):
 
     trainable_here: ClassVar[bool] = True
     takes_argument: ClassVar[bool] = False
-    is_concurrent: ClassVar[bool] = True
+    is_concurrent: bool = True
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class Classifier(nn.Module, Backbone):
 
     trainable_here: ClassVar[bool] = True
     takes_argument: ClassVar[bool] = False
-    is_concurrent: ClassVar[bool] = True
+    is_concurrent: bool = True
 
     def __init__(
         self, image_size: int, classes: tuple[str, ...], latent_dim: int | None = None, base_channels: int = 64

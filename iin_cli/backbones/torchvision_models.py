@@ -88,6 +88,11 @@ class TorchvisionBackbone(nn.Module, Backbone, Family):
         """N. UsageError for a network that has no linear head and was not cut at a layer."""
         return self.cut.dim
 
+    @property
+    def is_concurrent(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether several threads may use it at once; errors as `latent_dim`."""
+        return self.cut.is_concurrent
+
     @functools.cached_property
     def cut(self) -> Cut | HookedCut:
         """The cut of f into E and G; errors as `latent_dim`."""

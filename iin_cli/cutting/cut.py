@@ -30,7 +30,12 @@ class Cut:
         traced: the network.
         node: the value that becomes z.
         form: shape and memory format of that value; a large one is averaged down to its channels (`as_latent`).
+
+    Attributes:
+        is_concurrent: whether several threads may use the cut at once.
     """
+
+    is_concurrent = True
 
     def __init__(self, traced: _Traced, node: fx.Node, form: Form) -> None:
         self.form, self.dim = form, form.dim
@@ -49,11 +54,16 @@ class Cut:
 
     def encode(self, inputs: Tensor) -> Tensor:
         """E: the network's inputs (B, …) -> z (B, N)."""
-        return as_latent(self._before.run(inputs))
+        return as_latent(_run(self._before, inputs))
 
     def decode(self, z: Tensor) -> Tensor:
         """G: z (B, N) -> the network's output."""
-        return self._after.run(self.form.spread(z))
+        return _run(self._after, self.form.spread(z))
+
+
+def _run(part: fx.Interpreter, inputs: Tensor) -> Any:
+    """Run a part of a network; a copy holds what it computes, so that several threads may run the part at once."""
+    return copy.copy(part).run(inputs)
 
 
 def cut_before_head(network: nn.Module, called: str) -> Cut:

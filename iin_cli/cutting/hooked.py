@@ -29,10 +29,13 @@ class HookedCut:
 
     Attributes:
         dim: N.
+        is_concurrent: whether several threads may use the cut at once; not where hooks are set for each use.
 
     Raises UsageError when the layer is not computed, its output is not one tensor with a row per image, or the rest of
     the network needs more than that output.
     """
+
+    is_concurrent = False
 
     def __init__(
         self,

@@ -83,7 +83,10 @@ def _cached(
         return provider.draw(dataset, items, size, interpolation, variant)
 
     batch = max(LEAST_AT_ONCE, min(500, PIXELS_AT_ONCE // size**2))
-    least = LEAST_AT_ONCE if network.device.type == "cpu" else batch
+    on_cpu = network.device.type == "cpu"
+    least = LEAST_AT_ONCE if on_cpu else batch
+    # A few images have work for every core, too.
+    at_once = max(least, batch // torch.get_num_threads()) if network.backbone.is_concurrent and on_cpu else batch
     name = dataset.name if variant == 0 or provider is None else f"{dataset.name}, {provider.concept}"
     return cache.cached(
         identity,
@@ -91,6 +94,8 @@ def _cached(
         read,
         _in_full_batches(network, least),
         batch=batch,
+        at_once=at_once,
+        is_concurrent=network.backbone.is_concurrent and on_cpu,
         device=network.device,
         report=report,
         description=f"encoding {Path(name).name}{f' ({part})' if part else ''}",

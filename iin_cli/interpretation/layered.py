@@ -81,6 +81,7 @@ class _LayeredBackbone(nn.Module, Backbone):
         else:
             self._cut = HookedCut(whole.network, layer, whole.example, backbone.name, whole.within, with_rest=False)
         self.latent_dim = self._cut.dim
+        self.is_concurrent = backbone.is_concurrent and self._cut.is_concurrent
 
     @property
     def has_head(self) -> bool:

@@ -328,7 +328,11 @@ class Network:
     def _encoded(self, pixels: Tensor, height: int) -> Iterator[Tensor]:
         # In one layout, whether a piece is filled up or not: convolutions round otherwise in another.
         take = lambda rows: as_images(np.asarray(pixels[rows])).contiguous()  # noqa: E731
-        return in_pieces(len(pixels), take, self._own_encode, self.device, height)
+        concurrent = self.backbone.is_concurrent
+        # Convolutions of a few images round otherwise when several cores share them.
+        return in_pieces(
+            len(pixels), take, self._own_encode, self.device, height, is_concurrent=concurrent, one_core_each=concurrent
+        )
 
     def _own_encode(self, images: Tensor) -> Tensor:
         return self.backbone.encode(images) if self.precision == "float32" else self.encoder.encode(images)

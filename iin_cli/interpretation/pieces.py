@@ -6,13 +6,13 @@ constant height, the last one filled up with zeros: the same z gives the same by
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from ..latents.reading_ahead import each_core
 
 __all__ = ["MANY_ROWS", "image_rows", "in_pieces", "piece_rows", "to_pixels"]
 
@@ -41,6 +41,7 @@ def in_pieces(
     height: int | None = None,
     *,
     is_concurrent: bool = False,
+    one_core_each: bool = False,
 ) -> Iterator[Tensor]:
     """Yield `compute` of `count` rows piece by piece, on the CPU; `take` makes a piece's rows in their turn.
 
@@ -48,27 +49,13 @@ def in_pieces(
 
     Args:
         is_concurrent: whether `take` and `compute` may be called from several threads: then each core of a CPU computes
-            pieces of its own. Cores that share one wait for each other at the end of every product, and for whatever
-            else runs on one of them.
+            pieces of its own.
+        one_core_each: whether one core computes a piece that is alone, too, where its last bits depend on that.
     """
-    cores, height = torch.get_num_threads(), height or piece_rows(device)
-    if device.type != "cpu" or cores == 1 or count <= height or not is_concurrent:
-        for start in range(0, count, height):
-            yield _piece(start, height, take, compute, device)
-        return
-    pending: deque[Future[Tensor]] = deque()
-    pool = ThreadPoolExecutor(cores, "drawing", initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        for start in range(0, count, height):
-            pending.append(pool.submit(_piece, start, height, take, compute, device))
-            if len(pending) > 2 * cores:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-        # It is of the whole process.
-        torch.set_num_threads(cores)
+    height = height or piece_rows(device)
+    is_spread = is_concurrent and device.type == "cpu" and (count > height or one_core_each)
+    for_each = each_core if is_spread else map
+    yield from for_each(lambda start: _piece(start, height, take, compute, device), range(0, count, height))
 
 
 def _piece(

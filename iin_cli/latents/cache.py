@@ -34,7 +34,7 @@ from ..io.paths import cache_dir
 from ..progress import Reporter, Silent, Task
 from .entry_files import DIGESTS, unwritable
 from .held import FAMILY, Held, holders
-from .reading_ahead import read_ahead
+from .reading_ahead import each_core, read_ahead
 from .sharing import ARRAYS, Batch, Parts, SharedWork, remove_parts
 
 __all__ = ["Latents", "MappedRows", "as_images", "cached", "index_digest", "is_cached"]
@@ -154,6 +154,8 @@ def cached(
     encode: Encode,
     *,
     batch: int = 500,
+    at_once: int | None = None,
+    is_concurrent: bool = False,
     device: torch.device | str = "cpu",
     report: Reporter | None = None,
     description: str = "encoding",
@@ -168,6 +170,9 @@ def cached(
         read: numbers (B,) -> images uint8 (B, S, S, 3).
         encode: images (B, 3, S, S) on `device` -> mean and log-variance (B, N), the latter None if deterministic; an
             image's should not depend on those beside it, of which some may be taken from another entry.
+        batch: processes share the items by whole batches of so many.
+        at_once: how many images `encode` gets at most; None: a batch.
+        is_concurrent: whether `encode` may be called from several threads, so that each core encodes images of its own.
         called: number -> name of that item in a message.
         about: what `iin cache` says of the entry: `data`, and the `network`.
 
@@ -193,7 +198,9 @@ def cached(
         held = _held(identity, items)
         if (rows := held.in_one(KEPT_NUMBERS)) is not None:
             return Latents(rows["mean"], rows.get("log_variance"))
-        source = _Source(items, _named(read, called), held, called)
+        source = _Source(
+            items, _named(read, called), held, called, at_once or batch, each_core if is_concurrent else map
+        )
         with SharedWork.open(unfinished, folder, parts, items) as work:
             _encode_all(work, source, lambda images: encode(images.to(device)), report, description)
     _mark_used(folder, {**(about or {}), FAMILY: _key(identity)})
@@ -224,12 +231,17 @@ def _held(identity: Mapping[str, Any], items: np.ndarray) -> Held:
 
 @dataclass(frozen=True)
 class _Source:
-    """Items of numbers `items` (M,) to encode, how they are `read` as images and `called`, and which are `held`."""
+    """Items of numbers `items` (M,) to encode, how they are `read` as images and `called`, and which are `held`.
+
+    They are encoded `at_once` at most, by `for_each` as `map` does it.
+    """
 
     items: np.ndarray
     read: Callable[[np.ndarray], Tensor]
     held: Held
     called: Callable[[int], str]
+    at_once: int
+    for_each: Callable[..., Iterator[Any]]
 
 
 class _Progress:
@@ -271,12 +283,15 @@ def _encode_free(work: SharedWork, source: _Source, encode: Encode, progress: _P
         numbers = source.items[batch.positions[missing[batch.positions]]]
         return batch, numbers, source.read(numbers) if len(numbers) else None
 
+    def encoded(read: tuple[Batch, np.ndarray, Tensor | None]) -> tuple[Batch, dict[str, Tensor]]:
+        batch, numbers, images = read
+        return batch, {} if images is None else _encoded(encode, images, numbers, source.called)
+
     share = len(work.parts) * rank() // world_size()
     collected: list[dict[str, Tensor]] = []
     was_free = False
-    for batch, numbers, images in read_ahead(of_batch, work.claimed(share)):
-        encoded = {} if images is None else _encoded(encode, images, numbers, source.called)
-        collected.append(source.held.joined(batch.positions, encoded))
+    for batch, found in source.for_each(encoded, read_ahead(of_batch, work.claimed(share, source.at_once))):
+        collected.append(source.held.joined(batch.positions, found))
         begun = sum(len(rows["mean"]) for rows in collected)
         if batch.is_last:
             work.finish(batch.part, {name: torch.cat([rows[name] for rows in collected]) for name in collected[0]})

@@ -73,11 +73,11 @@ class Parts:
         """Return how many items a part has."""
         return min(self.rows, self.count - part * self.rows)
 
-    def batches(self, part: int) -> Iterator[Batch]:
-        """Yield the batches of a part in order."""
+    def batches(self, part: int, at_once: int) -> Iterator[Batch]:
+        """Yield the batches of a part in order, `at_once` items in each; the last may have fewer."""
         end = part * self.rows + self.size(part)
-        for start in range(part * self.rows, end, self.batch):
-            stop = min(start + self.batch, end)
+        for start in range(part * self.rows, end, at_once):
+            stop = min(start + at_once, end)
             yield Batch(part, np.arange(start, stop), stop == end)
 
 
@@ -131,7 +131,7 @@ class SharedWork:
         """Return how many items the parts have that are done."""
         return sum(map(self.parts.size, self.done()))
 
-    def claimed(self, first: int) -> Iterator[Batch]:
+    def claimed(self, first: int, at_once: int) -> Iterator[Batch]:
         """Yield the batches of every part that this process may claim, those from part `first` on before the others."""
         for part in np.roll(np.arange(len(self.parts)), -first).tolist():
             if self.entry.is_dir():
@@ -142,7 +142,7 @@ class SharedWork:
             if self._path(part).exists():
                 self._unlock(part)
             else:
-                yield from self.parts.batches(part)
+                yield from self.parts.batches(part, at_once)
 
     def finish(self, part: int, arrays: dict[str, Tensor]) -> None:
         """Write the arrays, (B, N) each, of a part that this process has claimed; raises ResourceError."""

@@ -57,6 +57,7 @@ class Timm(nn.Module, Backbone, Family):
     `pretrained`.
     """
 
+    is_concurrent: bool = True
     mean: Tensor
     std: Tensor
 

@@ -1,5 +1,7 @@
 """Cutting small networks whose parts are known: the halves give f to the bit; impossible cuts name possible ones."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import nn
@@ -53,6 +55,17 @@ class WithPair(nn.Module):
         tokens = (one * two).flatten(2).transpose(1, 2)
         attended, _ = self.attention(tokens, tokens, tokens)
         return self.norm(attended).mean(1)
+
+
+def test_several_threads_may_use_a_traced_cut_at_once():
+    network = seeded(Network).eval()
+    cut, parts = cut_before_head(network, "net"), torch.rand(64, 2, 3, 8, 8)
+    with torch.no_grad():
+        wanted = [cut.decode(cut.encode(part)) for part in parts]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(torch.no_grad()(lambda part: cut.decode(cut.encode(part))), parts))
+    assert cut.is_concurrent
+    assert all(map(torch.equal, wanted, found))
 
 
 def seeded(build, *arguments):

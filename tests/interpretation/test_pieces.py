@@ -36,15 +36,6 @@ def test_rows_are_made_when_their_piece_is_due():
     assert asked == [0]
 
 
-@pytest.fixture
-def two_cores():
-    """Let torch use two threads, as on a machine of two cores."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.usefixtures("two_cores")
 def test_each_core_computes_a_piece_of_its_own_and_they_come_in_order():
     both, threads, cores = threading.Barrier(2, timeout=10), set(), set()
@@ -76,6 +67,15 @@ def test_a_network_for_one_thread_is_called_by_the_caller_alone():
     list(in_pieces(1000, torch.zeros(1000, 1).__getitem__, compute, CPU, is_concurrent=False))
     list(in_pieces(3, torch.zeros(3, 1).__getitem__, compute, CPU, is_concurrent=True))
     assert names == {threading.current_thread()}
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize(("count", "given", "cores"), [(3, False, 2), (3, True, 1), (200, False, 1)])
+def test_one_core_computes_a_piece_alone_where_that_matters(count, given, cores):
+    seen, rows = set(), torch.zeros(count, 1)
+    compute = lambda piece: seen.add(torch.get_num_threads()) or piece  # noqa: E731
+    list(in_pieces(count, rows.__getitem__, compute, CPU, is_concurrent=True, one_core_each=given))
+    assert seen == {cores}
 
 
 @pytest.mark.usefixtures("two_cores")

@@ -1,5 +1,6 @@
 """The cache of latents: found again by content, whole or not at all."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -207,6 +208,32 @@ def test_encoding_takes_the_time_of_the_slower_of_reading_and_computing():
     both = took(slowly(read), slowly(encoder))
     assert min(reading, computing) > 20 * 0.03
     assert both < 0.75 * (reading + computing)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_each_core_encodes_images_of_its_own(cache):
+    both, encoder, sizes = threading.Barrier(2, timeout=10), Encoder(), []
+
+    def met(images):
+        sizes.append(len(images))
+        # Without a second thread nobody comes to the barrier.
+        both.wait()
+        return encoder(images)
+
+    items = np.arange(8)
+    found = encode(met, items=items, at_once=2, is_concurrent=True)
+    alone = encode(Encoder(), {"a": 2}, items)
+    assert sizes == [2] * 4
+    np.testing.assert_array_equal(found.mean, alone.mean)
+    np.testing.assert_array_equal(found.log_variance, alone.log_variance)
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_a_failure_of_one_core_leaves_nothing(cache):
+    with pytest.raises(DataError, match="a mean that is not finite for item 6"):
+        encode(Encoder(break_at=6), items=np.array([0, 1, 2, 3, 4, 5, 6, 7]), at_once=8, is_concurrent=True)
+    assert not list(cache.rglob("*.npy"))
+    assert torch.get_num_threads() == 2
 
 
 def test_a_reader_that_dies_names_what_it_read(cache):

@@ -144,7 +144,7 @@ def test_parts_are_all_items_in_whole_batches(count, batch, rows):
     parts = Parts(count, batch)
     assert parts.rows == rows
     assert len(parts) <= sharing.MOST_PARTS
-    batches = [each for part in range(len(parts)) for each in parts.batches(part)]
+    batches = [each for part in range(len(parts)) for each in parts.batches(part, parts.batch)]
     np.testing.assert_array_equal(np.concatenate([each.positions for each in batches]), np.arange(count))
     assert max(len(each.positions) for each in batches) == min(batch, count)
     assert [each.part for each in batches if each.is_last] == list(range(len(parts)))

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import huggingface_hub
 import pytest
@@ -55,6 +56,18 @@ def test_the_network_is_its_last_layer_after_the_rest(model):
     start = (backbone.image_size - facts["input_size"][-1]) // 2
     cropped = cropped[..., start : start + facts["input_size"][-1], start : start + facts["input_size"][-1]]
     torch.testing.assert_close(backbone.net(cropped), backbone.decode(z), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", FAMILIES)
+def test_several_threads_may_encode_at_once(model):
+    backbone = Timm.pretrained(model, "none").eval()
+    parts = [noise(backbone)[:1] + shift for shift in (0.0, 0.1, 0.2, 0.3)]
+    encode = torch.inference_mode()(backbone.encode)
+    wanted = [encode(part) for part in parts]
+    with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        found = list(pool.map(encode, parts))
+    assert backbone.is_concurrent
+    assert all(map(torch.equal, wanted, found))
 
 
 def test_size_and_interpolation_are_those_of_timm(vit):

@@ -71,7 +71,7 @@ def rates(ways: dict[str, Callable[[Tensor], Any]], images: dict[str, Tensor], r
 def compared(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Measure every way to compute E of one network on the same images."""
     network = opened(name, given)
-    backbone, (batch, at_once) = network.backbone, (64, 16) if network.image_size > 64 else (500, 125)
+    backbone, (batch, at_once) = network.backbone, (64, 16) if network.image_size > 64 else (500, 250)
     dataset = open_dataset(given.data)
     items = np.resize(np.arange(len(dataset.sources)), batch)
     last = as_images(dataset.images(items, network.image_size, backbone.interpolation))
@@ -159,7 +159,9 @@ def main() -> None:
     for index, name in enumerate(names if given.whole else []):
         if name != AUTOENCODER:
             whole = computed(given.work, f"whole-{index}", partial(command, name, given))
-            told = ", ".join(f"{rate:.1f} images/s in {precision}" for precision, rate in whole.items())
+            told = ", ".join(
+                f"{rate:.1f} images/s in {precision}" for precision, rate in whole.items() if precision != "wall"
+            )
             print(f"\n`iin encode` of {name.partition('@')[0]}: {told}")
 
 

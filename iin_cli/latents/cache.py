@@ -255,10 +255,16 @@ class _Progress:
         """Say what is done, besides `begun` items of a part that is not."""
         if begun or time.monotonic() - self._looked > TELL_SECONDS:
             self._looked = time.monotonic()
-            done = min(self._work.items_done() + begun, self._work.parts.count)
-            if done > self._told:
-                self._task.advance(done - self._told)
-                self._told = done
+            self._advance(min(self._work.items_done() + begun, self._work.parts.count))
+
+    def tell_all(self) -> None:
+        """Say that all is done."""
+        self._advance(self._work.parts.count)
+
+    def _advance(self, done: int) -> None:
+        if done > self._told:
+            self._task.advance(done - self._told)
+            self._told = done
 
 
 def _encode_all(work: SharedWork, source: _Source, encode: Encode, report: Reporter, description: str) -> None:
@@ -273,6 +279,7 @@ def _encode_all(work: SharedWork, source: _Source, encode: Encode, report: Repor
         progress = _Progress(work, task)
         while not work.join():
             _encode_free(work, source, encode, progress)
+        progress.tell_all()
 
 
 def _encode_free(work: SharedWork, source: _Source, encode: Encode, progress: _Progress) -> None:

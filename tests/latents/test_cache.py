@@ -2,7 +2,9 @@
 
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 
 from iin_cli.errors import DataError, ResourceError
 from iin_cli.latents import cache as latents
+from iin_cli.progress import Silent
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -226,6 +229,20 @@ def test_each_core_encodes_images_of_its_own(cache):
     assert sizes == [2] * 4
     np.testing.assert_array_equal(found.mean, alone.mean)
     np.testing.assert_array_equal(found.log_variance, alone.log_variance)
+
+
+@pytest.mark.parametrize("is_concurrent", [False, True])
+def test_progress_comes_to_its_end(cache, is_concurrent):
+    told = []
+
+    class Counting(Silent):
+        @contextmanager
+        def task(self, description, total, unit="it"):
+            yield SimpleNamespace(advance=lambda count, **figures: told.append(count))
+
+    # What is done in quick succession is not looked at each time.
+    encode(Encoder(), at_once=2, is_concurrent=is_concurrent, report=Counting())
+    assert sum(told) == len(IMAGES)
 
 
 @pytest.mark.usefixtures("two_cores")

@@ -26,7 +26,7 @@ AGAIN_SECONDS = 0.05
 MOST_SECONDS = 8.0
 # Where the interpreter's own import system says it was compiled from.
 IMPORTING = "<frozen importlib._bootstrap>"
-# Methods of `threading.Condition` that have a lock which no `with` statement gives back yet.
+# Methods of `threading.Condition` that take or give back its lock.
 HANDING_OVER = ("__enter__", "_release_save", "_acquire_restore")
 
 

@@ -85,8 +85,9 @@ def _cached(
     batch = max(LEAST_AT_ONCE, min(500, PIXELS_AT_ONCE // size**2))
     on_cpu = network.device.type == "cpu"
     least = LEAST_AT_ONCE if on_cpu else batch
+    is_concurrent = on_cpu and network.backbone.is_concurrent
     # A few images have work for every core, too.
-    at_once = max(least, batch // torch.get_num_threads()) if network.backbone.is_concurrent and on_cpu else batch
+    at_once = max(least, batch // torch.get_num_threads()) if is_concurrent else batch
     name = dataset.name if variant == 0 or provider is None else f"{dataset.name}, {provider.concept}"
     return cache.cached(
         identity,
@@ -95,7 +96,7 @@ def _cached(
         _in_full_batches(network, least),
         batch=batch,
         at_once=at_once,
-        is_concurrent=network.backbone.is_concurrent and on_cpu,
+        is_concurrent=is_concurrent,
         device=network.device,
         report=report,
         description=f"encoding {Path(name).name}{f' ({part})' if part else ''}",

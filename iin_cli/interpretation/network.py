@@ -331,7 +331,7 @@ class Network:
         concurrent = self.backbone.is_concurrent
         # Convolutions of a few images round otherwise when several cores share them.
         return in_pieces(
-            len(pixels), take, self._own_encode, self.device, height, is_concurrent=concurrent, one_core_each=concurrent
+            len(pixels), take, self._own_encode, self.device, height, is_concurrent=concurrent, one_core_each=True
         )
 
     def _own_encode(self, images: Tensor) -> Tensor:
